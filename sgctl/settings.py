@@ -1,0 +1,89 @@
+"""Where the databases are: one table of settings for the controller and the command line.
+
+Free of Ryu, which the command line never loads; `sgctl.ryu_manager` turns the table into its options.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: `--NAME`, `NAME` in ryu.conf and the environment's NAME in capitals, with `_` for `-`."""
+
+    name: str
+    fallback: str
+    help: str
+
+    @property
+    def environment(self) -> str:
+        """The environment variable that gives the default."""
+        return self.name.upper()
+
+    @property
+    def option(self) -> str:
+        """The command line option, without its dashes."""
+        return self.name.replace("_", "-")
+
+    def default(self, environ: Mapping[str, str]) -> str:
+        """The value when neither command line nor ryu.conf gives one; an empty variable counts as unset."""
+        return environ.get(self.environment) or self.fallback.format(
+            ovs_rundir=environ.get("OVS_RUNDIR") or "/var/run/openvswitch"
+        )
+
+
+SETTINGS = (
+    Setting(
+        "sgctl_db",
+        "",
+        "OVSDB remote of the policy database (default: a private ovsdb-server on the run directory's "
+        "policy.sock, with the state directory's policy.db)",
+    ),
+    Setting("sgctl_ovsdb", "unix:{ovs_rundir}/db.sock", "OVSDB remote of the local Open_vSwitch database"),
+    Setting("sgctl_state_dir", "/var/lib/sgctl", "directory of the private policy database's file"),
+    Setting("sgctl_run_dir", "/var/run/sgctl", "directory of the private policy database's socket"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings in force. `db` is empty when the controller is to serve the policy database itself."""
+
+    db: str
+    ovsdb: str
+    state_dir: Path
+    run_dir: Path
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, str]) -> Settings:
+        """Take the values of all `SETTINGS` by name, as oslo.config's ConfigOpts holds them."""
+        return cls(
+            db=values["sgctl_db"],
+            ovsdb=values["sgctl_ovsdb"],
+            state_dir=Path(values["sgctl_state_dir"]),
+            run_dir=Path(values["sgctl_run_dir"]),
+        )
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """What holds without command line and ryu.conf."""
+        return cls.from_values({setting.name: setting.default(environ) for setting in SETTINGS})
+
+    @property
+    def policy_remote(self) -> str:
+        """The OVSDB remote of the policy database."""
+        return self.db or f"unix:{self.policy_socket}"
+
+    @property
+    def policy_socket(self) -> Path:
+        """The private policy database's socket."""
+        return self.run_dir / "policy.sock"
+
+    @property
+    def policy_file(self) -> Path:
+        """The private policy database's file."""
+        return self.state_dir / "policy.db"
