@@ -1,0 +1,1 @@
+"""Test bench: private Open vSwitch, network namespaces as workloads, the controller as a process."""

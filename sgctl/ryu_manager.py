@@ -1,0 +1,63 @@
+"""The `ryu-manager` command: Ryu's own, repaired, with sgctl's options and local defaults."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sgctl import ryu_repair
+from sgctl.settings import SETTINGS
+
+
+class Default(NamedTuple):
+    """Our default of one of Ryu's own options."""
+
+    option: str
+    value: str | int
+    help: str
+
+
+LOCAL_DEFAULTS = (
+    Default("ofp-listen-host", "127.0.0.1", "openflow listen host"),
+    Default("ofp-tcp-listen-port", 6653, "openflow tcp listen port"),
+    Default("ofp-ssl-listen-port", 6653, "openflow ssl listen port"),
+    Default("wsapi-host", "127.0.0.1", "webapp listen host"),
+    Default("wsapi-port", 9696, "webapp listen port"),
+)
+"""Ryu listens on all addresses, where anybody could pose as a switch; ours stays local until told otherwise.
+
+6653 is OpenFlow's registered port (left to itself, Ryu also serves the old 6633), 9696 is Neutron's.
+"""
+
+
+def register_options(conf: Any, environ: Mapping[str, str] = os.environ) -> None:
+    """Add `SETTINGS` to Ryu's configuration `conf` and put `LOCAL_DEFAULTS` in place of Ryu's."""
+    from oslo_config import cfg
+
+    for setting in SETTINGS:
+        default = setting.default(environ)
+        conf.register_cli_opt(cfg.StrOpt(setting.option, default=default, help=setting.help))
+    for option, value, text in LOCAL_DEFAULTS:
+        kind = cfg.IntOpt if isinstance(value, int) else cfg.StrOpt
+        # Registered anew, because set_default would leave Ryu's defaults in the --help text.
+        conf.unregister_opt(kind(option))
+        conf.register_cli_opt(kind(option, default=value, help=f"{text} (default {value})"))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run Ryu's manager with the command line `arguments` (default: the process's own)."""
+    command_line = list(sys.argv[1:] if arguments is None else arguments)
+    ryu_repair.prepare(threads="--enable-debugger" not in command_line)
+    ryu_repair.repair_imports()
+    from ryu.cmd import manager
+
+    register_options(manager.CONF)
+    ryu_repair.listen_alone()
+    ryu_repair.interrupt_cleanly()
+    manager.main(args=command_line, prog="ryu-manager")
+
+
+if __name__ == "__main__":
+    main()
