@@ -92,7 +92,7 @@ class Prefix(NamedTuple):
     @property
     def address(self) -> str:
         """The network address without its length."""
-        return str(IPAddress(self.value, self.version))
+        return str(IPAddress(self.value, 4 if self.version == 4 else 6))
 
     def __str__(self) -> str:
         return self.address if self.is_host else f"{self.address}/{self.length}"

@@ -1,0 +1,266 @@
+"""The actions we use, as values that know their wire format and their ovs-ofctl text.
+
+Sources: ovs-actions(7); OpenFlow 1.4 section 7.2.5; Nicira extensions are experimenter 0x2320.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple, Protocol
+
+from flows.fields import Field
+
+_NICIRA_VENDOR = 0x00002320
+_EXPERIMENTER = 0xFFFF
+_OUTPUT = 0
+_PUSH_VLAN = 17
+_POP_VLAN = 18
+_SET_FIELD = 25
+_NX_REG_MOVE = 6
+_NX_RESUBMIT_TABLE = 14
+_NX_OUTPUT_REG = 15
+_NX_LEARN2 = 45
+_NX_CONJUNCTION = 34
+_NX_CT = 35
+
+_OXM_VLAN_VID = 0x80000C02
+_VLAN_PRESENT = 0x1000
+_VLAN_ETHERTYPE = 0x8100
+IN_PORT_UNCHANGED = 0xFFF8
+NO_RECIRCULATION = 255
+
+
+class Action(Protocol):
+    """What an action must offer; `str()` gives its ovs-ofctl text."""
+
+    def encode(self) -> bytes:
+        """The action's bytes, padded to a multiple of 8."""
+        ...
+
+
+_RESUBMIT = struct.Struct("!HHIHHB3x")
+_CONJUNCTION = struct.Struct("!HHIHBBI")
+
+
+class Resubmit(NamedTuple):
+    """Look the packet up in `table`, then go on with the next action."""
+
+    table: int
+
+    def encode(self) -> bytes:
+        """NXAST_RESUBMIT_TABLE, in_port unchanged."""
+        return _RESUBMIT.pack(
+            _EXPERIMENTER, 16, _NICIRA_VENDOR, _NX_RESUBMIT_TABLE, IN_PORT_UNCHANGED, self.table
+        )
+
+    def __str__(self) -> str:
+        return f"resubmit(,{self.table})"
+
+
+class SetField(NamedTuple):
+    """Write a constant into a whole field."""
+
+    field: Field
+    value: int
+
+    def encode(self) -> bytes:
+        """OFPAT_SET_FIELD."""
+        entry = self.field.header + self.value.to_bytes(self.field.size, "big")
+        length = (4 + len(entry) + 7) // 8 * 8
+        return struct.pack("!HH", _SET_FIELD, length) + entry.ljust(length - 4, b"\0")
+
+    def __str__(self) -> str:
+        return f"set_field:{self.value:#x}->{self.field.name}"
+
+
+class Move(NamedTuple):
+    """Copy one field of a packet into another of the same width."""
+
+    source: Field
+    target: Field
+
+    def encode(self) -> bytes:
+        """NXAST_REG_MOVE over the whole width."""
+        return (
+            struct.pack("!HHIHHHH", _EXPERIMENTER, 24, _NICIRA_VENDOR, _NX_REG_MOVE, self.source.bits, 0, 0)
+            + self.source.header
+            + self.target.header
+        )
+
+    def __str__(self) -> str:
+        return f"move:{_nxm_name(self.source)}[]->{_nxm_name(self.target)}[]"
+
+
+class Output(NamedTuple):
+    """Send the frame out of the OpenFlow port `ofport`; never back where it came from."""
+
+    ofport: int
+
+    def encode(self) -> bytes:
+        """OFPAT_OUTPUT."""
+        return struct.pack("!HHIH6x", _OUTPUT, 16, self.ofport, 0)
+
+    def __str__(self) -> str:
+        return f"output:{self.ofport}"
+
+
+class OutputRegister(NamedTuple):
+    """Send the frame out of the port whose number is in a register."""
+
+    field: Field
+
+    def encode(self) -> bytes:
+        """NXAST_OUTPUT_REG, all 32 bits."""
+        bits_from_zero = self.field.bits - 1
+        return (
+            struct.pack("!HHIHH", _EXPERIMENTER, 24, _NICIRA_VENDOR, _NX_OUTPUT_REG, bits_from_zero)
+            + self.field.header
+            + struct.pack("!H6x", 0)
+        )
+
+    def __str__(self) -> str:
+        return f"output:{_nxm_name(self.field)}[]"
+
+
+class Conjunction(NamedTuple):
+    """This flow is clause `clause` (from 1) of `clauses` (2–64) of the conjunction `number`."""
+
+    number: int
+    clause: int
+    clauses: int
+
+    def encode(self) -> bytes:
+        """NXAST_CONJUNCTION."""
+        return _CONJUNCTION.pack(
+            _EXPERIMENTER, 16, _NICIRA_VENDOR, _NX_CONJUNCTION, self.clause - 1, self.clauses, self.number
+        )
+
+    def __str__(self) -> str:
+        return f"conjunction({self.number},{self.clause}/{self.clauses})"
+
+
+class Conntrack(NamedTuple):
+    """Pass the packet through the connection tracker, in the zone held by the low 16 bits of a register.
+
+    With `commit` the connection is remembered; with `table` the packet goes on there, tracked.
+    """
+
+    zone: Field
+    table: int | None = None
+    commit: bool = False
+
+    def encode(self) -> bytes:
+        """NXAST_CT."""
+        next_table = NO_RECIRCULATION if self.table is None else self.table
+        low_16_bits = 15
+        return (
+            struct.pack("!HHIHH", _EXPERIMENTER, 24, _NICIRA_VENDOR, _NX_CT, int(self.commit))
+            + self.zone.header
+            + struct.pack("!HB3xH", low_16_bits, next_table, 0)
+        )
+
+    def __str__(self) -> str:
+        parts = ["commit"] if self.commit else []
+        if self.table is not None:
+            parts.append(f"table={self.table}")
+        parts.append(f"zone={_nxm_name(self.zone)}[0..15]")
+        return f"ct({','.join(parts)})"
+
+
+class PopVlan(NamedTuple):
+    """Remove the outermost VLAN tag."""
+
+    def encode(self) -> bytes:
+        """OFPAT_POP_VLAN."""
+        return struct.pack("!HH4x", _POP_VLAN, 8)
+
+    def __str__(self) -> str:
+        return "pop_vlan"
+
+
+class PushVlan(NamedTuple):
+    """Add an 802.1Q tag with the VLAN id `vid` (1–4094)."""
+
+    vid: int
+
+    def encode(self) -> bytes:
+        """OFPAT_PUSH_VLAN followed by OFPAT_SET_FIELD of the VLAN id."""
+        push = struct.pack("!HHH2x", _PUSH_VLAN, 8, _VLAN_ETHERTYPE)
+        return push + struct.pack("!HHIH6x", _SET_FIELD, 16, _OXM_VLAN_VID, _VLAN_PRESENT | self.vid)
+
+    def __str__(self) -> str:
+        return f"push_vlan:{_VLAN_ETHERTYPE:#x},set_field:{_VLAN_PRESENT | self.vid}->vlan_vid"
+
+
+class Learn(NamedTuple):
+    """Remember in `table` that frames to this frame's source MAC, in its network, leave by its port.
+
+    The learned flow matches `key` (a register) and the destination MAC, and writes the port into
+    `out`. It carries `cookie`, dies after `idle_timeout` seconds without traffic and with the flow
+    that learned it; at most `limit` such flows exist.
+    """
+
+    table: int
+    priority: int
+    cookie: int
+    idle_timeout: int
+    limit: int
+    key: Field
+    source: Field
+    destination: Field
+    in_port: Field
+    out: Field
+
+    def encode(self) -> bytes:
+        """NXAST_LEARN2."""
+        delete_learned = 2
+        body = struct.pack(
+            "!HHHQHBxHHIHH",
+            self.idle_timeout,
+            0,
+            self.priority,
+            self.cookie,
+            delete_learned,
+            self.table,
+            0,
+            0,
+            self.limit,
+            0,
+            0,
+        )
+        body += self._match(self.key, self.key) + self._match(self.source, self.destination)
+        load = 1 << 11
+        body += struct.pack("!H", load | self.in_port.bits) + self.in_port.header + struct.pack("!H", 0)
+        body += self.out.header + struct.pack("!H", 0)
+        length = (10 + len(body) + 7) // 8 * 8
+        header = struct.pack("!HHIH", _EXPERIMENTER, length, _NICIRA_VENDOR, _NX_LEARN2)
+        return (header + body).ljust(length, b"\0")
+
+    @staticmethod
+    def _match(source: Field, target: Field) -> bytes:
+        return (
+            struct.pack("!H", source.bits)
+            + source.header
+            + struct.pack("!H", 0)
+            + target.header
+            + struct.pack("!H", 0)
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"learn(table={self.table},idle_timeout={self.idle_timeout},priority={self.priority},"
+            f"cookie={self.cookie:#x},delete_learned,limit={self.limit},"
+            f"{_nxm_name(self.key)}[],{_nxm_name(self.destination)}[]={_nxm_name(self.source)}[],"
+            f"load:{_nxm_name(self.in_port)}[]->{_nxm_name(self.out)}[])"
+        )
+
+
+_NXM_NAMES = {"dl_src": "NXM_OF_ETH_SRC", "dl_dst": "NXM_OF_ETH_DST", "in_port": "OXM_OF_IN_PORT"}
+
+
+def _nxm_name(field: Field) -> str:
+    if field.name.startswith("xreg"):
+        return f"OXM_OF_PKT_REG{field.number}"
+    if field.name.startswith("reg"):
+        return f"NXM_NX_REG{field.number}"
+    return _NXM_NAMES[field.name]

@@ -1,0 +1,101 @@
+"""Who wants which flow: claims per flow key, merged into the flows that the switch should hold.
+
+Several owners may claim one key (clauses of many rules on one match; an address that two ports
+share). The merged flow depends on the present claims only, never on the order in which they came.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import chain
+
+from flows.actions import Action, Conjunction
+from flows.flow import Flow, FlowDiff, FlowKey
+from flows.pipeline import NEIGHBOUR, TABLE_BY_ID
+
+Actions = tuple[Action, ...]
+Owner = tuple[str, int | str] | tuple[str, int | str, int | str] | tuple[str, int | str, int | str, int | str]
+"""What a flow is for: a kind and its key, e.g. ("rule", 17); sortable within a kind."""
+
+
+def merge(key: FlowKey, claims: dict[Owner, Actions]) -> Actions:
+    """The one action list for all claims on a key.
+
+    Conjunction clauses add up, and so do the owners of a shared address; any other key goes to
+    the claimant that sorts first.
+    """
+    if len(claims) == 1:
+        return next(iter(claims.values()))
+    in_order = [actions for _, actions in sorted(claims.items())]
+    if isinstance(in_order[0][0], Conjunction) or key.table == NEIGHBOUR.id:
+        return tuple(dict.fromkeys(chain.from_iterable(in_order)))
+    return in_order[0]
+
+
+class Board:
+    """Claims, and the flows that follow from them. `flush` yields what changed since the last one."""
+
+    def __init__(self) -> None:
+        self.flows: dict[FlowKey, Flow] = {}
+        self._claims: defaultdict[FlowKey, dict[Owner, Actions]] = defaultdict(dict)
+        self._keys_of: defaultdict[Owner, set[FlowKey]] = defaultdict(set)
+        self._dirty: set[FlowKey] = set()
+
+    def assign(self, owner: Owner, flows: Iterable[Flow]) -> None:
+        """Make these the owner's flows, instead of all it had."""
+        wanted = {flow.key: flow.actions for flow in flows}
+        for key in self._keys_of.get(owner, set()) - wanted.keys():
+            self.withdraw(owner, key)
+        for key, actions in wanted.items():
+            self.claim(owner, key, actions)
+
+    def claim(self, owner: Owner, key: FlowKey, actions: Actions) -> None:
+        """Add one flow to the owner's, or change its actions."""
+        claims = self._claims[key]
+        if claims.get(owner) != actions:
+            claims[owner] = actions
+            self._keys_of[owner].add(key)
+            self._dirty.add(key)
+
+    def withdraw(self, owner: Owner, key: FlowKey) -> None:
+        """Take one flow from the owner's; a flow it does not have is left alone."""
+        claims = self._claims.get(key)
+        if claims is None or claims.pop(owner, None) is None:
+            return
+        self._dirty.add(key)
+        keys = self._keys_of[owner]
+        keys.discard(key)
+        if not keys:
+            del self._keys_of[owner]
+
+    def release(self, owner: Owner) -> None:
+        """Take all of the owner's flows."""
+        self.assign(owner, ())
+
+    def owners(self, key: FlowKey) -> list[Owner]:
+        """Who claims a flow, in order."""
+        return sorted(self._claims.get(key, ()))
+
+    def flush(self) -> FlowDiff:
+        """Bring `flows` up to date and return the difference."""
+        diff = FlowDiff([], [])
+        for key in self._dirty:
+            self._settle(key, diff)
+        self._dirty.clear()
+        return diff
+
+    def _settle(self, key: FlowKey, diff: FlowDiff) -> None:
+        current = self.flows.get(key)
+        claims = self._claims.get(key)
+        if not claims:
+            self._claims.pop(key, None)
+            if current is not None:
+                del self.flows[key]
+                diff.removed.append(current)
+            return
+        actions = merge(key, claims)
+        if current is None or current.actions != actions:
+            flow = Flow(TABLE_BY_ID[key.table], key.priority, key.match, actions)
+            self.flows[key] = flow
+            diff.added.append(flow)

@@ -1,0 +1,208 @@
+"""The compiler of one bridge: policy and local ports in, flow differences out.
+
+The flow table is a pure function of (policy, bound ports, uplinks, zones). An edit costs what it
+touches: every part keeps its flows on a board, and only what the edit names is looked at again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from flows import pipeline as p
+from flows.actions import SetField
+from flows.board import Board
+from flows.flow import Flow, FlowDiff, FlowKey
+from flows.identities import LocalSet, local_number
+from flows.local import (
+    CHUNK,
+    Attachment,
+    Segment,
+    broadcast_chunk,
+    broadcast_root,
+    port_flows,
+    segment_flows,
+    uplink_flows,
+)
+from flows.model import EgressDefault, Port
+from flows.pipeline import EGRESS_OPEN, Priority
+from flows.policy import Policy, Touched
+from flows.presence import ZonePresence
+from flows.rules import RuleBook
+from flows.services import IPV4_TERM, IPV6_TERM
+from flows.static import static_flows
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class LocalState:
+    """What is attached to a bridge: policy ports and uplinks by OpenFlow port, zones by network.
+
+    `ports` maps OpenFlow port to policy port id, `uplinks` to the ids of the networks carried.
+    Every network of a bound port or an uplink needs a zone (1–65534).
+    """
+
+    ports: Mapping[int, str] = field(default_factory=dict)
+    uplinks: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    zones: Mapping[str, int] = field(default_factory=dict)
+
+
+class BridgeCompiler:
+    """Keeps one bridge's flows up to date with the policy and with what is attached."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._board = Board()
+        self._local = LocalState()
+        self._attached: dict[int, Attachment] = {}
+        self._ofport_of: dict[str, int] = {}
+        self._identities: dict[int, LocalSet] = {}
+        self._ports_of_identity: Counter[int] = Counter()
+        self._presence = ZonePresence()
+        self._rules = RuleBook(policy, self._board, self._presence.zones_of_scope)
+        self._board.assign(("static", 0), static_flows())
+
+    @property
+    def flows(self) -> Mapping[FlowKey, Flow]:
+        """The flows the switch should hold, as of the last `flush`."""
+        return self._board.flows
+
+    def set_local(self, state: LocalState) -> None:
+        """Take in what is now attached to the bridge."""
+        before, self._local = self._local, state
+        self._ofport_of = {port: ofport for ofport, port in state.ports.items()}
+        networks = _differing(before.zones, state.zones)
+        for uplink in _differing(before.uplinks, state.uplinks):
+            networks |= before.uplinks.get(uplink, frozenset()) | state.uplinks.get(uplink, frozenset())
+            present = uplink in state.uplinks
+            self._board.assign(("uplink", uplink), uplink_flows(uplink) if present else ())
+        for network in networks:
+            self._refresh_segment(network)
+        for ofport in _differing(before.ports, state.ports):
+            self._refresh_port(ofport)
+        for ofport, port_id in state.ports.items():
+            port = self._policy.ports.get(port_id)
+            if port is not None and port.network_id in networks:
+                self._refresh_port(ofport)
+
+    def update(self, touched: Touched) -> None:
+        """Take in what a change of the policy touched."""
+        for network in touched.networks:
+            self._refresh_segment(network)
+            self._refresh_scope(network)
+        for port in touched.ports & self._ofport_of.keys():
+            self._refresh_port(self._ofport_of[port])
+        self._rules.update(touched)
+        for group in touched.egress_groups:
+            for identity in self._rules.identities_of(group):
+                self._refresh_egress_open(identity)
+
+    def flush(self) -> FlowDiff:
+        """The flows to add and remove since the last call."""
+        return self._board.flush()
+
+    def _refresh_segment(self, network_id: str) -> None:
+        network, zone = self._policy.networks.get(network_id), self._local.zones.get(network_id)
+        flows: list[Flow] = []
+        if network is not None and zone is not None:
+            carriers = [o for o, carried in self._local.uplinks.items() if network_id in carried]
+            flows = segment_flows(Segment(network, zone, tuple(sorted(carriers))))
+        self._board.assign(("segment", network_id), flows)
+
+    def _refresh_port(self, ofport: int) -> None:
+        current, wanted = self._attached.get(ofport), self._attachment(ofport)
+        if current == wanted:
+            return
+        if wanted is not None:
+            self._attached[ofport] = wanted
+            self._retain(wanted)
+        else:
+            del self._attached[ofport]
+        if current is not None:
+            self._let_go(current)
+        self._board.assign(("port", ofport), port_flows(wanted) if wanted else ())
+
+    def _attachment(self, ofport: int) -> Attachment | None:
+        port = self._policy.ports.get(self._local.ports.get(ofport, ""))
+        zone = self._local.zones.get(port.network_id) if port else None
+        if port is None or zone is None:
+            return None
+        return Attachment(ofport, port, zone, local_number(self._local_set(port)))
+
+    def _local_set(self, port: Port) -> LocalSet:
+        network = self._policy.networks.get(port.network_id)
+        egress_default = network.egress_default if network else EgressDefault.DENY
+        if not port.port_security_enabled:
+            return LocalSet(frozenset(), unrestricted=True)
+        return LocalSet(self._policy.effective_groups(port), egress_default)
+
+    def _retain(self, at: Attachment) -> None:
+        """A port uses its zone and its identity; what the first user of either needs is set up."""
+        local_set = self._local_set(at.port)
+        self._ports_of_identity[at.identity] += 1
+        if self._ports_of_identity[at.identity] == 1 and not local_set.unrestricted:
+            self._identities[at.identity] = local_set
+            self._rules.add_identity(at.identity, local_set.groups)
+            self._refresh_egress_open(at.identity)
+        if self._presence.enter(at):
+            self._refresh_scope(at.port.network_id)
+        self._refresh_broadcast(at)
+
+    def _let_go(self, at: Attachment) -> None:
+        self._ports_of_identity[at.identity] -= 1
+        if not self._ports_of_identity[at.identity]:
+            del self._ports_of_identity[at.identity]
+            local_set = self._identities.pop(at.identity, None)
+            if local_set is not None:
+                self._rules.remove_identity(at.identity, local_set.groups)
+                self._refresh_egress_open(at.identity)
+        if self._presence.leave(at):
+            self._rules.refresh_zone(at.zone, None)
+        self._refresh_broadcast(at)
+
+    def _refresh_scope(self, network_id: str) -> None:
+        zone = self._local.zones.get(network_id)
+        if zone is not None and self._presence.rescope(zone, self._policy.scope_of(network_id)):
+            self._rules.refresh_zone(zone, self._policy.scope_of(network_id))
+
+    def _refresh_egress_open(self, identity: int) -> None:
+        local_set = self._identities.get(identity)
+        is_open = (
+            local_set is not None
+            and local_set.egress_default is EgressDefault.OPEN_UNTIL_RULE
+            and not self._policy.has_egress_rules(local_set.groups)
+        )
+        self._board.assign(("egress-open", identity), egress_open_flows(identity) if is_open else ())
+
+    def _refresh_broadcast(self, at: Attachment) -> None:
+        """Only the chunk that the port is in, and the list of chunks, can have changed."""
+        chunk = at.ofport // CHUNK
+        members = self._presence.members(at.zone, chunk)
+        chunks = self._presence.chunks(at.zone)
+        flows = [broadcast_chunk(at.zone, chunk, members)] if members else []
+        self._board.assign(("broadcast", at.zone, chunk), flows)
+        self._board.assign(("broadcast", at.zone), [broadcast_root(at.zone, chunks)] if chunks else ())
+
+
+def egress_open_flows(identity: int) -> list[Flow]:
+    """Everything may leave, while no group of the identity has an egress rule."""
+    accept = (SetField(p.VERDICT, EGRESS_OPEN),)
+    return [
+        Flow(p.EGRESS_ANY, Priority.UNCONDITIONAL, (family, p.LOCAL(identity)), accept)
+        for family in (IPV4_TERM, IPV6_TERM)
+    ]
+
+
+def compile_bridge(policy: Policy, state: LocalState) -> Mapping[FlowKey, Flow]:
+    """All flows of a bridge, compiled afresh."""
+    compiler = BridgeCompiler(policy)
+    compiler.set_local(state)
+    compiler.flush()
+    return compiler.flows
+
+
+def _differing(before: Mapping[Key, object], after: Mapping[Key, object]) -> set[Key]:
+    return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}

@@ -1,0 +1,187 @@
+"""The match fields we use: how each is named, how wide it is, how it looks on the wire.
+
+Sources: ovs-fields(7); OpenFlow 1.4 section 7.2.3 (OXM). Fields of class 0x0001 are Nicira's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import NamedTuple
+
+from netaddr import EUI, IPAddress, mac_unix_expanded
+
+OPENFLOW_BASIC = 0x8000
+PACKET_REGISTERS = 0x8001
+NICIRA = 0x0001
+
+
+class Style(Enum):
+    """How a value is written in text."""
+
+    DECIMAL = "decimal"
+    HEX = "hex"
+    MAC = "mac"
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
+    CT_STATE = "ct_state"
+    FRAG = "frag"
+
+
+CT_STATE_BITS = {"new": 1, "est": 2, "rel": 4, "rpl": 8, "inv": 16, "trk": 32}
+FRAG_LATER = 3
+_FRAG_NAMES = {(0, 3): "no", (1, 3): "first", (3, 3): "later", (1, 1): "yes"}
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """One match field: `bits` wide, sent as whole bytes, big endian."""
+
+    name: str
+    oxm_class: int
+    number: int
+    bits: int
+    style: Style = Style.DECIMAL
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes on the wire."""
+        return (self.bits + 7) // 8
+
+    @cached_property
+    def header(self) -> bytes:
+        """OXM header of an exact match."""
+        return (self.oxm_class << 16 | self.number << 9 | self.size).to_bytes(4, "big")
+
+    @cached_property
+    def masked_header(self) -> bytes:
+        """OXM header of a match with a mask."""
+        return (self.oxm_class << 16 | self.number << 9 | 1 << 8 | self.size * 2).to_bytes(4, "big")
+
+    @cached_property
+    def full(self) -> int:
+        """The mask of an exact match."""
+        return (1 << self.bits) - 1
+
+    def __call__(self, value: int, mask: int | None = None) -> Term:
+        """Match `value`, wholly or under `mask`. Raises ValueError where a bit does not fit."""
+        if value & ~self.full or (mask is not None and value & ~mask):
+            raise ValueError(f"{self.name}={value:#x}/{mask or self.full:#x} does not fit {self.bits} bits")
+        return Term(self, value, None if mask == self.full else mask)
+
+    def show(self, value: int) -> str:
+        """The value as ovs-ofctl writes it."""
+        if self.style is Style.MAC:
+            return str(EUI(value, 48, dialect=mac_unix_expanded))
+        if self.style in (Style.IPV4, Style.IPV6):
+            return str(IPAddress(value, 4 if self.style is Style.IPV4 else 6))
+        return f"{value:#x}" if self.style is Style.HEX else str(value)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Term(NamedTuple):
+    """One condition of a match. `mask` is None for an exact match."""
+
+    field: Field
+    value: int
+    mask: int | None = None
+
+    def encode(self) -> bytes:
+        """The OXM entry: header, value and mask if there is one."""
+        field, value, mask = self
+        if mask is None:
+            return field.header + value.to_bytes(field.size, "big")
+        return field.masked_header + value.to_bytes(field.size, "big") + mask.to_bytes(field.size, "big")
+
+    def __str__(self) -> str:
+        field, value, mask = self
+        if field.style is Style.CT_STATE:
+            return f"ct_state={''.join(_ct_state_flags(value, field.full if mask is None else mask))}"
+        if field.style is Style.FRAG:
+            return f"nw_frag={_FRAG_NAMES[value, 3 if mask is None else mask]}"
+        if mask is None:
+            return f"{field.name}={field.show(value)}"
+        if field.style in (Style.IPV4, Style.IPV6):
+            return f"{field.name}={field.show(value)}/{mask.bit_count()}"
+        shown = field.show(mask) if field.style is Style.MAC else f"{mask:#x}"
+        return f"{field.name}={field.show(value) if field.style is Style.MAC else hex(value)}/{shown}"
+
+
+Match = tuple[Term, ...]
+"""Conditions that all hold, in the order in which prerequisites come first."""
+
+
+def _ct_state_flags(value: int, mask: int) -> Iterator[str]:
+    for name, bit in CT_STATE_BITS.items():
+        if mask & bit:
+            yield ("+" if value & bit else "-") + name
+
+
+def _basic(name: str, number: int, bits: int, style: Style = Style.DECIMAL) -> Field:
+    return Field(name, OPENFLOW_BASIC, number, bits, style)
+
+
+def _nicira(name: str, number: int, bits: int, style: Style = Style.DECIMAL) -> Field:
+    return Field(name, NICIRA, number, bits, style)
+
+
+IN_PORT = _basic("in_port", 0, 32)
+ETH_DST = _basic("dl_dst", 3, 48, Style.MAC)
+ETH_SRC = _basic("dl_src", 4, 48, Style.MAC)
+ETH_TYPE = _basic("dl_type", 5, 16, Style.HEX)
+VLAN_VID = _basic("vlan_vid", 6, 16, Style.HEX)
+IP_PROTO = _basic("nw_proto", 10, 8)
+IPV4_SRC = _basic("nw_src", 11, 32, Style.IPV4)
+IPV4_DST = _basic("nw_dst", 12, 32, Style.IPV4)
+TCP_SRC = _basic("tcp_src", 13, 16)
+TCP_DST = _basic("tcp_dst", 14, 16)
+UDP_SRC = _basic("udp_src", 15, 16)
+UDP_DST = _basic("udp_dst", 16, 16)
+SCTP_DST = _basic("sctp_dst", 18, 16)
+ICMPV4_TYPE = _basic("icmp_type", 19, 8)
+ICMPV4_CODE = _basic("icmp_code", 20, 8)
+ARP_OP = _basic("arp_op", 21, 16)
+ARP_SPA = _basic("arp_spa", 22, 32, Style.IPV4)
+ARP_TPA = _basic("arp_tpa", 23, 32, Style.IPV4)
+ARP_SHA = _basic("arp_sha", 24, 48, Style.MAC)
+IPV6_SRC = _basic("ipv6_src", 26, 128, Style.IPV6)
+IPV6_DST = _basic("ipv6_dst", 27, 128, Style.IPV6)
+ICMPV6_TYPE = _basic("icmpv6_type", 29, 8)
+ICMPV6_CODE = _basic("icmpv6_code", 30, 8)
+ND_TARGET = _basic("nd_target", 31, 128, Style.IPV6)
+ND_SLL = _basic("nd_sll", 32, 48, Style.MAC)
+ND_TLL = _basic("nd_tll", 33, 48, Style.MAC)
+IP_FRAG = _nicira("nw_frag", 26, 8, Style.FRAG)
+CONJ_ID = _nicira("conj_id", 37, 32)
+CT_STATE = _nicira("ct_state", 105, 32, Style.CT_STATE)
+CT_NW_PROTO = _nicira("ct_nw_proto", 119, 8)
+CT_NW_SRC = _nicira("ct_nw_src", 120, 32, Style.IPV4)
+CT_NW_DST = _nicira("ct_nw_dst", 121, 32, Style.IPV4)
+CT_IPV6_SRC = _nicira("ct_ipv6_src", 122, 128, Style.IPV6)
+CT_IPV6_DST = _nicira("ct_ipv6_dst", 123, 128, Style.IPV6)
+CT_TP_SRC = _nicira("ct_tp_src", 124, 16)
+CT_TP_DST = _nicira("ct_tp_dst", 125, 16)
+
+
+def register(index: int) -> Field:
+    """The 32-bit register `reg<index>` (0–15)."""
+    return _nicira(f"reg{index}", index, 32, Style.HEX)
+
+
+def wide_register(index: int) -> Field:
+    """The 64-bit register `xreg<index>` (0–7): reg<2·index> (high half) and reg<2·index+1>."""
+    return Field(f"xreg{index}", PACKET_REGISTERS, index, 64, Style.HEX)
+
+
+def ct_state(flags: str) -> Term:
+    """Match connection state written as in ovs-ofctl, e.g. "+trk+new". Raises KeyError on a bad flag."""
+    value = mask = 0
+    for sign, name in zip(flags[::4], (flags[i + 1 : i + 4] for i in range(0, len(flags), 4)), strict=True):
+        bit = CT_STATE_BITS[name]
+        mask |= bit
+        value |= bit if sign == "+" else 0
+    return CT_STATE(value, mask)

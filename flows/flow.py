@@ -1,0 +1,143 @@
+"""A flow: where it stands, what it matches, what it does; its cookie, its bytes, its text."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from functools import cached_property
+from hashlib import blake2b
+from typing import NamedTuple
+
+from flows import fields as f
+from flows.actions import Action, Conjunction
+from flows.fields import Match
+from flows.pipeline import COOKIE_TAG, TABLE_BY_ID, Table
+
+MAX_ACTION_BYTES = 65_000
+"""What still fits one flow mod: OpenFlow lengths are 16 bits."""
+
+_APPLY_ACTIONS = 4
+
+
+class FlowKey(NamedTuple):
+    """What makes a flow unique on the switch: equal keys replace each other."""
+
+    table: int
+    priority: int
+    match: Match
+
+
+class FlowError(Exception):
+    """A flow that its table's declaration or OpenFlow does not allow."""
+
+
+class Flow:
+    """One flow of the pipeline, checked against its table's declaration.
+
+    `table` is a declared table, `priority` is 0–65535. Raises FlowError for a field that the table
+    does not declare or actions that do not fit one message.
+    """
+
+    __slots__ = ("__dict__", "actions", "key")
+
+    def __init__(self, table: Table, priority: int, match: Match, actions: tuple[Action, ...]) -> None:
+        for term in match:
+            if term.field not in table.fields:
+                raise FlowError(f"table {table.name} does not match {term.field.name}")
+        self.key = FlowKey(table.id, priority, match)
+        self.actions = actions
+
+    @cached_property
+    def match_bytes(self) -> bytes:
+        """The ofp_match structure, padded (OpenFlow 1.4 section 7.2.3.1)."""
+        entries = b"".join([term.encode() for term in self.key.match])
+        length = 4 + len(entries)
+        return struct.pack("!HH", 1, length) + entries + bytes(-length % 8)
+
+    @cached_property
+    def instruction_bytes(self) -> bytes:
+        """One apply-actions instruction, or nothing: a flow without actions drops."""
+        actions = b"".join([action.encode() for action in self.actions])
+        if len(actions) > MAX_ACTION_BYTES:
+            raise FlowError(f"{self}: {len(actions)} bytes of actions do not fit one flow")
+        return struct.pack("!HH4x", _APPLY_ACTIONS, 8 + len(actions)) + actions if actions else b""
+
+    @cached_property
+    def cookie(self) -> int:
+        """COOKIE_TAG and 56 bits that depend on everything the flow says, and on nothing else."""
+        digest = blake2b(digest_size=7)
+        digest.update(struct.pack("!BH", self.key.table, self.key.priority))
+        digest.update(self.match_bytes)
+        digest.update(self.instruction_bytes)
+        return COOKIE_TAG << 56 | int.from_bytes(digest.digest(), "big")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Flow) and self.key == other.key and self.actions == other.actions
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return f"<Flow {self}>"
+
+    def text(self, *, names: bool = False) -> str:
+        """The flow as `ovs-ofctl add-flows` takes it; with `names`, tables by name for reading."""
+        table = TABLE_BY_ID[self.key.table].name if names else self.key.table
+        match = "".join(f",{part}" for part in match_text(self.key.match))
+        actions = ",".join(_action_text(action, names) for action in self.actions) or "drop"
+        return f"table={table},priority={self.key.priority}{match},actions={actions}"
+
+
+def conjunction_actions(members: Iterable[Conjunction]) -> tuple[Action, ...]:
+    """The merged clause list of one match, in a fixed order."""
+    return tuple(sorted(members))
+
+
+_SHORTHAND = {0x0800: "ip", 0x86DD: "ipv6", 0x0806: "arp"}
+_PROTOCOLS = {
+    (0x0800, 1): "icmp",
+    (0x0800, 6): "tcp",
+    (0x0800, 17): "udp",
+    (0x0800, 132): "sctp",
+    (0x86DD, 58): "icmp6",
+    (0x86DD, 6): "tcp6",
+    (0x86DD, 17): "udp6",
+    (0x86DD, 132): "sctp6",
+}
+
+
+def match_text(match: Match) -> list[str]:
+    """The conditions as ovs-ofctl writes them, with its protocol shorthands."""
+    exact = {term.field: term.value for term in match if term.mask is None}
+    ethertype, protocol = exact.get(f.ETH_TYPE, -1), exact.get(f.IP_PROTO, -1)
+    short = _PROTOCOLS.get((ethertype, protocol))
+    parts = []
+    for term in match:
+        if term.field is f.ETH_TYPE and ethertype in _SHORTHAND:
+            parts.append(short or _SHORTHAND[ethertype])
+        elif not (term.field is f.IP_PROTO and short):
+            parts.append(str(term))
+    return parts
+
+
+def _action_text(action: Action, names: bool) -> str:
+    table = getattr(action, "table", None)
+    if not names or table is None:
+        return str(action)
+    return str(action._replace(table=TABLE_BY_ID[table].name))  # type: ignore[attr-defined]  # all are NamedTuples
+
+
+class FlowDiff(NamedTuple):
+    """What has to change on a switch: `added` replaces flows of equal key, `removed` is gone after.
+
+    `removed` never holds a key that `added` holds.
+    """
+
+    added: list[Flow]
+    removed: list[Flow]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed)

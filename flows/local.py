@@ -1,0 +1,243 @@
+"""What one bridge knows of itself: bound ports, uplinks, and the flows each of them needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from flows import fields as f
+from flows import pipeline as p
+from flows.actions import Action, Conntrack, Learn, Output, PopVlan, PushVlan, SetField
+from flows.fields import Match, Term
+from flows.flow import Flow
+from flows.model import AddressPair, Network, Port, Prefix
+from flows.pipeline import Priority, Reason
+from flows.policy import link_local
+from flows.services import IPV4_TERM, IPV6_TERM
+from flows.static import (
+    ARP_TERM,
+    DHCP_FROM_CLIENT,
+    NEIGHBOUR_ADVERTISEMENT,
+    NEIGHBOUR_SOLICITATION,
+    NEW,
+    call,
+    drop,
+    icmpv6,
+)
+
+UNTAGGED = f.VLAN_VID(0)
+CHUNK = 256
+"""Ports per broadcast flow: bounds what adding one port rewrites."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A bound policy port: its OpenFlow port, its network's zone on this bridge, its identity."""
+
+    ofport: int
+    port: Port
+    zone: int
+    identity: int
+
+
+def mac_number(text: str) -> int:
+    """`aa:bb:cc:dd:ee:ff` as 48 bits."""
+    return int(text.replace(":", ""), 16)
+
+
+def port_flows(at: Attachment) -> list[Flow]:
+    """Everything the switch must know about one bound port, apart from rules."""
+    in_port = f.IN_PORT(at.ofport)
+    if not at.port.admin_state_up:
+        return [Flow(p.CLASSIFY, Priority.NORMAL, (in_port, UNTAGGED), drop(Reason.ADMIN_DOWN))]
+    return [
+        _classify(at, in_port),
+        *(_spoof_flows(at, in_port) if at.port.port_security_enabled else ()),
+        *_receive_flows(at),
+    ]
+
+
+def address_pairs(port: Port) -> list[AddressPair]:
+    """Every (MAC, address or CIDR) the port may use as a source; without duplicates, in order."""
+    own = [AddressPair(port.mac, address) for address in (*port.fixed_ips, link_local(port.mac))]
+    pairs = [*own, *port.allowed_address_pairs]
+    pairs += [AddressPair(mac, link_local(mac)) for mac in source_macs(port)]
+    return list(dict.fromkeys(pairs))
+
+
+def source_macs(port: Port) -> list[str]:
+    """The port's own MAC and those of its allowed address pairs."""
+    return list(dict.fromkeys([port.mac, *(pair.mac for pair in port.allowed_address_pairs)]))
+
+
+def prefix_term(field: f.Field, prefix: Prefix) -> tuple[Term, ...]:
+    """Match an address field against a prefix; length 0 needs no condition."""
+    return (field(prefix.value, prefix.mask),) if prefix.length else ()
+
+
+def _classify(at: Attachment, in_port: Term) -> Flow:
+    start = p.SPOOF if at.port.port_security_enabled else p.ADMIT
+    actions = (SetField(p.ZONE, at.zone), SetField(p.SOURCE, at.identity), call(start))
+    return Flow(p.CLASSIFY, Priority.NORMAL, (in_port, UNTAGGED), actions)
+
+
+def _spoof_flows(at: Attachment, in_port: Term) -> Iterator[Flow]:
+    for mac in source_macs(at.port):
+        yield from _mac_flows(in_port, mac_number(mac))
+    for pair in address_pairs(at.port):
+        if pair.prefix.version == 4:
+            yield from _ipv4_pair_flows(in_port, mac_number(pair.mac), pair.prefix)
+        else:
+            yield from _ipv6_pair_flows(in_port, mac_number(pair.mac), pair.prefix)
+
+
+def _mac_flows(in_port: Term, mac: int) -> Iterator[Flow]:
+    """What a MAC may send before it has an address: ARP probes, DHCP, address detection."""
+    source = (in_port, f.ETH_SRC(mac))
+    probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), f.ARP_SHA(mac))
+    yield Flow(p.SPOOF_ARP, Priority.NORMAL, probe, (call(p.NEIGHBOUR),))
+    discover = (IPV4_TERM, f.IPV4_SRC(0), f.IPV4_DST(0xFFFFFFFF), *DHCP_FROM_CLIENT[1:])
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, *discover), (call(p.ADMIT),))
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, IPV6_TERM, f.IPV6_SRC(0)), (call(p.ADMIT),))
+    solicitation = (*source, *icmpv6(NEIGHBOUR_SOLICITATION), f.ND_SLL(mac))
+    yield Flow(p.SPOOF_ND, Priority.LOW, solicitation, (call(p.NEIGHBOUR),))
+
+
+def _ipv4_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
+    source = (in_port, f.ETH_SRC(mac))
+    arp = (*source, ARP_TERM, *prefix_term(f.ARP_SPA, prefix), f.ARP_SHA(mac))
+    yield Flow(p.SPOOF_ARP, Priority.NORMAL, arp, (call(p.NEIGHBOUR),))
+    ip = (*source, IPV4_TERM, *prefix_term(f.IPV4_SRC, prefix))
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (call(p.ADMIT),))
+
+
+def _ipv6_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
+    source = (in_port, f.ETH_SRC(mac))
+    ip = (*source, IPV6_TERM, *prefix_term(f.IPV6_SRC, prefix))
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (call(p.ADMIT),))
+    target = prefix_term(f.ND_TARGET, prefix)
+    kind, code = icmpv6(NEIGHBOUR_SOLICITATION), icmpv6(NEIGHBOUR_ADVERTISEMENT)
+    detection = (*source, IPV6_TERM, f.IPV6_SRC(0), *kind[1:], *target, f.ND_SLL(0))
+    yield Flow(p.SPOOF_ND, Priority.HIGH, detection, (call(p.NEIGHBOUR),))
+    advertisement = (*source, *code, *target, f.ND_TLL(mac))
+    yield Flow(p.SPOOF_ND, Priority.NORMAL, advertisement, (call(p.FORWARD),))
+
+
+def _receive_flows(at: Attachment) -> Iterator[Flow]:
+    zone, out = p.ZONE(at.zone), SetField(p.OUT, at.ofport)
+    for mac in source_macs(at.port):
+        to_mac = (zone, f.ETH_DST(mac_number(mac)))
+        actions = (out, SetField(p.DESTINATION, at.identity), call(p.DEST_CHECK))
+        yield Flow(p.FORWARD, Priority.NORMAL, to_mac, actions)
+        yield Flow(p.UPLINK_DELIVER, Priority.NORMAL, to_mac, (call(p.CONNTRACK),))
+    for pair in address_pairs(at.port):
+        if pair.prefix.is_host:
+            yield Flow(p.NEIGHBOUR, Priority.NORMAL, owner_match(zone, pair.prefix), (Output(at.ofport),))
+    yield from _uplink_guards(at, zone)
+
+
+def owner_match(zone: Term, address: Prefix) -> Match:
+    """A request for the MAC of this address."""
+    if address.version == 4:
+        return (zone, ARP_TERM, f.ARP_OP(1), f.ARP_TPA(address.value))
+    return (zone, *icmpv6(NEIGHBOUR_SOLICITATION), f.ND_TARGET(address.value))
+
+
+def _uplink_guards(at: Attachment, zone: Term) -> Iterator[Flow]:
+    """The outside may not claim what belongs to this port alone; shared pairs are not guarded."""
+    claims: list[Match] = [(zone, f.ETH_SRC(mac_number(at.port.mac)))]
+    for address in (*at.port.fixed_ips, link_local(at.port.mac)):
+        if address.version == 4:
+            claims.append((zone, ARP_TERM, f.ARP_SPA(address.value)))
+            claims.append((zone, IPV4_TERM, f.IPV4_SRC(address.value)))
+        else:
+            claims.append((zone, *icmpv6(NEIGHBOUR_ADVERTISEMENT), f.ND_TARGET(address.value)))
+            claims.append((zone, IPV6_TERM, f.IPV6_SRC(address.value)))
+    for claim in claims:
+        yield Flow(p.UPLINK, Priority.HIGH, claim, drop(Reason.UPLINK_SPOOF))
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A network on this bridge: its zone and the OpenFlow ports of the uplinks that carry it."""
+
+    network: Network
+    zone: int
+    uplinks: tuple[int, ...]
+
+
+def segment_flows(segment: Segment) -> list[Flow]:
+    """How a network enters and leaves the bridge."""
+    return [*_enter_flows(segment), *_exit_flows(segment)]
+
+
+def _enter_flows(segment: Segment) -> Iterator[Flow]:
+    zone, vid = SetField(p.ZONE, segment.zone), segment.network.segmentation_id
+    for uplink in segment.uplinks:
+        in_port = f.IN_PORT(uplink)
+        tag = UNTAGGED if vid is None else f.VLAN_VID(0x1000 | vid)
+        untag: tuple[Action, ...] = () if vid is None else (PopVlan(),)
+        yield Flow(p.CLASSIFY, Priority.GUARD + 100, (in_port, tag), (*untag, zone, call(p.UPLINK)))
+        yield Flow(
+            p.UPLINK,
+            Priority.DEFAULT,
+            (p.ZONE(segment.zone), in_port),
+            (*_learn(segment, uplink), call(p.UPLINK_DELIVER)),
+        )
+
+
+def _learn(segment: Segment, uplink: int) -> tuple[Action, ...]:
+    """With one uplink there is nothing to choose, hence nothing to learn."""
+    if len(segment.uplinks) < 2:
+        return ()
+    return (
+        Learn(
+            table=p.FDB.id,
+            priority=Priority.NORMAL,
+            cookie=p.LEARNED_COOKIE_TAG << 56 | segment.zone << 32 | uplink,
+            idle_timeout=p.FDB_IDLE_SECONDS,
+            limit=p.FDB_LIMIT,
+            key=p.ZONE,
+            source=f.ETH_SRC,
+            destination=f.ETH_DST,
+            in_port=f.IN_PORT,
+            out=p.OUT,
+        ),
+    )
+
+
+def _exit_flows(segment: Segment) -> Iterator[Flow]:
+    if not segment.uplinks:
+        return
+    zone = p.ZONE(segment.zone)
+    find = (SetField(p.OUT, 0), call(p.FDB), call(p.UPLINK_OUT))
+    for family in (IPV4_TERM, IPV6_TERM):
+        commit = (Conntrack(p.ZONE, commit=True), *find)
+        yield Flow(p.EXIT, Priority.HIGH, (zone, NEW, family), commit)
+    yield Flow(p.EXIT, Priority.NORMAL, (zone,), find)
+    vid = segment.network.segmentation_id
+    tag: tuple[Action, ...] = () if vid is None else (PushVlan(vid),)
+    for uplink in segment.uplinks:
+        yield Flow(p.UPLINK_OUT, Priority.NORMAL, (zone, p.OUT(uplink)), (*tag, Output(uplink)))
+    flood = tuple(Output(uplink) for uplink in segment.uplinks)
+    yield Flow(p.UPLINK_OUT, Priority.NORMAL, (zone, p.OUT(0)), (*tag, *flood))
+
+
+def uplink_flows(ofport: int) -> list[Flow]:
+    """What an uplink brings that no declared network matches."""
+    match = (f.IN_PORT(ofport),)
+    return [Flow(p.CLASSIFY, Priority.GUARD + 50, match, drop(Reason.UNDECLARED_VLAN))]
+
+
+def broadcast_chunk(zone: int, chunk: int, ports: Iterable[int]) -> Flow:
+    """One part of the ports of a network that must see what the network says to all."""
+    outputs = tuple(Output(ofport) for ofport in sorted(ports))
+    return Flow(p.BROADCAST, Priority.NORMAL, (p.ZONE(zone), p.OUT(chunk + 1)), outputs)
+
+
+def broadcast_root(zone: int, chunks: Iterable[int]) -> Flow:
+    """Visits every chunk of a network."""
+    visits: list[Action] = []
+    for chunk in sorted(chunks):
+        visits += [SetField(p.OUT, chunk + 1), call(p.BROADCAST)]
+    return Flow(p.BROADCAST, Priority.NORMAL, (p.ZONE(zone), p.OUT(0)), tuple(visits))

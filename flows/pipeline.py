@@ -1,0 +1,332 @@
+"""The pipeline, declared once: tables, registers, drop reasons, priorities, reserved numbers.
+
+Everything else (ids in flows, names in dumps, the default flow of each table, the documentation)
+is derived from these declarations. Directions are relative to the workload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Final, Self
+
+from flows import fields as f
+from flows.fields import Field
+
+
+class Reason(IntEnum):
+    """Why a packet was dropped; the value is what the REASON register holds."""
+
+    UNKNOWN_PORT = 1, "the port is not bound to a policy port and is not an uplink"
+    ADMIN_DOWN = 2, "the policy port is administratively down"
+    VLAN_TAG = 3, "a workload may not send tagged frames"
+    UNDECLARED_VLAN = 4, "the uplink does not carry a network with this tag"
+    BAD_SOURCE_MAC = 5, "the source MAC is zero or a group address"
+    ETHERTYPE = 6, "only ARP, IPv4 and IPv6 are allowed from a workload"
+    ARP_SPOOF = 7, "ARP with a MAC or address that is not the port's own"
+    IP_SPOOF = 8, "source MAC and IP address are not a pair of the port's own"
+    ND_SPOOF = 9, "neighbour discovery for an address or MAC that is not the port's own"
+    DHCP_SERVER = 10, "DHCP server messages come from uplinks only"
+    ROUTER_ADVERTISEMENT = 11, "router advertisements and redirects come from uplinks only"
+    BUM = 12, "broadcast and multicast from a workload"
+    UNSPECIFIED_SOURCE = 13, "the unspecified address is for DHCP and address detection only"
+    UPLINK_SPOOF = 14, "a frame from an uplink claims a local port's MAC or address"
+    INVALID = 15, "the connection tracker calls the packet invalid"
+    NOT_TRACKED = 16, "the packet is not IP or could not be tracked"
+    EGRESS_POLICY = 17, "no egress rule of the sender allows it"
+    INGRESS_POLICY = 18, "no ingress rule of the receiver allows it"
+    UNKNOWN_DESTINATION = 19, "the destination is not a local port and the network has no uplink"
+
+    explanation: str
+
+    def __new__(cls, value: int, explanation: str) -> Self:
+        """Attach the explanation to the number."""
+        reason = int.__new__(cls, value)
+        reason._value_ = value
+        reason.explanation = explanation
+        return reason
+
+
+class Miss(Enum):
+    """What a table does with a packet that no flow of it matches, when it is not a drop."""
+
+    RETURN = "return to the caller"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One OpenFlow table. `fields` are those its flows may match; `miss` is its default."""
+
+    id: int
+    name: str
+    purpose: str
+    miss: Reason | Miss
+    fields: frozenset[Field]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+LOCAL: Final = f.wide_register(0)
+"""Identity of the workload whose rules are being asked: a set of security groups."""
+MEMBER: Final = f.wide_register(1)
+"""Identity of the remote address by membership: the remote groups it belongs to."""
+PREFIX: Final = f.wide_register(2)
+"""Identity of the remote address by prefix: the CIDRs and address groups that cover it."""
+SOURCE: Final = f.wide_register(3)
+"""Identity of the sender; 0 when the packet came from an uplink."""
+DESTINATION: Final = f.wide_register(4)
+"""Identity of the receiver."""
+ZONE: Final = f.register(10)
+"""Conntrack zone of the network on this bridge (1–65534), which also stands for the network."""
+OUT: Final = f.register(11)
+"""OpenFlow port to send to; 0 when not known."""
+VERDICT: Final = f.register(12)
+"""Number of the rule that allows the packet; 0 while none does."""
+REASON: Final = f.register(13)
+"""Why the packet is dropped (`Reason`)."""
+
+REGISTERS: Final = {
+    "LOCAL": LOCAL,
+    "MEMBER": MEMBER,
+    "PREFIX": PREFIX,
+    "SOURCE": SOURCE,
+    "DESTINATION": DESTINATION,
+    "ZONE": ZONE,
+    "OUT": OUT,
+    "VERDICT": VERDICT,
+    "REASON": REASON,
+}
+
+UNRESTRICTED: Final = 1
+"""Identity of a port whose port security is off: no checks apply to it."""
+FIRST_IDENTITY: Final = 16
+"""Content identities are never below this."""
+EGRESS_OPEN: Final = 1
+"""Verdict of the implicit rule "egress is open until the first egress rule"."""
+
+_L2 = {f.ETH_SRC, f.ETH_DST, f.ETH_TYPE}
+_L3 = {f.ETH_TYPE, f.IPV4_SRC, f.IPV4_DST, f.IPV6_SRC, f.IPV6_DST, f.IP_PROTO}
+_PORTS = {f.UDP_SRC, f.UDP_DST, f.TCP_DST, f.SCTP_DST}
+_ICMP = {f.ICMPV4_TYPE, f.ICMPV4_CODE, f.ICMPV6_TYPE, f.ICMPV6_CODE}
+_ND = {f.ND_TARGET, f.ND_SLL, f.ND_TLL}
+_ARP = {f.ARP_OP, f.ARP_SPA, f.ARP_TPA, f.ARP_SHA}
+_SERVICE = {f.ETH_TYPE, f.IP_PROTO, f.IP_FRAG, f.CT_STATE, f.CT_NW_PROTO, f.CT_TP_SRC, f.CT_TP_DST}
+_REMOTE = {f.ETH_TYPE, f.CT_STATE, f.IPV4_SRC, f.IPV4_DST, f.IPV6_SRC, f.IPV6_DST} | {
+    f.CT_NW_SRC,
+    f.CT_NW_DST,
+    f.CT_IPV6_SRC,
+    f.CT_IPV6_DST,
+}
+_RULES = _SERVICE | _PORTS | _ICMP | {f.CONJ_ID, LOCAL, MEMBER, PREFIX}
+
+TABLES: Final[list[Table]] = []
+
+
+def _table(number: int, name: str, purpose: str, miss: Reason | Miss, *matched: set[Field]) -> Table:
+    table = Table(number, name, purpose, miss, frozenset().union(*matched))
+    TABLES.append(table)
+    return table
+
+
+CLASSIFY = _table(
+    0,
+    "CLASSIFY",
+    "in_port → network, conntrack zone and identity of the sender; uplinks apart",
+    Reason.UNKNOWN_PORT,
+    {f.IN_PORT, f.VLAN_VID, f.ETH_SRC},
+)
+UPLINK = _table(
+    5,
+    "UPLINK",
+    "frames from uplinks: drop those that claim a local port's MAC or address, learn where the rest live",
+    Reason.UPLINK_SPOOF,
+    {ZONE, f.IN_PORT},
+    _L2,
+    _L3,
+    _ARP,
+    _ND,
+    _ICMP,
+)
+UPLINK_DELIVER = _table(
+    6,
+    "UPLINK_DELIVER",
+    "frames from uplinks: to the owner of the address, to conntrack when for a local port, else in transit",
+    Reason.UNKNOWN_DESTINATION,
+    {ZONE},
+    _L2,
+    _L3,
+    _PORTS,
+    _ICMP,
+)
+SPOOF = _table(
+    10, "SPOOF", "frames from workloads: by protocol to their checks", Reason.ETHERTYPE, {f.ETH_TYPE}
+)
+SPOOF_ARP = _table(
+    11, "SPOOF_ARP", "ARP only with the port's own MAC and address", Reason.ARP_SPOOF, {f.IN_PORT}, _L2, _ARP
+)
+SPOOF_IP = _table(
+    12,
+    "SPOOF_IP",
+    "IPv4 and IPv6 only from a (MAC, address) pair of the port",
+    Reason.IP_SPOOF,
+    {f.IN_PORT},
+    _L2,
+    _L3,
+    _PORTS,
+)
+SPOOF_ND = _table(
+    13,
+    "SPOOF_ND",
+    "neighbour discovery only with the port's own MAC and address",
+    Reason.ND_SPOOF,
+    {f.IN_PORT},
+    _L2,
+    _L3,
+    _ICMP,
+    _ND,
+)
+ADMIT = _table(
+    15,
+    "ADMIT",
+    "checked frames from workloads: neighbour discovery and DHCP apart, no broadcast, the rest is tracked",
+    Reason.NOT_TRACKED,
+    {SOURCE},
+    _L2,
+    _L3,
+    _PORTS,
+    _ICMP,
+)
+CONNTRACK = _table(20, "CONNTRACK", "one conntrack lookup per packet", Reason.NOT_TRACKED, {f.ETH_TYPE})
+SOURCE_CHECK = _table(
+    30,
+    "SOURCE_CHECK",
+    "the sender's side: asks its egress rules, or for a reply its ingress rules",
+    Reason.NOT_TRACKED,
+    {f.ETH_TYPE, f.CT_STATE, SOURCE},
+)
+SOURCE_VERDICT = _table(31, "SOURCE_VERDICT", "drop unless a rule was found", Reason.EGRESS_POLICY, {VERDICT})
+FORWARD = _table(
+    40, "FORWARD", "destination MAC → local port and its identity", Reason.UNKNOWN_DESTINATION, {ZONE}, _L2
+)
+NEIGHBOUR = _table(
+    41,
+    "NEIGHBOUR",
+    "ARP and neighbour solicitations go to the owner of the address only",
+    Reason.UNKNOWN_DESTINATION,
+    {ZONE},
+    _L2,
+    _L3,
+    _ARP,
+    _ICMP,
+    _ND,
+)
+BROADCAST = _table(
+    42,
+    "BROADCAST",
+    "what every local port of a network must see, in chunks",
+    Miss.RETURN,
+    {ZONE, OUT},
+)
+EXIT = _table(
+    45,
+    "EXIT",
+    "out of an uplink: commits new connections",
+    Reason.UNKNOWN_DESTINATION,
+    {ZONE, f.CT_STATE, f.ETH_TYPE},
+)
+FDB = _table(
+    46,
+    "FDB",
+    "uplink MACs learned from their frames: MAC → uplink",
+    Miss.RETURN,
+    {ZONE, f.ETH_DST, f.ETH_SRC},
+)
+UPLINK_OUT = _table(
+    47,
+    "UPLINK_OUT",
+    "the learned uplink, or all of the network's when none is learned; tags",
+    Reason.UNKNOWN_DESTINATION,
+    {ZONE, OUT},
+)
+DEST_CHECK = _table(
+    50,
+    "DEST_CHECK",
+    "the receiver's side: asks its ingress rules, or for a reply its egress rules",
+    Reason.NOT_TRACKED,
+    {f.CT_STATE, DESTINATION},
+    _L3,
+    _PORTS,
+    _ICMP,
+)
+DEST_VERDICT = _table(51, "DEST_VERDICT", "drop unless a rule was found", Reason.INGRESS_POLICY, {VERDICT})
+EGRESS_ANY = _table(60, "EGRESS_ANY", "egress rules to any remote", Miss.RETURN, _RULES)
+EGRESS_MEMBER = _table(
+    61, "EGRESS_MEMBER", "remote address → its groups' identity", Miss.RETURN, {ZONE}, _REMOTE
+)
+EGRESS_PREFIX = _table(62, "EGRESS_PREFIX", "remote address → its prefixes' identity", Miss.RETURN, _REMOTE)
+EGRESS_RULES = _table(63, "EGRESS_RULES", "egress rules to named remotes", Miss.RETURN, _RULES)
+INGRESS_ANY = _table(70, "INGRESS_ANY", "ingress rules from any remote", Miss.RETURN, _RULES)
+INGRESS_MEMBER = _table(
+    71, "INGRESS_MEMBER", "remote address → its groups' identity", Miss.RETURN, {ZONE}, _REMOTE
+)
+INGRESS_PREFIX = _table(72, "INGRESS_PREFIX", "remote address → its prefixes' identity", Miss.RETURN, _REMOTE)
+INGRESS_RULES = _table(73, "INGRESS_RULES", "ingress rules from named remotes", Miss.RETURN, _RULES)
+OUTPUT = _table(
+    80, "OUTPUT", "to the local port; commits new connections", Reason.NOT_TRACKED, {f.CT_STATE, f.ETH_TYPE}
+)
+DROP = _table(90, "DROP", "the one place where packets die, counted by reason", Reason.UNKNOWN_PORT, {REASON})
+
+TABLE_BY_ID: Final = {table.id: table for table in TABLES}
+
+
+@dataclass(frozen=True)
+class RuleTables:
+    """The four tables that decide one direction."""
+
+    any: Table
+    member: Table
+    prefix: Table
+    rules: Table
+
+
+EGRESS_TABLES: Final = RuleTables(EGRESS_ANY, EGRESS_MEMBER, EGRESS_PREFIX, EGRESS_RULES)
+INGRESS_TABLES: Final = RuleTables(INGRESS_ANY, INGRESS_MEMBER, INGRESS_PREFIX, INGRESS_RULES)
+
+
+class Priority(IntEnum):
+    """Named priority bands; within a table, higher wins."""
+
+    MISS = 0
+    DEFAULT = 10
+    LOW = 20
+    NORMAL = 100
+    HIGH = 200
+    GUARD = 300
+    CONJUNCTION_TOP = 40000
+    """Conjunction bands go down from here."""
+    UNCONDITIONAL = 50000
+    """Plain accepts: above every conjunction, so that none of equal priority is hidden."""
+
+
+PREFIX_BASE: Final = 100
+"""Longest prefix match: the priority is PREFIX_BASE + prefix length."""
+
+RULES_PER_BAND: Final = 2048
+"""Rules with consecutive numbers share a priority band, so that no clause flow can hold more
+conjunction actions than fit one flow (OpenFlow lengths are 16 bits, an action is 16 bytes)."""
+BANDS: Final = 32768
+
+
+def conjunction_priority(rule_number: int) -> int:
+    """The priority of every flow of a rule; rules of one band share it."""
+    return Priority.CONJUNCTION_TOP - rule_number // RULES_PER_BAND % BANDS
+
+
+LEARNED_COOKIE_TAG: Final = 0x5D
+COOKIE_TAG: Final = 0x5C
+"""Top byte of the cookie of every flow of ours; the rest is a hash of the flow's content."""
+
+FDB_LIMIT: Final = 4096
+"""Learned MACs per uplink and network."""
+FDB_IDLE_SECONDS: Final = 300

@@ -1,0 +1,208 @@
+"""The flows that every bridge has, whatever the policy: they tie the tables together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flows import fields as f
+from flows import pipeline as p
+from flows.actions import Action, Conntrack, Move, OutputRegister, Resubmit, SetField
+from flows.fields import Match, ct_state
+from flows.flow import Flow
+from flows.pipeline import Priority, Reason, RuleTables, Table
+from flows.services import IPV4_TERM, IPV6_TERM, UDP
+
+ARP_TERM = f.ETH_TYPE(0x0806)
+GROUP_MAC = f.ETH_DST(1 << 40, 1 << 40)
+UDP4 = (IPV4_TERM, f.IP_PROTO(UDP))
+UDP6 = (IPV6_TERM, f.IP_PROTO(UDP))
+DHCP_FROM_SERVER = (*UDP4, f.UDP_SRC(67), f.UDP_DST(68))
+DHCP_FROM_CLIENT = (*UDP4, f.UDP_SRC(68), f.UDP_DST(67))
+DHCPV6_FROM_SERVER = (*UDP6, f.UDP_SRC(547), f.UDP_DST(546))
+DHCPV6_FROM_CLIENT = (*UDP6, f.UDP_SRC(546), f.UDP_DST(547))
+UNTRACKED = ct_state("-trk")
+INVALID = ct_state("+inv+trk")
+NEW = ct_state("+new+trk")
+ORIGINAL = ct_state("-rpl+trk")
+REPLY = ct_state("+rpl+trk")
+
+MLD_QUERY, MLD_REPORT, MLD_DONE, MLDV2_REPORT = 130, 131, 132, 143
+ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT, REDIRECT = 133, 134, 137
+NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
+
+
+def icmpv6(kind: int) -> Match:
+    """ICMPv6 of one type."""
+    return (IPV6_TERM, f.IP_PROTO(58), f.ICMPV6_TYPE(kind))
+
+
+ESSENTIAL_UNICAST: tuple[Match, ...] = (
+    DHCP_FROM_SERVER,
+    DHCPV6_FROM_SERVER,
+    *map(icmpv6, (NEIGHBOUR_ADVERTISEMENT, ROUTER_ADVERTISEMENT, REDIRECT, MLD_QUERY)),
+)
+"""What the network's own machinery sends to a port; it is neither tracked nor asked of the rules."""
+
+
+def call(table: Table) -> Resubmit:
+    """Look up in another table."""
+    return Resubmit(table.id)
+
+
+def drop(reason: Reason) -> tuple[Action, ...]:
+    """Note the reason and go where packets die."""
+    return (SetField(p.REASON, reason), call(p.DROP))
+
+
+def static_flows() -> list[Flow]:
+    """All of them, in no particular order."""
+    return [
+        *_misses(),
+        *_classify(),
+        *_uplink_delivery(),
+        *_spoof(),
+        *_admit(),
+        *_checks(),
+        *_delivery(),
+        *_rule_tables(p.EGRESS_TABLES),
+        *_rule_tables(p.INGRESS_TABLES),
+    ]
+
+
+def _misses() -> Iterator[Flow]:
+    for table in p.TABLES:
+        if isinstance(table.miss, Reason) and table is not p.DROP:
+            yield Flow(table, Priority.MISS, (), drop(table.miss))
+    for reason in Reason:
+        yield Flow(p.DROP, Priority.NORMAL, (p.REASON(reason),), ())
+
+
+def _classify() -> Iterator[Flow]:
+    group_bit = 1 << 40
+    for match in (f.ETH_SRC(group_bit, group_bit), f.ETH_SRC(0)):
+        yield Flow(p.CLASSIFY, Priority.GUARD + 200, (match,), drop(Reason.BAD_SOURCE_MAC))
+    tag_present = 0x1000
+    yield Flow(p.CLASSIFY, Priority.GUARD, (f.VLAN_VID(tag_present, tag_present),), drop(Reason.VLAN_TAG))
+
+
+def _uplink_delivery() -> Iterator[Flow]:
+    """Frames for local ports have flows of their own; here is what is common to all networks."""
+    table = p.UPLINK_DELIVER
+    yield Flow(table, Priority.HIGH, (ARP_TERM,), (call(p.NEIGHBOUR),))
+    yield Flow(table, Priority.HIGH, icmpv6(NEIGHBOUR_SOLICITATION), (call(p.NEIGHBOUR),))
+    for match in ESSENTIAL_UNICAST:
+        yield Flow(table, Priority.HIGH, match, (call(p.FORWARD),))
+    for match in (DHCP_FROM_SERVER, icmpv6(ROUTER_ADVERTISEMENT), icmpv6(MLD_QUERY)):
+        to_all = (SetField(p.OUT, 0), call(p.BROADCAST), call(p.EXIT))
+        yield Flow(table, Priority.GUARD, (GROUP_MAC, *match), to_all)
+    yield Flow(table, Priority.DEFAULT, (), (call(p.EXIT),))
+
+
+def _spoof() -> Iterator[Flow]:
+    yield Flow(p.SPOOF, Priority.NORMAL, (ARP_TERM,), (call(p.SPOOF_ARP),))
+    yield Flow(p.SPOOF, Priority.NORMAL, (IPV4_TERM,), (call(p.SPOOF_IP),))
+    yield Flow(p.SPOOF, Priority.NORMAL, (IPV6_TERM,), (call(p.SPOOF_IP),))
+    without_address = (*icmpv6(NEIGHBOUR_SOLICITATION), f.ND_SLL(0))
+    unspecified = f.IPV6_SRC(0)
+    yield Flow(p.SPOOF_ND, Priority.LOW, without_address, (call(p.NEIGHBOUR),))
+    yield Flow(
+        p.SPOOF_ND,
+        Priority.NORMAL,
+        (IPV6_TERM, unspecified, *icmpv6(NEIGHBOUR_SOLICITATION)[1:]),
+        drop(Reason.ND_SPOOF),
+    )
+    yield Flow(p.SPOOF_ND, Priority.GUARD, (*without_address[:3], f.ND_TARGET(0)), drop(Reason.ND_SPOOF))
+
+
+def _admit() -> Iterator[Flow]:
+    yield from _admit_unrestricted()
+    for match, actions in _admit_control():
+        yield Flow(p.ADMIT, Priority.HIGH, match, actions)
+    unspecified: tuple[Match, ...] = ((IPV4_TERM, f.IPV4_SRC(0)), (IPV6_TERM, f.IPV6_SRC(0)))
+    for match in unspecified:
+        yield Flow(p.ADMIT, Priority.NORMAL, match, drop(Reason.UNSPECIFIED_SOURCE))
+    multicast: tuple[Match, ...] = (
+        (GROUP_MAC,),
+        (IPV4_TERM, f.IPV4_DST(0xE0000000, 0xF0000000)),
+        (IPV4_TERM, f.IPV4_DST(0xFFFFFFFF)),
+        (IPV6_TERM, f.IPV6_DST(0xFF << 120, 0xFF << 120)),
+    )
+    for match in multicast:
+        yield Flow(p.ADMIT, Priority.LOW, match, drop(Reason.BUM))
+    for family in (IPV4_TERM, IPV6_TERM):
+        yield Flow(p.ADMIT, Priority.DEFAULT, (family,), (call(p.CONNTRACK),))
+
+
+def _admit_control() -> Iterator[tuple[Match, tuple[Action, ...]]]:
+    """The protocols that run the network: who may say what, and to whom it goes."""
+    for match in (DHCP_FROM_SERVER, DHCPV6_FROM_SERVER):
+        yield match, drop(Reason.DHCP_SERVER)
+    for kind in (ROUTER_ADVERTISEMENT, REDIRECT, MLD_QUERY):
+        yield icmpv6(kind), drop(Reason.ROUTER_ADVERTISEMENT)
+    for match in (DHCP_FROM_CLIENT, DHCPV6_FROM_CLIENT):
+        yield match, (call(p.EXIT),)
+    for kind in (ROUTER_SOLICITATION, MLD_REPORT, MLD_DONE, MLDV2_REPORT):
+        yield icmpv6(kind), (call(p.EXIT),)
+    for kind in (NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT):
+        yield icmpv6(kind), (call(p.SPOOF_ND),)
+
+
+def _admit_unrestricted() -> Iterator[Flow]:
+    """A port without port security speaks as an uplink does, but its packets are tracked."""
+    source = p.SOURCE(p.UNRESTRICTED)
+    ranked: tuple[tuple[Match, Table], ...] = (
+        ((), p.FORWARD),
+        ((IPV6_TERM,), p.CONNTRACK),
+        ((IPV4_TERM,), p.CONNTRACK),
+        (DHCP_FROM_SERVER, p.FORWARD),
+        ((GROUP_MAC,), p.EXIT),
+        (icmpv6(NEIGHBOUR_ADVERTISEMENT), p.FORWARD),
+        (icmpv6(NEIGHBOUR_SOLICITATION), p.NEIGHBOUR),
+        ((ARP_TERM,), p.NEIGHBOUR),
+    )
+    for rank, (match, table) in enumerate(ranked):
+        yield Flow(p.ADMIT, Priority.GUARD + rank, (source, *match), (call(table),))
+
+
+def _checks() -> Iterator[Flow]:
+    for family in (IPV4_TERM, IPV6_TERM):
+        yield Flow(p.CONNTRACK, Priority.NORMAL, (family,), (Conntrack(p.ZONE, p.SOURCE_CHECK.id),))
+    for trusted in (p.SOURCE(0), p.SOURCE(p.UNRESTRICTED)):
+        yield Flow(p.SOURCE_CHECK, Priority.GUARD, (trusted,), (call(p.FORWARD),))
+    yield from _ask(p.SOURCE_CHECK, p.SOURCE, p.EGRESS_TABLES, p.INGRESS_TABLES, p.SOURCE_VERDICT)
+    yield Flow(p.SOURCE_VERDICT, Priority.NORMAL, (p.VERDICT(0),), drop(Reason.EGRESS_POLICY))
+    yield Flow(p.SOURCE_VERDICT, Priority.DEFAULT, (), (call(p.FORWARD),))
+
+    yield Flow(p.DEST_CHECK, Priority.GUARD, (p.DESTINATION(p.UNRESTRICTED),), (call(p.OUTPUT),))
+    for match in ((ARP_TERM,), icmpv6(NEIGHBOUR_SOLICITATION), *ESSENTIAL_UNICAST):
+        yield Flow(p.DEST_CHECK, Priority.HIGH, (UNTRACKED, *match), (call(p.OUTPUT),))
+    yield from _ask(p.DEST_CHECK, p.DESTINATION, p.INGRESS_TABLES, p.EGRESS_TABLES, p.DEST_VERDICT)
+    yield Flow(p.DEST_VERDICT, Priority.NORMAL, (p.VERDICT(0),), drop(Reason.INGRESS_POLICY))
+    yield Flow(p.DEST_VERDICT, Priority.DEFAULT, (), (call(p.OUTPUT),))
+
+
+def _ask(
+    table: Table, identity: f.Field, original: RuleTables, reply: RuleTables, verdict: Table
+) -> Iterator[Flow]:
+    """One side of the check: a reply is judged by the rules that let its connection be opened."""
+    yield Flow(table, Priority.NORMAL + 50, (INVALID,), drop(Reason.INVALID))
+    for direction, tables in ((ORIGINAL, original), (REPLY, reply)):
+        actions = (Move(identity, p.LOCAL), SetField(p.VERDICT, 0), call(tables.any), call(verdict))
+        yield Flow(table, Priority.NORMAL, (direction,), actions)
+
+
+def _rule_tables(tables: RuleTables) -> Iterator[Flow]:
+    forget = (SetField(p.MEMBER, 0), SetField(p.PREFIX, 0))
+    calls = (call(tables.member), call(tables.prefix), call(tables.rules))
+    yield Flow(tables.any, Priority.MISS, (), (*forget, *calls))
+
+
+def _delivery() -> Iterator[Flow]:
+    yield Flow(p.FORWARD, Priority.HIGH, (GROUP_MAC,), drop(Reason.BUM))
+    yield Flow(p.FORWARD, Priority.DEFAULT, (), (call(p.EXIT),))
+    yield Flow(p.NEIGHBOUR, Priority.LOW, (GROUP_MAC,), (call(p.EXIT),))
+    yield Flow(p.NEIGHBOUR, Priority.DEFAULT, (), (call(p.FORWARD),))
+    for family in (IPV4_TERM, IPV6_TERM):
+        commit = (Conntrack(p.ZONE, commit=True), OutputRegister(p.OUT))
+        yield Flow(p.OUTPUT, Priority.NORMAL, (NEW, family), commit)
+    yield Flow(p.OUTPUT, Priority.DEFAULT, (), (OutputRegister(p.OUT),))
