@@ -1,0 +1,128 @@
+"""The controller as its users run it: the `ryu-manager sgctl` process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lab import process
+from lab.process import LabError
+
+RYU_MANAGER = Path(sys.executable).with_name("ryu-manager")
+
+
+class Controller:
+    """`ryu-manager sgctl` on free ports of 127.0.0.1, with directories of its own, started by `with`.
+
+    `ovsdb` is the remote of the Open_vSwitch database, `db` that of the policy database; without the
+    latter the controller serves one itself, and it is kept over `kill` or `stop` and `start`.
+    """
+
+    def __init__(self, ovsdb: str, db: str = "", options: Sequence[str] = ()) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="sgctl-run-"))
+        self.openflow_port = free_port()
+        self.wsapi_port = free_port()
+        self.ovsdb = ovsdb
+        self.db = db or f"unix:{self._policy_socket}"
+        self._serves_policy = not db
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def target(self) -> str:
+        """What `ovs-vsctl set-controller` wants."""
+        return f"tcp:127.0.0.1:{self.openflow_port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment in which the `sgctl` command finds this controller's databases."""
+        return {**os.environ, "SGCTL_DB": self.db, "SGCTL_OVSDB": self.ovsdb}
+
+    @property
+    def log(self) -> Path:
+        """What it wrote so far, over all starts."""
+        return self.directory / "ryu-manager.log"
+
+    @property
+    def pid(self) -> int:
+        """The process id while it runs."""
+        if self._process is None:
+            raise LabError("the controller is not running")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it; it accepts switches and policy when this returns."""
+        self._process = process.spawn(self._command(), self.log, self.environment)
+        process.wait_ready(self._process, self._ready, "ryu-manager sgctl", self.log)
+
+    def kill(self) -> None:
+        """`kill -9` it."""
+        os.kill(self.pid, 9)
+        self._wait()
+
+    def stop(self) -> None:
+        """End it as a service manager would, with SIGTERM."""
+        if self._process is not None:
+            process.stop(self._process)
+            self._wait()
+
+    def close(self) -> None:
+        """Stop it, kill what it may have left running, remove its directories."""
+        self.stop()
+        process.kill_daemons(self.directory)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _wait(self) -> None:
+        if self._process is not None:
+            self._process.wait()
+        self._process = None
+
+    @property
+    def _policy_socket(self) -> Path:
+        return self.directory / "policy.sock"
+
+    def _command(self) -> list[str | Path]:
+        return [
+            RYU_MANAGER,
+            "sgctl",
+            f"--ofp-tcp-listen-port={self.openflow_port}",
+            f"--wsapi-port={self.wsapi_port}",
+            f"--sgctl-db={'' if self._serves_policy else self.db}",
+            f"--sgctl-ovsdb={self.ovsdb}",
+            f"--sgctl-run-dir={self.directory}",
+            f"--sgctl-state-dir={self.directory}",
+            *self._options,
+        ]
+
+    def _ready(self) -> bool:
+        if self._serves_policy and not process.answers(self._policy_socket):
+            return False
+        return process.answers(("127.0.0.1", self.openflow_port))
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody uses at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port

@@ -1,0 +1,121 @@
+"""Workloads as network namespaces, inside namespaces of this process that nobody else sees.
+
+`isolate` moves the process to a network of its own, so whatever it makes there (bridges, veth pairs,
+named namespaces) disappears with it, however it ends, and never meets another run's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.process import LabError, run
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWNET = 0x40000000
+NAMED_NAMESPACES = Path("/run/netns")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_home: int | None = None  # the isolated network, open
+
+
+def isolate() -> None:
+    """Give this process a network of its own with only a loopback device, for the rest of its life.
+
+    Named namespaces (`ip netns`) are its own from then on, too. Does nothing the second time.
+    Needs root, and a process without other threads, since those would stay behind.
+    """
+    global _home  # noqa: PLW0603 - namespaces belong to the process, and so does what is known of them
+    if isolated():
+        return
+    if threading.active_count() > 1:
+        raise LabError("isolate() must come before the first thread")
+    _check(_libc.unshare(CLONE_NEWNET | CLONE_NEWNS), "unshare")
+    NAMED_NAMESPACES.mkdir(exist_ok=True)
+    run(["mount", "--make-rprivate", "/"])
+    run(["mount", "-t", "tmpfs", "sgctl-lab", str(NAMED_NAMESPACES)])
+    run(["ip", "link", "set", "lo", "up"])
+    # Devices made on this side are wires to the switch: they have nothing to say themselves.
+    _set_ipv6_default("disable_ipv6", 1)
+    _home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def isolated() -> bool:
+    """Whether `isolate` has been called."""
+    return _home is not None
+
+
+class Workload:
+    """A network namespace with one device `eth0`, whose other end `name` is there to be put on a bridge.
+
+    `addresses` are with prefix length (`10.0.0.1/24`, `2001:db8::1/64`). `name` has at most 15 characters.
+    Needs `isolate`.
+    """
+
+    def __init__(self, name: str, mac: str, addresses: Sequence[str] = ()) -> None:
+        if not isolated():
+            raise LabError("a workload makes devices: call lab.netns.isolate() first")
+        self.name = name
+        self.mac = mac
+        run(["ip", "netns", "add", name])
+        self._namespace = os.open(NAMED_NAMESPACES / name, os.O_RDONLY | os.O_CLOEXEC)
+        with self.inside():
+            _set_ipv6_default("accept_dad", 0)  # addresses work at once
+            _set_ipv6_default("router_solicitations", 0)
+        _ip_batch(
+            f"link add {name} type veth peer name eth0 address {mac} netns {name}",
+            f"link set {name} up",
+        )
+        with self.inside():
+            # The userspace datapath checks checksums, which a veth pair leaves to be filled in by nobody.
+            run(["ethtool", "-K", "eth0", "tx", "off"])
+            _ip_batch(
+                "link set lo up",
+                *(f"address add {address} dev eth0" for address in addresses),
+                "link set eth0 up",
+            )
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Put the calling thread in the namespace: sockets and processes made meanwhile stay there."""
+        _check(_libc.setns(self._namespace, CLONE_NEWNET), "setns")
+        try:
+            yield
+        finally:
+            _check(_libc.setns(_home, CLONE_NEWNET), "setns")
+
+    def run(self, *arguments: str) -> str:
+        """The output of a program run in the namespace; LabError if it fails."""
+        with self.inside():
+            return run(arguments)
+
+    def succeeds(self, *arguments: str) -> bool:
+        """Whether a program run in the namespace exits with 0."""
+        with self.inside():
+            done = subprocess.run(arguments, capture_output=True, timeout=30, check=False)
+        return done.returncode == 0
+
+    def remove(self) -> None:
+        """Remove the namespace and its device. Not needed at the end of the process."""
+        os.close(self._namespace)
+        run(["ip", "link", "delete", self.name])
+        run(["ip", "netns", "delete", self.name])
+
+
+def _set_ipv6_default(name: str, value: int) -> None:
+    Path("/proc/sys/net/ipv6/conf/default", name).write_text(str(value))
+
+
+def _ip_batch(*commands: str) -> None:
+    run(["ip", "-batch", "-"], stdin="\n".join(commands))
+
+
+def _check(result: int, call: str) -> None:
+    if result:
+        number = ctypes.get_errno()
+        raise LabError(f"{call}: {os.strerror(number)}")

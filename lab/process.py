@@ -1,0 +1,104 @@
+"""Child processes that end with this one, and waiting for them to get ready."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+POLL_SECONDS = 0.005
+
+
+class LabError(Exception):
+    """Something of the test bench does not work; the message says what and shows its output."""
+
+
+def spawn(arguments: Sequence[str | Path], log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a program with its output appended to `log`.
+
+    The kernel kills it when the calling thread ends, so call this from one that outlives it.
+    """
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "--", *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+        )
+
+
+def stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
+    """Ask a child to end, and kill it when it has not after `patience` seconds."""
+    process.terminate()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def run(arguments: Sequence[str | Path], env: Mapping[str, str] | None = None, stdin: str = "") -> str:
+    """The standard output of a program that ends within 30 seconds; LabError with its errors if it fails."""
+    done = subprocess.run(
+        list(map(str, arguments)),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=env,
+        check=False,
+    )
+    if done.returncode:
+        command = " ".join(map(str, arguments))
+        raise LabError(f"{command}: exit {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def wait_until(condition: Callable[[], bool], what: str, timeout: float = 10.0) -> None:
+    """Look every 5 ms until `condition` holds; LabError naming `what` after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise LabError(f"{what}: not after {timeout:g} s")
+        time.sleep(POLL_SECONDS)
+
+
+def wait_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool], what: str, log: Path) -> None:
+    """Wait until a started child is `ready`; LabError with the end of its log if it ends or never is."""
+
+    def ready_or_ended() -> bool:
+        return process.poll() is not None or ready()
+
+    try:
+        wait_until(ready_or_ended, what)
+        if process.returncode is None:
+            return
+        problem = f"{what}: exit {process.returncode}"
+    except LabError as error:
+        problem = str(error)
+    raise LabError(f"{problem}\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def answers(address: Path | tuple[str, int]) -> bool:
+    """Whether somebody accepts connections on a Unix socket's path or a TCP (host, port)."""
+    family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as client:
+        try:
+            client.connect(str(address) if isinstance(address, Path) else address)
+        except OSError:
+            return False
+        return True
+
+
+def kill_daemons(directory: Path) -> None:
+    """Kill what daemons left in `directory`: the processes of its pid files that were started for it."""
+    for pidfile in directory.glob("*.pid"):
+        pid = int(pidfile.read_text().strip() or 0)
+        command = Path(f"/proc/{pid}/cmdline")
+        if pid and command.exists() and os.fsencode(directory) in command.read_bytes():
+            os.kill(pid, signal.SIGKILL)

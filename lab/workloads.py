@@ -1,0 +1,27 @@
+"""Workloads on a private switch: made, plugged in and removed together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab.netns import Workload
+from lab.ovs import PrivateOvs
+
+
+class Workloads:
+    """The workloads on a switch's bridges, by name."""
+
+    def __init__(self, ovs: PrivateOvs) -> None:
+        self._ovs = ovs
+        self.by_name: dict[str, Workload] = {}
+
+    def plug(self, bridge: str, name: str, mac: str, addresses: Sequence[str]) -> Workload:
+        """Make a workload and put it on `bridge`, with `name` as its interface's `iface-id`."""
+        workload = self.by_name[name] = Workload(name, mac, addresses)
+        self._ovs.add_port(bridge, name, f"external_ids:iface-id={name}")
+        return workload
+
+    def close(self) -> None:
+        """Remove them all."""
+        while self.by_name:
+            self.by_name.popitem()[1].remove()

@@ -1,0 +1,80 @@
+"""Fixtures for all tests, and the rule that tests on a real switch never go missing quietly."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from lab import netns
+from lab.ovs import PrivateOvs
+from lab.workloads import Workloads
+
+
+class SwitchTests:
+    """Fails a full run in which no test marked `switch` passed, and each of them that would be skipped."""
+
+    def __init__(self) -> None:
+        self.passed = 0
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if report.skipped and item.get_closest_marker("switch") and not hasattr(report, "wasxfail"):
+            report.outcome = "failed"
+            report.longrepr = f"a test on a real switch must run: {report.longrepr}"
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.passed and "switch" in report.keywords:
+            self.passed += 1
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.lacking(session.config) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
+    ) -> None:
+        if self.lacking(config):
+            terminalreporter.write_line("no test on a real switch passed: this run says nothing", red=True)
+
+    def lacking(self, config: pytest.Config) -> bool:
+        """Whether the whole suite was asked for and no test on a real switch passed."""
+        chosen = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+        selected = any(config.getoption(name) for name in ("keyword", "markexpr", "lf", "collectonly"))
+        return not (self.passed or chosen or selected)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(SwitchTests())
+
+
+@pytest.fixture(scope="session")
+def private_network() -> None:
+    """The test process gets a network of its own; nothing that tests make there outlives it."""
+    netns.isolate()
+
+
+@pytest.fixture
+def ovs(private_network: None) -> Iterator[PrivateOvs]:
+    """A running Open vSwitch with the userspace datapath and no bridge."""
+    with PrivateOvs() as switch:
+        yield switch
+
+
+@pytest.fixture
+def dummy_ovs() -> Iterator[PrivateOvs]:
+    """A running Open vSwitch with simulated devices and no bridge."""
+    with PrivateOvs(dummy=True) as switch:
+        yield switch
+
+
+@pytest.fixture
+def workloads(ovs: PrivateOvs) -> Iterator[Workloads]:
+    """Makes workloads on the switch's bridges, for one test."""
+    made = Workloads(ovs)
+    yield made
+    made.close()
