@@ -1,0 +1,21 @@
+"""Scenario files: what they say, checked (docs/topologies.md)."""
+
+from lab.scenario.documents import drop_rule, list_rules
+from lab.scenario.load import TOPOLOGIES, find, load
+from lab.scenario.model import Cell, Edit, Expectation, Scenario, ScenarioError, Step, Topology, Verdict
+
+__all__ = [
+    "TOPOLOGIES",
+    "Cell",
+    "Edit",
+    "Expectation",
+    "Scenario",
+    "ScenarioError",
+    "Step",
+    "Topology",
+    "Verdict",
+    "drop_rule",
+    "find",
+    "list_rules",
+    "load",
+]
