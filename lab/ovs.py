@@ -1,4 +1,4 @@
-"""An Open vSwitch of one's own: database server and switch in a directory that nobody else uses."""
+"""Open vSwitch's two processes as children of this one, and a private switch in a directory of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,22 +17,110 @@ from lab.process import LabError
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 
 
-class PrivateOvs:
-    """ovsdb-server and ovs-vswitchd, started by `with` and gone without a trace after it.
+class OvsServers:
+    """An ovsdb-server and an ovs-vswitchd whose sockets are in `rundir`, as children of this process.
 
-    Bridges are of the userspace datapath; the first one needs this process in a network namespace of
-    its own (`netns.isolate`), and one namespace holds one such switch at a time. With `dummy=True` every
-    device is simulated and none is needed.
+    `options` are more command line options for ovs-vswitchd.
+    """
+
+    def __init__(self, rundir: Path, database: Path, options: Sequence[str] = ()) -> None:
+        self.rundir = rundir
+        self.env = {**os.environ, "OVS_RUNDIR": str(rundir)}
+        self._database_file = database
+        self._options = options
+        self._database: subprocess.Popen[bytes] | None = None
+        self._switch: subprocess.Popen[bytes] | None = None
+
+    @property
+    def remote(self) -> str:
+        """The OVSDB remote of the Open_vSwitch database."""
+        return f"unix:{self._socket}"
+
+    @property
+    def switch_log(self) -> Path:
+        """The log file of ovs-vswitchd."""
+        return self.rundir / "ovs-vswitchd.log"
+
+    @property
+    def _socket(self) -> Path:
+        return self.rundir / "db.sock"
+
+    def database_runs(self) -> bool:
+        """Whether a database server, of whomever, answers in `rundir`."""
+        return process.answers(self._socket)
+
+    def switch_runs(self) -> bool:
+        """Whether an ovs-vswitchd, of whomever, answers in `rundir`."""
+        try:
+            self.appctl("version")
+        except LabError:
+            return False
+        return True
+
+    def start_database(self) -> None:
+        """Start ovsdb-server, with an empty database the first time."""
+        if not self._database_file.exists():
+            process.run(["ovsdb-tool", "create", self._database_file, SCHEMA])
+        remotes = f"--remote=p{self.remote}", "--remote=db:Open_vSwitch,Open_vSwitch,manager_options"
+        log = self.rundir / "ovsdb-server.log"
+        self._database = process.spawn(
+            ["ovsdb-server", self._database_file, *remotes, "--pidfile"], log, self.env
+        )
+        process.wait_ready(self._database, self.database_runs, "ovsdb-server", log)
+        self.vsctl("--no-wait", "init")
+
+    def start_switch(self) -> None:
+        """Start ovs-vswitchd; it has taken in its configuration when this returns."""
+        self._switch = process.spawn(
+            ["ovs-vswitchd", self.remote, "--pidfile", *self._options], self.switch_log, self.env
+        )
+        control = self.rundir / f"ovs-vswitchd.{self._switch.pid}.ctl"
+        process.wait_ready(self._switch, lambda: process.answers(control), "ovs-vswitchd", self.switch_log)
+        # Any change makes ovs-vsctl wait for the switch.
+        self.vsctl("set", "Open_vSwitch", ".", f"external_ids:started-by-lab={self._switch.pid}")
+
+    def kill_switch(self) -> None:
+        """`kill -9` ovs-vswitchd; the database goes on. `start_switch` brings it back."""
+        if self._switch is None:
+            raise LabError("the switch is not running")
+        self._switch.kill()
+        self._switch.wait()
+        self._switch = None
+
+    def stop(self) -> None:
+        """Stop what was started here, and only that."""
+        for child in (self._switch, self._database):
+            if child is not None:
+                process.stop(child)
+        self._switch = self._database = None
+
+    def vsctl(self, *arguments: str) -> str:
+        """The output of `ovs-vsctl`, which waits until the switch has the change."""
+        return process.run(["ovs-vsctl", "--timeout=10", *arguments], self.env)
+
+    def ofctl(self, *arguments: str, stdin: str = "") -> str:
+        """The output of `ovs-ofctl`, speaking OpenFlow 1.4."""
+        return process.run(["ovs-ofctl", "--timeout=30", "-O", "OpenFlow14", *arguments], self.env, stdin)
+
+    def appctl(self, *arguments: str) -> str:
+        """The output of `ovs-appctl` on the switch."""
+        return process.run(["ovs-appctl", "--timeout=10", *arguments], self.env)
+
+
+class PrivateOvs(OvsServers):
+    """An Open vSwitch started by `with` and gone without a trace after it.
+
+    Bridges are of the userspace datapath, with real devices: they need this process in a network of its
+    own (`netns.isolate`), which can hold one such switch at a time. With `dummy=True` every device is
+    simulated and no isolation is needed.
     """
 
     def __init__(self, dummy: bool = False) -> None:
         if not dummy and not netns.isolated():
-            raise LabError("a private switch makes real devices: call lab.netns.isolate() first")
-        self._dummy = dummy
-        self.rundir = Path(tempfile.mkdtemp(prefix="sgctl-ovs-"))
-        self.env = {**os.environ, "OVS_RUNDIR": str(self.rundir), "OVS_DBDIR": str(self.rundir)}
-        self._database: subprocess.Popen[bytes] | None = None
-        self._switch: subprocess.Popen[bytes] | None = None
+            raise LabError("a private switch makes devices: call lab.netns.isolate() first")
+        rundir = Path(tempfile.mkdtemp(prefix="sgctl-ovs-"))
+        options = ["--disable-system", *(["--enable-dummy=override"] if dummy else [])]
+        super().__init__(rundir, rundir / "conf.db", options)
 
     def __enter__(self) -> Self:
         try:
@@ -47,65 +136,10 @@ class PrivateOvs:
     ) -> None:
         self.close()
 
-    @property
-    def remote(self) -> str:
-        """The OVSDB remote of its Open_vSwitch database."""
-        return f"unix:{self.rundir}/db.sock"
-
-    @property
-    def switch_log(self) -> Path:
-        """The log file of ovs-vswitchd."""
-        return self.rundir / "ovs-vswitchd.log"
-
-    def start_database(self) -> None:
-        """Start ovsdb-server, with an empty database the first time."""
-        database, log = self.rundir / "conf.db", self.rundir / "ovsdb-server.log"
-        if not database.exists():
-            process.run(["ovsdb-tool", "create", database, SCHEMA])
-        socket = self.rundir / "db.sock"
-        self._database = process.spawn(
-            ["ovsdb-server", database, f"--remote=punix:{socket}", "--pidfile"], log, self.env
-        )
-        process.wait_ready(self._database, lambda: process.answers(socket), "ovsdb-server", log)
-        self.vsctl("--no-wait", "init")
-
-    def start_switch(self) -> None:
-        """Start ovs-vswitchd; it has taken in its configuration when this returns."""
-        options = ["--enable-dummy=override", "--disable-system"] if self._dummy else ["--disable-system"]
-        self._switch = process.spawn(
-            ["ovs-vswitchd", self.remote, "--pidfile", *options], self.switch_log, self.env
-        )
-        control = self.rundir / f"ovs-vswitchd.{self._switch.pid}.ctl"
-        process.wait_ready(self._switch, lambda: process.answers(control), "ovs-vswitchd", self.switch_log)
-        self.vsctl("set", "Open_vSwitch", ".", f"external_ids:lab-start={self._switch.pid}")
-
-    def kill_switch(self) -> None:
-        """`kill -9` ovs-vswitchd; the database goes on. `start_switch` brings it back."""
-        if self._switch is None:
-            raise LabError("the switch is not running")
-        self._switch.kill()
-        self._switch.wait()
-        self._switch = None
-
     def close(self) -> None:
         """Stop both processes and remove the directory."""
-        for child in (self._switch, self._database):
-            if child is not None:
-                process.stop(child)
-        self._switch = self._database = None
+        self.stop()
         shutil.rmtree(self.rundir, ignore_errors=True)
-
-    def vsctl(self, *arguments: str) -> str:
-        """The output of `ovs-vsctl`, which waits until the switch has the change."""
-        return process.run(["ovs-vsctl", "--timeout=10", *arguments], self.env)
-
-    def ofctl(self, *arguments: str, stdin: str = "") -> str:
-        """The output of `ovs-ofctl`, speaking OpenFlow 1.4."""
-        return process.run(["ovs-ofctl", "--timeout=30", "-O", "OpenFlow14", *arguments], self.env, stdin)
-
-    def appctl(self, *arguments: str) -> str:
-        """The output of `ovs-appctl` on the switch."""
-        return process.run(["ovs-appctl", "--timeout=10", *arguments], self.env)
 
     def add_bridge(self, name: str, *settings: str) -> None:
         """Add a bridge with columns such as `fail_mode=secure` or `other_config:datapath-id=…`."""

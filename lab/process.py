@@ -29,6 +29,7 @@ def spawn(arguments: Sequence[str | Path], log: Path, env: Mapping[str, str]) ->
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(env),
+            start_new_session=True,  # a terminal's Ctrl-C is not meant for it
         )
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from lab import process
 from lab.netns import Workload
-from lab.ovs import PrivateOvs
+from lab.ovs import OvsServers, PrivateOvs
 from lab.process import LabError
 from lab.workloads import Workloads
+from scripts.run import start_missing
 
 pytestmark = pytest.mark.switch
 
@@ -117,3 +118,16 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+
+
+def test_run_starts_what_is_missing_and_stops_only_that(ovs: PrivateOvs) -> None:
+    visitor = OvsServers(ovs.rundir, ovs.rundir / "conf.db", ["--disable-system"])
+    start_missing(visitor)
+    visitor.stop()
+    assert ovs.switch_runs()
+    ovs.kill_switch()
+    start_missing(visitor)
+    assert ovs.switch_runs()
+    visitor.stop()
+    assert not ovs.switch_runs()
+    assert ovs.database_runs()

@@ -1,0 +1,49 @@
+# Debian's Python and Debian's Mininet; everything else is in .venv, at the versions of requirements*.txt.
+PYTHON := /usr/bin/python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+PACKAGES := openvswitch-switch mininet python3-venv iproute2 ethtool iputils-ping tcpdump
+
+TOPOLOGY ?= topologies/exoscale-frontend-backend.yaml
+ARGS ?=
+
+# `su` alone leaves root without the folders of Open vSwitch's servers and of ethtool.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test lint install packages clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: install ## build TOPOLOGY=FILE in Mininet, load its policy, probe it with real packets (ARGS=--cli: stay)
+	$(BIN)/python mininet/run.py $(TOPOLOGY) $(ARGS)
+
+run: install ## run the controller on this machine's Open vSwitch, starting what is missing (ARGS: its options)
+	@$(BIN)/python scripts/run.py $(ARGS)
+
+test: lint ## check and test everything, on a real switch; needs root
+	$(BIN)/pytest $(ARGS)
+
+lint: install ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(wildcard flows sgctl lab tests bench mininet scripts/*.py)
+
+install: packages $(INSTALLED) ## install what is missing, with apt and into .venv (the others do it first)
+
+packages:
+	@scripts/debian-packages $(PACKAGES)
+
+# Ryu and sgctl both have a script ryu-manager; sgctl's is the repaired one and comes last.
+$(INSTALLED): requirements.txt requirements-dev.txt build-constraints.txt pyproject.toml scripts/pip-install | packages
+	@echo "installing Python packages into .venv"
+	@$(PYTHON) -m venv --clear .venv
+	@scripts/pip-install $(BIN)/python --quiet -r requirements-dev.txt
+	@scripts/pip-install $(BIN)/python --quiet --no-deps --editable .
+	@ln -s /usr/lib/python3/dist-packages/mininet .venv/lib/python3.*/site-packages/
+	@touch $@
+
+clean: ## remove what install, test and lint made here
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -r {} +

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from sgctl.settings import Settings
+
+
+def test_defaults_are_the_machines_own_places() -> None:
+    settings = Settings.from_environment({})
+    assert settings.db == ""
+    assert settings.ovsdb == "unix:/var/run/openvswitch/db.sock"
+    assert settings.policy_remote == "unix:/var/run/sgctl/policy.sock"
+    assert settings.policy_file == Path("/var/lib/sgctl/policy.db")
+
+
+def test_environment_gives_other_defaults() -> None:
+    environ = {"SGCTL_RUN_DIR": "/r", "SGCTL_STATE_DIR": "/s", "OVS_RUNDIR": "/o", "SGCTL_DB": ""}
+    settings = Settings.from_environment(environ)
+    assert settings.policy_remote == "unix:/r/policy.sock"
+    assert settings.policy_file == Path("/s/policy.db")
+    assert settings.ovsdb == "unix:/o/db.sock"
+
+
+def test_named_database_is_used_as_it_is() -> None:
+    settings = Settings.from_environment(
+        {"SGCTL_DB": "tcp:192.0.2.1:6641", "SGCTL_OVSDB": "tcp:192.0.2.2:6640"}
+    )
+    assert settings.policy_remote == "tcp:192.0.2.1:6641"
+    assert settings.ovsdb == "tcp:192.0.2.2:6640"
+
+
+def test_package_and_settings_do_not_load_ryu() -> None:
+    script = "import sys, sgctl, sgctl.settings; sys.exit(bool({'ryu', 'eventlet'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", script], check=True)
