@@ -27,6 +27,13 @@ class FlowKey(NamedTuple):
     match: Match
 
 
+def match_bytes(match: Match) -> bytes:
+    """The ofp_match structure, padded (OpenFlow 1.4 section 7.2.3.1)."""
+    entries = b"".join([term.encode() for term in match])
+    length = 4 + len(entries)
+    return struct.pack("!HH", 1, length) + entries + bytes(-length % 8)
+
+
 class FlowError(Exception):
     """A flow that its table's declaration or OpenFlow does not allow."""
 
@@ -49,10 +56,8 @@ class Flow:
 
     @cached_property
     def match_bytes(self) -> bytes:
-        """The ofp_match structure, padded (OpenFlow 1.4 section 7.2.3.1)."""
-        entries = b"".join([term.encode() for term in self.key.match])
-        length = 4 + len(entries)
-        return struct.pack("!HH", 1, length) + entries + bytes(-length % 8)
+        """The conditions on the wire."""
+        return match_bytes(self.key.match)
 
     @cached_property
     def instruction_bytes(self) -> bytes:

@@ -6,10 +6,11 @@ Source: OpenFlow 1.4 sections 7.3.4.1 (flow mod), 7.3.9 (bundles), 7.3.5.2 (flow
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from flows.flow import Flow, FlowDiff
+from flows.flow import Flow, FlowKey, match_bytes
+from flows.pipeline import COOKIE_TAG
 
 VERSION = 5
 FLOW_MOD = 14
@@ -20,12 +21,11 @@ BUNDLE_ADD_MESSAGE = 34
 BUNDLE_OPEN, BUNDLE_COMMIT, BUNDLE_DISCARD = 0, 4, 6
 BUNDLE_ATOMIC_ORDERED = 3
 
-_ADD, _DELETE = 0, 3
+_ADD, _DELETE, _DELETE_STRICT = 0, 3, 4
 _ALL_TABLES = 0xFF
 _ANY = 0xFFFFFFFF
 _NO_BUFFER = 0xFFFFFFFF
 _EXACT_COOKIE = (1 << 64) - 1
-_EMPTY_MATCH = struct.pack("!HH4x", 1, 4)
 _HEADER = struct.Struct("!BBHI")
 _FLOW_MOD = struct.Struct("!BBHIQQBBHHHIIIHH")
 _BUNDLE = struct.Struct("!BBHIIHH")
@@ -46,13 +46,27 @@ def add_flow(flow: Flow, xid: int = 0) -> bytes:
     return _flow_mod(_ADD, flow.key.table, (flow.cookie, 0), flow.key.priority, body, xid)
 
 
-def delete_by_cookie(cookie: int, xid: int = 0, table: int = _ALL_TABLES) -> bytes:
-    """The flow mod that deletes whatever carries exactly this cookie.
+def delete_flow(key: FlowKey, xid: int = 0) -> bytes:
+    """The flow mod that deletes the flow with this key, provided it is one of ours."""
+    tag_mask = 0xFF << 56
+    body = match_bytes(key.match)
+    return _flow_mod(_DELETE_STRICT, key.table, (COOKIE_TAG << 56, tag_mask), key.priority, body, xid)
 
-    A cookie is a hash of the flow's content, so that a flow which has already been replaced by
-    another of the same key stays.
-    """
-    return _flow_mod(_DELETE, table, (cookie, _EXACT_COOKIE), 0, _EMPTY_MATCH, xid)
+
+def delete_by_cookie(cookie: int, xid: int = 0) -> bytes:
+    """The flow mod that deletes whatever carries exactly this cookie, in any table."""
+    return _flow_mod(_DELETE, _ALL_TABLES, (cookie, _EXACT_COOKIE), 0, match_bytes(()), xid)
+
+
+Edit = Flow | FlowKey | int
+"""One change of a switch: add this flow; delete the flow with this key; delete by this cookie."""
+
+
+def encode(edit: Edit, xid: int = 0) -> bytes:
+    """The flow mod of an edit."""
+    if isinstance(edit, Flow):
+        return add_flow(edit, xid)
+    return delete_by_cookie(edit, xid) if isinstance(edit, int) else delete_flow(edit, xid)
 
 
 def bundle_control(bundle: int, kind: int, xid: int) -> bytes:
@@ -61,22 +75,14 @@ def bundle_control(bundle: int, kind: int, xid: int) -> bytes:
 
 
 def bundle_add(bundle: int, message: bytes, xid: int) -> bytes:
-    """Put a message into a bundle; `xid` must be the one inside the message."""
-    length = _BUNDLE.size + len(message)
-    return _BUNDLE.pack(VERSION, BUNDLE_ADD_MESSAGE, length, xid, bundle, 0, BUNDLE_ATOMIC_ORDERED) + message
+    """Put a message into a bundle. Inside and outside must carry the same xid, so the inner is set."""
+    head = (VERSION, BUNDLE_ADD_MESSAGE, _BUNDLE.size + len(message), xid, bundle, 0, BUNDLE_ATOMIC_ORDERED)
+    return _BUNDLE.pack(*head) + message[:4] + xid.to_bytes(4, "big") + message[8:]
 
 
 def barrier_request(xid: int) -> bytes:
     """The message the switch answers when it is done with everything before."""
     return _HEADER.pack(VERSION, BARRIER_REQUEST, _HEADER.size, xid)
-
-
-def diff_messages(diff: FlowDiff, bundle: int, xid: int) -> Iterator[bytes]:
-    """The contents of a bundle that makes the change."""
-    for flow in diff.removed:
-        yield bundle_add(bundle, delete_by_cookie(flow.cookie, xid, flow.key.table), xid)
-    for flow in diff.added:
-        yield bundle_add(bundle, add_flow(flow, xid), xid)
 
 
 class Installed(NamedTuple):
@@ -86,23 +92,21 @@ class Installed(NamedTuple):
     cookie: int
 
 
-_STATS_HEAD = struct.Struct("!HB")
-_STATS_COOKIE_OFFSET = 24
+_STATS_HEAD = struct.Struct("!HB21xQ")
+_STATS_COOKIE_END = _STATS_HEAD.size
 
 
-def installed_flows(body: bytes) -> Iterator[Installed]:
-    """Read table and cookie of each entry of an OFPMP_FLOW reply body; matches are not parsed.
+def installed_flow(buffer: bytes, offset: int) -> tuple[int, Installed]:
+    """Length in bytes, table and cookie of the flow statistics entry at `offset`; its match is not parsed.
 
-    Raises ValueError when the body is cut short.
+    Raises ValueError when the entry is cut short.
     """
-    offset = 0
-    while offset < len(body):
-        length, table = _STATS_HEAD.unpack_from(body, offset)
-        if length < _STATS_COOKIE_OFFSET + 8 or offset + length > len(body):
-            raise ValueError("flow statistics entry cut short")
-        (cookie,) = struct.unpack_from("!Q", body, offset + _STATS_COOKIE_OFFSET)
-        yield Installed(table, cookie)
-        offset += length
+    if offset + _STATS_COOKIE_END > len(buffer):
+        raise ValueError("flow statistics entry cut short")
+    length, table, cookie = _STATS_HEAD.unpack_from(buffer, offset)
+    if length < _STATS_COOKIE_END or offset + length > len(buffer):
+        raise ValueError("flow statistics entry cut short")
+    return length, Installed(table, cookie)
 
 
 def reconcile(

@@ -1,0 +1,88 @@
+"""The Ryu application: decodes events and hands them on; everything else is in plain modules."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ryu.base.app_manager import RyuApp
+from ryu.controller import ofp_event
+from ryu.controller.handler import DEAD_DISPATCHER, MAIN_DISPATCHER, set_ev_cls
+from ryu.lib import hub
+from ryu.ofproto import ofproto_v1_4
+
+from sgctl.controller.loop import ControlLoop, Expected, Report
+from sgctl.settings import Settings
+from sgctl.store import Store
+from sgctl.store.local import LocalSwitches
+from sgctl.store.server import PrivateServer
+from sgctl.switch import raw_stats
+from sgctl.switch.channel import Channel
+from sgctl.switch.session import Session
+
+LOG = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 30.0
+
+
+class SecurityGroups(RyuApp):
+    """Makes every switch that connects enforce the security groups of the policy database."""
+
+    OFP_VERSIONS = (ofproto_v1_4.OFP_VERSION,)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        raw_stats.install()
+        self._settings = Settings.from_values(self.CONF)
+        self._server: PrivateServer | None = None
+        self._loop: ControlLoop | None = None
+        self._channels: dict[int, Channel] = {}
+        self._datapaths: dict[int, Any] = {}
+
+    def start(self) -> None:
+        """Ryu's hook: databases first, then events."""
+        super().start()
+        settings = self._settings
+        if not settings.db:
+            self._server = PrivateServer(settings.policy_file, settings.run_dir)
+            self._server.start()
+        store = Store.connect(settings.policy_remote, CONNECT_SECONDS)
+        local = LocalSwitches.connect(settings.ovsdb, CONNECT_SECONDS)
+        self._loop = ControlLoop(store, local)
+        self.threads.append(hub.spawn(self._loop.run))
+
+    def stop(self) -> None:
+        """Ryu's hook at the end: the switches keep their flows, our database server ends with us."""
+        super().stop()
+        if self._server is not None:
+            self._server.stop()
+
+    @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])
+    def connection_changed(self, event: Any) -> None:
+        """A switch is ready to talk, or gone."""
+        datapath = event.datapath
+        if event.state == MAIN_DISPATCHER:
+            self._channels[datapath.id] = channel = Channel(datapath)
+            self._datapaths[datapath.id] = datapath
+            LOG.info("switch %016x connected", datapath.id)
+            self._loop.connect(datapath.id, partial(_open_session, channel))
+        elif self._datapaths.get(datapath.id) is datapath:
+            del self._channels[datapath.id], self._datapaths[datapath.id]
+            LOG.warning("switch %016x disconnected", datapath.id)
+            self._loop.disconnect(datapath.id)
+
+    @set_ev_cls(
+        [ofp_event.EventOFPBarrierReply, ofp_event.EventOFPErrorMsg, ofp_event.EventOFPFlowStatsReply],
+        MAIN_DISPATCHER,
+    )
+    def answered(self, event: Any) -> None:
+        """A switch replies."""
+        channel = self._channels.get(event.msg.datapath.id)
+        if channel is not None:
+            channel.receive(event.msg)
+
+
+def _open_session(channel: Channel, generation: int, expected: Expected, report: Report) -> Session:
+    return Session(channel, generation, expected, report)

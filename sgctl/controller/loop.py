@@ -1,0 +1,171 @@
+"""The control loop: one green thread that sees every change in order and hands out the work.
+
+Policy and switch databases are read here and nowhere else; sessions push on their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from ovs.poller import POLLIN, Poller
+
+from flows.flow import Flow, FlowDiff, FlowKey
+from sgctl.controller.engine import Engine
+from sgctl.controller.status import binding_rows, switch_row
+from sgctl.store import Store, StoreError, SwitchStatus
+from sgctl.store.local import LocalSwitches
+
+LOG = logging.getLogger(__name__)
+
+IDLE_SECONDS = 5.0
+SECURE = "secure"
+
+
+class SessionHandle(Protocol):
+    """What the loop needs of a switch session."""
+
+    def submit(self, diff: FlowDiff | None, generation: int) -> None:
+        """Ask for a change."""
+
+    def close(self) -> None:
+        """Stop."""
+
+
+Expected = Callable[[], Mapping[FlowKey, Flow]]
+Report = Callable[[int, str], None]
+OpenSession = Callable[[int, Expected, Report], SessionHandle]
+"""Makes the session of a connected switch: from a generation, what is expected, whom to tell."""
+
+
+class Connection:
+    """A switch that is connected: how to open its session, and the session once it is open."""
+
+    def __init__(self, dpid: int, open_session: OpenSession) -> None:
+        self.dpid = dpid
+        self.open_session = open_session
+        self.session: SessionHandle | None = None
+        self.applied = -1
+        self.error = ""
+
+
+class ControlLoop:
+    """Reads both databases, keeps the engine and the sessions going, and reports back."""
+
+    def __init__(self, store: Store, local: LocalSwitches) -> None:
+        self._store = store
+        self._local = local
+        self._engine = Engine()
+        self._connections: dict[int, Connection] = {}
+        self._wake_out, self._wake_in = os.pipe()
+        os.set_blocking(self._wake_out, False)
+        os.set_blocking(self._wake_in, False)
+        self._generation = -1
+        self._status_stale = True
+
+    def connect(self, dpid: int, open_session: OpenSession) -> None:
+        """A switch has connected; an older connection of the same switch is forgotten."""
+        self.disconnect(dpid)
+        self._connections[dpid] = Connection(dpid, open_session)
+        self._wake()
+
+    def disconnect(self, dpid: int) -> None:
+        """A switch's connection is gone."""
+        connection = self._connections.pop(dpid, None)
+        if connection is not None and connection.session is not None:
+            connection.session.close()
+        self._wake()
+
+    def run(self) -> None:
+        """Go on for ever."""
+        while True:
+            try:
+                self.step()
+            except StoreError as error:
+                LOG.warning("policy database: %s", error)
+            self._block()
+
+    def step(self) -> None:
+        """Take in everything that has changed and hand out what follows from it."""
+        self._engine.change_policy(self._store.run())
+        if self._local.run():
+            self._engine.change_bridges(self._local.bridges)
+            self._status_stale = True
+        self._secure_bridges()
+        self._refresh_zones()
+        self._hand_out(self._engine.flush())
+        self._report()
+
+    def _hand_out(self, diffs: Mapping[int, FlowDiff]) -> None:
+        moved = self._store.generation != self._generation
+        self._generation = self._store.generation
+        self._status_stale |= moved or bool(diffs)
+        for dpid, connection in self._connections.items():
+            if dpid not in self._engine.bridges:
+                continue
+            if connection.session is None:
+                self._open(connection)
+            elif moved or dpid in diffs:
+                connection.session.submit(diffs.get(dpid), self._generation)
+
+    def _open(self, connection: Connection) -> None:
+        dpid = connection.dpid
+
+        def expected() -> Mapping[FlowKey, Flow]:
+            managed = self._engine.bridges.get(dpid)
+            return managed.compiler.flows if managed else {}
+
+        def report(generation: int, error: str) -> None:
+            connection.error = error
+            connection.applied = max(connection.applied, generation)
+            self._status_stale = True
+            self._wake()
+
+        connection.session = connection.open_session(self._generation, expected, report)
+
+    def _refresh_zones(self) -> None:
+        missing = self._engine.missing_zones()
+        if missing:
+            self._store.allocate_zones(self._local.chassis, sorted(missing))
+        zones = self._store.zones.items()
+        self._engine.change_zones(
+            {(bridge, network): zone for (chassis, bridge, network), zone in zones if chassis == self._local.chassis}
+        )
+
+    def _secure_bridges(self) -> None:
+        """A bridge that falls back to plain switching without its controller would be a hole."""
+        for dpid in self._connections:
+            managed = self._engine.bridges.get(dpid)
+            if managed is not None and managed.bridge.fail_mode != SECURE:
+                LOG.warning("bridge %s: setting fail_mode to secure", managed.bridge.name)
+                self._local.secure(managed.bridge.name)
+
+    def _report(self) -> None:
+        if not self._status_stale:
+            return
+        chassis = self._local.chassis
+        switches: list[SwitchStatus] = []
+        for dpid, managed in self._engine.bridges.items():
+            switches.append(switch_row(chassis, managed, self._connections.get(dpid)))
+        self._store.report(switches, binding_rows(chassis, self._engine))
+        self._status_stale = False
+
+    def _wake(self) -> None:
+        try:
+            os.write(self._wake_in, b"!")
+        except BlockingIOError:
+            return  # it is full, so the loop will wake anyway
+
+    def _block(self) -> None:
+        poller = Poller()
+        self._store.wait(poller)
+        self._local.wait(poller)
+        poller.fd_wait(self._wake_out, POLLIN)
+        poller.timer_wait(int(IDLE_SECONDS * 1000))
+        poller.block()
+        try:
+            os.read(self._wake_out, 1 << 16)
+        except BlockingIOError:
+            return

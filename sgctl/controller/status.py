@@ -1,0 +1,49 @@
+"""What the controller writes into the policy database about its switches."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sgctl.controller.engine import Engine, ManagedBridge
+from sgctl.store import BindingStatus, SwitchStatus
+
+
+class ConnectionState(Protocol):
+    """What is known of a switch's connection."""
+
+    @property
+    def applied(self) -> int:
+        """The generation that the switch has confirmed; -1 before the first."""
+
+    @property
+    def error(self) -> str:
+        """What the switch refused, or nothing."""
+
+
+def switch_row(chassis: str, managed: ManagedBridge, connection: ConnectionState | None) -> SwitchStatus:
+    """One switch's state; without a connection it keeps what it has and applies nothing new."""
+    return SwitchStatus(
+        chassis=chassis,
+        name=managed.bridge.name,
+        dpid=managed.bridge.dpid,
+        connected=connection is not None,
+        generation=max(connection.applied, 0) if connection else 0,
+        flow_count=len(managed.compiler.flows),
+        error=connection.error if connection else "",
+    )
+
+
+def binding_rows(chassis: str, engine: Engine) -> list[BindingStatus]:
+    """The part that every interface of every bridge plays."""
+    return [
+        BindingStatus(
+            switch=f"{chassis}/{managed.bridge.name}",
+            interface=name,
+            ofport=role.interface.ofport,
+            port_id=role.port_id,
+            state=role.state.value,
+            reason=role.reason,
+        )
+        for managed in engine.bridges.values()
+        for name, role in managed.roles.of_interface.items()
+    ]

@@ -1,0 +1,1 @@
+"""Talking OpenFlow to a connected switch."""

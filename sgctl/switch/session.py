@@ -1,0 +1,90 @@
+"""One connected switch: what it holds is read, compared and changed in atomic bundles.
+
+A session is a green thread. It has at most one bundle under way; what comes meanwhile is merged
+into the next. Source: OpenFlow 1.4 sections 7.3.9 (bundles) and 7.3.8 (barrier).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+
+from ryu.lib import hub
+
+from flows import wire
+from flows.flow import Flow, FlowDiff, FlowKey
+from flows.pipeline import COOKIE_TAG
+from sgctl.switch.channel import Channel, SwitchRefused
+
+LOG = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+
+Expected = Callable[[], Mapping[FlowKey, Flow]]
+Reporter = Callable[[int, str], None]
+"""Told the generation that the switch has confirmed, and what it refused ("" when all is well)."""
+
+
+class Session:
+    """Brings one switch to what is expected and keeps it there.
+
+    `expected` gives the flows the switch should hold at the moment of the call.
+    """
+
+    def __init__(self, channel: Channel, generation: int, expected: Expected, report: Reporter) -> None:
+        self._channel = channel
+        self._expected = expected
+        self._report = report
+        self._pending: dict[FlowKey, Flow | None] = {}
+        self._generation = generation
+        self._in_step = False
+        self._work = hub.Event()
+        self._thread = hub.spawn(self._run)
+
+    def submit(self, diff: FlowDiff | None, generation: int) -> None:
+        """Ask for a change. The switch has `generation` once this and everything before is done."""
+        self._generation = generation
+        if diff is not None:
+            self._pending.update(dict.fromkeys((flow.key for flow in diff.removed), None))
+            self._pending.update({flow.key: flow for flow in diff.added})
+        self._work.set()
+
+    def close(self) -> None:
+        """Stop; the switch keeps its flows."""
+        hub.kill(self._thread)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._step()
+            except SwitchRefused as error:
+                LOG.warning("switch %016x: %s", self._channel.dpid, error)
+                self._in_step = False
+                self._report(-1, str(error))
+                hub.sleep(RETRY_SECONDS)
+
+    def _step(self) -> None:
+        if self._in_step:
+            self._work.wait()
+        self._work.clear()
+        installed = None if self._in_step else self._channel.installed()
+        # Nothing yields from here to the end of this line's neighbours: they take one moment's state.
+        generation = self._generation
+        edits = self._take_pending() if installed is None else self._difference(installed)
+        if edits:
+            self._channel.push(edits)
+        self._in_step = True
+        self._report(generation, "")
+
+    def _take_pending(self) -> list[wire.Edit]:
+        pending, self._pending = self._pending, {}
+        return [key if flow is None else flow for key, flow in pending.items()]
+
+    def _difference(self, installed: Iterable[wire.Installed]) -> list[wire.Edit]:
+        """Only what differs; flows of others, and those that the switch learned, stay."""
+        self._pending = {}
+        missing, foreign = wire.reconcile(self._expected().values(), installed, COOKIE_TAG)
+        LOG.info(
+            "switch %016x: %d flows to add, %d to remove", self._channel.dpid, len(missing), len(foreign)
+        )
+        return [*foreign, *missing]
