@@ -50,8 +50,9 @@ def has_service(rule: Rule) -> bool:
 def service_matches(rule: Rule) -> Iterator[Match]:
     """The clauses of the rule's service: together they match exactly the packets it names.
 
-    Later fragments of a new connection carry no ports, so a rule with ports admits them by
-    protocol; the receiver cannot use them without the first fragment, which must pass by its ports.
+    Later fragments carry neither ports nor ICMP type, and the userspace datapath does not even give
+    them their connection's. A rule that names either admits them by protocol; the receiver cannot
+    use them without the first fragment, which must pass on its own.
     """
     assert rule.protocol is not None, "callers ask has_service first"
     family = ethertype_term(rule.ethertype)
@@ -66,6 +67,7 @@ def service_matches(rule: Rule) -> Iterator[Match]:
         header_fields = _ICMP_FIELDS[rule.protocol]
         yield header + tuple(_icmp_terms(rule, header_fields))
         yield tracked + tuple(_icmp_terms(rule, (f.CT_TP_SRC, f.CT_TP_DST)))
+        yield from _later_fragments(header, tracked)
 
 
 def _port_matches(rule: Rule, header: Match, tracked: Match) -> Iterator[Match]:
@@ -79,7 +81,13 @@ def _port_matches(rule: Rule, header: Match, tracked: Match) -> Iterator[Match]:
     for value, mask in port_masks(rule.port_range_min, rule.port_range_max):
         yield (*header, field(value, mask))
         yield (*tracked, f.CT_TP_DST(value, mask))
-    yield (*header, f.IP_FRAG(f.FRAG_LATER, f.FRAG_LATER))
+    yield from _later_fragments(header, tracked)
+
+
+def _later_fragments(header: Match, tracked: Match) -> Iterator[Match]:
+    later = f.IP_FRAG(f.FRAG_LATER, f.FRAG_LATER)
+    yield (*header, later)
+    yield (*tracked, later)
 
 
 def _icmp_terms(rule: Rule, type_and_code: tuple[Field, Field]) -> Iterator[Term]:
