@@ -1,0 +1,60 @@
+"""Drive the `sgctl` command line as an operator would, and fail loudly when it fails."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import yaml
+
+from lab.process import run
+from lab.scenario.model import Document, Edit
+
+SGCTL = Path(sys.executable).with_name("sgctl")
+_WAIT_SECONDS = 20
+_AT_ONCE = 2
+
+
+class PolicyCli:
+    """`sgctl` with the environment in which it finds one controller's databases.
+
+    Every method raises LabError with the command's own words when it exits with anything but 0.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def edit(self, edit: Edit) -> None:
+        """Apply a step's documents in one file, then delete what it names."""
+        if edit.apply:
+            self.apply(edit.apply)
+        for reference in edit.delete:
+            kind, _, name = reference.partition("/")
+            self("delete", kind, name)
+
+    def apply(self, documents: Sequence[Document]) -> None:
+        """`sgctl apply` of documents in one file."""
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+            yaml.safe_dump_all(documents, file, sort_keys=False)
+            file.flush()
+            self("apply", "-f", file.name)
+
+    def attach(self, ports: Mapping[str, str], uplinks: Mapping[str, Iterable[str]]) -> None:
+        """Bind devices to policy ports, and declare the uplinks with the networks behind them."""
+        commands = [["port", "bind", port, device] for device, port in ports.items()]
+        for device, networks in uplinks.items():
+            options = [word for network in networks for word in ("--network", network)]
+            commands.append(["uplink", "set", device, *options])
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(lambda command: self(*command), commands))
+
+    def wait(self) -> None:
+        """Until every connected switch has the whole policy."""
+        self("wait", "--timeout", str(_WAIT_SECONDS))
+
+    def __call__(self, *arguments: str) -> str:
+        """The output of `sgctl ARGUMENTS`."""
+        return run([SGCTL, *arguments], self._environment)

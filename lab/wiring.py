@@ -1,0 +1,138 @@
+"""A scenario's topology in Mininet: switches, hosts, cables, addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mininet.log import setLogLevel
+from mininet.net import Mininet
+from mininet.node import OVSBridge, OVSSwitch, RemoteController
+
+from lab.process import run
+from lab.scenario.model import Address, Host, Interface, Topology
+
+_NAME_LENGTH = 15
+"""Linux device names have at most 15 characters."""
+_HOST_SETTINGS = (
+    # Cards on several networks: each answers ARP for its own addresses only.
+    "net.ipv4.conf.all.arp_ignore=1",
+    "net.ipv4.conf.all.arp_announce=2",
+    "net.ipv4.conf.all.rp_filter=0",
+    "net.ipv4.conf.default.rp_filter=0",
+    "net.ipv6.conf.all.disable_ipv6=0",
+    "net.ipv6.conf.default.disable_ipv6=0",
+    "net.ipv4.icmp_ratelimit=0",
+)
+
+
+class Wiring:
+    """A running Mininet. Enter an isolated network and set OVS_RUNDIR first (`lab.sandbox`, `lab.ovs`).
+
+    `controller_port` is the OpenFlow port on 127.0.0.1 that managed switches connect to; None leaves
+    them without a controller and without protection: every bridge forwards everything.
+    """
+
+    def __init__(self, topology: Topology, controller_port: int | None) -> None:
+        setLogLevel("warning")
+        Mininet.inited = True  # its set-up raises limits of the whole machine, which nothing here needs
+        self.topology = topology
+        self._controller_port = controller_port
+        self._names: set[str] = set(topology.switches)
+        self.net: Any = Mininet(controller=None, build=False)
+        self.ports: dict[str, str] = {}
+        """Switch-side device → policy port."""
+        self.uplinks: dict[str, tuple[str, ...]] = {}
+        """Switch-side device on a managed switch → networks behind it."""
+        self._access_vlans: dict[str, int] = {}
+
+    def start(self) -> None:
+        """Build and start everything; hosts have their addresses when it returns."""
+        if self._controller_port is not None:
+            self.net.addController("c0", RemoteController, ip="127.0.0.1", port=self._controller_port)
+        for number, name in enumerate(self.topology.switches, 1):
+            self._add_switch(number, name)
+        for host in self.topology.hosts.values():
+            self._add_host(host)
+        for link in self.topology.links:
+            self._add_link(link.ends, link.networks)
+        self.net.start()
+        for device, vlan in self._access_vlans.items():
+            run(["ovs-vsctl", "set", "Port", device, f"tag={vlan}"])
+        for host in self.topology.hosts.values():
+            self._configure(host)
+
+    def enter(self, host: str) -> list[str]:
+        """The command prefix that runs a program in a host's network namespace."""
+        return ["mnexec", "-a", str(self.net[host].pid)]
+
+    def stop(self) -> None:
+        """Take it all down."""
+        self.net.stop()
+
+    def _is_protected(self, switch: str) -> bool:
+        return self.topology.switches[switch] and self._controller_port is not None
+
+    def _add_switch(self, number: int, name: str) -> None:
+        """Bridges without management forward like any switch that learns."""
+        self.net.addSwitch(
+            name,
+            cls=OVSSwitch if self._is_protected(name) else OVSBridge,
+            dpid=f"{number:016x}",
+            datapath="user",
+            protocols="OpenFlow14",
+        )
+
+    def _add_host(self, host: Host) -> None:
+        self.net.addHost(host.name, ip=None)
+        for card in host.interfaces:
+            device = self._device(f"{host.switch}-{host.name}" if host.external else card.port)
+            self._plug(host, card, device)
+            vlan = self.topology.vlans[card.network]
+            if vlan is not None and not self._is_protected(host.switch):
+                self._access_vlans[device] = vlan
+            if not host.external:
+                self.ports[device] = card.port
+            elif self.topology.switches[host.switch]:
+                self.uplinks[device] = (card.network,)
+
+    def _plug(self, host: Host, card: Interface, device: str) -> None:
+        self.net.addLink(host.name, host.switch, intfName1=card.name, intfName2=device, addr1=card.mac)
+
+    def _add_link(self, ends: tuple[str, str], networks: tuple[str, ...]) -> None:
+        first, second = ends
+        devices = [self._device(f"{first}-{second}"), self._device(f"{second}-{first}")]
+        self.net.addLink(first, second, intfName1=devices[0], intfName2=devices[1])
+        for switch, device in zip(ends, devices, strict=True):
+            if self.topology.switches[switch]:
+                self.uplinks[device] = networks
+
+    def _device(self, wanted: str) -> str:
+        """A free device name that looks like the wanted one; all switches share one namespace."""
+        name, number = wanted[:_NAME_LENGTH], 2
+        while name in self._names:
+            tail = f"~{number}"
+            name, number = wanted[: _NAME_LENGTH - len(tail)] + tail, number + 1
+        self._names.add(name)
+        return name
+
+    def _configure(self, host: Host) -> None:
+        """Addresses and routes. There are no routers: whatever has no route is on the first card's link."""
+        settings = " ".join(_HOST_SETTINGS)
+        script = ["set -e", f"sysctl -qw {settings}", "ip link set lo up"]
+        for card in host.interfaces:
+            # The userspace datapath verifies checksums; offloading would leave them to hardware.
+            script += [f"ethtool -K {card.name} tx off >/dev/null", f"ip link set {card.name} up"]
+            script += [_add_address(address, card.name) for address in card.all_addresses]
+        script += self._default_routes(host.interfaces[0])
+        run([*self.enter(host.name), "sh", "-c", "\n".join(script)])
+
+    @staticmethod
+    def _default_routes(card: Interface) -> Iterable[str]:
+        versions = {address.version for address in card.all_addresses}
+        return [f"ip -{version} route add default dev {card.name}" for version in sorted(versions)]
+
+
+def _add_address(address: Address, device: str) -> str:
+    """Without duplicate address detection, IPv6 addresses work at once."""
+    return f"ip address add {address} dev {device}{' nodad' if address.version == 6 else ''}"
