@@ -176,7 +176,7 @@ def run(agents: Mapping[str, Agent], probes: Sequence[Probe], seconds: float) ->
     seen = ask_all(agents, {host: {"do": "seen"} for host in agents})
     answers = {answer["id"]: answer for reply in replies.values() for answer in reply["answers"]}
     marks = {host: set(reply["marks"]) for host, reply in seen.items()}
-    return [_judge(probe, answers.get(number), marks[probe.observer]) for number, probe in enumerate(probes)]
+    return [judge(probe, answers.get(number), marks[probe.observer]) for number, probe in enumerate(probes)]
 
 
 def _emissions(probes: Sequence[Probe]) -> dict[str, dict[str, Any]]:
@@ -207,7 +207,8 @@ def _questions(probes: Sequence[Probe], seconds: float) -> dict[str, dict[str, A
     return {host: {"do": "ask", "questions": found, "seconds": seconds} for host, found in questions.items()}
 
 
-def _judge(probe: Probe, answer: Mapping[str, Any] | None, seen: set[str]) -> Outcome:
+def judge(probe: Probe, answer: Mapping[str, Any] | None, seen: set[str]) -> Outcome:
+    """What the asker's answer (None for attacks) and the marks `seen` by the observer amount to."""
     if answer is None:
         arrived = probe.token in seen
         return Outcome(Observed.ALLOW if arrived else Observed.DENY, "seen" if arrived else "not seen")

@@ -12,6 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from lab import netns
 from lab.process import LabError, run
@@ -19,10 +20,12 @@ from lab.process import LabError, run
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNS = 0x00020000
 _PR_SET_PDEATHSIG = 1
-_PRIVATE_DIRECTORY = "/run"
+PRIVATE_DIRECTORY = Path("/run")
+"""Where programs look for sockets by default: empty inside, so ours can be found there."""
 _INTERRUPTED = 130
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_outer_proc: list[int] = []
 
 
 def run_isolated(work: Callable[[], int]) -> int:
@@ -46,6 +49,11 @@ def run_isolated(work: Callable[[], int]) -> int:
     return code
 
 
+def outer_pid() -> int:
+    """The process id by which the rest of the machine knows this isolated process."""
+    return int(os.readlink("self", dir_fd=_outer_proc[0]))
+
+
 def shield_daemons() -> None:
     """Let Ctrl-C reach this process and its later children, but not the daemons that run already."""
     if sys.stdin.isatty():
@@ -64,10 +72,11 @@ def _first_process(work: Callable[[], int]) -> int:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if _libc.unshare(CLONE_NEWNS):
         raise LabError(f"cannot make namespaces: {os.strerror(ctypes.get_errno())}")
+    _outer_proc.append(os.open("/proc", os.O_PATH | os.O_DIRECTORY))
     run(["mount", "--make-rprivate", "/"])
     run(["mount", "-t", "proc", "proc", "/proc"])
-    run(["mount", "-t", "tmpfs", "sgctl-lab", _PRIVATE_DIRECTORY])
-    os.environ["TMPDIR"] = _PRIVATE_DIRECTORY
+    run(["mount", "-t", "tmpfs", "sgctl-lab", str(PRIVATE_DIRECTORY)])
+    os.environ["TMPDIR"] = str(PRIVATE_DIRECTORY)
     worker = os.fork()
     if worker == 0:
         _child(lambda: _isolated(work))

@@ -26,7 +26,7 @@ from lab.ovs import PrivateOvs  # noqa: E402
 from lab.policy_cli import PolicyCli  # noqa: E402
 from lab.probe import Agent, ProbeError  # noqa: E402
 from lab.process import LabError  # noqa: E402
-from lab.sandbox import run_isolated, shield_daemons  # noqa: E402
+from lab.sandbox import PRIVATE_DIRECTORY, outer_pid, run_isolated, shield_daemons  # noqa: E402
 from lab.scenario import Scenario, ScenarioError, drop_rule, find, load  # noqa: E402
 from lab.trial import Trial  # noqa: E402
 from lab.wiring import Wiring  # noqa: E402
@@ -106,6 +106,7 @@ class Demo:
         with ExitStack() as stack:
             ovs = stack.enter_context(PrivateOvs())
             os.environ.update(ovs.env)
+            (PRIVATE_DIRECTORY / "openvswitch").symlink_to(ovs.rundir)
             policy = None if self._options.no_policy else stack.enter_context(_controller(ovs.remote))
             shield_daemons()
             wiring = Wiring(self._scenario.topology, policy[1] if policy else None)
@@ -172,7 +173,7 @@ class Demo:
             f"  {hosts[0]} ping -c 3 {hosts[-1]}\n"
             "  sh sgctl status\n"
             "  exit\n"
-            f"From another terminal, as root: nsenter --all --target {_outer_pid()} bash",
+            f"From another terminal, as root: nsenter --all --target {outer_pid()} bash",
             markup=False,
             highlight=False,
         )
@@ -180,15 +181,11 @@ class Demo:
         CLI(wiring.net)
 
 
-def _outer_pid() -> str:
-    """This process as the rest of the machine sees it (proc_pid_status(5), NSpid)."""
-    return "PID"
-
-
 @contextmanager
 def _controller(ovsdb: str) -> Iterator[tuple[PolicyCli, int]]:
     """A running controller: its command line and its OpenFlow port. Its environment becomes ours."""
     with Controller(ovsdb) as controller:
+        (PRIVATE_DIRECTORY / "sgctl").symlink_to(controller.directory)
         os.environ.update(controller.environment)
         os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         yield PolicyCli(controller.environment), controller.openflow_port
