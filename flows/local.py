@@ -20,6 +20,7 @@ from flows.static import (
     NEIGHBOUR_ADVERTISEMENT,
     NEIGHBOUR_SOLICITATION,
     NEW,
+    TELL_ALL,
     call,
     drop,
     icmpv6,
@@ -107,6 +108,9 @@ def _ipv4_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
     source = (in_port, f.ETH_SRC(mac))
     arp = (*source, ARP_TERM, *prefix_term(f.ARP_SPA, prefix), f.ARP_SHA(mac))
     yield Flow(p.SPOOF_ARP, Priority.NORMAL, arp, (call(p.NEIGHBOUR),))
+    if prefix.is_host:
+        announcement = (*arp[:-1], f.ARP_TPA(prefix.value), arp[-1])
+        yield Flow(p.SPOOF_ARP, Priority.HIGH, announcement, TELL_ALL)
     ip = (*source, IPV4_TERM, *prefix_term(f.IPV4_SRC, prefix))
     yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (call(p.ADMIT),))
 
@@ -120,7 +124,7 @@ def _ipv6_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
     detection = (*source, IPV6_TERM, f.IPV6_SRC(0), *kind[1:], *target, f.ND_SLL(0))
     yield Flow(p.SPOOF_ND, Priority.HIGH, detection, (call(p.NEIGHBOUR),))
     advertisement = (*source, *code, *target, f.ND_TLL(mac))
-    yield Flow(p.SPOOF_ND, Priority.NORMAL, advertisement, (call(p.FORWARD),))
+    yield Flow(p.SPOOF_ND, Priority.NORMAL, advertisement, (call(p.NEIGHBOUR),))
 
 
 def _receive_flows(at: Attachment) -> Iterator[Flow]:

@@ -212,7 +212,7 @@ FORWARD = _table(
 NEIGHBOUR = _table(
     41,
     "NEIGHBOUR",
-    "ARP and neighbour solicitations go to the owner of the address only",
+    "requests go to the owner of the address only; announcements of an own address go to all",
     Reason.UNKNOWN_DESTINATION,
     {ZONE},
     _L2,

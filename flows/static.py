@@ -20,6 +20,7 @@ DHCP_FROM_SERVER = (*UDP4, f.UDP_SRC(67), f.UDP_DST(68))
 DHCP_FROM_CLIENT = (*UDP4, f.UDP_SRC(68), f.UDP_DST(67))
 DHCPV6_FROM_SERVER = (*UDP6, f.UDP_SRC(547), f.UDP_DST(546))
 DHCPV6_FROM_CLIENT = (*UDP6, f.UDP_SRC(546), f.UDP_DST(547))
+ARP_REPLY = 2
 UNTRACKED = ct_state("-trk")
 INVALID = ct_state("+inv+trk")
 NEW = ct_state("+new+trk")
@@ -52,6 +53,10 @@ def call(table: Table) -> Resubmit:
 def drop(reason: Reason) -> tuple[Action, ...]:
     """Note the reason and go where packets die."""
     return (SetField(p.REASON, reason), call(p.DROP))
+
+
+TELL_ALL: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.BROADCAST), call(p.EXIT))
+"""To every local port of the network but the sender, and out of its uplinks."""
 
 
 def static_flows() -> list[Flow]:
@@ -92,9 +97,13 @@ def _uplink_delivery() -> Iterator[Flow]:
     yield Flow(table, Priority.HIGH, icmpv6(NEIGHBOUR_SOLICITATION), (call(p.NEIGHBOUR),))
     for match in ESSENTIAL_UNICAST:
         yield Flow(table, Priority.HIGH, match, (call(p.FORWARD),))
-    for match in (DHCP_FROM_SERVER, icmpv6(ROUTER_ADVERTISEMENT), icmpv6(MLD_QUERY)):
-        to_all = (SetField(p.OUT, 0), call(p.BROADCAST), call(p.EXIT))
-        yield Flow(table, Priority.GUARD, (GROUP_MAC, *match), to_all)
+    told_to_all: tuple[Match, ...] = (
+        (ARP_TERM, f.ARP_OP(ARP_REPLY)),
+        DHCP_FROM_SERVER,
+        *map(icmpv6, (NEIGHBOUR_ADVERTISEMENT, ROUTER_ADVERTISEMENT, MLD_QUERY)),
+    )
+    for match in told_to_all:
+        yield Flow(table, Priority.GUARD, (GROUP_MAC, *match), TELL_ALL)
     yield Flow(table, Priority.DEFAULT, (), (call(p.EXIT),))
 
 
@@ -200,6 +209,8 @@ def _rule_tables(tables: RuleTables) -> Iterator[Flow]:
 def _delivery() -> Iterator[Flow]:
     yield Flow(p.FORWARD, Priority.HIGH, (GROUP_MAC,), drop(Reason.BUM))
     yield Flow(p.FORWARD, Priority.DEFAULT, (), (call(p.EXIT),))
+    announcement = (GROUP_MAC, *icmpv6(NEIGHBOUR_ADVERTISEMENT))
+    yield Flow(p.NEIGHBOUR, Priority.LOW + 10, announcement, TELL_ALL)
     yield Flow(p.NEIGHBOUR, Priority.LOW, (GROUP_MAC,), (call(p.EXIT),))
     yield Flow(p.NEIGHBOUR, Priority.DEFAULT, (), (call(p.FORWARD),))
     for family in (IPV4_TERM, IPV6_TERM):

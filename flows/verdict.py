@@ -1,0 +1,361 @@
+"""The reference verdict: what the policy's text says about one packet, and because of which rules.
+
+The plainest possible reading, one object at a time. It knows nothing of tables, identities or
+switches and shares no code with the compiler, so that the two can be held against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import NamedTuple
+
+from flows.model import (
+    AddressGroup,
+    AddressPair,
+    Direction,
+    EgressDefault,
+    Network,
+    Port,
+    Prefix,
+    Rule,
+)
+
+TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
+_NOT_UNICAST = tuple(map(Prefix.parse, ("224.0.0.0/4", "255.255.255.255", "ff00::/8")))
+_LIMITED_BROADCAST = Prefix.parse("255.255.255.255")
+_NEIGHBOUR_DISCOVERY = (135, 136)
+
+
+@dataclass(frozen=True)
+class PolicyText:
+    """The policy's objects by id."""
+
+    networks: Mapping[str, Network]
+    ports: Mapping[str, Port]
+    address_groups: Mapping[str, AddressGroup]
+    rules: Mapping[str, Rule]
+
+
+class State(StrEnum):
+    """What the connection tracker says of a packet; REPLY runs against its connection's first packet."""
+
+    NEW = "new"
+    ESTABLISHED = "established"
+    REPLY = "reply"
+    INVALID = "invalid"
+
+
+class Conversation(NamedTuple):
+    """Who talks to whom about what.
+
+    Addresses are host prefixes of one family. `first` and `second` are source and destination port
+    (0–65535), for ICMP type and code (0–255), and 0 for protocols that have neither.
+    """
+
+    source: Prefix
+    destination: Prefix
+    protocol: int
+    first: int = 0
+    second: int = 0
+
+    @property
+    def reverse(self) -> Conversation:
+        """The same conversation as the other side's packets show it, apart from ICMP types."""
+        ports = (self.first, self.second) if self.protocol in (ICMP, ICMPV6) else (self.second, self.first)
+        return Conversation(self.destination, self.source, self.protocol, *ports)
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A unicast IP packet on its way from port to port; None as port id is the outside, by an uplink.
+
+    `connection` is what the first packet of its connection said; None takes it from the header. It
+    differs from the header for a related ICMP error. `source_mac` None is the sender's own.
+    A later fragment carries no ports; those of its header are not looked at.
+    """
+
+    network_id: str
+    sender: str | None
+    receiver: str | None
+    header: Conversation
+    state: State = State.NEW
+    connection: Conversation | None = None
+    source_mac: str | None = None
+    later_fragment: bool = False
+
+    @property
+    def subject(self) -> Conversation:
+        """What rules are asked about: a known connection as it was opened, or the packet's own header."""
+        if self.state is State.NEW or self.state is State.INVALID:
+            return self.header
+        if self.connection is not None:
+            return self.connection
+        return self.header.reverse if self.state is State.REPLY else self.header
+
+
+class Refusal(Enum):
+    """Why a packet does not reach its receiver."""
+
+    ADMIN_DOWN = "the sending port is administratively down"
+    SPOOFED_SOURCE = "MAC and source address are not a pair of the sending port"
+    UNSPECIFIED_SOURCE = "the source is the unspecified address"
+    NOT_UNICAST = "a workload may not send multicast or broadcast"
+    DHCP_SERVER = "a workload may not answer DHCP"
+    ROUTER = "a workload may not advertise a router"
+    FOR_OUTSIDE = "a message to the network's own servers does not go to workloads"
+    CLAIMED_SOURCE = "the outside uses the address of a local port"
+    INVALID = "the connection tracker calls it invalid"
+    SENDER_RULES = "no rule of the sender's groups allows it"
+    RECEIVER_RULES = "no rule of the receiver's groups allows it"
+    RECEIVER_DOWN = "the receiving port is administratively down"
+
+
+class Exemption(Enum):
+    """Why no rule is needed on one side."""
+
+    OUTSIDE = "the outside has no rules"
+    NO_PORT_SECURITY = "port security is off"
+    EGRESS_OPEN = "egress is open until the first egress rule"
+    CONTROL = "the network's own machinery"
+
+
+class Grant(NamedTuple):
+    """Why one side lets a packet pass: the ids of all rules that allow it, or why none is needed."""
+
+    rules: frozenset[str] = frozenset()
+    exemption: Exemption | None = None
+
+
+class Verdict(NamedTuple):
+    """`refusal` is None for a packet that is allowed; then both grants are there."""
+
+    refusal: Refusal | None
+    sender: Grant | None = None
+    receiver: Grant | None = None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the packet reaches its receiver."""
+        return self.refusal is None
+
+
+class _Role(Enum):
+    """What a packet is to the network's own machinery."""
+
+    FROM_SERVER = Refusal.DHCP_SERVER
+    FROM_ROUTER = Refusal.ROUTER
+    TO_SERVERS = Refusal.FOR_OUTSIDE
+
+
+_UDP_ROLES = {
+    (4, 67, 68): _Role.FROM_SERVER,
+    (6, 547, 546): _Role.FROM_SERVER,
+    (4, 68, 67): _Role.TO_SERVERS,
+    (6, 546, 547): _Role.TO_SERVERS,
+}
+_ICMPV6_ROLES = {
+    **dict.fromkeys((130, 134, 137), _Role.FROM_ROUTER),  # listener query, advertisement, redirect
+    **dict.fromkeys((131, 132, 133, 143), _Role.TO_SERVERS),  # listener reports, router solicitation
+}
+
+
+def judge(text: PolicyText, packet: Packet) -> Verdict:
+    """Whether the packet may pass, and why.
+
+    Every port of the policy counts as local to the sender's switch. Raises ValueError for neighbour
+    discovery, which is a matter of who owns an address and never of rules, and KeyError for ids that
+    the policy does not have.
+    """
+    role = _role(packet)
+    sender = None if packet.sender is None else text.ports[packet.sender]
+    receiver = None if packet.receiver is None else text.ports[packet.receiver]
+    refusal = _refused_at_entry(text, packet, sender, role)
+    if refusal is not None:
+        return Verdict(refusal)
+    restricted = sender is not None and sender.port_security_enabled
+    if role is not None and not (role is _Role.TO_SERVERS and not restricted):
+        return _control_verdict(receiver)
+    return _judge_sides(text, packet, sender, receiver)
+
+
+def _role(packet: Packet) -> _Role | None:
+    header, version = packet.header, packet.header.source.version
+    if packet.later_fragment:
+        return None
+    if header.protocol == UDP:
+        return _UDP_ROLES.get((version, header.first, header.second))
+    if (version, header.protocol) != (6, ICMPV6):
+        return None
+    if header.first in _NEIGHBOUR_DISCOVERY:
+        raise ValueError("neighbour discovery is not judged by rules")
+    return _ICMPV6_ROLES.get(header.first)
+
+
+def _refused_at_entry(
+    text: PolicyText, packet: Packet, sender: Port | None, role: _Role | None
+) -> Refusal | None:
+    """What stops a packet whatever the rules say."""
+    if sender is None:
+        return Refusal.CLAIMED_SOURCE if _claimed(text, packet) else None
+    if not sender.admin_state_up:
+        return Refusal.ADMIN_DOWN
+    if not sender.port_security_enabled:
+        return None
+    if not _may_use_source(sender, packet):
+        return Refusal.SPOOFED_SOURCE
+    if role is None:
+        return _unfit_address(packet.header)
+    to_servers = role is _Role.TO_SERVERS and packet.receiver is None
+    return None if to_servers else role.value
+
+
+def _unfit_address(header: Conversation) -> Refusal | None:
+    if header.source.value == 0:
+        return Refusal.UNSPECIFIED_SOURCE
+    if any(group.covers(header.destination) for group in _NOT_UNICAST):
+        return Refusal.NOT_UNICAST
+    return None
+
+
+def _claimed(text: PolicyText, packet: Packet) -> bool:
+    return any(
+        packet.header.source in (*port.fixed_ips, _link_local(port.mac))
+        for port in text.ports.values()
+        if port.network_id == packet.network_id and port.admin_state_up
+    )
+
+
+def _may_use_source(port: Port, packet: Packet) -> bool:
+    mac, header = packet.source_mac or port.mac, packet.header
+    if header.source.value == 0 and mac in _macs(port):
+        asks_for_lease = _role(packet) is _Role.TO_SERVERS and header.destination == _LIMITED_BROADCAST
+        if header.source.version == 6 or asks_for_lease:
+            return True
+    return any(pair.mac == mac and pair.prefix.covers(header.source) for pair in _pairs(port))
+
+
+def _macs(port: Port) -> set[str]:
+    return {port.mac, *(pair.mac for pair in port.allowed_address_pairs)}
+
+
+def _pairs(port: Port) -> Iterator[AddressPair]:
+    for address in port.fixed_ips:
+        yield AddressPair(port.mac, address)
+    yield from port.allowed_address_pairs
+    for mac in _macs(port):
+        yield AddressPair(mac, _link_local(mac))
+
+
+def _link_local(mac: str) -> Prefix:
+    """RFC 4291 appendix A: flip the universal bit, put fffe in the middle."""
+    parts = mac.split(":")
+    first = f"{int(parts[0], 16) ^ 0b10:02x}"
+    groups = [first + parts[1], parts[2] + "ff", "fe" + parts[3], parts[4] + parts[5]]
+    return Prefix.parse(f"fe80::{':'.join(groups)}")
+
+
+def _control_verdict(receiver: Port | None) -> Verdict:
+    if receiver is not None and not receiver.admin_state_up:
+        return Verdict(Refusal.RECEIVER_DOWN)
+    grant = Grant(exemption=Exemption.CONTROL)
+    return Verdict(None, grant, grant)
+
+
+def _judge_sides(text: PolicyText, packet: Packet, sender: Port | None, receiver: Port | None) -> Verdict:
+    reply = packet.state is State.REPLY
+    at_sender = _grant(text, packet, sender, Direction.INGRESS if reply else Direction.EGRESS)
+    if at_sender is None:
+        return Verdict(Refusal.INVALID if packet.state is State.INVALID else Refusal.SENDER_RULES)
+    if receiver is not None and not receiver.admin_state_up:
+        return Verdict(Refusal.RECEIVER_DOWN, at_sender)
+    at_receiver = _grant(text, packet, receiver, Direction.EGRESS if reply else Direction.INGRESS)
+    if at_receiver is None:
+        refusal = Refusal.INVALID if packet.state is State.INVALID else Refusal.RECEIVER_RULES
+        return Verdict(refusal, at_sender)
+    return Verdict(None, at_sender, at_receiver)
+
+
+def _grant(text: PolicyText, packet: Packet, port: Port | None, direction: Direction) -> Grant | None:
+    """Why the port's side lets the packet pass; None if it does not."""
+    if port is None:
+        return Grant(exemption=Exemption.OUTSIDE)
+    if not port.port_security_enabled:
+        return Grant(exemption=Exemption.NO_PORT_SECURITY)
+    if packet.state is State.INVALID:
+        return None
+    groups = effective_groups(text, port)
+    own = [rule for rule in text.rules.values() if rule.group_id in groups]
+    network = text.networks[port.network_id]
+    open_until_rule = network.egress_default is EgressDefault.OPEN_UNTIL_RULE
+    if direction is Direction.EGRESS and open_until_rule and not any(_is_egress(rule) for rule in own):
+        return Grant(exemption=Exemption.EGRESS_OPEN)
+    allowing = [rule.id for rule in own if rule.direction is direction and rule_allows(text, rule, packet)]
+    return Grant(frozenset(allowing)) if allowing else None
+
+
+def _is_egress(rule: Rule) -> bool:
+    return rule.direction is Direction.EGRESS
+
+
+def effective_groups(text: PolicyText, port: Port) -> frozenset[str]:
+    """The port's groups, or its network's default group when it has none."""
+    default = text.networks[port.network_id].default_group
+    if port.security_groups or default is None:
+        return port.security_groups
+    return frozenset([default])
+
+
+def rule_allows(text: PolicyText, rule: Rule, packet: Packet) -> bool:
+    """Whether the rule's family, remote and service cover the packet; its group is the caller's concern."""
+    subject = packet.subject
+    remote = subject.destination if rule.direction is Direction.EGRESS else subject.source
+    return (
+        rule.ethertype.version == remote.version
+        and _is_remote(text, rule, remote, packet.network_id)
+        and _is_service(rule, subject, packet.later_fragment)
+    )
+
+
+def _is_remote(text: PolicyText, rule: Rule, address: Prefix, network_id: str) -> bool:
+    if rule.remote_group_id is not None:
+        return address in set(_members(text, rule.remote_group_id, network_id))
+    if rule.remote_address_group_id is not None:
+        group = text.address_groups.get(rule.remote_address_group_id)
+        return group is not None and any(prefix.covers(address) for prefix in group.addresses)
+    if rule.remote_network_id is not None:
+        network = text.networks.get(rule.remote_network_id)
+        return network is not None and any(subnet.covers(address) for subnet in network.subnets)
+    return rule.remote_ip_prefix is None or rule.remote_ip_prefix.covers(address)
+
+
+def _members(text: PolicyText, group_id: str, network_id: str) -> Iterator[Prefix]:
+    """The addresses of a group's ports that mean the same host in this network.
+
+    A wide allowed address pair is permission to send, not membership.
+    """
+    for port in text.ports.values():
+        if group_id in effective_groups(text, port) and _same_scope(text, port.network_id, network_id):
+            yield from port.fixed_ips
+            yield _link_local(port.mac)
+            yield from (pair.prefix for pair in port.allowed_address_pairs if pair.prefix.is_host)
+
+
+def _same_scope(text: PolicyText, one: str, other: str) -> bool:
+    scope = text.networks[one].address_scope
+    return one == other or (scope is not None and scope == text.networks[other].address_scope)
+
+
+def _is_service(rule: Rule, subject: Conversation, portless: bool) -> bool:
+    """A later fragment shows no ports: its first fragment was asked for them."""
+    if rule.protocol is None:
+        return True
+    if rule.protocol != subject.protocol:
+        return False
+    if rule.port_range_min is None or portless:
+        return True
+    if rule.protocol in (ICMP, ICMPV6):
+        return rule.port_range_min == subject.first and rule.port_range_max in (None, subject.second)
+    assert rule.port_range_max is not None, "a port range has two ends"
+    return rule.port_range_min <= subject.second <= rule.port_range_max
