@@ -1,0 +1,1 @@
+"""A package, because one of the installed libraries (tinyrpc) brings one of the same name."""
