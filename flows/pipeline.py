@@ -158,6 +158,7 @@ UPLINK_DELIVER = _table(
     _L3,
     _PORTS,
     _ICMP,
+    _ARP,
 )
 SPOOF = _table(
     10, "SPOOF", "frames from workloads: by protocol to their checks", Reason.ETHERTYPE, {f.ETH_TYPE}
