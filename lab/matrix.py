@@ -17,6 +17,8 @@ from lab.probe import Observed, Outcome
 from lab.scenario.model import Cell, Expectation
 
 WRONG = "✗"
+_EXPLAINED = 25
+"""Wrong cells of one step that get a sentence each; the table marks all of them."""
 _STYLES = {"allow": "green", "deny": "blue"}
 _SIGNS = {"allow": "allow", "deny": "·"}
 
@@ -103,8 +105,10 @@ def show_step(console: Console, step: StepResult, before: StepResult | None = No
     if len(shown) < len(rows):
         same = len(rows) - len(shown)
         console.print(f"{same} more row{'s' * (same > 1)} as before", style="dim", highlight=False)
-    for result in step.wrong:
+    for result in step.wrong[:_EXPLAINED]:
         console.print(f"{WRONG} {result.explain()}", style="bold red", markup=False, highlight=False)
+    if len(step.wrong) > _EXPLAINED:
+        console.print(f"… and {len(step.wrong) - _EXPLAINED} more (-o json has them all)", style="bold red")
 
 
 _Row = Mapping[str, Result]

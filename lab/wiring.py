@@ -34,7 +34,7 @@ class Wiring:
     """
 
     def __init__(self, topology: Topology, controller_port: int | None) -> None:
-        setLogLevel("warning")
+        setLogLevel("output")
         Mininet.inited = True  # its set-up raises limits of the whole machine, which nothing here needs
         self.topology = topology
         self._controller_port = controller_port
