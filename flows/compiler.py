@@ -130,14 +130,16 @@ class BridgeCompiler:
         zone = self._local.zones.get(port.network_id) if port else None
         if port is None or zone is None:
             return None
-        return Attachment(ofport, port, zone, local_number(self._local_set(port)))
+        local_set = self._local_set(port)
+        return Attachment(ofport, port, zone, local_number(local_set), local_set.stateless)
 
     def _local_set(self, port: Port) -> LocalSet:
         network = self._policy.networks.get(port.network_id)
         egress_default = network.egress_default if network else EgressDefault.DENY
         if not port.port_security_enabled:
             return LocalSet(frozenset(), unrestricted=True)
-        return LocalSet(self._policy.effective_groups(port), egress_default)
+        groups = self._policy.effective_groups(port)
+        return LocalSet(groups, egress_default, stateless=self._policy.any_stateless(groups))
 
     def _retain(self, at: Attachment) -> None:
         """A port uses its zone and its identity; what the first user of either needs is set up."""

@@ -20,6 +20,7 @@ class LocalSet(NamedTuple):
     groups: frozenset[str]
     egress_default: EgressDefault = EgressDefault.DENY
     unrestricted: bool = False
+    stateless: bool = False
 
 
 def content_number(parts: Iterable[str]) -> int:

@@ -39,6 +39,7 @@ class Attachment:
     port: Port
     zone: int
     identity: int
+    stateless: bool = False
 
 
 def mac_number(text: str) -> int:
@@ -78,8 +79,10 @@ def prefix_term(field: f.Field, prefix: Prefix) -> tuple[Term, ...]:
 
 def _classify(at: Attachment, in_port: Term) -> Flow:
     start = p.SPOOF if at.port.port_security_enabled else p.ADMIT
-    actions = (SetField(p.ZONE, at.zone), SetField(p.SOURCE, at.identity), call(start))
-    return Flow(p.CLASSIFY, Priority.NORMAL, (in_port, UNTAGGED), actions)
+    known: list[Action] = [SetField(p.ZONE, at.zone), SetField(p.SOURCE, at.identity)]
+    if at.stateless:
+        known.append(SetField(p.STATELESS, 1))
+    return Flow(p.CLASSIFY, Priority.NORMAL, (in_port, UNTAGGED), (*known, call(start)))
 
 
 def _spoof_flows(at: Attachment, in_port: Term) -> Iterator[Flow]:
@@ -131,9 +134,10 @@ def _receive_flows(at: Attachment) -> Iterator[Flow]:
     zone, out = p.ZONE(at.zone), SetField(p.OUT, at.ofport)
     for mac in source_macs(at.port):
         to_mac = (zone, f.ETH_DST(mac_number(mac)))
-        actions = (out, SetField(p.DESTINATION, at.identity), call(p.DEST_CHECK))
+        check, entry = (p.DEST_STATELESS, p.FORWARD) if at.stateless else (p.DEST_CHECK, p.CONNTRACK)
+        actions = (out, SetField(p.DESTINATION, at.identity), call(check))
         yield Flow(p.FORWARD, Priority.NORMAL, to_mac, actions)
-        yield Flow(p.UPLINK_DELIVER, Priority.NORMAL, to_mac, (call(p.CONNTRACK),))
+        yield Flow(p.UPLINK_DELIVER, Priority.NORMAL, to_mac, (call(entry),))
     for pair in address_pairs(at.port):
         if pair.prefix.is_host:
             yield Flow(p.NEIGHBOUR, Priority.NORMAL, owner_match(zone, pair.prefix), (Output(at.ofport),))

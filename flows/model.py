@@ -219,6 +219,15 @@ class Change(NamedTuple):
     @property
     def kind(self) -> type[PolicyObject]:
         """The class of the object that changed."""
+        return type(self._present)
+
+    @property
+    def id(self) -> str:
+        """The id of the object that changed."""
+        return self._present.id
+
+    @property
+    def _present(self) -> PolicyObject:
         present = self.new if self.new is not None else self.old
         assert present is not None, "a change has at least one side"
-        return type(present)
+        return present

@@ -85,6 +85,11 @@ VERDICT: Final = f.register(12)
 """Number of the rule that allows the packet; 0 while none does."""
 REASON: Final = f.register(13)
 """Why the packet is dropped (`Reason`)."""
+VIEW: Final = f.register(14)
+"""How the rule tables see the packet: 1 by its own header, 0 by its connection's first packet."""
+STATELESS: Final = f.register(15)
+"""1 when the sender's groups are stateless, so that the packet is not tracked for it."""
+BY_HEADER: Final = 1
 
 REGISTERS: Final = {
     "LOCAL": LOCAL,
@@ -96,6 +101,8 @@ REGISTERS: Final = {
     "OUT": OUT,
     "VERDICT": VERDICT,
     "REASON": REASON,
+    "VIEW": VIEW,
+    "STATELESS": STATELESS,
 }
 
 UNRESTRICTED: Final = 1
@@ -111,8 +118,8 @@ _PORTS = {f.UDP_SRC, f.UDP_DST, f.TCP_DST, f.SCTP_DST}
 _ICMP = {f.ICMPV4_TYPE, f.ICMPV4_CODE, f.ICMPV6_TYPE, f.ICMPV6_CODE}
 _ND = {f.ND_TARGET, f.ND_SLL, f.ND_TLL}
 _ARP = {f.ARP_OP, f.ARP_SPA, f.ARP_TPA, f.ARP_SHA}
-_SERVICE = {f.ETH_TYPE, f.IP_PROTO, f.IP_FRAG, f.CT_STATE, f.CT_NW_PROTO, f.CT_TP_SRC, f.CT_TP_DST}
-_REMOTE = {f.ETH_TYPE, f.CT_STATE, f.IPV4_SRC, f.IPV4_DST, f.IPV6_SRC, f.IPV6_DST} | {
+_SERVICE = {f.ETH_TYPE, f.IP_PROTO, f.IP_FRAG, VIEW, f.CT_STATE, f.CT_NW_PROTO, f.CT_TP_SRC, f.CT_TP_DST}
+_REMOTE = {f.ETH_TYPE, VIEW, f.CT_STATE, f.IPV4_SRC, f.IPV4_DST, f.IPV6_SRC, f.IPV6_DST} | {
     f.CT_NW_SRC,
     f.CT_NW_DST,
     f.CT_IPV6_SRC,
@@ -192,7 +199,7 @@ ADMIT = _table(
     "ADMIT",
     "checked frames from workloads: neighbour discovery and DHCP apart, no broadcast, the rest is tracked",
     Reason.NOT_TRACKED,
-    {SOURCE},
+    {SOURCE, STATELESS},
     _L2,
     _L3,
     _PORTS,
@@ -206,7 +213,10 @@ SOURCE_CHECK = _table(
     Reason.NOT_TRACKED,
     {f.ETH_TYPE, f.CT_STATE, SOURCE},
 )
-SOURCE_VERDICT = _table(31, "SOURCE_VERDICT", "drop unless a rule was found", Reason.EGRESS_POLICY, {VERDICT})
+SOURCE_STATELESS = _table(
+    31, "SOURCE_STATELESS", "the sender's side without connections: every packet by itself", Miss.RETURN
+)
+SOURCE_VERDICT = _table(32, "SOURCE_VERDICT", "drop unless a rule was found", Reason.EGRESS_POLICY, {VERDICT})
 FORWARD = _table(
     40, "FORWARD", "destination MAC → local port and its identity", Reason.UNKNOWN_DESTINATION, {ZONE}, _L2
 )
@@ -260,7 +270,16 @@ DEST_CHECK = _table(
     _PORTS,
     _ICMP,
 )
-DEST_VERDICT = _table(51, "DEST_VERDICT", "drop unless a rule was found", Reason.INGRESS_POLICY, {VERDICT})
+DEST_STATELESS = _table(
+    51,
+    "DEST_STATELESS",
+    "the receiver's side without connections: every packet by itself",
+    Reason.NOT_TRACKED,
+    _L3,
+    _PORTS,
+    _ICMP,
+)
+DEST_VERDICT = _table(52, "DEST_VERDICT", "drop unless a rule was found", Reason.INGRESS_POLICY, {VERDICT})
 EGRESS_ANY = _table(60, "EGRESS_ANY", "egress rules to any remote", Miss.RETURN, _RULES)
 EGRESS_MEMBER = _table(
     61, "EGRESS_MEMBER", "remote address → its groups' identity", Miss.RETURN, {ZONE}, _REMOTE

@@ -148,6 +148,10 @@ class Policy:
         network = self.networks.get(selector.key)
         return frozenset(network.subnets) if network else frozenset()
 
+    def any_stateless(self, groups: Iterable[str]) -> bool:
+        """Whether one of the groups is stateless; then none of the port's traffic is tracked for it."""
+        return any(not self.groups[group].stateful for group in groups if group in self.groups)
+
     def has_egress_rules(self, groups: Iterable[str]) -> bool:
         """Whether any of the groups has an egress rule."""
         return any(self.egress_rules[group] for group in groups)
@@ -165,7 +169,7 @@ class Policy:
             self._step_prefixes(SelectorKind.ADDRESS_GROUP, change, touched)
             _store(self.address_groups, cast("AddressGroup | None", change.new), change)
         else:
-            _store(self.groups, cast("SecurityGroup | None", change.new), change)
+            self._step_group(change, touched)
 
     def _step_rule(self, old: Rule | None, new: Rule | None, touched: Touched) -> None:
         for rule, step in ((old, -1), (new, 1)):
@@ -195,6 +199,12 @@ class Policy:
             self.port_of_iface[new.iface_id] = new.id
             self.ports[new.id] = new
 
+    def _step_group(self, change: Change, touched: Touched) -> None:
+        before = self.any_stateless([change.id])
+        group = _store(self.groups, cast("SecurityGroup | None", change.new), change)
+        if self.any_stateless([group]) != before:
+            touched.ports |= {p.id for p in self.ports.values() if group in self.effective_groups(p)}
+
     def _step_prefixes(self, kind: SelectorKind, change: Change, touched: Touched) -> None:
         before, after = (
             set(side.subnets if isinstance(side, Network) else side.addresses)
@@ -202,9 +212,7 @@ class Policy:
             else set()
             for side in change
         )
-        present = change.new or change.old
-        assert present is not None
-        selector = Selector(kind, present.id)
+        selector = Selector(kind, change.id)
         touched.prefixes |= {(selector, prefix) for prefix in before ^ after}
 
     def _recount(self, port_id: str, touched: Touched) -> None:
@@ -234,9 +242,7 @@ class Policy:
 
 
 def _store(where: dict[str, T], new: T | None, change: Change) -> str:
-    present = change.new or change.old
-    assert present is not None
-    where.pop(present.id, None)
+    where.pop(change.id, None)
     if new is not None:
         where[new.id] = new
-    return present.id
+    return change.id

@@ -22,7 +22,7 @@ from flows.local import prefix_term
 from flows.model import Direction, Prefix
 from flows.pipeline import PREFIX_BASE, Table
 from flows.policy import Member, Selector, SelectorKind
-from flows.services import IPV4_TERM, IPV6_TERM, KNOWN, NEW
+from flows.services import BY_HEADER, IPV4_TERM, IPV6_TERM, KNOWN
 
 _HEADER = {
     (Direction.EGRESS, 4): f.IPV4_DST,
@@ -74,7 +74,7 @@ class RemoteIdentities:
 
 
 class RemoteTable:
-    """What members and prefixes have in common: two flows per address, new and known connections."""
+    """What members and prefixes have in common: two flows per address, one for each view."""
 
     def __init__(
         self, board: Board, table: Table, register: Field, side: tuple[Direction, int], watcher: Watcher
@@ -88,7 +88,7 @@ class RemoteTable:
     def _flows(self, prefix: Prefix, selectors: SelectorSet, *extra: Term) -> Iterator[Flow]:
         family = IPV4_TERM if self._side[1] == 4 else IPV6_TERM
         load = SetField(self._register, self.identities.number(selectors))
-        for state, field in ((NEW, _HEADER[self._side]), (KNOWN, _TRACKED[self._side])):
+        for state, field in ((BY_HEADER, _HEADER[self._side]), (KNOWN, _TRACKED[self._side])):
             match = (*extra, state, family, *prefix_term(field, prefix))
             yield Flow(self._table, PREFIX_BASE + prefix.length, match, (load,))
 

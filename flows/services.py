@@ -1,8 +1,8 @@
 """A rule's service (protocol, ports, ICMP type) as flow conditions.
 
-Every service is written twice into the same tables: for new connections on the packet's own
-header, so that Open vSwitch's prefix tries keep megaflows wide, and for known connections on the
-original direction's tuple, so that both directions are judged by the same rule.
+Every service is written twice into the same tables: for new connections (and where there are none)
+on the packet's own header, so that Open vSwitch's prefix tries keep megaflows wide; for known
+connections on their first packet's tuple, so that both directions are judged by the same rule.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows import fields as f
+from flows import pipeline
 from flows.fields import Field, Match, Term, ct_state
 from flows.model import Ethertype, Rule
+from flows.pipeline import VIEW
 
 TCP, UDP, SCTP = 6, 17, 132
 ICMP, ICMPV6 = 1, 58
 MAX_PORT = 0xFFFF
 
-NEW = ct_state("+new+trk")
+BY_HEADER = VIEW(pipeline.BY_HEADER)
 KNOWN = ct_state("-new-inv+trk")
 
 _PORT_FIELDS = {TCP: f.TCP_DST, UDP: f.UDP_DST, SCTP: f.SCTP_DST}
@@ -56,7 +58,7 @@ def service_matches(rule: Rule) -> Iterator[Match]:
     """
     assert rule.protocol is not None, "callers ask has_service first"
     family = ethertype_term(rule.ethertype)
-    header = (NEW, family, f.IP_PROTO(rule.protocol))
+    header = (BY_HEADER, family, f.IP_PROTO(rule.protocol))
     tracked = (KNOWN, family, f.CT_NW_PROTO(rule.protocol))
     if rule.port_range_min is None:
         yield header

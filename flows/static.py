@@ -139,6 +139,7 @@ def _admit() -> Iterator[Flow]:
     for match in multicast:
         yield Flow(p.ADMIT, Priority.LOW, match, drop(Reason.BUM))
     for family in (IPV4_TERM, IPV6_TERM):
+        yield Flow(p.ADMIT, Priority.DEFAULT + 5, (p.STATELESS(1), family), (call(p.SOURCE_STATELESS),))
         yield Flow(p.ADMIT, Priority.DEFAULT, (family,), (call(p.CONNTRACK),))
 
 
@@ -179,13 +180,21 @@ def _checks() -> Iterator[Flow]:
     for trusted in (p.SOURCE(0), p.SOURCE(p.UNRESTRICTED)):
         yield Flow(p.SOURCE_CHECK, Priority.GUARD, (trusted,), (call(p.FORWARD),))
     yield from _ask(p.SOURCE_CHECK, p.SOURCE, p.EGRESS_TABLES, p.INGRESS_TABLES, p.SOURCE_VERDICT)
+    stateless = question(p.SOURCE, p.EGRESS_TABLES, p.SOURCE_VERDICT, p.BY_HEADER)
+    yield Flow(p.SOURCE_STATELESS, Priority.DEFAULT, (), stateless)
     yield Flow(p.SOURCE_VERDICT, Priority.NORMAL, (p.VERDICT(0),), drop(Reason.EGRESS_POLICY))
     yield Flow(p.SOURCE_VERDICT, Priority.DEFAULT, (), (call(p.FORWARD),))
 
     yield Flow(p.DEST_CHECK, Priority.GUARD, (p.DESTINATION(p.UNRESTRICTED),), (call(p.OUTPUT),))
     for match in ((ARP_TERM,), icmpv6(NEIGHBOUR_SOLICITATION), *ESSENTIAL_UNICAST):
         yield Flow(p.DEST_CHECK, Priority.HIGH, (UNTRACKED, *match), (call(p.OUTPUT),))
+        yield Flow(p.DEST_STATELESS, Priority.HIGH, match, (call(p.OUTPUT),))
     yield from _ask(p.DEST_CHECK, p.DESTINATION, p.INGRESS_TABLES, p.EGRESS_TABLES, p.DEST_VERDICT)
+    stateless = question(p.DESTINATION, p.INGRESS_TABLES, p.DEST_VERDICT, p.BY_HEADER)
+    for family in (IPV4_TERM, IPV6_TERM):
+        track = (Conntrack(p.ZONE, p.DEST_CHECK.id),)
+        yield Flow(p.DEST_CHECK, Priority.LOW, (UNTRACKED, family), track)
+        yield Flow(p.DEST_STATELESS, Priority.DEFAULT, (family,), stateless)
     yield Flow(p.DEST_VERDICT, Priority.NORMAL, (p.VERDICT(0),), drop(Reason.INGRESS_POLICY))
     yield Flow(p.DEST_VERDICT, Priority.DEFAULT, (), (call(p.OUTPUT),))
 
@@ -195,9 +204,15 @@ def _ask(
 ) -> Iterator[Flow]:
     """One side of the check: a reply is judged by the rules that let its connection be opened."""
     yield Flow(table, Priority.NORMAL + 50, (INVALID,), drop(Reason.INVALID))
-    for direction, tables in ((ORIGINAL, original), (REPLY, reply)):
-        actions = (Move(identity, p.LOCAL), SetField(p.VERDICT, 0), call(tables.any), call(verdict))
-        yield Flow(table, Priority.NORMAL, (direction,), actions)
+    yield Flow(table, Priority.NORMAL + 10, (NEW,), question(identity, original, verdict, p.BY_HEADER))
+    yield Flow(table, Priority.NORMAL, (ORIGINAL,), question(identity, original, verdict))
+    yield Flow(table, Priority.NORMAL, (REPLY,), question(identity, reply, verdict))
+
+
+def question(identity: f.Field, tables: RuleTables, verdict: Table, view: int = 0) -> tuple[Action, ...]:
+    """Call the rule tables as a subroutine, then let `verdict` act on what they found."""
+    arguments = (Move(identity, p.LOCAL), SetField(p.VIEW, view), SetField(p.VERDICT, 0))
+    return (*arguments, call(tables.any), call(verdict))
 
 
 def _rule_tables(tables: RuleTables) -> Iterator[Flow]:
