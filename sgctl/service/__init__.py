@@ -1,0 +1,1 @@
+"""What manifests, the command line and an API do alike: names, checks, plans and their transactions."""

@@ -1,0 +1,152 @@
+"""What must hold between objects; the checks of one object alone are `flows.validate`.
+
+Only what an edit touched is reported: rows that another tool left inconsistent block nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+from typing import NamedTuple
+
+from flows.model import Change, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
+from sgctl.service.addresses import host_range
+from sgctl.service.draft import Draft
+from sgctl.service.errors import Code
+from sgctl.service.kinds import NOUNS, describe
+from sgctl.service.references import references_of, users_of
+
+
+class Violation(NamedTuple):
+    """A broken condition, told to the object whose edit broke it. `field` is its Neutron name."""
+
+    subject: PolicyObject
+    field: str
+    reason: str
+    code: Code
+
+
+def violations(draft: Draft, changes: Iterable[Change]) -> Iterator[Violation]:
+    """Everything the changes break."""
+    for change in changes:
+        if change.new is None:
+            assert change.old is not None
+            yield from _still_used(draft, change.old)
+            continue
+        yield from _dangling(draft, change.new)
+        if isinstance(change.new, Port):
+            yield from _port(draft, change.new)
+        if isinstance(change.new, Network):
+            yield from _network(draft, change.new, draft.before(Network, change.new.id))
+
+
+def _dangling(draft: Draft, obj: PolicyObject) -> Iterator[Violation]:
+    for reference, identifier in references_of(obj):
+        kind = reference.target
+        if draft.get(kind, identifier) is None and draft.before(kind, identifier) is None:
+            yield Violation(obj, reference.field, f"there is no {NOUNS[kind]} {identifier!r}", Code.NOT_FOUND)
+
+
+def _still_used(draft: Draft, gone: PolicyObject) -> Iterator[Violation]:
+    users = [_describe_user(draft, user) for user in users_of(draft, type(gone), gone.id)]
+    if users:
+        shown = ", ".join(users[:5]) + (f" and {len(users) - 5} more" if len(users) > 5 else "")
+        yield Violation(gone, "", f"in use by {shown}", Code.IN_USE)
+
+
+def _describe_user(draft: Draft, obj: PolicyObject) -> str:
+    if not isinstance(obj, Rule):
+        return describe(obj)
+    group = draft.get(SecurityGroup, obj.group_id)
+    return f"{describe(obj)} of {describe(group)}" if group is not None else describe(obj)
+
+
+def _port(draft: Draft, port: Port) -> Iterator[Violation]:
+    network = draft.get(Network, port.network_id)
+    if network is not None:
+        yield from _outside_subnets(network, port, port)
+        yield from _address_taken(draft, network, port)
+    for other in draft.where(Port, "mac", port.mac):
+        if other.id != port.id and other.network_id == port.network_id:
+            reason = f"{port.mac} is already the address of {describe(other)} on this network"
+            yield Violation(port, "mac_address", reason, Code.TAKEN)
+    for other in draft.where(Port, "iface_id", port.iface_id):
+        if other.id != port.id:
+            yield Violation(
+                port, "iface_id", f"{port.iface_id!r} already binds {describe(other)}", Code.TAKEN
+            )
+
+
+def _outside_subnets(network: Network, port: Port, subject: PolicyObject) -> Iterator[Violation]:
+    field, of_port = ("fixed_ips", "") if subject is port else ("subnets", f"{describe(port)} has ")
+    for address in filter(lambda each: each.is_host, port.fixed_ips):
+        homes = [subnet for subnet in network.subnets if subnet.covers(address)]
+        if network.subnets and not homes:
+            subnets = ", ".join(map(str, network.subnets))
+            reason = f"{of_port}{address}, which is in no subnet of network {network.name} ({subnets})"
+            yield Violation(subject, field, reason, Code.INVALID)
+        elif any(address.value not in host_range(subnet) for subnet in homes):
+            reason = f"{of_port}{address}, which is the network or broadcast address of {homes[0]}"
+            yield Violation(subject, field, reason, Code.INVALID)
+
+
+def _peers(draft: Draft, network: Network) -> list[Network]:
+    """The networks that share addresses with this one, itself first."""
+    if network.address_scope is None:
+        return [network]
+    others = draft.where(Network, "address_scope", network.address_scope)
+    return [network, *(other for other in others if other.id != network.id)]
+
+
+def _address_taken(draft: Draft, network: Network, port: Port) -> Iterator[Violation]:
+    peers = {peer.id: peer for peer in _peers(draft, network)}
+    for address in port.fixed_ips:
+        for other in draft.having(Port, "fixed_ips", address):
+            if other.id != port.id and other.network_id in peers:
+                peer = peers[other.network_id]
+                where = (
+                    "this network" if peer is network else f"network {peer.name} of the same address scope"
+                )
+                reason = f"{address} is already an address of {describe(other)} on {where}"
+                yield Violation(port, "fixed_ips", reason, Code.TAKEN)
+
+
+def _network(draft: Draft, network: Network, old: Network | None) -> Iterator[Violation]:
+    yield from _overlapping_subnets(draft, network)
+    if old is None or old.subnets != network.subnets:
+        for port in draft.where(Port, "network_id", network.id):
+            if draft.before(Port, port.id) == port:
+                yield from _outside_subnets(network, port, network)
+    if old is not None and old.address_scope != network.address_scope:
+        yield from _scope_clash(draft, network)
+
+
+def _overlapping_subnets(draft: Draft, network: Network) -> Iterator[Violation]:
+    for one, two in combinations(network.subnets, 2):
+        if overlap(one, two):
+            yield Violation(network, "subnets", f"{one} and {two} overlap", Code.INVALID)
+    for peer in _peers(draft, network)[1:]:
+        for mine in network.subnets:
+            for theirs in peer.subnets:
+                if overlap(mine, theirs):
+                    scope = f"network {peer.name}, which has the same address scope {network.address_scope!r}"
+                    yield Violation(network, "subnets", f"{mine} overlaps {theirs} of {scope}", Code.TAKEN)
+
+
+def overlap(one: Prefix, two: Prefix) -> bool:
+    """Whether any address is in both."""
+    return one.covers(two) or two.covers(one)
+
+
+def _scope_clash(draft: Draft, network: Network) -> Iterator[Violation]:
+    theirs = {
+        address: other
+        for peer in _peers(draft, network)[1:]
+        for other in draft.where(Port, "network_id", peer.id)
+        for address in other.fixed_ips
+    }
+    for port in draft.where(Port, "network_id", network.id):
+        for address in port.fixed_ips:
+            if address in theirs:
+                reason = f"{describe(port)} and {describe(theirs[address])} both have {address} in this scope"
+                yield Violation(network, "address_scope", reason, Code.TAKEN)

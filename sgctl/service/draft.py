@@ -1,0 +1,119 @@
+"""A working copy of the policy: edits are made here, checked here, and only then become changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple, TypeVar, cast
+
+from flows.model import KINDS, Change, PolicyObject
+
+Objects = Mapping[type[PolicyObject], Mapping[str, PolicyObject]]
+"""Policy objects by kind and id, as `Store.objects` has them."""
+
+Key = tuple[type[PolicyObject], str]
+"""A kind and an id: which object."""
+
+T = TypeVar("T", bound=PolicyObject)
+
+
+class _Index(NamedTuple):
+    """Which attribute is looked up; `many`: by each member of it rather than by its value."""
+
+    kind: type[object]
+    attribute: str
+    many: bool
+
+    def values(self, obj: PolicyObject) -> Iterable[object]:
+        value = getattr(obj, self.attribute)
+        return value if self.many else (value,)
+
+
+class Draft:
+    """The objects of `base` with edits on top; `base` is never touched."""
+
+    def __init__(self, base: Objects) -> None:
+        self._base: dict[type[object], dict[str, PolicyObject]] = {
+            kind: dict(base.get(kind, {})) for kind in KINDS
+        }
+        self._now = {kind: dict(objects) for kind, objects in self._base.items()}
+        self._touched: dict[Key, None] = {}
+        self._indexes: dict[_Index, dict[object, dict[str, None]]] = {}
+
+    def get(self, kind: type[T], identifier: str) -> T | None:
+        """The object as it is now."""
+        return cast("T | None", self._now[kind].get(identifier))
+
+    def before(self, kind: type[T], identifier: str) -> T | None:
+        """The object as it was in the base."""
+        return cast("T | None", self._base[kind].get(identifier))
+
+    def all(self, kind: type[T]) -> Iterator[T]:
+        """Every object of a kind."""
+        return cast("Iterator[T]", iter(self._now[kind].values()))
+
+    def where(self, kind: type[T], attribute: str, value: object) -> list[T]:
+        """The objects of a kind whose attribute equals the value; indexed, so cheap to repeat."""
+        return self._look_up(kind, _Index(kind, attribute, many=False), value)
+
+    def having(self, kind: type[T], attribute: str, member: object) -> list[T]:
+        """The objects of a kind whose attribute, a collection, holds the member; indexed."""
+        return self._look_up(kind, _Index(kind, attribute, many=True), member)
+
+    def _look_up(self, kind: type[T], index: _Index, value: object) -> list[T]:
+        if index not in self._indexes:
+            self._indexes[index] = {}
+            for obj in self._now[kind].values():
+                self._enter(index, obj)
+        return [cast("T", self._now[kind][identifier]) for identifier in self._indexes[index].get(value, ())]
+
+    def _enter(self, index: _Index, obj: PolicyObject) -> None:
+        for value in index.values(obj):
+            self._indexes[index].setdefault(value, {})[obj.id] = None
+
+    def _unindex(self, kind: type[PolicyObject], identifier: str) -> None:
+        old = self._now[kind].get(identifier)
+        for index, entries in self._indexes.items():
+            if old is not None and index.kind is kind:
+                for value in index.values(old):
+                    entries[value].pop(identifier, None)
+
+    def put(self, obj: PolicyObject) -> None:
+        """Add or replace an object."""
+        self._unindex(type(obj), obj.id)
+        self._now[type(obj)][obj.id] = obj
+        self._touched[type(obj), obj.id] = None
+        for index in self._indexes:
+            if index.kind is type(obj):
+                self._enter(index, obj)
+
+    def remove(self, kind: type[PolicyObject], identifier: str) -> None:
+        """Take an object away."""
+        self._unindex(kind, identifier)
+        if self._now[kind].pop(identifier, None) is not None:
+            self._touched[kind, identifier] = None
+
+    def changes(self) -> list[Change]:
+        """What differs from the base, kind by kind in the order in which kinds refer to each other."""
+        order = {kind: position for position, kind in enumerate(KINDS)}
+        changes = [
+            Change(self._base[kind].get(identifier), self._now[kind].get(identifier))
+            for kind, identifier in sorted(self._touched, key=lambda key: order[key[0]])
+        ]
+        return [change for change in changes if change.old != change.new]
+
+
+def stamp(change: Change, now: str) -> Change:
+    """The change with creation time, update time and revision number filled in. `now` is RFC 3339, UTC."""
+    old, new = change
+    if new is None:
+        return change
+    if old is None:
+        return Change(None, replace(new, meta=replace(new.meta, created_at=now, updated_at=now)))
+    meta = replace(
+        new.meta,
+        created_at=old.meta.created_at,
+        updated_at=now,
+        revision_number=old.meta.revision_number + 1,
+    )
+    return Change(old, replace(new, meta=meta))

@@ -1,0 +1,58 @@
+"""What is wrong with a request: every problem at once, each naming its source and field."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """The class of a problem; an API maps it to its own status."""
+
+    INVALID = "invalid"
+    NOT_FOUND = "not found"
+    AMBIGUOUS = "ambiguous"
+    TAKEN = "taken"
+    IN_USE = "in use"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """Where a statement comes from; empty parts are unknown or do not apply.
+
+    `document` counts from 1 within its file. `kind` and `name` are what the document claims to be.
+    """
+
+    file: str = ""
+    document: int = 0
+    kind: str = ""
+    name: str = ""
+
+    def at(self, line: int) -> str:
+        """`FILE:LINE: document N: KIND NAME`, without the parts that are unknown."""
+        place = f"{self.file}:{line}" if self.file and line else self.file
+        document = f"document {self.document}" if self.document else ""
+        return ": ".join(part for part in (place, document, f"{self.kind} {self.name}".strip()) if part)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """One problem. `field` is a path such as `spec.rules[0].port`, `line` counts from 1, 0 is unknown."""
+
+    source: Source
+    field: str
+    reason: str
+    code: Code = Code.INVALID
+    line: int = dataclasses.field(default=0, compare=False)
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.source.at(self.line), self.field, self.reason) if part)
+
+
+class PolicyError(Exception):
+    """A request was refused; nothing was changed. Carries every problem found, not only the first."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(dict.fromkeys(findings))
+        super().__init__("\n".join(map(str, self.findings)))

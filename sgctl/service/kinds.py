@@ -1,0 +1,22 @@
+"""What the kinds of policy objects are called, and how one object is named in a message."""
+
+from __future__ import annotations
+
+from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
+
+NOUNS: dict[type[object], str] = {
+    Network: "network",
+    SecurityGroup: "security group",
+    AddressGroup: "address group",
+    Rule: "rule",
+    Port: "port",
+}
+
+MANIFEST_KINDS: dict[type[object], str] = {kind: kind.__name__ for kind in NOUNS}
+"""The `kind` of a manifest; rules are part of their group's."""
+
+
+def describe(obj: PolicyObject) -> str:
+    """`port web1`, `rule 17`: the object by its name, else by its number or id."""
+    label = str(obj.number) if isinstance(obj, Rule) and obj.number else obj.name or obj.id
+    return f"{NOUNS[type(obj)]} {label}"

@@ -1,0 +1,85 @@
+"""A plan: the changes that a request comes to, and what to tell the user about each object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from flows.model import Change, PolicyObject, Rule
+from sgctl.service.draft import Draft, Key
+
+
+class Action(StrEnum):
+    """What became of an object."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a plan does to one object, as the user calls it. `detail` may be empty."""
+
+    kind: str
+    name: str
+    action: Action
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Changes for one transaction, already checked; applying none of them or all is sound."""
+
+    changes: tuple[Change, ...]
+    outcomes: tuple[Outcome, ...]
+
+
+class Summary:
+    """Looks up what a draft's changes mean for an object; a group's rules count as part of it."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.changes = tuple(draft.changes())
+        self._by_key: dict[Key, Change] = {}
+        self._rules: dict[str, list[Change]] = {}
+        for change in self.changes:
+            self._file(change)
+
+    def _file(self, change: Change) -> None:
+        obj = change.new if change.new is not None else change.old
+        assert obj is not None
+        self._by_key[type(obj), obj.id] = change
+        if isinstance(obj, Rule):
+            self._rules.setdefault(obj.group_id, []).append(change)
+
+    def action(self, keys: Iterable[Key]) -> Action:
+        """What happens to these objects together."""
+        changes = [change for key in keys for change in self._changes(key)]
+        if any(change.old is None and change.kind is not Rule for change in changes):
+            return Action.CREATED
+        return Action.UPDATED if changes else Action.UNCHANGED
+
+    def _changes(self, key: Key) -> Iterator[Change]:
+        if key in self._by_key:
+            yield self._by_key[key]
+        yield from self._rules.get(key[1], ())
+
+    def rules(self, group_id: str) -> str:
+        """`2 rules added, 1 removed`; empty when the group's rules stay."""
+        changes = self._rules.get(group_id, [])
+        counts = {
+            "added": sum(change.old is None for change in changes),
+            "removed": sum(change.new is None for change in changes),
+            "renamed": sum(None not in change for change in changes),
+        }
+        parts = [f"{count} {verb}" for verb, count in counts.items() if count]
+        if not parts:
+            return ""
+        count, _, rest = ", ".join(parts).partition(" ")
+        return f"{count} {'rule' if count == '1' else 'rules'} {rest}"
+
+    def changed(self, kind: type[PolicyObject], identifier: str) -> bool:
+        """Whether this very object changes."""
+        return (kind, identifier) in self._by_key

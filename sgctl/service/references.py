@@ -1,0 +1,59 @@
+"""Which objects refer to which, declared once; names, checks and deletes follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
+from sgctl.service.draft import Draft
+
+
+class Reference(NamedTuple):
+    """`holder.attribute` is the id of a `target`; `many`: a collection of ids. `field` is Neutron's name."""
+
+    holder: type[PolicyObject]
+    attribute: str
+    field: str
+    target: type[PolicyObject]
+    many: bool = False
+
+    def ids(self, obj: PolicyObject) -> list[str]:
+        """The ids an object holds in this attribute."""
+        value = getattr(obj, self.attribute)
+        return sorted(value) if self.many else [] if value is None else [value]
+
+    def holders(self, draft: Draft, identifier: str) -> list[PolicyObject]:
+        """The objects that hold this id."""
+        find = draft.having if self.many else draft.where
+        return find(self.holder, self.attribute, identifier)
+
+
+REFERENCES = (
+    Reference(Network, "default_group", "default_group", SecurityGroup),
+    Reference(Port, "network_id", "network_id", Network),
+    Reference(Port, "security_groups", "security_groups", SecurityGroup, many=True),
+    Reference(Rule, "group_id", "security_group_id", SecurityGroup),
+    Reference(Rule, "remote_group_id", "remote_group_id", SecurityGroup),
+    Reference(Rule, "remote_address_group_id", "remote_address_group_id", AddressGroup),
+    Reference(Rule, "remote_network_id", "remote_network_id", Network),
+)
+
+
+def references_of(obj: PolicyObject) -> Iterator[tuple[Reference, str]]:
+    """Every reference an object makes, with the id it makes it to."""
+    for reference in REFERENCES:
+        if reference.holder is type(obj):
+            for identifier in reference.ids(obj):
+                yield reference, identifier
+
+
+def users_of(draft: Draft, target: type[PolicyObject], identifier: str) -> list[PolicyObject]:
+    """The objects that refer to this one, each once."""
+    holders = (
+        holder
+        for reference in REFERENCES
+        if reference.target is target
+        for holder in reference.holders(draft, identifier)
+    )
+    return list({(type(holder), holder.id): holder for holder in holders}.values())

@@ -1,0 +1,51 @@
+"""Carrying out a plan: one transaction, planned again on fresh objects when somebody else was faster."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sgctl.service.draft import Objects, stamp
+from sgctl.service.plan import Plan
+from sgctl.store import Conflict, Store
+
+LONGEST_PAUSE = 0.2
+"""Seconds; pauses between attempts grow up to here, and are random so that writers get out of step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A plan that is durable. `generation` is what a switch has applied once it does what the plan says."""
+
+    plan: Plan
+    generation: int
+
+
+def transact(store: Store, decide: Callable[[Objects], Plan]) -> Committed:
+    """Commit what `decide` makes of the policy as it is, for as long as `store.timeout` seconds.
+
+    The commit holds only if the whole policy is still what was planned on, so that a plan's checks between
+    objects stay true; after a conflict `decide` is called again, so it must have no effects of its own.
+    Leaves `store.run` to whoever follows the policy's changes.
+
+    Raises what `decide` raises (PolicyError), with nothing changed; StoreError; Conflict when time is over.
+    """
+    deadline = time.monotonic() + store.timeout
+    pause = 0.01
+    while True:
+        generation = store.generation
+        plan = decide(store.objects)
+        if not plan.changes:
+            return Committed(plan, generation)
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        changes = [stamp(change, now) for change in plan.changes]
+        try:
+            return Committed(plan, store.commit(changes, at_generation=generation))
+        except Conflict:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0, pause))  # noqa: S311  # no secret, only spreads the writers
+        pause = min(2 * pause, LONGEST_PAUSE)
