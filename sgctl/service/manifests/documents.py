@@ -1,0 +1,105 @@
+"""Manifest documents: what a file states, before anybody knows whether it can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flows.model import AddressGroup, Network, PolicyObject, Port, SecurityGroup
+from sgctl.service.errors import Code, Finding, PolicyError, Source
+from sgctl.service.manifests.yaml_reader import Path, YamlDocument, YamlError, read
+
+OWN = "sgctl/v1"
+EVROC_NETWORKING = "networking.evroclabs.net/v1alpha1"
+EVROC_COMPUTE = "compute.evroclabs.net/v1alpha1"
+
+Spec = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestKind:
+    """A kind of document: its JSON Schema and the policy object it states (none: a virtual machine)."""
+
+    api_version: str
+    kind: str
+    schema: str
+    states: type[PolicyObject] | None
+
+
+MANIFEST_KINDS = {
+    (known.api_version, known.kind): known
+    for known in (
+        ManifestKind(OWN, "Network", "network.json", Network),
+        ManifestKind(OWN, "AddressGroup", "address-group.json", AddressGroup),
+        ManifestKind(OWN, "SecurityGroup", "security-group.json", SecurityGroup),
+        ManifestKind(OWN, "Port", "port.json", Port),
+        ManifestKind(EVROC_NETWORKING, "SecurityGroup", "evroc-security-group.json", SecurityGroup),
+        ManifestKind(EVROC_COMPUTE, "VirtualMachine", "evroc-virtual-machine.json", None),
+    )
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """One document: `data` is plain dicts, lists, strings, integers, booleans and None.
+
+    `source` names it in messages. `yaml` knows the lines of its values, None when it came from elsewhere.
+    """
+
+    data: object
+    source: Source = field(default_factory=Source)
+    yaml: YamlDocument | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, data: object, file: str = "", number: int = 0, yaml: YamlDocument | None = None) -> Document:
+        """A document named after its own kind and name."""
+        metadata = _text_mapping(data).get("metadata")
+        kind, name = _text_mapping(data).get("kind"), _text_mapping(metadata).get("name")
+        source = Source(
+            file, number, kind if isinstance(kind, str) else "", name if isinstance(name, str) else ""
+        )
+        return cls(data, source, yaml)
+
+    @property
+    def kind(self) -> ManifestKind | None:
+        """What it claims to be; None when that is nothing we know."""
+        mapping = _text_mapping(self.data)
+        version, kind = mapping.get("apiVersion"), mapping.get("kind")
+        if isinstance(version, str) and isinstance(kind, str):
+            return MANIFEST_KINDS.get((version, kind))
+        return None
+
+    @property
+    def metadata(self) -> Spec:
+        """The metadata mapping; empty when there is none."""
+        return _text_mapping(_text_mapping(self.data).get("metadata"))
+
+    @property
+    def spec(self) -> Spec:
+        """The spec mapping; empty when there is none."""
+        return _text_mapping(_text_mapping(self.data).get("spec"))
+
+    def finding(self, path: Path, reason: str, code: Code = Code.INVALID) -> Finding:
+        """A problem with one of its values."""
+        return Finding(self.source, show_path(path), reason, code, self.yaml.line(path) if self.yaml else 0)
+
+
+def _text_mapping(value: object) -> Spec:
+    return value if isinstance(value, dict) else {}
+
+
+def show_path(path: Path) -> str:
+    """`spec.rules[0].port`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")
+
+
+def documents(text: bytes, file: str) -> list[Document]:
+    """The documents of one YAML text; they are numbered from 1. Raises PolicyError."""
+    try:
+        found = read(text)
+    except YamlError as error:
+        raise PolicyError([Finding(Source(file), "", str(error), line=error.line)]) from error
+    if not found:
+        raise PolicyError([Finding(Source(file), "", "there is no document in this file")])
+    return [Document.of(item.data, file, number, item) for number, item in enumerate(found, 1)]

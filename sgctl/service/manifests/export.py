@@ -1,0 +1,123 @@
+"""The policy as manifests: applying them again changes nothing, applying them elsewhere rebuilds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import yaml
+
+from flows.model import AddressGroup, EgressDefault, Network, PolicyObject, Port, Rule, SecurityGroup
+from flows.validate import ICMP, ICMPV6
+from sgctl.service import protocols
+from sgctl.service.draft import Draft
+from sgctl.service.kinds import MANIFEST_KINDS
+from sgctl.service.manifests.documents import OWN
+from sgctl.service.names import reference_to
+
+Manifest = dict[str, object]
+
+
+def manifest(draft: Draft, obj: PolicyObject) -> Manifest:
+    """The manifest of a network, address group, security group (with its rules) or port."""
+    return {
+        "apiVersion": OWN,
+        "kind": MANIFEST_KINDS[type(obj)],
+        "metadata": _metadata(draft, obj),
+        "spec": _spec(draft, obj),
+    }
+
+
+def to_yaml(manifests: Iterable[Manifest]) -> str:
+    """The manifests as one YAML text of several documents."""
+    return yaml.safe_dump_all(manifests, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _metadata(draft: Draft, obj: PolicyObject) -> Manifest:
+    named = obj.name and reference_to(draft, type(obj), obj.id) == obj.name
+    return {"name": obj.name} | _present(
+        id="" if named else obj.id,
+        description=obj.meta.description,
+        project_id=obj.meta.project_id,
+        tags=sorted(obj.meta.tags),
+    )
+
+
+def _present(**values: object) -> Manifest:
+    """The values worth printing: absent and empty ones have the same meaning."""
+    return {key: value for key, value in values.items() if value not in (None, "", [], ())}
+
+
+def _spec(draft: Draft, obj: PolicyObject) -> Manifest:
+    if isinstance(obj, Network):
+        return _network(draft, obj)
+    if isinstance(obj, AddressGroup):
+        return {"addresses": [str(address) for address in sorted(obj.addresses)]}
+    if isinstance(obj, SecurityGroup):
+        rules = sorted(draft.where(Rule, "group_id", obj.id), key=lambda rule: (rule.number, rule.id))
+        stated: Manifest = {} if obj.stateful else {"stateful": False}
+        return stated | {"rules": [_rule(draft, rule) for rule in rules]}
+    assert isinstance(obj, Port)
+    return _port(draft, obj)
+
+
+def _network(draft: Draft, network: Network) -> Manifest:
+    group = network.default_group
+    deny = network.egress_default is EgressDefault.DENY
+    return _present(
+        segmentation_id=network.segmentation_id,
+        subnets=[str(subnet) for subnet in network.subnets],
+        address_scope=network.address_scope,
+        egress_default=None if deny else str(network.egress_default),
+        default_group=None if group is None else reference_to(draft, SecurityGroup, group),
+    )
+
+
+def _rule(draft: Draft, rule: Rule) -> Manifest:
+    """A rule of a SecurityGroup manifest."""
+    is_icmp = rule.protocol in (ICMP, ICMPV6)
+    low, high = ("type", "code") if is_icmp else ("port_range_min", "port_range_max")
+    stated = _present(
+        name=rule.name,
+        description=rule.meta.description,
+        tags=sorted(rule.meta.tags),
+        direction=str(rule.direction),
+        ethertype=str(rule.ethertype),
+        protocol=None if rule.protocol is None else protocols.show(rule.protocol),
+    )
+    limits = _present(**{low: rule.port_range_min, high: rule.port_range_max})
+    return stated | limits | remote_of(draft, rule)
+
+
+def remote_of(draft: Draft, rule: Rule) -> Manifest:
+    """The remote of a rule under its manifest key; empty for anywhere."""
+    if rule.remote_ip_prefix is not None:
+        return {"remote_ip_prefix": str(rule.remote_ip_prefix)}
+    remotes = (
+        ("remote_group", SecurityGroup, rule.remote_group_id),
+        ("remote_address_group", AddressGroup, rule.remote_address_group_id),
+        ("remote_network", Network, rule.remote_network_id),
+    )
+    return {key: reference_to(draft, kind, value) for key, kind, value in remotes if value is not None}
+
+
+def _port(draft: Draft, port: Port) -> Manifest:
+    pairs = [
+        _present(ip_address=str(pair.prefix), mac_address="" if pair.mac == port.mac else pair.mac)
+        for pair in port.allowed_address_pairs
+    ]
+    stated: Manifest = {
+        "network": reference_to(draft, Network, port.network_id),
+        "mac_address": port.mac,
+        "fixed_ips": [str(address) for address in port.fixed_ips],
+    }
+    if not port.port_security_enabled:
+        stated["port_security_enabled"] = False
+    if not port.admin_state_up:
+        stated["admin_state_up"] = False
+    return stated | _present(
+        security_groups=sorted(reference_to(draft, SecurityGroup, each) for each in port.security_groups),
+        allowed_address_pairs=pairs,
+        iface_id="" if port.iface_id == (port.name or port.id) else port.iface_id,
+        device_id=port.device_id,
+        device_owner=port.device_owner,
+    )

@@ -1,0 +1,50 @@
+"""Security groups and address groups of manifests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flows.model import AddressGroup, Prefix, SecurityGroup
+from sgctl.service.manifests import evroc_rules, own_rules
+from sgctl.service.manifests.documents import OWN, Document
+from sgctl.service.manifests.planning import Planning, Statement, metadata, prefixes
+from sgctl.service.manifests.rules import (
+    RuleReader,
+    StatedRule,
+    all_egress,
+    permission,
+    replace_rules,
+    rule_specs,
+)
+
+
+def state_address_group(planning: Planning, document: Document, group: AddressGroup) -> None:
+    """Carry out an AddressGroup document."""
+    addresses: list[Prefix] = prefixes(planning, document, ("spec", "addresses"))
+    stated = replace(group, addresses=frozenset(addresses), meta=metadata(document, group))
+    planning.state(stated, Statement(document))
+
+
+def state_security_group(planning: Planning, document: Document, group: SecurityGroup) -> None:
+    """Carry out a SecurityGroup document of either kind."""
+    reader = RuleReader(planning, document, group.id)
+    own = document.kind is not None and document.kind.api_version == OWN
+    read = own_rules.read_rule if own else evroc_rules.read_rule
+    rules = [rule for path, spec in rule_specs(document) for rule in read(reader, path, spec)]
+    if own:
+        stateful = document.spec.get("stateful", True) is True
+        stated = replace(group, stateful=stateful, meta=metadata(document, group))
+        rules += _default_rules(reader, document, rules)
+    else:
+        stated = replace(group, stateful=True)
+    planning.state(stated, Statement(document))
+    replace_rules(planning, document, group.id, rules)
+
+
+def _default_rules(reader: RuleReader, document: Document, rules: list[StatedRule]) -> list[StatedRule]:
+    """OpenStack's default rules, where asked for and not already listed."""
+    if document.spec.get("default_rules") != "openstack":
+        return []
+    listed = {permission(stated.rule) for stated in rules}
+    defaults = [rule for rule in all_egress(reader) if permission(rule) not in listed]
+    return [StatedRule(rule, ("spec", "default_rules")) for rule in defaults]

@@ -1,0 +1,82 @@
+"""evroc's VirtualMachine: which groups the ports of a machine carry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+from uuid import uuid4
+
+from flows.model import Network, Port
+from sgctl.service.addresses import free_addresses, new_mac
+from sgctl.service.errors import Code
+from sgctl.service.kinds import describe
+from sgctl.service.manifests.documents import Document, Spec
+from sgctl.service.manifests.planning import Planning, Statement
+from sgctl.service.manifests.ports import read_groups
+from sgctl.service.manifests.yaml_reader import Path
+from sgctl.service.ownership import MACHINE_OWNER, ports_of
+
+_MEMBERSHIPS = ("spec", "networking", "securityGroups", "securityGroupMemberships")
+
+
+def state_machine(planning: Planning, document: Document, stated_groups: dict[str, Document]) -> list[Port]:
+    """Carry out a VirtualMachine document; the ports it is about.
+
+    `stated_groups` are the ids of ports whose own document names their groups.
+    """
+    groups = _groups(planning, document)
+    machine = document.source.name
+    ports = ports_of(planning.draft, machine) or _new_port(planning, document)
+    for port in ports:
+        if port.id in stated_groups and port.security_groups != groups:
+            where = stated_groups[port.id].source.at(0)
+            planning.report(
+                document, _MEMBERSHIPS, f"contradicts the security_groups of {describe(port)} in {where}"
+            )
+        planning.state(
+            replace(port, security_groups=groups),
+            Statement(document, ("metadata", "name"), {"security_groups": _MEMBERSHIPS}),
+        )
+    return ports
+
+
+def _groups(planning: Planning, document: Document) -> frozenset[str]:
+    networking = cast("Spec", document.spec.get("networking", {}))
+    memberships = cast("Spec", networking.get("securityGroups", {})).get("securityGroupMemberships", ())
+    references = [membership["name"] for membership in cast("list[Spec]", memberships)]
+    return read_groups(planning, document, _MEMBERSHIPS, references, "name")
+
+
+def _new_port(planning: Planning, document: Document) -> list[Port]:
+    """A port on the only network there is; none, and a problem noted, where that is no answer."""
+    machine = document.source.name
+    networks = list(planning.draft.all(Network))
+    path: Path = ("metadata", "name")
+    if len(networks) != 1:
+        what = f"{len(networks)} networks to choose from" if networks else "no network to make one on"
+        reason = (
+            f"no port has the device_id or name {machine!r}, and there is {what}; state one with kind Port"
+        )
+        planning.report(document, path, reason, Code.NOT_FOUND)
+        return []
+    network = networks[0]
+    if not network.subnets:
+        planning.report(document, path, f"{describe(network)} has no subnet to take an address from")
+        return []
+    try:
+        addresses = free_addresses(planning.draft, network)
+    except ValueError as error:
+        planning.report(document, path, f"no port can be made for it: {error}")
+        return []
+    return [
+        Port(
+            id=str(uuid4()),
+            name=machine,
+            network_id=network.id,
+            mac=new_mac(planning.draft, network.id),
+            iface_id=machine,
+            fixed_ips=addresses,
+            device_id=machine,
+            device_owner=MACHINE_OWNER,
+        )
+    ]

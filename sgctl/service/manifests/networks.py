@@ -1,0 +1,66 @@
+"""Networks of manifests, with the default group that evroc's profile makes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+from uuid import uuid4
+
+from flows.model import EgressDefault, Ethertype, Meta, Network, SecurityGroup
+from sgctl.service.manifests.documents import Document
+from sgctl.service.manifests.planning import Planning, Statement, metadata, prefixes
+from sgctl.service.manifests.rules import Remote, RuleReader, StatedRule, all_egress, replace_rules
+from sgctl.service.ownership import DEFAULT_GROUP_TAG
+
+PROFILES = {
+    "openstack": EgressDefault.DENY,
+    "exoscale": EgressDefault.OPEN_UNTIL_RULE,
+    "cloudstack": EgressDefault.OPEN_UNTIL_RULE,
+    "evroc": EgressDefault.DENY,
+}
+
+
+def state_network(planning: Planning, document: Document, network: Network) -> None:
+    """Carry out a Network document."""
+    spec = document.spec
+    profile = cast("str", spec.get("defaults", "openstack"))
+    stated = replace(
+        network,
+        segmentation_id=cast("int | None", spec.get("segmentation_id")),
+        subnets=tuple(prefixes(planning, document, ("spec", "subnets"))),
+        address_scope=cast("str | None", spec.get("address_scope")),
+        egress_default=EgressDefault(cast("str", spec.get("egress_default", PROFILES[profile]))),
+        default_group=_default_group(planning, document, network, makes_one=profile == "evroc"),
+        meta=metadata(document, network),
+    )
+    planning.state(stated, Statement(document))
+
+
+def _default_group(planning: Planning, document: Document, network: Network, makes_one: bool) -> str | None:
+    name = cast("str | None", document.spec.get("default_group"))
+    if makes_one:
+        name = name or f"default-{network.name or network.id}"
+        if not planning.draft.where(SecurityGroup, "name", name) and not planning.draft.get(
+            SecurityGroup, name
+        ):
+            return _make_default_group(planning, document, network, name)
+    if name is None:
+        return None
+    group = planning.refer(document, ("spec", "default_group"), SecurityGroup, name)
+    return group.id if group is not None else None
+
+
+def _make_default_group(planning: Planning, document: Document, network: Network, name: str) -> str:
+    """All egress, and ingress from the network's own subnets."""
+    description = f"Default group of network {network.name}"
+    group = SecurityGroup(
+        str(uuid4()), name, meta=Meta(description=description[:255], tags=frozenset({DEFAULT_GROUP_TAG}))
+    )
+    path = ("spec", "defaults")
+    planning.state(group, Statement(document, path))
+    reader = RuleReader(planning, document, group.id)
+    inside = Remote(network_id=network.id)
+    rules = all_egress(reader, "all-egress")
+    rules += [reader.rule("ingress", family, inside, Meta(), "same-network") for family in Ethertype]
+    replace_rules(planning, document, group.id, [StatedRule(rule, path) for rule in rules])
+    return group.id

@@ -1,0 +1,140 @@
+"""Manifests to a plan: which objects have to change for the policy to be what the documents state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from flows.model import AddressGroup, Network, PolicyObject, Port, SecurityGroup
+from flows.validate import check
+from sgctl.service.checks import violations
+from sgctl.service.draft import Key, Objects
+from sgctl.service.errors import Code, Finding, PolicyError, Source
+from sgctl.service.kinds import MANIFEST_KINDS, describe
+from sgctl.service.manifests import schema
+from sgctl.service.manifests.documents import Document
+from sgctl.service.manifests.groups import state_address_group, state_security_group
+from sgctl.service.manifests.machines import state_machine
+from sgctl.service.manifests.networks import state_network
+from sgctl.service.manifests.planning import Planning
+from sgctl.service.manifests.ports import state_port
+from sgctl.service.plan import Action, Outcome, Plan, Summary
+
+
+def plan(objects: Objects, documents: Sequence[Document]) -> Plan:
+    """What has to change so that the policy holds what the documents state; pure.
+
+    Objects that no document mentions stay as they are. Raises PolicyError with every problem.
+    """
+    return _Planner(objects, documents).run()
+
+
+class _Planner:
+    def __init__(self, objects: Objects, documents: Sequence[Document]) -> None:
+        self._planning = Planning(objects)
+        self._documents = list(documents)
+        self._machines: dict[Document, tuple[Key, ...]] = {}
+
+    def run(self) -> Plan:
+        """Shape first, then names, then contents in the order in which kinds depend on each other."""
+        self._documents, sound = self._shaped()
+        self._planning.declare(self._documents)
+        self._build(sound)
+        summary = Summary(self._planning.draft)
+        self._check(summary)
+        if self._planning.findings:
+            raise PolicyError(self._in_order_of_writing())
+        return Plan(summary.changes, tuple(self._outcomes(summary)))
+
+    def _in_order_of_writing(self) -> list[Finding]:
+        files = {document.source.file: None for document in self._documents}
+        order = {file: position for position, file in enumerate(files)}
+        return sorted(
+            self._planning.findings,
+            key=lambda each: (order.get(each.source.file, -1), each.source.document, each.line),
+        )
+
+    def _shaped(self) -> tuple[list[Document], list[Document]]:
+        """All documents, and those of them whose contents can be looked at, whole or in part."""
+        everything, sound = [], []
+        for document in self._documents:
+            problems = schema.check(document)
+            for path, reason in problems:
+                self._planning.report(document, path, reason)
+            part = schema.sound_part(document, problems) if problems else document
+            everything.append(part or document)
+            sound += [] if part is None else [part]
+        return everything, sound
+
+    def _build(self, documents: list[Document]) -> None:
+        planning = self._planning
+        by_kind: dict[type[PolicyObject] | None, list[Document]] = {}
+        for document in documents:
+            if document.kind is not None:
+                by_kind.setdefault(document.kind.states, []).append(document)
+        for kind in (Network, AddressGroup, SecurityGroup):
+            for document in by_kind.get(kind, ()):
+                self._state(document, kind)
+        ports = by_kind.get(Port, [])
+        for document in sorted(ports, key=lambda port: "fixed_ips" not in port.spec):  # new addresses last
+            identifier = planning.identifier(document)
+            if identifier is not None:
+                state_port(planning, document, identifier)
+        stated_groups = {
+            identifier: document
+            for document in ports
+            if "security_groups" in document.spec and (identifier := planning.identifier(document))
+        }
+        for document in by_kind.get(None, ()):
+            machine_ports = state_machine(planning, document, stated_groups)
+            self._machines[document] = tuple((Port, port.id) for port in machine_ports)
+
+    def _state(self, document: Document, kind: type[Network | AddressGroup | SecurityGroup]) -> None:
+        identifier = self._planning.identifier(document)
+        obj = self._planning.draft.get(kind, identifier) if identifier else None
+        if isinstance(obj, Network):
+            state_network(self._planning, document, obj)
+        elif isinstance(obj, AddressGroup):
+            state_address_group(self._planning, document, obj)
+        elif isinstance(obj, SecurityGroup):
+            state_security_group(self._planning, document, obj)
+
+    def _check(self, summary: Summary) -> None:
+        for change in summary.changes:
+            if change.new is not None:
+                for problem in check(change.new):
+                    self._blame(change.new, problem.field, problem.reason, Code.INVALID)
+        for violation in violations(self._planning.draft, summary.changes):
+            self._blame(*violation)
+
+    def _blame(self, obj: PolicyObject, field: str, reason: str, code: Code) -> None:
+        statement = self._planning.statements.get((type(obj), obj.id))
+        if statement is not None:
+            self._planning.report(statement.document, statement.path(field), reason, code)
+        else:
+            source = Source(kind=MANIFEST_KINDS[type(obj)], name=obj.name or obj.id)
+            self._planning.findings.append(Finding(source, field, reason, code))
+
+    def _outcomes(self, summary: Summary) -> Iterator[Outcome]:
+        stated: set[Key] = set()
+        for document in self._documents:
+            keys = self._keys(document)
+            stated.update(keys)
+            detail = self._detail(document, keys, summary)
+            yield Outcome(document.source.kind, document.source.name, summary.action(keys), detail)
+        for change in summary.changes:
+            made = change.new
+            if isinstance(made, SecurityGroup) and (SecurityGroup, made.id) not in stated:
+                yield Outcome("SecurityGroup", made.name, Action.CREATED, made.meta.description)
+
+    def _keys(self, document: Document) -> tuple[Key, ...]:
+        if document.kind is None or document.kind.states is None:
+            return self._machines.get(document, ())
+        identifier = self._planning.identifier(document)
+        return ((document.kind.states, identifier),) if identifier else ()
+
+    def _detail(self, document: Document, keys: tuple[Key, ...], summary: Summary) -> str:
+        if document in self._machines:
+            ports = [self._planning.draft.get(Port, identifier) for _, identifier in keys]
+            return ", ".join(describe(port) for port in ports if port is not None)
+        rules = [summary.rules(identifier) for kind, identifier in keys if kind is SecurityGroup]
+        return "".join(rules)

@@ -1,0 +1,144 @@
+"""The desk on which manifests become a new policy: a draft, who stated what in it, and what is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar, cast
+from uuid import uuid4
+
+from flows.model import AddressGroup, Meta, Network, PolicyObject, Prefix, SecurityGroup
+from sgctl.service.draft import Draft, Key, Objects
+from sgctl.service.errors import Code, Finding
+from sgctl.service.kinds import NOUNS
+from sgctl.service.manifests.documents import Document
+from sgctl.service.manifests.yaml_reader import Path
+from sgctl.service.names import Unresolved, resolve
+
+T = TypeVar("T", bound=PolicyObject)
+
+_METADATA_FIELDS = ("id", "name", "description", "tags", "project_id")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Which part of which document states an object, and where each of its fields is written there."""
+
+    document: Document
+    prefix: Path = ("spec",)
+    renamed: Mapping[str, Path] = field(default_factory=dict)
+
+    def path(self, name: str) -> Path:
+        """The path of a field by its Neutron name, which may end in list positions (`fixed_ips[0]`)."""
+        steps: list[str | int] = [
+            int(step) if step.isdigit() else step for step in re.findall(r"[^.\[\]]+", name)
+        ]
+        if not steps:
+            return ()
+        head, rest = str(steps[0]), steps[1:]
+        if self.prefix == ("spec",) and head in _METADATA_FIELDS:
+            return ("metadata", head, *rest)
+        return (*self.prefix, *self.renamed.get(head, (head,)), *rest)
+
+
+class Planning:
+    """A draft of the policy under construction. Nothing in here touches a database."""
+
+    def __init__(self, objects: Objects) -> None:
+        self.draft = Draft(objects)
+        self.findings: list[Finding] = []
+        self.statements: dict[Key, Statement] = {}
+        self._ids: dict[Document, str] = {}
+
+    def report(self, document: Document, path: Path, reason: str, code: Code = Code.INVALID) -> None:
+        """Note a problem; the plan will not be carried out."""
+        self.findings.append(document.finding(path, reason, code))
+
+    def state(self, obj: PolicyObject, statement: Statement) -> None:
+        """Take an object into the draft."""
+        self.statements[type(obj), obj.id] = statement
+        self.draft.put(obj)
+
+    def refer(self, document: Document, path: Path, kind: type[T], reference: object) -> T | None:
+        """The object a document refers to by name or id; None, and a problem noted, when there is none."""
+        try:
+            return resolve(self.draft, kind, str(reference))
+        except Unresolved as error:
+            self.report(document, path, str(error), error.code)
+            return None
+
+    def declare(self, documents: list[Document]) -> None:
+        """Settle which object each document is about before any reference is looked up.
+
+        Names may be used before the document that states them, and across files.
+        """
+        first: dict[object, Document] = {}
+        for document in documents:
+            key = self._identify(document)
+            if key in first:
+                self.report(document, ("metadata", "name"), _stated_twice(first[key]))
+                self._ids.pop(document, None)
+            elif key is not None:
+                first[key] = document
+        for document in documents:
+            self._announce(document)
+
+    def _identify(self, document: Document) -> object:
+        known, name, wanted = document.kind, document.source.name, document.metadata.get("id")
+        if known is None or not (name or wanted):
+            if known is not None and "name" in document.metadata:
+                self.report(document, ("metadata", "name"), "must not be empty where there is no id")
+            return None
+        if known.states is None:
+            return known.kind, name
+        named = self.draft.where(known.states, "name", name)
+        if not isinstance(wanted, str) and len(named) > 1:
+            ids = ", ".join(sorted(obj.id for obj in named))
+            reason = f"{len(named)} {NOUNS[known.states]}s are called {name!r}; add metadata.id: one of {ids}"
+            self.report(document, ("metadata", "name"), reason, Code.AMBIGUOUS)
+            return None
+        identifier = wanted if isinstance(wanted, str) else named[0].id if named else None
+        self._ids[document] = identifier or str(uuid4())
+        return known.states, identifier or name
+
+    def _announce(self, document: Document) -> None:
+        """Make the name resolvable. Ports need no announcement: no other document refers to them."""
+        kind, identifier = document.kind, self._ids.get(document)
+        if kind is None or identifier is None or kind.states not in (Network, SecurityGroup, AddressGroup):
+            return
+        known = self.draft.get(kind.states, identifier) or kind.states(identifier, "")
+        self.draft.put(replace(known, name=document.source.name))
+
+    def identifier(self, document: Document) -> str | None:
+        """The id of the object a document states, new or known; None when that could not be settled."""
+        return self._ids.get(document)
+
+
+def _stated_twice(first: Document) -> str:
+    return f"is stated twice, first in {first.source.at(first.yaml.line(()) if first.yaml else 0)}"
+
+
+def metadata(document: Document, old: PolicyObject | None) -> Meta:
+    """The metadata a document states; what it has no word for stays as it was."""
+    before = old.meta if old is not None else Meta()
+    stated = document.metadata
+    return Meta(
+        description=str(stated.get("description", "")),
+        project_id=str(stated.get("project_id", before.project_id)),
+        tags=frozenset(cast("list[str]", stated.get("tags", ()))),
+        created_at=before.created_at,
+        updated_at=before.updated_at,
+        revision_number=before.revision_number,
+    )
+
+
+def prefixes(planning: Planning, document: Document, path: Path) -> list[Prefix]:
+    """The addresses or CIDRs of a list in the spec; those that are none are noted as problems."""
+    found = []
+    for position, text in enumerate(cast("list[str]", document.spec.get(str(path[-1]), ()))):
+        try:
+            found.append(Prefix.parse(text))
+        except ValueError as error:
+            planning.report(document, (*path, position), str(error))
+    return found

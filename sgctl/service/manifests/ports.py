@@ -1,0 +1,83 @@
+"""Ports of manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+from flows.model import AddressPair, Network, Port, Prefix, SecurityGroup
+from sgctl.service.addresses import free_addresses, new_mac
+from sgctl.service.manifests.documents import Document, Spec
+from sgctl.service.manifests.planning import Planning, Statement, metadata, prefixes
+from sgctl.service.manifests.yaml_reader import Path
+
+_RENAMED: dict[str, Path] = {"network_id": ("network",)}
+
+
+def state_port(planning: Planning, document: Document, identifier: str) -> None:
+    """Carry out a Port document."""
+    spec, old = document.spec, planning.draft.get(Port, identifier)
+    references = cast("list[str]", spec.get("security_groups", []))
+    groups = read_groups(planning, document, ("spec", "security_groups"), references)
+    addresses = prefixes(planning, document, ("spec", "fixed_ips"))
+    network = planning.refer(document, ("spec", "network"), Network, spec["network"])
+    if network is None:
+        return
+    mac = str(spec.get("mac_address") or (old.mac if old else new_mac(planning.draft, network.id))).lower()
+    name = document.source.name
+    port = Port(
+        id=identifier,
+        name=name,
+        network_id=network.id,
+        mac=mac,
+        iface_id=str(spec.get("iface_id", name or identifier)),
+        fixed_ips=tuple(addresses),
+        security_groups=groups,
+        allowed_address_pairs=_pairs(planning, document, mac),
+        port_security_enabled=spec.get("port_security_enabled", True) is True,
+        admin_state_up=spec.get("admin_state_up", True) is True,
+        device_id=str(spec.get("device_id", "")),
+        device_owner=str(spec.get("device_owner", "")),
+        meta=metadata(document, old),
+    )
+    if "fixed_ips" not in spec:
+        port = replace(port, fixed_ips=_addresses(planning, document, network, old))
+    planning.state(port, Statement(document, renamed=_RENAMED))
+
+
+def read_groups(
+    planning: Planning, document: Document, path: Path, references: Sequence[object], *below: str
+) -> frozenset[str]:
+    """The ids of the groups a list refers to; `below` is the way from a list item to its reference."""
+    found = [
+        planning.refer(document, (*path, position, *below), SecurityGroup, reference)
+        for position, reference in enumerate(references)
+    ]
+    return frozenset(group.id for group in found if group is not None)
+
+
+def _addresses(
+    planning: Planning, document: Document, network: Network, old: Port | None
+) -> tuple[Prefix, ...]:
+    """The addresses the port has there, else new ones."""
+    if old is not None and old.network_id == network.id:
+        return old.fixed_ips
+    try:
+        return free_addresses(planning.draft, network)
+    except ValueError as error:
+        planning.report(document, ("spec", "fixed_ips"), str(error))
+        return ()
+
+
+def _pairs(planning: Planning, document: Document, mac: str) -> tuple[AddressPair, ...]:
+    pairs = []
+    for position, pair in enumerate(cast("list[Spec]", document.spec.get("allowed_address_pairs", ()))):
+        try:
+            address = Prefix.parse(str(pair["ip_address"]))
+        except ValueError as error:
+            path = ("spec", "allowed_address_pairs", position, "ip_address")
+            planning.report(document, path, str(error))
+            continue
+        pairs.append(AddressPair(str(pair.get("mac_address", mac)).lower(), address))
+    return tuple(pairs)

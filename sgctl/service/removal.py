@@ -1,0 +1,119 @@
+"""Plans that take objects away; what is still in use stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from flows.model import Network, PolicyObject, Port, Rule, SecurityGroup
+from sgctl.service.checks import Violation, violations
+from sgctl.service.draft import Draft, Key, Objects
+from sgctl.service.errors import Code, Finding, PolicyError, Source
+from sgctl.service.kinds import MANIFEST_KINDS
+from sgctl.service.manifests.documents import Document
+from sgctl.service.names import Unresolved, resolve
+from sgctl.service.ownership import DEFAULT_GROUP_TAG, MACHINE_OWNER, ports_of
+from sgctl.service.plan import Action, Outcome, Plan
+from sgctl.service.references import users_of
+
+
+class Target(NamedTuple):
+    """What to delete: an object by name or id, or, with kind None, what a virtual machine left behind."""
+
+    kind: type[PolicyObject] | None
+    reference: str
+    source: Source = Source()
+
+
+def target_of(document: Document) -> Target | None:
+    """What a manifest states, as something to delete; None when it has no known kind or no name."""
+    kind, identifier = document.kind, document.metadata.get("id")
+    reference = identifier if isinstance(identifier, str) else document.source.name
+    return Target(kind.states, reference, document.source) if kind is not None and reference else None
+
+
+def plan_removal(objects: Objects, targets: Sequence[Target], ignore_missing: bool = False) -> Plan:
+    """Delete the targets together; pure.
+
+    A group goes with its rules, a network with the default group that was made for it where nothing else
+    uses that group. Raises PolicyError with every problem: what does not exist, what is still in use.
+    """
+    removal = _Removal(Draft(objects), ignore_missing)
+    return removal.run(list(dict.fromkeys(targets)))
+
+
+class _Removal:
+    def __init__(self, draft: Draft, ignore_missing: bool) -> None:
+        self._draft = draft
+        self._ignore_missing = ignore_missing
+        self._findings: list[Finding] = []
+        self._sources: dict[Key, Source] = {}
+        self._outcomes: list[Outcome] = []
+
+    def run(self, targets: list[Target]) -> Plan:
+        found = [(target, obj) for target in targets for obj in self._find(target)]
+        for target, obj in found:
+            if target.kind is None:
+                self._detach(target, obj)
+        for target, obj in found:
+            if target.kind is not None:
+                self._take(obj, target.source)
+        changes = tuple(self._draft.changes())
+        for violation in violations(self._draft, changes):
+            self._blame(violation)
+        if self._findings:
+            raise PolicyError(self._findings)
+        return Plan(changes, tuple(dict.fromkeys(self._outcomes)))
+
+    def _find(self, target: Target) -> list[PolicyObject]:
+        if target.kind is not None:
+            try:
+                return [resolve(self._draft, target.kind, target.reference)]
+            except Unresolved as error:
+                return self._missing(target, error.code, str(error))
+        ports = ports_of(self._draft, target.reference)
+        if not ports:
+            return self._missing(target, Code.NOT_FOUND, f"there is no port of machine {target.reference!r}")
+        return list(ports)
+
+    def _missing(self, target: Target, code: Code, reason: str) -> list[PolicyObject]:
+        if not (self._ignore_missing and code is Code.NOT_FOUND):
+            self._findings.append(Finding(target.source, "", reason, code))
+        return []
+
+    def _detach(self, target: Target, obj: PolicyObject) -> None:
+        """A port made for the machine goes; one that was stated for itself only loses its groups."""
+        assert isinstance(obj, Port)
+        self._outcomes.append(Outcome("VirtualMachine", target.reference, Action.DELETED))
+        if obj.device_owner == MACHINE_OWNER:
+            self._take(obj, target.source)
+        else:
+            self._draft.put(replace(obj, security_groups=frozenset()))
+
+    def _take(self, obj: PolicyObject, source: Source) -> None:
+        if self._draft.get(type(obj), obj.id) is None:
+            return
+        self._draft.remove(type(obj), obj.id)
+        self._sources[type(obj), obj.id] = source
+        self._outcomes.append(Outcome(MANIFEST_KINDS[type(obj)], obj.name or obj.id, Action.DELETED))
+        if isinstance(obj, SecurityGroup):
+            for rule in self._draft.where(Rule, "group_id", obj.id):
+                self._draft.remove(Rule, rule.id)
+        if isinstance(obj, Network) and obj.default_group is not None:
+            self._take_default_group(obj.default_group, source)
+
+    def _take_default_group(self, identifier: str, source: Source) -> None:
+        group = self._draft.get(SecurityGroup, identifier)
+        if group is None or DEFAULT_GROUP_TAG not in group.meta.tags:
+            return
+        users = users_of(self._draft, SecurityGroup, identifier)
+        if all(isinstance(user, Rule) and user.group_id == identifier for user in users):
+            self._take(group, source)
+
+    def _blame(self, violation: Violation) -> None:
+        subject = violation.subject
+        source = self._sources.get((type(subject), subject.id), Source())
+        if not source.kind:
+            source = replace(source, kind=MANIFEST_KINDS[type(subject)], name=subject.name or subject.id)
+        self._findings.append(Finding(source, violation.field, violation.reason, violation.code))

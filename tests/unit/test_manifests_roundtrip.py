@@ -1,0 +1,187 @@
+"""Exported manifests state exactly the policy they were exported from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+from uuid import UUID
+
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows.model import (
+    AddressGroup,
+    AddressPair,
+    EgressDefault,
+    Meta,
+    Network,
+    PolicyObject,
+    Port,
+    Prefix,
+    Rule,
+    SecurityGroup,
+)
+from flows.validate import check
+from sgctl.service.checks import violations
+from sgctl.service.manifests.rules import permission
+from sgctl.service.plan import Action
+from tests.unit import strategies
+from tests.unit.manifests_support import Policy
+
+T = TypeVar("T")
+
+TRICKY = (
+    "",
+    "web",
+    "no",
+    "1.5",
+    "80",
+    "null",
+    "~",
+    "12:30",
+    "a: b",
+    "- x",
+    "ü…",
+    "x/y",
+    "*",
+    " ",
+    "#",
+    "a,b",
+    "true",
+)
+UUIDS = tuple(str(UUID(int=(4 << 76) | (8 << 60) | number)) for number in range(40))
+names = st.sampled_from([*TRICKY, *UUIDS[:3]])
+metas = st.builds(
+    Meta,
+    description=st.sampled_from(["", "no", "two\nlines", "'"]),
+    project_id=st.sampled_from(["", "p"]),
+    tags=st.frozensets(st.sampled_from(["a", "1", "sgctl:default-group"])),
+)
+SUBNETS = {0: ("10.0.0.0/24", "fd00::/64"), 1: ("10.0.1.0/24",), 2: ()}
+
+
+def _some(values: Sequence[T]) -> st.SearchStrategy[T | None]:
+    return st.sampled_from([None, *values])
+
+
+@st.composite
+def _groups(draw: st.DrawFn) -> list[SecurityGroup]:
+    return [
+        SecurityGroup(identifier, draw(names), draw(st.booleans()), draw(metas))
+        for identifier in UUIDS[10 : 10 + draw(st.integers(0, 4))]
+    ]
+
+
+@st.composite
+def _networks(draw: st.DrawFn, groups: list[str]) -> list[Network]:
+    return [
+        Network(
+            UUIDS[20 + number],
+            draw(names),
+            segmentation_id=draw(_some([1, 4094])),
+            subnets=tuple(map(Prefix.parse, SUBNETS[number])),
+            address_scope=draw(_some(["corp", "null"])),
+            egress_default=draw(st.sampled_from(EgressDefault)),
+            default_group=draw(_some(groups)),
+            meta=draw(metas),
+        )
+        for number in range(draw(st.integers(1, 3)))
+    ]
+
+
+@st.composite
+def _rules(draw: st.DrawFn, groups: list[str], address_groups: list[str], networks: list[str]) -> list[Rule]:
+    found: dict[object, Rule] = {}
+    wanted = draw(st.integers(0, 8)) if groups else 0
+    for number in range(16, 16 + wanted):
+        rule = draw(strategies.rules(str(UUID(int=1000 + number)), st.just(number)))
+        rule = replace(
+            rule,
+            group_id=draw(st.sampled_from(groups)),
+            remote_group_id=draw(st.sampled_from(groups)) if rule.remote_group_id else None,
+            remote_address_group_id=draw(_some(address_groups)) if rule.remote_address_group_id else None,
+            remote_network_id=draw(st.sampled_from(networks)) if rule.remote_network_id else None,
+            protocol=draw(st.sampled_from([0, 4, 41, 255])) if rule.protocol is None else rule.protocol,
+            name=draw(names),
+            meta=replace(draw(metas), project_id=""),
+        )
+        found.setdefault((rule.group_id, permission(rule)), rule)
+    return list(found.values())
+
+
+@st.composite
+def _ports(draw: st.DrawFn, groups: list[str], networks: list[Network]) -> list[Port]:
+    return [draw(_port(number, groups, networks)) for number in range(draw(st.integers(0, 4)))]
+
+
+@st.composite
+def _port(draw: st.DrawFn, number: int, groups: list[str], networks: list[Network]) -> Port:
+    network = draw(st.sampled_from(networks))
+    mac = f"02:00:00:00:10:{number + 10}"
+    pairs = st.builds(
+        AddressPair,
+        st.sampled_from([mac, "02:00:00:00:00:aa"]),
+        st.sampled_from(list(map(Prefix.parse, ["10.9.0.0/16", "10.9.0.1", "::/0"]))),
+    )
+    secured = draw(st.booleans())
+    name = draw(names)
+    hosts = [Prefix(each.version, each.value + 5 + number, each.bits) for each in network.subnets]
+    return Port(
+        UUIDS[30 + number],
+        name,
+        network.id,
+        mac,
+        iface_id=UUIDS[30 + number] if draw(st.booleans()) else f"tap{number}",
+        fixed_ips=tuple(hosts) if draw(st.booleans()) else (),
+        security_groups=frozenset(draw(st.lists(st.sampled_from(groups))))
+        if secured and groups
+        else frozenset(),
+        allowed_address_pairs=tuple(draw(st.lists(pairs, unique=True, max_size=2))) if secured else (),
+        port_security_enabled=secured,
+        admin_state_up=draw(st.booleans()),
+        device_id=draw(st.sampled_from(["", "vm", "on"])),
+        meta=draw(metas),
+    )
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    groups = draw(_groups())
+    group_ids = [group.id for group in groups]
+    networks = draw(_networks(group_ids))
+    sets = st.frozensets(st.sampled_from(strategies.PREFIXES), max_size=3)
+    lists = [
+        AddressGroup(each, draw(names), draw(sets), draw(metas))
+        for each in UUIDS[3 : 3 + draw(st.integers(0, 2))]
+    ]
+    rules = draw(_rules(group_ids, [each.id for each in lists], [each.id for each in networks]))
+    objects: list[PolicyObject] = [*groups, *networks, *lists, *rules, *draw(_ports(group_ids, networks))]
+    policy = Policy()
+    for obj in objects:
+        assert check(obj) == []
+        policy.objects[type(obj)][obj.id] = obj
+    return policy
+
+
+def _documents(policy: Policy) -> list[str]:
+    return sorted(map(repr, yaml.safe_load_all(policy.export())))
+
+
+@given(policies())
+@settings(max_examples=60, deadline=None)
+def test_an_export_changes_nothing_here_and_rebuilds_everything_elsewhere(policy: Policy) -> None:
+    exported = policy.export()
+    here = policy.plan(exported)
+    assert here.changes == ()
+    assert {outcome.action for outcome in here.outcomes} == {Action.UNCHANGED}
+
+    elsewhere = Policy()
+    made = elsewhere.apply(exported)
+    assert list(violations(elsewhere.draft(), made.changes)) == []
+    assert _documents(elsewhere) == _documents(policy)
+    assert elsewhere.plan(exported).changes == ()
+    assert {kind: len(found) for kind, found in elsewhere.objects.items()} == {
+        kind: len(found) for kind, found in policy.objects.items()
+    }
