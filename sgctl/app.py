@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,9 +14,9 @@ from ryu.ofproto import ofproto_v1_4
 
 from sgctl.controller.loop import ControlLoop, Expected, Report
 from sgctl.settings import Settings
-from sgctl.store import Store
+from sgctl.store import Store, StoreError
 from sgctl.store.local import LocalSwitches
-from sgctl.store.server import PrivateServer
+from sgctl.store.server import PolicyServer, prepare_remote
 from sgctl.switch import raw_stats
 from sgctl.switch.channel import Channel
 from sgctl.switch.session import Session
@@ -36,22 +35,34 @@ class SecurityGroups(RyuApp):
         super().__init__(*args, **kwargs)
         raw_stats.install()
         self._settings = Settings.from_values(self.CONF)
-        self._server: PrivateServer | None = None
-        self._loop: ControlLoop | None = None
+        self._server: PolicyServer | None = None
+        try:
+            self._loop = self._prepare()
+        except StoreError as error:
+            raise SystemExit(f"ryu-manager: {error}") from error
         self._channels: dict[int, Channel] = {}
         self._datapaths: dict[int, Any] = {}
 
     def start(self) -> None:
-        """Ryu's hook: databases first, then events."""
+        """Ryu's hook: events, and the control loop beside them."""
         super().start()
+        self.threads.append(hub.spawn(self._loop.run))
+
+    def _prepare(self) -> ControlLoop:
+        """Databases come first: a switch that connects is only touched once the policy is known whole."""
         settings = self._settings
-        if not settings.db:
-            self._server = PrivateServer(settings.policy_file, settings.run_dir)
+        if settings.db:
+            prepare_remote(settings.db)
+        else:
+            self._server = PolicyServer(settings.policy_file, settings.policy_socket)
             self._server.start()
         store = Store.connect(settings.policy_remote, CONNECT_SECONDS)
         local = LocalSwitches.connect(settings.ovsdb, CONNECT_SECONDS)
-        self._loop = ControlLoop(store, local)
-        self.threads.append(hub.spawn(self._loop.run))
+        return ControlLoop(store, local, self._tend)
+
+    def _tend(self) -> None:
+        if self._server is not None and self._server.ensure():
+            LOG.warning("the policy database's server had died and was started again")
 
     def stop(self) -> None:
         """Ryu's hook at the end: the switches keep their flows, our database server ends with us."""

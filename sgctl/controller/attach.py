@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from flows.policy import Policy
+from sgctl.store import BindingState as State
 from sgctl.store.local import Bridge, Interface
 
 ALL_NETWORKS = "*"
-
-
-class State(StrEnum):
-    """What an interface is to us."""
-
-    BOUND = "bound"
-    UPLINK = "uplink"
-    QUARANTINED = "quarantined"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from sgctl.store.local import LocalSwitches
 
 LOG = logging.getLogger(__name__)
 
-IDLE_SECONDS = 5.0
+IDLE_SECONDS = 1.0
 SECURE = "secure"
 
 
@@ -54,7 +54,9 @@ class Connection:
 class ControlLoop:
     """Reads both databases, keeps the engine and the sessions going, and reports back."""
 
-    def __init__(self, store: Store, local: LocalSwitches) -> None:
+    def __init__(self, store: Store, local: LocalSwitches, tend: Callable[[], object]) -> None:
+        """`tend` is called now and then, for what must be kept alive."""
+        self._tend = tend
         self._store = store
         self._local = local
         self._engine = Engine()
@@ -82,6 +84,7 @@ class ControlLoop:
         """Go on for ever."""
         while True:
             try:
+                self._tend()
                 self.step()
             except StoreError as error:
                 LOG.warning("policy database: %s", error)
@@ -127,12 +130,10 @@ class ControlLoop:
 
     def _refresh_zones(self) -> None:
         missing = self._engine.missing_zones()
+        here = self._local.chassis
         if missing:
-            self._store.allocate_zones(self._local.chassis, sorted(missing))
-        zones = self._store.zones.items()
-        self._engine.change_zones(
-            {(bridge, network): zone for (chassis, bridge, network), zone in zones if chassis == self._local.chassis}
-        )
+            self._store.allocate_zones(here, sorted(missing))
+        self._engine.change_zones({key[1:]: zone for key, zone in self._store.zones.items() if key[0] == here})
 
     def _secure_bridges(self) -> None:
         """A bridge that falls back to plain switching without its controller would be a hole."""
@@ -149,7 +150,7 @@ class ControlLoop:
         switches: list[SwitchStatus] = []
         for dpid, managed in self._engine.bridges.items():
             switches.append(switch_row(chassis, managed, self._connections.get(dpid)))
-        self._store.report(switches, binding_rows(chassis, self._engine))
+        self._store.report(switches, binding_rows(chassis, self._engine), chassis)
         self._status_stale = False
 
     def _wake(self) -> None:

@@ -25,7 +25,7 @@ def switch_row(chassis: str, managed: ManagedBridge, connection: ConnectionState
     return SwitchStatus(
         chassis=chassis,
         name=managed.bridge.name,
-        dpid=managed.bridge.dpid,
+        dpid=f"{managed.bridge.dpid:016x}",
         connected=connection is not None,
         generation=max(connection.applied, 0) if connection else 0,
         flow_count=len(managed.compiler.flows),
@@ -41,7 +41,7 @@ def binding_rows(chassis: str, engine: Engine) -> list[BindingStatus]:
             interface=name,
             ofport=role.interface.ofport,
             port_id=role.port_id,
-            state=role.state.value,
+            state=role.state,
             reason=role.reason,
         )
         for managed in engine.bridges.values()
