@@ -5,7 +5,7 @@ Wrong cells are marked with words and signs, so that they stand out without colo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.probe import Observed, Outcome
+from lab.probe import Outcome
 from lab.scenario.model import Cell, Expectation
+from lab.scenario.services import ATTACKS
 
 WRONG = "✗"
 _EXPLAINED = 25
 """Wrong cells of one step that get a sentence each; the table marks all of them."""
+LEGEND = f"allow: the answer came back; ·: nothing arrived; {WRONG}: not as expected"
 _STYLES = {"allow": "green", "deny": "blue"}
 _SIGNS = {"allow": "allow", "deny": "·"}
 
@@ -95,13 +97,11 @@ def show_step(console: Console, step: StepResult, before: StepResult | None = No
     shown = {
         pair: row
         for pair, row in rows.items()
-        if pair not in known
-        or _verdicts(row) != _verdicts(known[pair])
-        or any(cell.wrong for cell in row.values())
+        if any(cell.wrong for cell in row.values()) or _changed(row, known.get(pair))
     }
     console.print(f"\n{step.name}", style="bold", markup=False, highlight=False)
-    if shown:
-        console.print(_table(shown))
+    for table in _tables(shown, console.width):
+        console.print(table)
     if len(shown) < len(rows):
         same = len(rows) - len(shown)
         console.print(f"{same} more row{'s' * (same > 1)} as before", style="dim", highlight=False)
@@ -112,6 +112,7 @@ def show_step(console: Console, step: StepResult, before: StepResult | None = No
 
 
 _Row = Mapping[str, Result]
+_Rows = Mapping[tuple[str, str], _Row]
 
 
 def _rows(step: StepResult) -> dict[tuple[str, str], dict[str, Result]]:
@@ -121,23 +122,53 @@ def _rows(step: StepResult) -> dict[tuple[str, str], dict[str, Result]]:
     return rows
 
 
-def _verdicts(row: _Row) -> dict[str, Observed]:
-    return {service: result.outcome.observed for service, result in row.items()}
+def _changed(row: _Row, before: _Row | None) -> bool:
+    return before is None or any(
+        service not in before or before[service].outcome.observed != result.outcome.observed
+        for service, result in row.items()
+    )
 
 
-def _table(rows: Mapping[tuple[str, str], _Row]) -> Table:
+def _tables(rows: _Rows, width: int) -> Iterator[Table]:
+    """Services and attacks apart, and in as many tables as the terminal's width asks for."""
     services = list(dict.fromkeys(service for row in rows.values() for service in row))
-    table = Table(box=None, padding=(0, 1), header_style="bold")
+    names = sum(max((len(pair[side]) for pair in rows), default=0) + 1 for side in (0, 1))
+    for kind in (False, True):
+        chunk: list[str] = []
+        for service in services:
+            if (service in ATTACKS) is kind:
+                if names + sum(_width(rows, each) for each in [*chunk, service]) > width and chunk:
+                    yield _table(rows, chunk)
+                    chunk = []
+                chunk.append(service)
+        if chunk:
+            yield _table(rows, chunk)
+
+
+def _width(rows: _Rows, service: str) -> int:
+    """Characters that a service's column takes, with its gap."""
+    cells = [_mark(row[service]).plain for row in rows.values() if service in row]
+    return max(len(text) for text in [*_heading(service).splitlines(), *cells, _SIGNS["allow"]]) + 1
+
+
+def _table(rows: _Rows, services: Sequence[str]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("from", no_wrap=True)
     table.add_column("to", no_wrap=True)
     for service in services:
-        table.add_column(service.replace("/", "/\n").replace("-", "-\n"), no_wrap=True, justify="center")
+        table.add_column(_heading(service), no_wrap=True, justify="center", min_width=5)
     previous = None
     for (source, target), row in rows.items():
-        cells = [_mark(row[service]) if service in row else Text() for service in services]
-        table.add_row(Text(source if source != previous else ""), Text(target), *cells)
-        previous = source
+        if not row.keys().isdisjoint(services):
+            cells = [_mark(row[service]) if service in row else Text() for service in services]
+            table.add_row(Text(source if source != previous else ""), Text(target), *cells)
+            previous = source
     return table
+
+
+def _heading(service: str) -> str:
+    """In two lines, so that columns stay as narrow as their cells."""
+    return service.replace("/", "/\n").replace("-", "-\n").replace("broadcast", "broad\ncast")
 
 
 def _mark(result: Result) -> Text:

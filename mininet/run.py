@@ -21,7 +21,7 @@ from mininet.cli import CLI  # noqa: E402
 from rich.console import Console  # noqa: E402
 
 from lab.controller import Controller  # noqa: E402
-from lab.matrix import StepResult, show_step, summary, to_json  # noqa: E402
+from lab.matrix import LEGEND, StepResult, show_step, summary, to_json  # noqa: E402
 from lab.ovs import PrivateOvs  # noqa: E402
 from lab.policy_cli import PolicyCli  # noqa: E402
 from lab.probe import Agent, ProbeError  # noqa: E402
@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(scenario.name, style="bold underline", highlight=False)
     if scenario.description:
         console.print(scenario.description.strip(), style="italic", markup=False, highlight=False)
+    console.print(LEGEND, style="dim", highlight=False)
     if dropped:
         console.print(f"without the rule {dropped}", style="bold yellow", markup=False, highlight=False)
     try:

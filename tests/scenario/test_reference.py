@@ -1,0 +1,85 @@
+"""The scenarios' expectations against the reference verdict: two readings of one policy, without a switch."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.model import AddressGroup, Network, PolicyObject, Port, Prefix, Rule
+from flows.verdict import Conversation, Packet, PolicyText, judge
+from lab.scenario import TOPOLOGIES, Cell, Edit, Scenario, Verdict, find, load
+from lab.scenario.expectations import choose_address
+from lab.scenario.model import Interface, Service
+from lab.scenario.services import ATTACKS
+from sgctl.service.manifests import plan, read_files
+
+CLIENT_PORT = 40000
+ECHO_REQUEST = {4: (1, 8), 6: (58, 128)}
+
+Objects = dict[type[PolicyObject], dict[str, PolicyObject]]
+
+
+def apply(objects: Objects, edit: Edit, path: Path) -> None:
+    path.write_text(yaml.safe_dump_all(edit.apply))
+    for change in plan(objects, read_files((str(path),), io.BytesIO())).changes:
+        if change.old is not None:
+            del objects[change.kind][change.old.id]
+        if change.new is not None:
+            objects[change.kind][change.new.id] = change.new
+
+
+def conversation(scenario: Scenario, cell: Cell, service: Service) -> Conversation:
+    source, target = (
+        Prefix.parse(choose_address(scenario.endpoints[label], service.family) or "")
+        for label in (cell.source, cell.target)
+    )
+    match service.kind:
+        case "tcp":
+            return Conversation(source, target, 6, CLIENT_PORT, service.number)
+        case "udp":
+            return Conversation(source, target, 17, CLIENT_PORT, service.number)
+        case "icmp":
+            return Conversation(source, target, *ECHO_REQUEST[service.family], 0)
+    return Conversation(source, target, service.number, 0, 0)
+
+
+def policy_text(objects: Objects) -> PolicyText:
+    return PolicyText(
+        {key: each for key, each in objects[Network].items() if isinstance(each, Network)},
+        {key: each for key, each in objects[Port].items() if isinstance(each, Port)},
+        {key: each for key, each in objects[AddressGroup].items() if isinstance(each, AddressGroup)},
+        {key: each for key, each in objects[Rule].items() if isinstance(each, Rule)},
+    )
+
+
+def disagreements(scenario: Scenario, cells: dict[Cell, Verdict], text: PolicyText) -> list[Cell]:
+    ports = {port.name: port.id for port in text.ports.values()}
+    networks = {network.name: network.id for network in text.networks.values()}
+
+    def port(card: Interface) -> str | None:
+        return None if scenario.topology.is_external(card) else ports[card.port]
+
+    found = []
+    for cell, expected in cells.items():
+        source, target = (scenario.endpoints[label].card for label in (cell.source, cell.target))
+        header = conversation(scenario, cell, scenario.services[cell.service])
+        packet = Packet(networks[source.network], port(source), port(target), header)
+        if judge(text, packet).allowed is not (expected is Verdict.ALLOW):
+            found.append(cell)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in TOPOLOGIES.glob("*.yaml")))
+def test_expectations_agree_with_the_reference(name: str, tmp_path: Path) -> None:
+    scenario = load(find(name))
+    objects: Objects = defaultdict(dict)
+    for step in scenario.steps:
+        assert not step.edit.delete
+        apply(objects, step.edit, tmp_path / "step.yaml")
+        cells = {cell: each.verdict for cell, each in step.cells.items() if cell.service not in ATTACKS}
+        assert len(cells) > 50
+        assert not disagreements(scenario, cells, policy_text(objects)), step.name
