@@ -41,7 +41,6 @@ class SecurityGroups(RyuApp):
         except StoreError as error:
             raise SystemExit(f"ryu-manager: {error}") from error
         self._channels: dict[int, Channel] = {}
-        self._datapaths: dict[int, Any] = {}
 
     def start(self) -> None:
         """Ryu's hook: events, and the control loop beside them."""
@@ -76,11 +75,10 @@ class SecurityGroups(RyuApp):
         datapath = event.datapath
         if event.state == MAIN_DISPATCHER:
             self._channels[datapath.id] = channel = Channel(datapath)
-            self._datapaths[datapath.id] = datapath
             LOG.info("switch %016x connected", datapath.id)
             self._loop.connect(datapath.id, partial(_open_session, channel))
-        elif self._datapaths.get(datapath.id) is datapath:
-            del self._channels[datapath.id], self._datapaths[datapath.id]
+        elif datapath.id in self._channels and self._channels[datapath.id].serves(datapath):
+            del self._channels[datapath.id]
             LOG.warning("switch %016x disconnected", datapath.id)
             self._loop.disconnect(datapath.id)
 

@@ -6,7 +6,7 @@ Policy and switch databases are read here and nowhere else; sessions push on the
 from __future__ import annotations
 
 import logging
-import os
+import socket
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -60,10 +60,11 @@ class ControlLoop:
         self._store = store
         self._local = local
         self._engine = Engine()
+        self._engine.change_bridges(local.bridges)
         self._connections: dict[int, Connection] = {}
-        self._wake_out, self._wake_in = os.pipe()
-        os.set_blocking(self._wake_out, False)
-        os.set_blocking(self._wake_in, False)
+        self._wake_out, self._wake_in = socket.socketpair()
+        self._wake_out.setblocking(False)
+        self._wake_in.setblocking(False)
         self._generation = -1
         self._status_stale = True
 
@@ -133,7 +134,8 @@ class ControlLoop:
         here = self._local.chassis
         if missing:
             self._store.allocate_zones(here, sorted(missing))
-        self._engine.change_zones({key[1:]: zone for key, zone in self._store.zones.items() if key[0] == here})
+        zones = self._store.zones.items()
+        self._engine.change_zones({key[1:]: zone for key, zone in zones if key[0] == here})
 
     def _secure_bridges(self) -> None:
         """A bridge that falls back to plain switching without its controller would be a hole."""
@@ -155,7 +157,7 @@ class ControlLoop:
 
     def _wake(self) -> None:
         try:
-            os.write(self._wake_in, b"!")
+            self._wake_in.send(b"!")
         except BlockingIOError:
             return  # it is full, so the loop will wake anyway
 
@@ -167,6 +169,6 @@ class ControlLoop:
         poller.timer_wait(int(IDLE_SECONDS * 1000))
         poller.block()
         try:
-            os.read(self._wake_out, 1 << 16)
+            self._wake_out.recv(1 << 16)
         except BlockingIOError:
             return

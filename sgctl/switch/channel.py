@@ -34,6 +34,10 @@ class Channel:
         self._errors: dict[int, str] = {}
         self._bundle = 0
 
+    def serves(self, datapath: Any) -> bool:
+        """Whether this is the channel of that very connection."""
+        return self._datapath is datapath
+
     @property
     def dpid(self) -> int:
         """The switch's datapath id."""
