@@ -146,9 +146,11 @@ def _ports(rule: Rule) -> Iterator[Problem]:
         if low is None:
             yield Problem("port_range_min", "an ICMP code needs a type")
     elif rule.protocol in WITH_PORTS:
-        yield from _within("port_range_min", low, 65535, "port")
-        yield from _within("port_range_max", high, 65535, "port")
-        yield from _ordered(low, high)
+        faults = [
+            *_within("port_range_min", low, 65535, "port"),
+            *_within("port_range_max", high, 65535, "port"),
+        ]
+        yield from faults or _ordered(low, high)
     else:
         protocol = "any protocol" if rule.protocol is None else f"protocol {rule.protocol}"
         for field, value in (("port_range_min", low), ("port_range_max", high)):
@@ -161,7 +163,7 @@ def _ordered(low: int | None, high: int | None) -> Iterator[Problem]:
         yield Problem("port_range_min", "is missing; a single port is given as both ends of the range")
     elif high is None:
         yield Problem("port_range_max", "is missing; a single port is given as both ends of the range")
-    elif isinstance(low, int) and isinstance(high, int) and low > high:
+    elif low > high:
         yield Problem("port_range_max", f"{high} is below port_range_min {low}")
 
 
@@ -189,7 +191,7 @@ def _remote(rule: Rule) -> Iterator[Problem]:
     fault = _prefix_fault(prefix)
     if fault:
         yield Problem("remote_ip_prefix", fault)
-    elif isinstance(rule.ethertype, Ethertype) and prefix.version != rule.ethertype.version:
+    elif prefix.version != getattr(rule.ethertype, "version", None):
         yield Problem("remote_ip_prefix", f"{prefix} is no {rule.ethertype} address or CIDR")
 
 
