@@ -1,0 +1,251 @@
+"""One change of the policy as one OVSDB transaction that holds only on what it was based on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from flows.model import Change, PolicyObject, Rule, SecurityGroup
+from flows.validate import MAX_RULE_NUMBER, check
+from sgctl.store import codec, explain
+from sgctl.store.errors import Conflict, StoreError
+from sgctl.store.replica import Json, Operation, Replica, describe_error, elements, first_error
+from sgctl.store.status import row_is
+from sgctl.store.view import PolicyView
+
+BY_MEMBERS = frozenset({"addresses"})
+"""Sets that can be large: written as additions and removals and left out of the comparison with the base."""
+
+_NOT_AS_EXPECTED = "timed out"
+"""The server's error for a `wait` operation without patience."""
+
+_NO_QUORUM = "cluster error"
+"""The server's error when the cluster's leader went away; the transaction may live on."""
+
+_NUMBERS = "the next rule number"
+_GENERATION = "the generation"
+Subject = Change | str | None
+
+
+class Commit:
+    """A list of changes on its way into the database. `attempt` may be called again until it answers."""
+
+    def __init__(
+        self, replica: Replica, view: PolicyView, changes: Sequence[Change], at_generation: int | None
+    ) -> None:
+        self._replica = replica
+        self._view = view
+        self._changes = [_checked(change) for change in changes]
+        self._at_generation = at_generation
+        self._next_number: int | None = None
+        self.uncertain = False
+        self._unread_rules: list[str] = []
+        self._add_rules_of_deleted_groups()
+
+    def attempt(self, deadline: float) -> int | None:
+        """Send the transaction; the new generation when it is done.
+
+        None means to take in what has changed meanwhile and to try again; when `uncertain` is set then, this
+        attempt may have succeeded all the same. Raises Conflict and StoreError with nothing written;
+        StoreError also when no answer came by the deadline (monotonic clock).
+        """
+        self._compare_with_view()
+        operations, subjects = self._compose()
+        results = self._replica.transact(operations, deadline)
+        error = first_error(results) if results is not None else None
+        self.uncertain = results is None or (error is not None and error[1]["error"] == _NO_QUORUM)
+        if results is None or self.uncertain:
+            return None
+        if error is None:
+            return int(results[len(operations) - 2]["rows"][0]["generation"])
+        position, problem = error
+        subject = subjects[position] if position < len(subjects) else None
+        if problem["error"] == _NOT_AS_EXPECTED and subject is _NUMBERS:
+            self._next_number = results[0]["rows"][0]["next_rule_number"]
+            return None
+        raise self._failure(problem, subject)
+
+    def is_done(self) -> bool:
+        """Whether the database holds what the changes ask for."""
+        return all(self._holds(change) for change in self._changes)
+
+    def _add_rules_of_deleted_groups(self) -> None:
+        """Rules belong to their group: they go with it, those that could not be read too."""
+        named = {(change.kind, _identifier(change)) for change in self._changes}
+        deleted = {_identifier(change) for change in self._changes if _deletes(change, SecurityGroup)}
+        if not deleted:
+            return
+        for identifier, row in self._replica.rows["Rule"].items():
+            if row["security_group"][1] in deleted and (Rule, identifier) not in named:
+                rule = self._view.objects[Rule].get(identifier)
+                if rule is None:
+                    self._unread_rules.append(identifier)
+                else:
+                    self._changes.append(Change(rule, None))
+
+    def _compare_with_view(self) -> None:
+        for change in self._changes:
+            now = self._view.objects[change.kind].get(_identifier(change))
+            if now != change.old:
+                raise Conflict(_somebody_changed(change))
+
+    def _compose(self) -> tuple[list[Operation], list[Subject]]:
+        """The operations and what each is about, for telling errors apart."""
+        steps: list[tuple[Operation, Subject]] = [(_select("next_rule_number"), None)]
+        if self._at_generation is not None:
+            steps.append((_expect("generation", self._at_generation), _GENERATION))
+        next_number = self._next_number or self._next_number_seen()
+        changes = list(self._numbered(max(next_number, self._view.next_free_number)))
+        numbers = [change.new.number for change in changes if isinstance(change.new, Rule) and not change.old]
+        advance: Operation = {"op": "mutate", "table": "Global", "where": []}
+        advance["mutations"] = [["generation", "+=", 1]]
+        if numbers:
+            steps.append((_expect("next_rule_number", next_number), _NUMBERS))
+            advance["mutations"].append(["next_rule_number", "+=", max(numbers) + 1 - next_number])
+        steps += [(operation, change) for change in changes for operation in self._write(change)]
+        steps += [(_delete("Rule", identifier), None) for identifier in self._unread_rules]
+        steps += [(advance, None), (_select("generation"), None), ({"op": "commit", "durable": True}, None)]
+        return [operation for operation, _ in steps], [subject for _, subject in steps]
+
+    def _numbered(self, number: int) -> Iterator[Change]:
+        """The changes with numbers for new rules and the old number for those that keep it."""
+        for change in self._changes:
+            old, new = change
+            if isinstance(new, Rule) and isinstance(old, Rule):
+                yield Change(old, replace(new, number=old.number))
+            elif isinstance(new, Rule):
+                if number > MAX_RULE_NUMBER:
+                    raise StoreError("all rule numbers are used up")
+                yield Change(old, replace(new, number=number))
+                number += 1
+            else:
+                yield change
+
+    def _write(self, change: Change) -> Iterator[Operation]:
+        old, new = change
+        table = codec.TABLES[change.kind].name
+        if old is None:
+            assert new is not None
+            yield {"op": "insert", "table": table, "uuid": new.id, "row": codec.encode(new)}
+            return
+        yield self._expect_unchanged(old)
+        if new is None:
+            yield _delete(table, old.id)
+        else:
+            yield from self._update(table, old, new)
+
+    def _expect_unchanged(self, obj: PolicyObject) -> Operation:
+        """The row must still be the one that was read: whole, byte by byte, but for large sets."""
+        table = codec.TABLES[type(obj)]
+        columns = [name for name in table.column_names if name not in BY_MEMBERS]
+        return {
+            "op": "wait",
+            "table": table.name,
+            "timeout": 0,
+            "where": row_is(obj.id),
+            "columns": columns,
+            "until": "==",
+            "rows": [self._replica.full_row(table.name, obj.id, columns)],
+        }
+
+    def _update(self, table: str, old: PolicyObject, new: PolicyObject) -> Iterator[Operation]:
+        before, after = codec.encode(old), codec.encode(new)
+        changed = {name: value for name, value in after.items() if before[name] != value}
+        for name in BY_MEMBERS & changed.keys():
+            held = self._replica.full_row(table, old.id, [name])[name]
+            mutations = _member_changes(name, held, changed.pop(name))
+            yield {"op": "mutate", "table": table, "where": row_is(old.id), "mutations": mutations}
+        if changed:
+            yield {"op": "update", "table": table, "where": row_is(old.id), "row": changed}
+
+    def _holds(self, change: Change) -> bool:
+        now = self._view.objects[change.kind].get(_identifier(change))
+        if isinstance(now, Rule) and isinstance(change.new, Rule) and not change.new.number:
+            return replace(now, number=0) == change.new
+        return now == change.new
+
+    def _failure(self, problem: Json, subject: Subject) -> StoreError:
+        if problem["error"] == _NOT_AS_EXPECTED and subject is _GENERATION:
+            return Conflict("the policy has changed since it was read")
+        if isinstance(subject, Change) and problem["error"] in (_NOT_AS_EXPECTED, "duplicate uuid"):
+            return Conflict(_somebody_changed(subject))
+        if problem["error"] in ("referential integrity violation", "constraint violation"):
+            reasons = explain.explain(self._changes, self._replica.rows)
+            # Without a reason in what this commit knew, somebody else has just made one.
+            return StoreError("; ".join(reasons)) if reasons else Conflict(describe_error(problem))
+        return StoreError(f"the policy database refused the change: {describe_error(problem)}")
+
+    def _next_number_seen(self) -> int:
+        return int(next(iter(self._replica.rows["Global"].values()))["next_rule_number"])
+
+
+def _checked(change: Change) -> Change:
+    """The change itself when it can be stored; StoreError with every reason otherwise."""
+    old, new = change
+    if old is None and new is None:
+        raise StoreError("a change needs an old or a new object")
+    if new is None:
+        return change
+    problems = [f"{problem.field}: {problem.reason}" for problem in check(new)]
+    if not _is_uuid(new.id):
+        problems.append(f"id: {new.id!r} is no UUID in lower case")
+    if old is not None and (type(old), old.id) != (type(new), new.id):
+        problems.append(f"id: is not that of the {codec.describe(old)} to be changed")
+    if isinstance(new, Rule) and new.number not in (0, old.number if isinstance(old, Rule) else 0):
+        problems.append(f"number: {new.number} is not for the caller to choose")
+    if problems:
+        raise StoreError(f"{codec.describe(new)}: {'; '.join(problems)}")
+    return change
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _identifier(change: Change) -> str:
+    obj = change.old if change.old is not None else change.new
+    assert obj is not None
+    return obj.id
+
+
+def _deletes(change: Change, kind: type[PolicyObject]) -> bool:
+    return change.new is None and change.kind is kind
+
+
+def _somebody_changed(change: Change) -> str:
+    if change.old is None:
+        assert change.new is not None
+        return f"{codec.describe(change.new)} exists already"
+    return f"{codec.describe(change.old)} has been changed by somebody else"
+
+
+def _select(column: str) -> Operation:
+    return {"op": "select", "table": "Global", "where": [], "columns": [column]}
+
+
+def _expect(column: str, value: int) -> Operation:
+    return {
+        "op": "wait",
+        "table": "Global",
+        "timeout": 0,
+        "where": [],
+        "columns": [column],
+        "until": "==",
+        "rows": [{column: value}],
+    }
+
+
+def _delete(table: str, identifier: str) -> Operation:
+    return {"op": "delete", "table": table, "where": row_is(identifier)}
+
+
+def _member_changes(column: str, held: Json, wanted: Json) -> list[Json]:
+    before, after = set(elements(held)), set(elements(wanted))
+    return [
+        [column, "delete", ["set", sorted(before - after)]],
+        [column, "insert", ["set", sorted(after - before)]],
+    ]

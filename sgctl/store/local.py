@@ -1,0 +1,205 @@
+"""The bridges and interfaces of this host, from its Open_vSwitch database (ovs-vswitchd.conf.db(5))."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from sgctl.store.errors import StoreError
+from sgctl.store.replica import Json, Operation, Replica, Row, describe_error, elements, first_error
+
+IFACE_ID = "iface-id"
+UPLINK = "sgctl-uplink"
+EVERY_NETWORK = "*"
+LOCAL_PORT = 65534
+"""The OpenFlow number of a bridge's own interface (OpenFlow 1.4 section 5.1, OFPP_LOCAL in 16 bits)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """An interface with an OpenFlow number, 1–65533.
+
+    `iface_id` names the policy port (external_ids:iface-id), empty when there is none. `uplink` is what
+    external_ids:sgctl-uplink says: names of networks separated by commas, `*` for all; None is no uplink.
+    """
+
+    name: str
+    ofport: int
+    iface_id: str
+    uplink: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A bridge that ovs-vswitchd has set up. `fail_mode` is `secure`, `standalone` or empty."""
+
+    name: str
+    dpid: int
+    fail_mode: str
+    interfaces: tuple[Interface, ...]
+
+
+_TEXT_MAP = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
+_UUIDS = {"type": {"key": "uuid", "min": 0, "max": "unlimited"}}
+_OPTIONAL_TEXT = {"type": {"key": "string", "min": 0}}
+_OPTIONAL_INTEGER = {"type": {"key": "integer", "min": 0}}
+_TABLES: Mapping[str, Mapping[str, Any]] = {
+    "Open_vSwitch": {"external_ids": _TEXT_MAP},
+    "Bridge": {
+        "name": {"type": "string"},
+        "datapath_id": _OPTIONAL_TEXT,
+        "fail_mode": _OPTIONAL_TEXT,
+        "ports": _UUIDS,
+    },
+    "Port": {"interfaces": _UUIDS},
+    "Interface": {"name": {"type": "string"}, "ofport": _OPTIONAL_INTEGER, "external_ids": _TEXT_MAP},
+}
+"""The tables and columns that are watched, as far as their types matter."""
+
+
+def _schema() -> Json:
+    tables = {name: {"columns": dict(columns), "isRoot": True} for name, columns in _TABLES.items()}
+    return {"name": "Open_vSwitch", "version": "8.0.0", "tables": tables}
+
+
+class LocalSwitches:
+    """What the host's switch database says of bridges, kept current by `run`.
+
+    Connects by itself, again and again; while there is no connection everything stays as it was. One thread,
+    green or not, uses it.
+    """
+
+    def __init__(self, remote: str, timeout: float) -> None:
+        """Only `connect` makes one that can be used."""
+        self.chassis = ""
+        self.bridges: Mapping[int, Bridge] = {}
+        self._timeout = timeout
+        self._interfaces: dict[str, Interface | None] = {}
+        self._replica = Replica(remote, _schema())
+
+    @classmethod
+    def connect(cls, remote: str, timeout: float = 10.0) -> Self:
+        """Connect and take in what is there; `timeout` in seconds. Raises StoreError when nobody answers."""
+        switches = cls(remote, timeout)
+        replica = switches._replica
+        if not replica.pump_until(lambda: replica.connected, time.monotonic() + timeout):
+            switches.close()
+            raise StoreError(f"cannot connect to the switch database at {remote}; is Open vSwitch running?")
+        switches.run()
+        return switches
+
+    @property
+    def connected(self) -> bool:
+        """Whether what is known is current."""
+        return self._replica.connected
+
+    def run(self) -> bool:
+        """Take in what the database sent, without waiting; whether chassis or bridges have changed."""
+        self._replica.pump()
+        touched = self._replica.touched()
+        if not touched:
+            return False
+        for table, identifier in touched:
+            if table == "Interface":
+                self._read_interface(identifier)
+        before = self.chassis, self.bridges
+        self.chassis = self._read_chassis()
+        self.bridges = {bridge.dpid: bridge for bridge in map(self._read_bridge, self._set_up_bridges())}
+        return before != (self.chassis, self.bridges)
+
+    def block(self, timeout: float) -> None:
+        """Sleep until there is something to `run`, or for `timeout` seconds; other green threads run."""
+        self._replica.poll(timeout)
+
+    def wait(self, poller: Any) -> None:
+        """Let an `ovs.poller.Poller` wake up when there is something to `run`."""
+        self._replica.wait(poller)
+
+    def bind(self, interface: str, iface_id: str) -> None:
+        """Say which policy port an interface is; an empty `iface_id` takes it back."""
+        self._set_external_id(interface, IFACE_ID, iface_id)
+
+    def set_uplink(self, interface: str, networks: Sequence[str] | None) -> None:
+        """Declare an interface the uplink of networks by name, `["*"]` for all; None takes it back."""
+        for name in networks or ():
+            if not name or "," in name:
+                raise StoreError(f"{name!r} cannot be the name of an uplink's network")
+        if networks is not None and not networks:
+            raise StoreError(f"interface {interface}: an uplink needs at least one network")
+        self._set_external_id(interface, UPLINK, ",".join(networks or ()))
+
+    def secure(self, bridge: str) -> None:
+        """Make a bridge forward nothing by itself when no controller is there (fail_mode secure)."""
+        where = [["name", "==", bridge]]
+        update = {"op": "update", "table": "Bridge", "where": where, "row": {"fail_mode": "secure"}}
+        self._write([update], f"there is no bridge {bridge}")
+
+    def close(self) -> None:
+        """Give up the connection."""
+        self._replica.close()
+
+    def _read_chassis(self) -> str:
+        """The name of this host: Open vSwitch's own, which other controllers use too, or the host name."""
+        for row in self._replica.rows["Open_vSwitch"].values():
+            system_id = _map(row, "external_ids").get("system-id")
+            if system_id:
+                return system_id
+        return socket.gethostname()
+
+    def _set_up_bridges(self) -> list[Row]:
+        return [row for row in self._replica.rows["Bridge"].values() if _optional(row, "datapath_id")]
+
+    def _read_interface(self, identifier: str) -> None:
+        row = self._replica.rows["Interface"].get(identifier)
+        if row is None:
+            self._interfaces.pop(identifier, None)
+            return
+        ofport = _optional(row, "ofport") or 0
+        external_ids = _map(row, "external_ids")
+        self._interfaces[identifier] = (
+            Interface(row.get("name", ""), ofport, external_ids.get(IFACE_ID, ""), external_ids.get(UPLINK))
+            if 0 < ofport < LOCAL_PORT
+            else None
+        )
+
+    def _read_bridge(self, row: Row) -> Bridge:
+        ports = self._replica.rows["Port"]
+        found = [
+            interface
+            for _, port in elements(row.get("ports", ["set", []]))
+            for _, identifier in elements(ports.get(port, {}).get("interfaces", ["set", []]))
+            if (interface := self._interfaces.get(identifier)) is not None
+        ]
+        interfaces = tuple(sorted(found, key=lambda interface: interface.ofport))
+        dpid = int(_optional(row, "datapath_id"), 16)
+        return Bridge(row.get("name", ""), dpid, _optional(row, "fail_mode") or "", interfaces)
+
+    def _set_external_id(self, interface: str, key: str, value: str) -> None:
+        mutations: list[Json] = [["external_ids", "delete", ["set", [key]]]]
+        if value:
+            mutations.append(["external_ids", "insert", ["map", [[key, value]]]])
+        where = [["name", "==", interface]]
+        mutate = {"op": "mutate", "table": "Interface", "where": where, "mutations": mutations}
+        self._write([mutate], f"there is no interface {interface} in the switch database")
+
+    def _write(self, operations: list[Operation], nothing_found: str) -> None:
+        results = self._replica.transact(operations, time.monotonic() + self._timeout)
+        if results is None:
+            raise StoreError(f"the connection to {self._replica.remote} was lost; try again")
+        error = first_error(results)
+        if error is not None:
+            raise StoreError(f"the switch database refused the change: {describe_error(error[1])}")
+        if not results[0]["count"]:
+            raise StoreError(nothing_found)
+
+
+def _map(row: Row, column: str) -> dict[str, str]:
+    return dict(row.get(column, ["map", []])[1])
+
+
+def _optional(row: Row, column: str) -> Json:
+    value = row.get(column)
+    return None if isinstance(value, list) else value

@@ -1,0 +1,237 @@
+"""A copy of an OVSDB database's rows that keeps itself current, and transactions against the original.
+
+Rows are kept as the server sends them, JSON by column, without the columns that hold their type's default.
+The library's own row objects cost ten times the time and memory and are not made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sgctl.store.errors import StoreError
+from sgctl.store.ovs_library import idl, poller
+
+Json = Any
+Row = dict[str, Json]
+Operation = dict[str, Json]
+"""An operation of an OVSDB transaction (RFC 7047 section 5.2)."""
+
+FASTEST_RECONNECT_MS = 50
+SLOWEST_RECONNECT_MS = 1000
+_ROWS_BETWEEN_YIELDS = 500
+_MOST_BATCHES = 100
+_DEFAULTS: dict[str, Json] = {
+    "integer": 0,
+    "real": 0.0,
+    "boolean": False,
+    "string": "",
+    "uuid": ["uuid", "00000000-0000-0000-0000-000000000000"],
+}
+
+
+class Column:
+    """A column's shape, from its type in the schema (RFC 7047 section 3.2)."""
+
+    def __init__(self, schema: Json) -> None:
+        kind = schema["type"]
+        plain = isinstance(kind, str)
+        self.is_map = not plain and "value" in kind
+        self.is_set = not plain and not self.is_map and kind.get("max", 1) != 1
+        self.default = self._default(kind)
+
+    def _default(self, kind: Json) -> Json:
+        if self.is_map:
+            return ["map", []]
+        if not isinstance(kind, str) and kind.get("min", 1) == 0:
+            return ["set", []]
+        base = kind if isinstance(kind, str) else kind["key"]
+        return _DEFAULTS[base if isinstance(base, str) else base["type"]]
+
+    def merge(self, value: Json, difference: Json) -> Json:
+        """The value after a difference as monitors report it (ovsdb-server(7), "update2" notification)."""
+        if self.is_map:
+            pairs = {_key(key): (key, content) for key, content in value[1]}
+            for key, content in difference[1]:
+                if _key(key) in pairs and pairs[_key(key)][1] == content:
+                    del pairs[_key(key)]
+                else:
+                    pairs[_key(key)] = (key, content)
+            return ["map", [list(pair) for pair in pairs.values()]]
+        if self.is_set:
+            members = {_key(each): each for each in elements(value)}
+            for each in elements(difference):
+                if members.pop(_key(each), None) is None:
+                    members[_key(each)] = each
+            return ["set", list(members.values())]
+        return difference
+
+
+def _key(atom: Json) -> Json:
+    return atom[1] if isinstance(atom, list) else atom
+
+
+def elements(value: Json) -> list[Json]:
+    """The atoms of a set; a set of one may be written as its element."""
+    return list(value[1]) if isinstance(value, list) and value[0] == "set" else [value]
+
+
+class _Transaction(idl.Transaction):  # type: ignore[misc]  # the library has no types
+    """Keeps the server's answer to each operation."""
+
+    results: list[Json] | None = None
+    refusal: Json = None
+
+    def _process_reply(self, msg: Any) -> None:
+        self.results = msg.result
+        self.refusal = msg.error
+        super()._process_reply(msg)
+
+
+class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
+    """A connection to `remote` and the rows of the tables and columns in `schema`.
+
+    Connects by itself, again and again. Nothing blocks but `poll`, `wait_connected` and `transact`; they let
+    other green threads run under eventlet. One thread, green or not, uses a replica.
+    """
+
+    def __init__(self, remote: str, schema: Json) -> None:
+        helper = idl.SchemaHelper(schema_json=schema)
+        helper.register_all()
+        super().__init__(remote, helper)
+        self.remote = remote
+        self._session.reconnect.set_backoff(FASTEST_RECONNECT_MS, SLOWEST_RECONNECT_MS)
+        self._session.reset_backoff()
+        self.shapes = {
+            table: {name: Column(column) for name, column in content["columns"].items()}
+            for table, content in schema["tables"].items()
+        }
+        self.rows: dict[str, dict[str, Row]] = {table: {} for table in self.shapes}
+        self._touched: dict[tuple[str, str], None] = {}
+        self._since_yield = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether the rows are the server's and transactions can be sent."""
+        return bool(self.state == self.IDL_S_MONITORING and self._session.is_connected())
+
+    @property
+    def served(self) -> Mapping[str, Json] | None:
+        """The server's databases by name, with their schema or None; None until the server has told."""
+        if not self.server_tables:
+            return None
+        table = self.server_tables["Database"]
+        return {row.name: (row.schema or [None])[0] for row in table.rows.values()}
+
+    def pump(self) -> None:
+        """Take in everything that has arrived."""
+        for _ in range(_MOST_BATCHES):
+            if not self.run():
+                break
+
+    def poll(self, timeout: float) -> None:
+        """Sleep until something arrives or for `timeout` seconds."""
+        waiter = poller.Poller()
+        self.wait(waiter)
+        waiter.timer_wait(int(timeout * 1000))
+        waiter.block()
+
+    def pump_until(self, condition: Callable[[], bool], deadline: float) -> bool:
+        """Take in what arrives until the condition holds (True) or the monotonic clock's deadline passed."""
+        while True:
+            self.pump()
+            if condition():
+                return True
+            patience = deadline - time.monotonic()
+            if patience <= 0:
+                return False
+            self.poll(patience)
+
+    def touched(self) -> list[tuple[str, str]]:
+        """Tables and ids of the rows that may have changed since the last call."""
+        touched = list(self._touched)
+        self._touched.clear()
+        return touched
+
+    def full_row(self, table: str, identifier: str, columns: Sequence[str]) -> Row:
+        """The row's columns with their defaults filled in."""
+        row = self.rows[table][identifier]
+        shapes = self.shapes[table]
+        return {name: row.get(name, shapes[name].default) for name in columns}
+
+    def transact(self, operations: Sequence[Operation], deadline: float) -> list[Json] | None:
+        """The server's answers, one for each operation and perhaps one more for the whole.
+
+        None when the connection was lost before an answer came, so that the outcome is unknown. Raises
+        StoreError when there is no connection, or no answer by the deadline (monotonic clock).
+        """
+        if not self.connected:
+            raise StoreError(f"not connected to {self.remote}; nothing was written")
+        transaction = _Transaction(self)
+        for operation in operations:
+            transaction.add_op(operation)
+        transaction.commit()
+        if not self.pump_until(lambda: transaction.commit() != transaction.INCOMPLETE, deadline):
+            raise StoreError(
+                f"{self.remote} did not answer in time; the change may or may not have been made"
+            )
+        if transaction.refusal is not None:
+            raise StoreError(f"{self.remote} refused: {describe_error(transaction.refusal)}")
+        return transaction.results
+
+    def _Idl__parse_update(self, update: Json, version: str, tables: Any = None) -> None:  # noqa: N802
+        """Take in rows; the library's hook, under the name that Python gives its private method."""
+        if tables:
+            super()._Idl__parse_update(update, version, tables)
+            return
+        for table, changed_rows in update.items():
+            for identifier, change in changed_rows.items():
+                self._step(table, identifier, change)
+                self._touched[table, identifier] = None
+                self._yield_sometimes()
+        self.change_seqno += 1
+
+    def _step(self, table: str, identifier: str, change: Json) -> None:
+        rows = self.rows[table]
+        if "modify" in change:
+            row = dict(rows[identifier])
+            for name, difference in change["modify"].items():
+                shape = self.shapes[table][name]
+                row[name] = shape.merge(row.get(name, shape.default), difference)
+            rows[identifier] = row
+        elif "delete" in change:
+            rows.pop(identifier, None)
+        else:
+            rows[identifier] = change["initial"] if "initial" in change else change["insert"]
+
+    def _Idl__clear(self) -> None:  # noqa: N802
+        """Forget the rows because all of them are about to come again, after a new connection."""
+        for table, rows in self.rows.items():
+            self._touched.update(dict.fromkeys((table, identifier) for identifier in rows))
+            rows.clear()
+
+    def _yield_sometimes(self) -> None:
+        self._since_yield += 1
+        if self._since_yield >= _ROWS_BETWEEN_YIELDS:
+            self._since_yield = 0
+            time.sleep(0)  # under eventlet: let others run
+
+
+def first_error(results: Sequence[Json]) -> tuple[int, Json] | None:
+    """The position and content of the error that ended a transaction; None when it succeeded."""
+    return next(_errors(results), None)
+
+
+def _errors(results: Sequence[Json]) -> Iterator[tuple[int, Json]]:
+    for position, result in enumerate(results):
+        if isinstance(result, dict) and "error" in result:
+            yield position, result
+
+
+def describe_error(error: Json) -> str:
+    """A server's error in one line."""
+    if not isinstance(error, dict):
+        return str(error)
+    details = error.get("details")
+    return f"{error.get('error')}: {details}" if details else str(error.get("error"))

@@ -1,0 +1,55 @@
+"""The policy database's schema and what its version means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sgctl.store.errors import StoreError
+
+DATABASE = "sgctl"
+SCHEMA_FILE = Path(__file__).with_name("sgctl.ovsschema")
+
+
+def shipped() -> Any:
+    """The schema that this version works with."""
+    return json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+
+
+def parse_version(text: str) -> tuple[int, ...]:
+    """A schema version such as `1.2.0` in an order that compares; StoreError when it is none."""
+    try:
+        return tuple(int(part) for part in text.split("."))
+    except ValueError:
+        raise StoreError(f"{text!r} is no schema version") from None
+
+
+def is_older(version: str, where: str) -> bool:
+    """Whether a database of this schema version has to be converted first. StoreError when it is newer."""
+    mine = shipped()["version"]
+    if parse_version(version) > parse_version(mine):
+        raise StoreError(
+            f"{where} has schema version {version}, which is newer than the {mine} of this sgctl; "
+            "it was left as it is: upgrade sgctl"
+        )
+    return parse_version(version) < parse_version(mine)
+
+
+def check_served(databases: Mapping[str, Any], remote: str) -> None:
+    """StoreError unless the server has the policy database in this very version."""
+    if DATABASE not in databases:
+        raise StoreError(
+            f"{remote} serves no database {DATABASE!r}; make one from {SCHEMA_FILE} with "
+            "`ovsdb-tool create` or `ovsdb-tool create-cluster`"
+        )
+    text = databases[DATABASE]
+    if text is None:  # a cluster member that has not joined yet
+        return
+    version = json.loads(text)["version"]
+    if is_older(version, f"the policy database at {remote}"):
+        raise StoreError(
+            f"the policy database at {remote} has schema version {version}, older than the "
+            f"{shipped()['version']} of this sgctl; a controller of this version converts it when it starts"
+        )

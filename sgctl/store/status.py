@@ -1,0 +1,188 @@
+"""What controllers tell about their switches: rows of Switch and Binding, and the zones they allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from sgctl.store.replica import Operation, Row
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class BindingState(StrEnum):
+    """What an interface of a bridge is to sgctl."""
+
+    BOUND = "bound"
+    UPLINK = "uplink"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchStatus:
+    """A bridge and what its controller has done there.
+
+    `dpid` is 16 hexadecimal digits. `generation` is the policy generation that the switch has, confirmed by
+    a barrier; 0 for none. `error` is empty when all is well.
+    """
+
+    chassis: str
+    name: str
+    dpid: str
+    connected: bool = False
+    generation: int = 0
+    flow_count: int = 0
+    error: str = ""
+
+    @property
+    def key(self) -> str:
+        """`chassis/name`."""
+        return f"{self.chassis}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class BindingStatus:
+    """An interface of a bridge and the part it plays. `switch` is a `SwitchStatus.key`.
+
+    `port_id` is empty unless the interface is bound to a policy port; `reason` is for people, for example
+    why it is quarantined.
+    """
+
+    switch: str
+    interface: str
+    ofport: int
+    state: BindingState
+    port_id: str = ""
+    reason: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The switch's key and the interface."""
+        return self.switch, self.interface
+
+
+class KeyedRows(Generic[K, V]):
+    """The values in one table's `rows`, by a key that is in the row, kept current by `take`."""
+
+    def __init__(self, rows: Mapping[str, Row], read: Callable[[Row], tuple[K, V]]) -> None:
+        self.values: dict[K, V] = {}
+        self.ids: dict[K, str] = {}
+        self._rows = rows
+        self._read = read
+        self._keys: dict[str, K] = {}
+
+    def take(self, identifiers: Iterable[str]) -> None:
+        """Look again at the rows with these ids."""
+        touched = list(identifiers)
+        for identifier in touched:
+            if identifier in self._keys:
+                key = self._keys.pop(identifier)
+                self.values.pop(key, None)
+                self.ids.pop(key, None)
+        for identifier in touched:
+            if identifier in self._rows:
+                key, self.values[key] = self._read(self._rows[identifier])
+                self._keys[identifier] = key
+                self.ids[key] = identifier
+
+
+def read_switch(row: Row) -> tuple[str, SwitchStatus]:
+    """A row of Switch as key and value."""
+    switch = SwitchStatus(
+        row.get("chassis", ""),
+        row.get("name", ""),
+        row.get("dpid", ""),
+        row.get("connected", False),
+        row.get("generation", 0),
+        row.get("flow_count", 0),
+        row.get("error", ""),
+    )
+    return switch.key, switch
+
+
+def read_binding(row: Row) -> tuple[tuple[str, str], BindingStatus]:
+    """A row of Binding as key and value."""
+    kind, port = row.get("port", ["set", []])
+    binding = BindingStatus(
+        f"{row.get('chassis', '')}/{row.get('bridge', '')}",
+        row.get("interface", ""),
+        row.get("ofport", 0),
+        BindingState(row["state"]),
+        port if kind == "uuid" else "",
+        row.get("reason", ""),
+    )
+    return binding.key, binding
+
+
+def read_zone(row: Row) -> tuple[tuple[str, str, str], int]:
+    """A row of Zone: the number under chassis, bridge and network id."""
+    return (row.get("chassis", ""), row.get("bridge", ""), row["network"][1]), row["zone"]
+
+
+def _write_switch(switch: SwitchStatus) -> Row:
+    return {
+        "chassis": switch.chassis,
+        "name": switch.name,
+        "dpid": switch.dpid,
+        "connected": switch.connected,
+        "generation": switch.generation,
+        "flow_count": switch.flow_count,
+        "error": switch.error,
+    }
+
+
+def _write_binding(binding: BindingStatus) -> Row:
+    chassis, _, bridge = binding.switch.rpartition("/")
+    return {
+        "chassis": chassis,
+        "bridge": bridge,
+        "interface": binding.interface,
+        "ofport": binding.ofport,
+        "port": ["uuid", binding.port_id] if binding.port_id else ["set", []],
+        "state": str(binding.state),
+        "reason": binding.reason,
+    }
+
+
+def report_operations(
+    switches: KeyedRows[str, SwitchStatus],
+    bindings: KeyedRows[tuple[str, str], BindingStatus],
+    switches_now: Iterable[SwitchStatus],
+    bindings_now: Iterable[BindingStatus],
+    chassis: frozenset[str],
+) -> list[Operation]:
+    """What makes the rows of these chassis say exactly what holds now; nothing for what they say already."""
+    wanted_switches = {switch.key: switch for switch in switches_now}
+    wanted_bindings = {binding.key: binding for binding in bindings_now}
+    gone_switches = [
+        key
+        for key, switch in switches.values.items()
+        if switch.chassis in chassis and key not in wanted_switches
+    ]
+    gone_bindings = [
+        key for key in bindings.values if key[0].rpartition("/")[0] in chassis and key not in wanted_bindings
+    ]
+    return [
+        *_differences("Binding", bindings, wanted_bindings, gone_bindings, _write_binding),
+        *_differences("Switch", switches, wanted_switches, gone_switches, _write_switch),
+    ]
+
+
+def _differences(
+    table: str, held: KeyedRows[K, V], wanted: Mapping[K, V], gone: Iterable[K], write: Callable[[V], Row]
+) -> Iterator[Operation]:
+    for key in gone:
+        yield {"op": "delete", "table": table, "where": row_is(held.ids[key])}
+    for key, value in wanted.items():
+        if key not in held.values:
+            yield {"op": "insert", "table": table, "row": write(value)}
+        elif held.values[key] != value:
+            yield {"op": "update", "table": table, "where": row_is(held.ids[key]), "row": write(value)}
+
+
+def row_is(identifier: str) -> list[list[object]]:
+    """The `where` of an operation on one row."""
+    return [["_uuid", "==", ["uuid", identifier]]]

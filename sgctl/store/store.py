@@ -1,0 +1,256 @@
+"""The policy database as commands and controllers use it."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Self
+
+from flows.model import Change, PolicyObject
+from sgctl.store import schema
+from sgctl.store.commit import Commit
+from sgctl.store.errors import StoreError
+from sgctl.store.replica import Operation, Replica, describe_error, first_error
+from sgctl.store.status import (
+    BindingStatus,
+    KeyedRows,
+    SwitchStatus,
+    read_binding,
+    read_switch,
+    read_zone,
+    report_operations,
+)
+from sgctl.store.view import PolicyView
+from sgctl.store.zones import zone_operations
+
+_ATTEMPTS = 10
+_PAUSE_SECONDS = 0.05
+
+
+class Store:
+    """A connection that keeps a copy of the policy, reconnects by itself and commits changes.
+
+    One thread, green or not, uses a store. `objects` and the other mappings are current as of the last call
+    of any method. While there is no connection they stay as they were.
+    """
+
+    def __init__(self, remote: str, timeout: float) -> None:
+        """Only `connect` makes a store that can be used."""
+        self.timeout = timeout
+        self._replica = Replica(remote, schema.shipped())
+        rows = self._replica.rows
+        self._view = PolicyView(rows)
+        self._switches = KeyedRows(rows["Switch"], read_switch)
+        self._bindings = KeyedRows(rows["Binding"], read_binding)
+        self._zones = KeyedRows(rows["Zone"], read_zone)
+        self.objects: Mapping[type[PolicyObject], Mapping[str, PolicyObject]] = self._view.objects
+        self.generation = 0
+        self._checked: Mapping[str, str | None] = {}
+
+    @classmethod
+    def connect(cls, remote: str, timeout: float = 10.0) -> Self:
+        """A store with the whole policy in it. `timeout` (seconds) is also the patience of `commit`.
+
+        Raises StoreError when the server cannot be reached or its schema is not this version's.
+        """
+        store = cls(remote, timeout)
+        try:
+            store._wait_for_rows(time.monotonic() + timeout)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """Why a row was left out, by its id."""
+        return self._view.problems
+
+    @property
+    def switches(self) -> Mapping[str, SwitchStatus]:
+        """What controllers reported, by `chassis/bridge`."""
+        return self._switches.values
+
+    @property
+    def bindings(self) -> Mapping[tuple[str, str], BindingStatus]:
+        """What controllers reported, by (`chassis/bridge`, interface)."""
+        return self._bindings.values
+
+    @property
+    def zones(self) -> Mapping[tuple[str, str, str], int]:
+        """Conntrack zones 1–65534 by (chassis, bridge, network id)."""
+        return self._zones.values
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server can be asked now; if not, what is known may be out of date."""
+        return self._replica.connected
+
+    def run(self) -> list[Change]:
+        """Take in what the server sent, without waiting; the policy's changes since the last call.
+
+        The first call tells everything. An object comes after those it refers to when it appears or changes,
+        and before them when it goes. Raises StoreError when the schema is not this version's any more.
+        """
+        self._take()
+        return self._view.changes()
+
+    def block(self, timeout: float) -> None:
+        """Sleep until there is something to `run`, or for `timeout` seconds; other green threads run."""
+        if not self._view.changed:
+            self._replica.poll(timeout)
+
+    def wait(self, poller: Any) -> None:
+        """Let an `ovs.poller.Poller` wake up when there is something to `run`."""
+        if self._view.changed:
+            poller.immediate_wake()
+        else:
+            self._replica.wait(poller)
+
+    def commit(self, changes: Sequence[Change], *, at_generation: int | None = None) -> int:
+        """Write all changes in one durable transaction; the policy's new generation.
+
+        Every `old` must be what the database holds, whole; and with `at_generation` the whole policy must
+        be that of this generation. New rules have number 0 and get the next free one. The rules of a
+        deleted group go with it. What was written shows in `objects` at once and comes with the next `run`.
+
+        Raises Conflict when somebody was faster, StoreError when a change is refused or could not be made.
+        Both mean that nothing was written, but for a StoreError that says the outcome is unknown.
+        """
+        deadline = time.monotonic() + self.timeout
+        self._take()
+        commit = Commit(self._replica, self._view, changes, at_generation)
+        while True:
+            self._wait_for_connection(deadline, commit.uncertain)
+            if commit.uncertain and commit.is_done():
+                return self.generation
+            try:
+                generation = commit.attempt(deadline)
+            finally:
+                self._take()  # what was written, or what was in the way
+            if generation is not None:
+                return generation
+
+    def wait_applied(self, generation: int, timeout: float) -> list[str]:
+        """Wait until every connected switch has this generation; the keys of those that do not in time."""
+        deadline = time.monotonic() + timeout
+        self._pump_until(lambda: not self._lagging(generation), deadline)
+        return self._lagging(generation)
+
+    def allocate_zones(self, chassis: str, wanted: Iterable[tuple[str, str]]) -> None:
+        """Give each (bridge, network id) a conntrack zone that is unique on the chassis and stays.
+
+        Raises StoreError when there is no connection or no zone is free.
+        """
+        pairs = frozenset(wanted)
+        self._write_until_done(lambda: zone_operations(self._zones, self._replica.rows, chassis, pairs))
+
+    def report(
+        self, switches: Iterable[SwitchStatus], bindings: Iterable[BindingStatus], chassis: str = ""
+    ) -> None:
+        """Make the database say exactly this of the chassis that the switches are of, and of `chassis`.
+
+        Does not wait for a connection: raises StoreError when there is none; the next report catches up.
+        """
+        switches, bindings = list(switches), list(bindings)
+        concerned = frozenset({chassis, *(switch.chassis for switch in switches)} - {""})
+        self._write_until_done(
+            lambda: report_operations(self._switches, self._bindings, switches, bindings, concerned)
+        )
+
+    def close(self) -> None:
+        """Give up the connection."""
+        self._replica.close()
+
+    def _wait_for_rows(self, deadline: float) -> None:
+        def ready() -> bool:
+            self._check_schema()
+            return self._replica.connected
+
+        if not self._replica.pump_until(ready, deadline):
+            raise StoreError(f"cannot connect to the policy database at {self._replica.remote}")
+        self._digest()
+        self._provide_counters(deadline)
+
+    def _provide_counters(self, deadline: float) -> None:
+        """Add the row of Global to a new database; another client may be doing the same."""
+        if self._replica.rows["Global"]:
+            return
+        absent = {"op": "wait", "table": "Global", "timeout": 0, "where": [], "until": "=="}
+        counters = {"next_rule_number": self._view.next_free_number, "generation": self.generation}
+        operations: list[Operation] = [
+            {**absent, "columns": ["generation"], "rows": []},
+            {"op": "insert", "table": "Global", "row": counters},
+        ]
+        self._replica.transact(operations, deadline)
+        if not self._replica.pump_until(lambda: bool(self._replica.rows["Global"]), deadline):
+            raise StoreError(f"the policy database at {self._replica.remote} cannot be written")
+        self._digest()
+
+    def _wait_for_connection(self, deadline: float, uncertain: bool) -> None:
+        """Wait for the connection that a commit needs, when `uncertain` to know what became of it."""
+        if uncertain:
+            self._replica.poll(_PAUSE_SECONDS)
+        connected = self._replica.pump_until(lambda: self._replica.connected, deadline)
+        if not connected or time.monotonic() > deadline:
+            what = "too busy" if connected else "no connection"
+            outcome = "the change may or may not have been made" if uncertain else "nothing was written"
+            raise StoreError(f"the policy database at {self._replica.remote}: {what}; {outcome}")
+        self._digest()
+        self._provide_counters(deadline)
+
+    def _write_until_done(self, compose: Callable[[], list[Operation]]) -> None:
+        """Write what `compose` finds missing, and again when somebody else wrote something at that moment."""
+        deadline = time.monotonic() + self.timeout
+        problem = ""
+        for _ in range(_ATTEMPTS):
+            self._take()
+            operations = compose()
+            if not operations:
+                return
+            results = self._replica.transact(operations, deadline)
+            error = first_error(results) if results is not None else (0, "the connection was lost")
+            if error is None:
+                self._take()
+                return
+            problem = describe_error(error[1])
+            self._replica.poll(_PAUSE_SECONDS)
+        raise StoreError(f"the policy database refused a report: {problem}")
+
+    def _pump_until(self, condition: Callable[[], bool], deadline: float) -> bool:
+        def digested() -> bool:
+            self._digest()
+            return condition()
+
+        return self._replica.pump_until(digested, deadline)
+
+    def _lagging(self, generation: int) -> list[str]:
+        return sorted(
+            key
+            for key, switch in self.switches.items()
+            if switch.connected and switch.generation < generation
+        )
+
+    def _take(self) -> None:
+        self._replica.pump()
+        self._digest()
+
+    def _digest(self) -> None:
+        self._check_schema()
+        by_table = defaultdict(list)
+        touched = self._replica.touched()
+        for table, identifier in touched:
+            by_table[table].append(identifier)
+        self._view.take(touched)
+        self._switches.take(by_table["Switch"])
+        self._bindings.take(by_table["Binding"])
+        self._zones.take(by_table["Zone"])
+        for row in self._replica.rows["Global"].values():
+            self.generation = row.get("generation", 0)
+
+    def _check_schema(self) -> None:
+        served = self._replica.served
+        if served is not None and served != self._checked:
+            schema.check_served(served, self._replica.remote)
+            self._checked = served
