@@ -1,0 +1,31 @@
+"""Waiting in tests for what a store or a switch watcher takes in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from flows.model import Change
+from sgctl.store import Store
+from sgctl.store.local import LocalSwitches
+
+
+def changes_until(store: Store, condition: Callable[[], bool], seconds: float = 10.0) -> list[Change]:
+    """Run the store until the condition holds; the changes on the way."""
+    changes: list[Change] = []
+    deadline = time.monotonic() + seconds
+    while True:
+        changes += store.run()
+        if condition():
+            return changes
+        assert time.monotonic() < deadline, "it did not happen"
+        store.block(0.1)
+
+
+def watch_until(switches: LocalSwitches, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Run the watcher until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        switches.block(0.1)
+        switches.run()
