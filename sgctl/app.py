@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from functools import partial
 from typing import Any
 
@@ -45,7 +47,15 @@ class SecurityGroups(RyuApp):
     def start(self) -> None:
         """Ryu's hook: events, and the control loop beside them."""
         super().start()
-        self.threads.append(hub.spawn(self._loop.run))
+        self.threads.append(hub.spawn(self._run_loop))
+
+    def _run_loop(self) -> None:
+        """A controller that can no longer follow the policy must not look as if it did: it ends."""
+        try:
+            self._loop.run()
+        except Exception:
+            LOG.critical("the control loop failed; the switches keep the flows they have", exc_info=True)
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _prepare(self) -> ControlLoop:
         """Databases come first: a switch that connects is only touched once the policy is known whole."""

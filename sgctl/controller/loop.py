@@ -15,7 +15,7 @@ from ovs.poller import POLLIN, Poller
 from flows.flow import Flow, FlowDiff, FlowKey
 from sgctl.controller.engine import Engine
 from sgctl.controller.status import binding_rows, switch_row
-from sgctl.store import Store, StoreError, SwitchStatus
+from sgctl.store import Store, StoreError
 from sgctl.store.local import LocalSwitches
 
 LOG = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ class ControlLoop:
         """A switch has connected; an older connection of the same switch is forgotten."""
         self.disconnect(dpid)
         self._connections[dpid] = Connection(dpid, open_session)
+        self._status_stale = True
         self._wake()
 
     def disconnect(self, dpid: int) -> None:
@@ -79,6 +80,7 @@ class ControlLoop:
         connection = self._connections.pop(dpid, None)
         if connection is not None and connection.session is not None:
             connection.session.close()
+        self._status_stale = True
         self._wake()
 
     def run(self) -> None:
@@ -122,10 +124,11 @@ class ControlLoop:
             return managed.compiler.flows if managed else {}
 
         def report(generation: int, error: str) -> None:
-            connection.error = error
-            connection.applied = max(connection.applied, generation)
-            self._status_stale = True
-            self._wake()
+            news = (max(connection.applied, generation), error)
+            if news != (connection.applied, connection.error):
+                connection.applied, connection.error = news
+                self._status_stale = True
+                self._wake()
 
         connection.session = connection.open_session(self._generation, expected, report)
 
@@ -139,7 +142,7 @@ class ControlLoop:
 
     def _secure_bridges(self) -> None:
         """A bridge that falls back to plain switching without its controller would be a hole."""
-        for dpid in self._connections:
+        for dpid in list(self._connections):
             managed = self._engine.bridges.get(dpid)
             if managed is not None and managed.bridge.fail_mode != SECURE:
                 LOG.warning("bridge %s: setting fail_mode to secure", managed.bridge.name)
@@ -149,11 +152,17 @@ class ControlLoop:
         if not self._status_stale:
             return
         chassis = self._local.chassis
-        switches: list[SwitchStatus] = []
-        for dpid, managed in self._engine.bridges.items():
-            switches.append(switch_row(chassis, managed, self._connections.get(dpid)))
-        self._store.report(switches, binding_rows(chassis, self._engine), chassis)
-        self._status_stale = False
+        switches = [
+            switch_row(chassis, managed, self._connections.get(dpid))
+            for dpid, managed in self._engine.bridges.items()
+        ]
+        bindings = binding_rows(chassis, self._engine)
+        self._status_stale = False  # from here on others run, and may have news again
+        try:
+            self._store.report(switches, bindings, chassis)
+        except StoreError:
+            self._status_stale = True
+            raise
 
     def _wake(self) -> None:
         try:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ryu.lib import hub
 
 from flows import wire
-from flows.flow import Flow, FlowDiff, FlowKey
+from flows.flow import Flow, FlowDiff, FlowError, FlowKey
 from flows.pipeline import COOKIE_TAG
 from sgctl.switch.channel import Channel, SwitchRefused
 
@@ -57,7 +57,7 @@ class Session:
         while True:
             try:
                 self._step()
-            except SwitchRefused as error:
+            except (SwitchRefused, FlowError) as error:
                 LOG.warning("switch %016x: %s", self._channel.dpid, error)
                 self._in_step = False
                 self._report(-1, str(error))
