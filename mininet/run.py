@@ -33,6 +33,7 @@ from lab.wiring import Wiring  # noqa: E402
 
 _WIDE = 200
 """Columns where nobody's terminal sets a limit."""
+_LOG_LINES = 30
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -184,12 +185,19 @@ class Demo:
 
 @contextmanager
 def _controller(ovsdb: str) -> Iterator[tuple[PolicyCli, int]]:
-    """A running controller: its command line and its OpenFlow port. Its environment becomes ours."""
+    """A running controller: its command line and its OpenFlow port. Its environment becomes ours.
+
+    A LabError meanwhile gets the end of its log, which is about to vanish.
+    """
     with Controller(ovsdb) as controller:
         (PRIVATE_DIRECTORY / "sgctl").symlink_to(controller.directory)
         os.environ.update(controller.environment)
         os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        yield PolicyCli(controller.environment), controller.openflow_port
+        try:
+            yield PolicyCli(controller.environment), controller.openflow_port
+        except LabError as error:
+            log = controller.log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+            raise LabError("\n".join([str(error), "The controller's last words:", *log])) from error
 
 
 if __name__ == "__main__":
