@@ -47,7 +47,7 @@ class SecurityGroups(RyuApp):
     def start(self) -> None:
         """Ryu's hook: events, and the control loop beside them."""
         super().start()
-        self.threads.append(hub.spawn(self._run_loop))
+        self._loop_thread = hub.spawn(self._run_loop)
 
     def _run_loop(self) -> None:
         """A controller that can no longer follow the policy must not look as if it did: it ends."""
@@ -75,6 +75,7 @@ class SecurityGroups(RyuApp):
 
     def stop(self) -> None:
         """Ryu's hook at the end: the switches keep their flows, our database server ends with us."""
+        hub.kill(self._loop_thread)
         super().stop()
         if self._server is not None:
             self._server.stop()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+
 import pytest
 
+from lab.process import run
 from lab.site import ALL_OUT, NETWORK, Site, connects, document, group, tcp_in
 
 pytestmark = pytest.mark.switch
@@ -59,11 +62,8 @@ def test_each_network_on_each_bridge_has_its_own_zone(site: Site) -> None:
     policy(site)
     site.plug("br0", 1)
     site.sgctl.wait()
-    zones = {
-        word
-        for bridge in ("br0", "br1")
-        for line in site.ovs.ofctl("-OOpenFlow14", "dump-flows", bridge, "table=0").splitlines()
-        for word in line.replace("->", ",").split(",")
-        if word.startswith("set_field:") and "reg10" in line and "reg13" not in line and len(word) < 16
-    }
+    dump = run(["ovsdb-client", "--data=bare", "--format=csv", "dump", site.controller.db, "sgctl", "Zone"])
+    zones = list(csv.DictReader(dump.splitlines()[1:]))
     assert len(zones) == 4
+    assert len({zone["zone"] for zone in zones}) == 4
+    assert {zone["bridge"] for zone in zones} == {"br0", "br1"}
