@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
 import yaml
 
-from flows.model import AddressGroup, Network, PolicyObject, Port, Prefix, Rule
+from flows.model import AddressGroup, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
+from flows.policy import Policy
 from flows.verdict import Conversation, Packet, PolicyText, judge
 from lab.scenario import TOPOLOGIES, Cell, Edit, Scenario, Verdict, find, load
 from lab.scenario.expectations import choose_address
@@ -23,13 +23,16 @@ ECHO_REQUEST = {4: (1, 8), 6: (58, 128)}
 Objects = dict[type[PolicyObject], dict[str, PolicyObject]]
 
 
-def apply(objects: Objects, edit: Edit, path: Path) -> None:
+def apply(policy: Policy, edit: Edit, path: Path) -> None:
     path.write_text(yaml.safe_dump_all(edit.apply))
-    for change in plan(objects, read_files((str(path),), io.BytesIO())).changes:
-        if change.old is not None:
-            del objects[change.kind][change.old.id]
-        if change.new is not None:
-            objects[change.kind][change.new.id] = change.new
+    objects: Objects = {
+        Network: dict(policy.networks),
+        SecurityGroup: dict(policy.groups),
+        AddressGroup: dict(policy.address_groups),
+        Rule: dict(policy.rules),
+        Port: dict(policy.ports),
+    }
+    policy.apply(plan(objects, read_files((str(path),), io.BytesIO())).changes)
 
 
 def conversation(scenario: Scenario, cell: Cell, service: Service) -> Conversation:
@@ -45,15 +48,6 @@ def conversation(scenario: Scenario, cell: Cell, service: Service) -> Conversati
         case "icmp":
             return Conversation(source, target, *ECHO_REQUEST[service.family], 0)
     return Conversation(source, target, service.number, 0, 0)
-
-
-def policy_text(objects: Objects) -> PolicyText:
-    return PolicyText(
-        {key: each for key, each in objects[Network].items() if isinstance(each, Network)},
-        {key: each for key, each in objects[Port].items() if isinstance(each, Port)},
-        {key: each for key, each in objects[AddressGroup].items() if isinstance(each, AddressGroup)},
-        {key: each for key, each in objects[Rule].items() if isinstance(each, Rule)},
-    )
 
 
 def disagreements(scenario: Scenario, cells: dict[Cell, Verdict], text: PolicyText) -> list[Cell]:
@@ -76,10 +70,11 @@ def disagreements(scenario: Scenario, cells: dict[Cell, Verdict], text: PolicyTe
 @pytest.mark.parametrize("name", sorted(path.stem for path in TOPOLOGIES.glob("*.yaml")))
 def test_expectations_agree_with_the_reference(name: str, tmp_path: Path) -> None:
     scenario = load(find(name))
-    objects: Objects = defaultdict(dict)
+    policy = Policy()
     for step in scenario.steps:
         assert not step.edit.delete
-        apply(objects, step.edit, tmp_path / "step.yaml")
+        apply(policy, step.edit, tmp_path / "step.yaml")
         cells = {cell: each.verdict for cell, each in step.cells.items() if cell.service not in ATTACKS}
         assert len(cells) > 50
-        assert not disagreements(scenario, cells, policy_text(objects)), step.name
+        text = PolicyText(policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups)
+        assert not disagreements(scenario, cells, text), step.name
