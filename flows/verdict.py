@@ -7,7 +7,7 @@ switches and shares no code with the compiler, so that the two can be held again
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from flows.model import (
     Port,
     Prefix,
     Rule,
+    SecurityGroup,
 )
 
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
@@ -36,6 +37,7 @@ class PolicyText:
     ports: Mapping[str, Port]
     address_groups: Mapping[str, AddressGroup]
     rules: Mapping[str, Rule]
+    groups: Mapping[str, SecurityGroup] = field(default_factory=dict)
 
 
 class State(StrEnum):
@@ -86,8 +88,8 @@ class Packet:
     later_fragment: bool = False
 
     @property
-    def subject(self) -> Conversation:
-        """What rules are asked about: a known connection as it was opened, or the packet's own header."""
+    def opening(self) -> Conversation:
+        """What the first packet of its connection said; its own header while no connection is known."""
         if self.state is State.NEW or self.state is State.INVALID:
             return self.header
         if self.connection is not None:
@@ -264,34 +266,59 @@ def _control_verdict(receiver: Port | None) -> Verdict:
 
 
 def _judge_sides(text: PolicyText, packet: Packet, sender: Port | None, receiver: Port | None) -> Verdict:
-    reply = packet.state is State.REPLY
-    at_sender = _grant(text, packet, sender, Direction.INGRESS if reply else Direction.EGRESS)
+    at_sender = _grant(text, packet, sender, Direction.EGRESS)
     if at_sender is None:
-        return Verdict(Refusal.INVALID if packet.state is State.INVALID else Refusal.SENDER_RULES)
+        return Verdict(_refusal(text, packet, sender, Refusal.SENDER_RULES))
     if receiver is not None and not receiver.admin_state_up:
         return Verdict(Refusal.RECEIVER_DOWN, at_sender)
-    at_receiver = _grant(text, packet, receiver, Direction.EGRESS if reply else Direction.INGRESS)
+    at_receiver = _grant(text, packet, receiver, Direction.INGRESS)
     if at_receiver is None:
-        refusal = Refusal.INVALID if packet.state is State.INVALID else Refusal.RECEIVER_RULES
-        return Verdict(refusal, at_sender)
+        return Verdict(_refusal(text, packet, receiver, Refusal.RECEIVER_RULES), at_sender)
     return Verdict(None, at_sender, at_receiver)
 
 
+def _refusal(text: PolicyText, packet: Packet, port: Port | None, by_rules: Refusal) -> Refusal:
+    tracked = port is None or not _is_stateless(text, port)
+    return Refusal.INVALID if tracked and packet.state is State.INVALID else by_rules
+
+
+def _is_stateless(text: PolicyText, port: Port) -> bool:
+    """Whether the port's packets are judged one by one; one stateless group is enough."""
+    own = effective_groups(text, port) & text.groups.keys()
+    return any(not text.groups[group].stateful for group in own)
+
+
 def _grant(text: PolicyText, packet: Packet, port: Port | None, direction: Direction) -> Grant | None:
-    """Why the port's side lets the packet pass; None if it does not."""
+    """Why the port's side lets the packet, which goes in this direction, pass; None if it does not."""
     if port is None:
         return Grant(exemption=Exemption.OUTSIDE)
     if not port.port_security_enabled:
         return Grant(exemption=Exemption.NO_PORT_SECURITY)
+    if _is_stateless(text, port):
+        return _asked(text, packet, port, direction, packet.header)
     if packet.state is State.INVALID:
         return None
+    if packet.state is State.REPLY:
+        direction = Direction.INGRESS if direction is Direction.EGRESS else Direction.EGRESS
+    return _asked(text, packet, port, direction, packet.opening)
+
+
+def _asked(
+    text: PolicyText, packet: Packet, port: Port, direction: Direction, subject: Conversation
+) -> Grant | None:
+    """What the rules of the port's groups say in one direction."""
     groups = effective_groups(text, port)
     own = [rule for rule in text.rules.values() if rule.group_id in groups]
     network = text.networks[port.network_id]
     open_until_rule = network.egress_default is EgressDefault.OPEN_UNTIL_RULE
-    if direction is Direction.EGRESS and open_until_rule and not any(_is_egress(rule) for rule in own):
+    if direction is Direction.EGRESS and open_until_rule and not any(map(_is_egress, own)):
         return Grant(exemption=Exemption.EGRESS_OPEN)
-    allowing = [rule.id for rule in own if rule.direction is direction and rule_allows(text, rule, packet)]
+    allowing = [
+        rule.id
+        for rule in own
+        if rule.direction is direction
+        and rule_allows(text, rule, packet.network_id, subject, packet.later_fragment)
+    ]
     return Grant(frozenset(allowing)) if allowing else None
 
 
@@ -307,14 +334,18 @@ def effective_groups(text: PolicyText, port: Port) -> frozenset[str]:
     return frozenset([default])
 
 
-def rule_allows(text: PolicyText, rule: Rule, packet: Packet) -> bool:
-    """Whether the rule's family, remote and service cover the packet; its group is the caller's concern."""
-    subject = packet.subject
+def rule_allows(
+    text: PolicyText, rule: Rule, network_id: str, subject: Conversation, later_fragment: bool = False
+) -> bool:
+    """Whether the rule's family, remote and service cover a conversation within a network.
+
+    Its group and direction are the caller's concern; the remote is the conversation's other end.
+    """
     remote = subject.destination if rule.direction is Direction.EGRESS else subject.source
     return (
         rule.ethertype.version == remote.version
-        and _is_remote(text, rule, remote, packet.network_id)
-        and _is_service(rule, subject, packet.later_fragment)
+        and _is_remote(text, rule, remote, network_id)
+        and _is_service(rule, subject, later_fragment)
     )
 
 

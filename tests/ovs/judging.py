@@ -1,0 +1,96 @@
+"""One policy on one bridge, one packet: does the switch do what the reference says, for the same reason?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flows.compiler import compile_bridge
+from flows.model import Change, PolicyObject
+from flows.pipeline import EGRESS_OPEN, Reason
+from flows.policy import Policy
+from flows.verdict import Exemption, Grant, Packet, PolicyText, Refusal, Verdict, judge
+from tests.ovs import wiring
+from tests.ovs.bridge import DummyBridge
+from tests.ovs.packets import as_flow, tracked_as
+from tests.ovs.tracing import Trace
+
+REASONS = {
+    Refusal.ADMIN_DOWN: Reason.ADMIN_DOWN,
+    Refusal.SPOOFED_SOURCE: Reason.IP_SPOOF,
+    Refusal.UNSPECIFIED_SOURCE: Reason.UNSPECIFIED_SOURCE,
+    Refusal.NOT_UNICAST: Reason.BUM,
+    Refusal.DHCP_SERVER: Reason.DHCP_SERVER,
+    Refusal.ROUTER: Reason.ROUTER_ADVERTISEMENT,
+    Refusal.FOR_OUTSIDE: None,  # sent on, but not to a workload
+    Refusal.CLAIMED_SOURCE: Reason.UPLINK_SPOOF,
+    Refusal.INVALID: Reason.INVALID,
+    Refusal.SENDER_RULES: Reason.EGRESS_POLICY,
+    Refusal.RECEIVER_RULES: Reason.INGRESS_POLICY,
+    Refusal.RECEIVER_DOWN: None,  # as good as absent: the frame goes to the uplinks
+}
+
+
+def load(bridge: DummyBridge, objects: list[PolicyObject]) -> PolicyText:
+    """Bring the bridge to this policy."""
+    policy = Policy()
+    policy.apply(Change(None, each) for each in objects)
+    text = PolicyText(policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups)
+    bridge.load(compile_bridge(policy, wiring.local_state(text)))
+    return text
+
+
+def send(bridge: DummyBridge, text: PolicyText, packet: Packet) -> Trace:
+    """Trace the packet from where its sender is attached."""
+    in_port = wiring.INTERFACES[entry(text, packet)]
+    return bridge.trace(as_flow(text, packet, in_port), [tracked_as(packet)])
+
+
+def entry(text: PolicyText, packet: Packet) -> str:
+    """The interface by which it comes; packets from outside take turns on the network's uplinks."""
+    if packet.sender is not None:
+        return packet.sender
+    uplinks = wiring.carriers(text.networks[packet.network_id])
+    return uplinks[packet.header.first % len(uplinks)]
+
+
+def expected_outputs(text: PolicyText, packet: Packet, verdict: Verdict) -> list[frozenset[str]]:
+    """Where the packet may go: one of these sets."""
+    outside = frozenset(wiring.carriers(text.networks[packet.network_id])) - {entry(text, packet)}
+    if verdict.refusal in (Refusal.RECEIVER_DOWN, Refusal.FOR_OUTSIDE):
+        return [outside]
+    if not verdict.allowed:
+        return [frozenset()]
+    return [outside if packet.receiver is None else frozenset([packet.receiver])]
+
+
+def rule_fits(text: PolicyText, grant: Grant | None, number: int) -> bool:
+    """Whether the switch found one of the rules that the reference found."""
+    if grant is None or grant.exemption not in (None, Exemption.EGRESS_OPEN):
+        return number == 0
+    if grant.exemption is Exemption.EGRESS_OPEN:
+        return number == EGRESS_OPEN
+    return number in {text.rules[rule].number for rule in grant.rules}
+
+
+def disagreements(bridge: DummyBridge, text: PolicyText, packet: Packet) -> list[str]:
+    """Everything in which switch and reference differ on a packet."""
+    verdict, trace = judge(text, packet), send(bridge, text, packet)
+    return list(_differences(text, packet, verdict, trace))
+
+
+def _differences(text: PolicyText, packet: Packet, verdict: Verdict, trace: Trace) -> Iterator[str]:
+    outputs = expected_outputs(text, packet, verdict)
+    if trace.outputs not in outputs:
+        yield f"leaves by {set(trace.outputs) or 'nothing'}, not {outputs}"
+    expected = None if verdict.refusal is None else REASONS[verdict.refusal]
+    if trace.reason is not expected:
+        yield f"dropped for {trace.reason!r}, not {expected!r}"
+    for side, grant, number in (
+        ("sender", verdict.sender, trace.sender_rule),
+        ("receiver", verdict.receiver, trace.receiver_rule),
+    ):
+        if not rule_fits(text, grant, number):
+            yield f"{side}: rule {number}, not {grant}"
+    segment = text.networks[packet.network_id].segmentation_id
+    if packet.sender is not None and trace.outputs & set(wiring.UPLINKS) and trace.tag != segment:
+        yield f"tagged {trace.tag}, not {segment}"

@@ -1,0 +1,147 @@
+"""Random packets among the ports of a random policy, and how `ofproto/trace` wants them written."""
+
+from __future__ import annotations
+
+from random import Random
+
+from flows.model import Port, Prefix
+from flows.policy import member_addresses
+from flows.verdict import Conversation, Packet, PolicyText, State
+from tests.unit.strategies import ADDRESSES, ICMP_TYPES, OUTSIDE, PAIR_MACS, PORT_EDGES
+
+OUTSIDE_MAC = "02:00:00:00:ff:01"
+UNKNOWN_MAC = "02:00:00:00:ff:02"
+ICMP = {4: 1, 6: 58}
+WITH_PORTS = {6: "tcp", 17: "udp", 132: "sctp"}
+NEAR_PORT_EDGES = sorted({port + step & 0xFFFF for port in PORT_EDGES for step in (-1, 0, 1)})
+CONTROL_PORTS = ((67, 68), (68, 67), (546, 547), (547, 546))
+CONTROL_TYPES = (130, 131, 132, 133, 134, 137, 143)
+
+_TRACKED = {
+    State.NEW: "trk,new",
+    State.ESTABLISHED: "trk,est",
+    State.REPLY: "trk,est,rpl",
+    State.INVALID: "trk,inv",
+}
+_RELATED = {State.ESTABLISHED: "trk,rel", State.REPLY: "trk,rel,rpl"}
+
+
+class PacketMaker:
+    """Makes packets for one policy. Not from Hypothesis, which takes a hundred times as long."""
+
+    def __init__(self, text: PolicyText, random: Random) -> None:
+        self._text = text
+        self._random = random
+
+    def packet(self) -> Packet:
+        """A packet between two ports of one network, or between a port and the outside."""
+        pick = self._random.choice
+        anchor = pick(list(self._text.ports.values()))
+        ends = [anchor, pick([None, *self._neighbours(anchor)])]
+        self._random.shuffle(ends)
+        sender, receiver = ends
+        version = pick([4, 6])
+        source, destination = self._address(sender, version), self._address(receiver, version)
+        state = pick([*State, State.NEW])
+        control = state is State.NEW and self._one_in(8)
+        service = self._control(version) if control else self._service(version)
+        known = state is not State.NEW and self._one_in(2)
+        return Packet(
+            anchor.network_id,
+            sender.id if sender else None,
+            receiver.id if receiver else None,
+            Conversation(source, destination, *service),
+            state,
+            self._connection(source, destination) if known else None,
+            pick(PAIR_MACS) if sender and self._one_in(8) else None,
+            later_fragment=self._one_in(10),
+        )
+
+    def _one_in(self, count: int) -> bool:
+        return self._random.randrange(count) == 0
+
+    def _neighbours(self, anchor: Port) -> list[Port]:
+        ports = self._text.ports.values()
+        return [port for port in ports if port.network_id == anchor.network_id and port != anchor]
+
+    def _address(self, port: Port | None, version: int) -> Prefix:
+        """Mostly one of the port's own, or from outside."""
+        own = OUTSIDE if port is None else tuple(member_addresses(port))
+        fitting = [address for address in own if address.version == version]
+        anything = [address for address in (*ADDRESSES, *OUTSIDE) if address.version == version]
+        return self._random.choice(anything if not fitting or self._one_in(5) else fitting)
+
+    def _connection(self, one: Prefix, other: Prefix) -> Conversation:
+        ends = [one, other]
+        self._random.shuffle(ends)
+        return Conversation(ends[0], ends[1], *self._service(one.version))
+
+    def _service(self, version: int) -> tuple[int, int, int]:
+        """Protocol and its two numbers, near those that rules name."""
+        pick = self._random.choice
+        protocol = pick([6, 6, 17, 132, ICMP[version], 47])
+        if protocol == 47:
+            return protocol, 0, 0
+        if protocol == ICMP[version]:
+            return protocol, pick(ICMP_TYPES[version]), pick([0, 1, 2])
+        return protocol, pick([1023, 40000]), pick(NEAR_PORT_EDGES)
+
+    def _control(self, version: int) -> tuple[int, int, int]:
+        """What runs the network: DHCP, router and listener messages."""
+        if version == 4 or self._one_in(2):
+            return 17, *self._random.choice(CONTROL_PORTS)
+        return ICMP[6], self._random.choice(CONTROL_TYPES), 0
+
+
+def as_flow(text: PolicyText, packet: Packet, in_port: int) -> str:
+    """The packet as `ofproto/trace` reads it."""
+    network = text.networks[packet.network_id]
+    terms = {"in_port": str(in_port), **_frame(text, packet), **_header(packet)}
+    if packet.sender is None and network.segmentation_id is not None:
+        terms["dl_vlan"] = str(network.segmentation_id)
+    if packet.state in _RELATED:
+        terms |= _connection(packet.opening)
+    return ",".join(f"{name}={value}" for name, value in terms.items())
+
+
+def tracked_as(packet: Packet) -> str:
+    """What the connection tracker is to say of it; an error about another packet is related."""
+    if packet.state in _RELATED and packet.connection not in (None, packet.header, packet.header.reverse):
+        return _RELATED[packet.state]
+    return _TRACKED[packet.state]
+
+
+def _frame(text: PolicyText, packet: Packet) -> dict[str, str]:
+    source = packet.source_mac or (text.ports[packet.sender].mac if packet.sender else OUTSIDE_MAC)
+    destination = text.ports[packet.receiver].mac if packet.receiver else UNKNOWN_MAC
+    return {"dl_src": source, "dl_dst": destination}
+
+
+def _header(packet: Packet) -> dict[str, str]:
+    source, destination, protocol, first, second = packet.header
+    version = source.version
+    names = ("nw_src", "nw_dst") if version == 4 else ("ipv6_src", "ipv6_dst")
+    terms = {"dl_type": "0x0800" if version == 4 else "0x86dd", "nw_proto": str(protocol), "nw_ttl": "64"}
+    terms |= {names[0]: str(source), names[1]: str(destination)}
+    if packet.later_fragment:
+        return terms | {"nw_frag": "later"}
+    if protocol == ICMP[version]:
+        kind = "icmp" if version == 4 else "icmpv6"
+        return terms | {f"{kind}_type": str(first), f"{kind}_code": str(second)}
+    if protocol in WITH_PORTS:
+        name = WITH_PORTS[protocol]
+        return terms | {f"{name}_src": str(first), f"{name}_dst": str(second)}
+    return terms
+
+
+def _connection(opening: Conversation) -> dict[str, str]:
+    """What the connection tracker will add. It is not tracked yet, but `ofproto/trace` wants a state."""
+    kind = "nw" if opening.source.version == 4 else "ipv6"
+    return {
+        "ct_state": "est",
+        f"ct_{kind}_src": str(opening.source),
+        f"ct_{kind}_dst": str(opening.destination),
+        "ct_nw_proto": str(opening.protocol),
+        "ct_tp_src": str(opening.first),
+        "ct_tp_dst": str(opening.second),
+    }

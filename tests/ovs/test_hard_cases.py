@@ -1,0 +1,98 @@
+"""Packets that the switch once judged wrongly, or nearly, each with the least policy that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from flows.model import Direction, Ethertype, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
+from flows.verdict import Conversation, Packet, State, judge
+from lab.ovs import PrivateOvs
+from tests.ovs import wiring
+from tests.ovs.bridge import DummyBridge
+from tests.ovs.judging import disagreements, load
+from tests.unit.strategies import mac_of
+
+pytestmark = pytest.mark.switch
+
+BLUE = Network("blue", "blue")
+ONE, TWO = Prefix.parse("10.0.0.1"), Prefix.parse("10.0.0.2")
+ONE6, TWO6 = Prefix.parse("2001:db8::1"), Prefix.parse("2001:db8::2")
+
+
+def port(name: str, *groups: str, secure: bool = True) -> Port:
+    address, address6 = {"p0": (ONE, ONE6), "p1": (TWO, TWO6)}[name]
+    return Port(
+        name,
+        name,
+        "blue",
+        mac_of(name),
+        name,
+        (address, address6),
+        frozenset(groups),
+        port_security_enabled=secure,
+    )
+
+
+def ingress(number: int, group: str, protocol: int, low: int | None = None, high: int | None = None) -> Rule:
+    return Rule(f"r{number}", number, group, Direction.INGRESS, Ethertype.IPV4, protocol, low, high)
+
+
+def everything_out(number: int, group: str) -> Rule:
+    return Rule(f"r{number}", number, group, Direction.EGRESS, Ethertype.IPV4)
+
+
+@pytest.fixture(scope="module")
+def bridge(simulated: PrivateOvs) -> Iterator[DummyBridge]:
+    with DummyBridge(simulated, "hard", wiring.INTERFACES) as made:
+        yield made
+
+
+def check(bridge: DummyBridge, objects: list[PolicyObject], packet: Packet, *, allowed: bool) -> None:
+    text = load(bridge, objects)
+    assert judge(text, packet).allowed is allowed
+    assert disagreements(bridge, text, packet) == []
+
+
+@pytest.mark.parametrize("port_number", [22, 80])
+def test_a_stateless_receiver_looks_at_the_header_of_a_tracked_reply(
+    bridge: DummyBridge, port_number: int
+) -> None:
+    """Port 80 of the connection is not port 80 of the packet."""
+    stateless = SecurityGroup("g0", "g0", stateful=False)
+    objects: list[PolicyObject] = [BLUE, stateless, ingress(16, "g0", 6, port_number, port_number)]
+    objects += [port("p0", secure=False), port("p1", "g0")]
+    connection = Conversation(TWO, ONE, 6, 22, 80)
+    packet = Packet("blue", "p0", "p1", connection.reverse, State.REPLY, connection)
+    check(bridge, objects, packet, allowed=port_number == 22)
+
+
+@pytest.mark.parametrize(
+    "service", [(17, 547, 546), (58, 134, 0), (58, 137, 0), (58, 130, 0)], ids=lambda s: "-".join(map(str, s))
+)
+def test_a_port_without_security_may_run_the_network(
+    bridge: DummyBridge, service: tuple[int, int, int]
+) -> None:
+    objects: list[PolicyObject] = [BLUE, port("p0", secure=False), port("p1")]
+    check(bridge, objects, Packet("blue", "p0", "p1", Conversation(ONE6, TWO6, *service)), allowed=True)
+
+
+@pytest.mark.parametrize("state", [State.NEW, State.ESTABLISHED])
+@pytest.mark.parametrize("low", [8, 0], ids=["echo", "echo-reply"])
+def test_later_fragments_of_a_large_ping(bridge: DummyBridge, low: int, state: State) -> None:
+    """They carry no ICMP type, which reads as 0."""
+    groups = SecurityGroup("g0", "g0"), SecurityGroup("g1", "g1")
+    rules = everything_out(16, "g0"), ingress(17, "g1", 1, low, 0)
+    objects: list[PolicyObject] = [BLUE, *groups, *rules, port("p0", "g0"), port("p1", "g1")]
+    packet = Packet("blue", "p0", "p1", Conversation(ONE, TWO, 1, 8, 0), state, later_fragment=True)
+    check(bridge, objects, packet, allowed=True)
+
+
+def test_a_range_that_begins_at_port_zero_is_no_permit_for_other_protocols(bridge: DummyBridge) -> None:
+    groups = SecurityGroup("g0", "g0"), SecurityGroup("g1", "g1")
+    rules = everything_out(16, "g0"), ingress(17, "g1", 6, 0, 0)
+    objects: list[PolicyObject] = [BLUE, *groups, *rules, port("p0", "g0"), port("p1", "g1")]
+    for protocol in (17, 132, 47):
+        packet = Packet("blue", "p0", "p1", Conversation(ONE, TWO, protocol, 0, 0), later_fragment=True)
+        check(bridge, objects, packet, allowed=False)

@@ -1,0 +1,59 @@
+"""The reference verdict held against Open vSwitch, for random policies and random packets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from flows.model import PolicyObject
+from flows.verdict import Packet, judge
+from lab.ovs import PrivateOvs
+from tests.ovs import wiring
+from tests.ovs.bridge import DummyBridge
+from tests.ovs.judging import disagreements, load, send
+from tests.ovs.packets import PacketMaker
+from tests.ovs.shrinking import brief, shrink
+from tests.unit.strategies import policies
+
+pytestmark = pytest.mark.switch
+
+PAIRS = int(os.environ.get("PAIRS", "10000"))
+PACKETS_PER_POLICY = 50
+
+
+@pytest.fixture(scope="module")
+def bridge(simulated: PrivateOvs) -> Iterator[DummyBridge]:
+    with DummyBridge(simulated, "verdicts", wiring.INTERFACES) as made:
+        yield made
+
+
+@settings(
+    max_examples=max(1, PAIRS // PACKETS_PER_POLICY),
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(objects=policies(), seed=st.integers(0, 2**32))
+def test_switch_agrees_with_the_reference(
+    bridge: DummyBridge, objects: list[PolicyObject], seed: int
+) -> None:
+    text = load(bridge, objects)
+    maker = PacketMaker(text, Random(seed))
+    for packet in [maker.packet() for _ in range(PACKETS_PER_POLICY)]:
+        if disagreements(bridge, text, packet):
+            pytest.fail(counterexample(bridge, objects, packet), pytrace=False)
+
+
+def counterexample(bridge: DummyBridge, objects: list[PolicyObject], packet: Packet) -> str:
+    """The smallest policy found by which switch and reference still disagree on the packet."""
+    least = shrink(objects, lambda fewer: bool(disagreements(bridge, load(bridge, fewer), packet)))
+    text = load(bridge, least)
+    verdict, trace = judge(text, packet), send(bridge, text, packet)
+    policy = "\n".join(map(brief, least))
+    differences = "; ".join(disagreements(bridge, text, packet))
+    return f"{differences}\n{brief(packet)}\n{brief(verdict)}\n{policy}\n{trace.text}"

@@ -1,0 +1,92 @@
+"""What `ofproto/trace` says of a packet, read: where it goes, which rule allowed it, why it died."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from flows import pipeline as p
+from flows.pipeline import Reason
+
+_TABLE = re.compile(r"^ *(\d+)\. ")
+_RULE = re.compile(rf"set_field:(0x[0-9a-f]+|\d+)->{p.VERDICT.name}\b")
+_DROPPED = re.compile(rf"^ *{p.DROP.id}\. {p.REASON.name}=(0x[0-9a-f]+),")
+_ACTIONS = re.compile(r"^Datapath actions: (.*)$", re.MULTILINE)
+_NESTED = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)")
+_REASONS = {int(reason): reason for reason in Reason}
+_TAG = re.compile(r"push_vlan\(vid=(\d+)")
+
+
+class Control:
+    """A connection to a daemon's control socket, faster than `ovs-appctl` by far."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(30)
+        self._socket.connect(str(path))
+        self._decoder = json.JSONDecoder()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def call(self, command: str, *arguments: str) -> str:
+        """The command's output. Raises ValueError with what the daemon objects to."""
+        request = {"id": 0, "method": command, "params": arguments}
+        self._socket.sendall(json.dumps(request).encode())
+        received = b""
+        while True:
+            received += self._socket.recv(1 << 20)
+            try:
+                reply, _ = self._decoder.raw_decode(received.decode())
+            except ValueError:
+                continue
+            if reply["error"]:
+                raise ValueError(f"{command} {' '.join(arguments)}: {reply['error']}")
+            return str(reply["result"])
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The fate of one packet. Rules are numbers, 0 where none was asked or found."""
+
+    text: str
+    outputs: frozenset[str]
+    tag: int | None
+    reason: Reason | None
+    sender_rule: int
+    receiver_rule: int
+
+    @classmethod
+    def read(cls, text: str) -> Trace:
+        """Raises ValueError when the trace ended in an error of the switch."""
+        if "Translation failed" in text:
+            raise ValueError(text)
+        actions = ",".join(_ACTIONS.findall(text))
+        words = _NESTED.sub("", actions).split(",")
+        tag = _TAG.search(actions)
+        sender, receiver, reason = _walk(text)
+        outputs = frozenset(words) - {"", "drop", "pop_vlan"}
+        return cls(text, outputs, int(tag[1]) if tag else None, reason, sender, receiver)
+
+
+_SIDES = {p.SOURCE_CHECK.id: 0, p.SOURCE_STATELESS.id: 0, p.DEST_CHECK.id: 1, p.DEST_STATELESS.id: 1}
+
+
+def _walk(text: str) -> tuple[int, int, Reason | None]:
+    """The last rule found at either side, and the drop reason."""
+    found, side, reason = [0, 0], 0, None
+    for line in text.splitlines():
+        if table := _TABLE.match(line):
+            side = _SIDES.get(int(table[1]), side)
+            if dropped := _DROPPED.match(line):
+                reason = _REASONS[int(dropped[1], 16)]
+        elif rule := _RULE.search(line):
+            found[side] = int(rule[1], 0)
+    return found[0], found[1], reason

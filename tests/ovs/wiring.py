@@ -1,0 +1,38 @@
+"""How the pools' ports and networks are attached to the bridge of the tests.
+
+Every network has an uplink of its own; those with a segmentation id are on a shared trunk as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flows.compiler import LocalState
+from flows.model import Network
+from flows.verdict import PolicyText
+from tests.unit.strategies import NETWORKS, PORTS
+
+OFPORTS = {port: number for number, port in enumerate(PORTS, 1)}
+TRUNK = "trunk"
+UPLINKS = {TRUNK: 11, "blue-up": 12, "red-up": 13}
+ZONES = {network: 1001 + index for index, network in enumerate(NETWORKS)}
+INTERFACES = {**OFPORTS, **UPLINKS}
+
+
+def carriers(network: Network) -> tuple[str, ...]:
+    """The uplinks of a network, by name."""
+    own = f"{network.id}-up"
+    return (own,) if network.segmentation_id is None else (own, TRUNK)
+
+
+def local_state(text: PolicyText) -> LocalState:
+    """All ports of the policy bound, all networks on their uplinks."""
+    return LocalState(
+        ports={OFPORTS[port]: port for port in text.ports},
+        uplinks={number: _carried(name, text.networks.values()) for name, number in UPLINKS.items()},
+        zones={network: ZONES[network] for network in text.networks},
+    )
+
+
+def _carried(uplink: str, networks: Iterable[Network]) -> frozenset[str]:
+    return frozenset(network.id for network in networks if uplink in carriers(network))
