@@ -22,7 +22,7 @@ from flows.local import prefix_term
 from flows.model import Direction, Prefix
 from flows.pipeline import PREFIX_BASE, Table
 from flows.policy import Member, Selector, SelectorKind
-from flows.services import BY_HEADER, IPV4_TERM, IPV6_TERM, KNOWN
+from flows.services import BY_CONNECTION, BY_HEADER, IPV4_TERM, IPV6_TERM
 
 _HEADER = {
     (Direction.EGRESS, 4): f.IPV4_DST,
@@ -88,8 +88,8 @@ class RemoteTable:
     def _flows(self, prefix: Prefix, selectors: SelectorSet, *extra: Term) -> Iterator[Flow]:
         family = IPV4_TERM if self._side[1] == 4 else IPV6_TERM
         load = SetField(self._register, self.identities.number(selectors))
-        for state, field in ((BY_HEADER, _HEADER[self._side]), (KNOWN, _TRACKED[self._side])):
-            match = (*extra, state, family, *prefix_term(field, prefix))
+        for view, field in ((BY_HEADER, _HEADER[self._side]), (BY_CONNECTION, _TRACKED[self._side])):
+            match = (*extra, *view, family, *prefix_term(field, prefix))
             yield Flow(self._table, PREFIX_BASE + prefix.length, match, (load,))
 
     def _owner(self, prefix: Prefix) -> Owner:

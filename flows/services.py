@@ -19,8 +19,9 @@ TCP, UDP, SCTP = 6, 17, 132
 ICMP, ICMPV6 = 1, 58
 MAX_PORT = 0xFFFF
 
-BY_HEADER = VIEW(pipeline.BY_HEADER)
-KNOWN = ct_state("-new-inv+trk")
+BY_HEADER: Match = (VIEW(pipeline.BY_HEADER),)
+BY_CONNECTION: Match = (VIEW(0), ct_state("-new-inv+trk"))
+"""Both conditions: a stateless side looks at the header even of a packet that the other side tracked."""
 
 _PORT_FIELDS = {TCP: f.TCP_DST, UDP: f.UDP_DST, SCTP: f.SCTP_DST}
 _ICMP_FIELDS = {ICMP: (f.ICMPV4_TYPE, f.ICMPV4_CODE), ICMPV6: (f.ICMPV6_TYPE, f.ICMPV6_CODE)}
@@ -58,8 +59,8 @@ def service_matches(rule: Rule) -> Iterator[Match]:
     """
     assert rule.protocol is not None, "callers ask has_service first"
     family = ethertype_term(rule.ethertype)
-    header = (BY_HEADER, family, f.IP_PROTO(rule.protocol))
-    tracked = (KNOWN, family, f.CT_NW_PROTO(rule.protocol))
+    header = (*BY_HEADER, family, f.IP_PROTO(rule.protocol))
+    tracked = (*BY_CONNECTION, family, f.CT_NW_PROTO(rule.protocol))
     if rule.port_range_min is None:
         yield header
         yield tracked
