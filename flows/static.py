@@ -164,9 +164,9 @@ def _admit_unrestricted() -> Iterator[Flow]:
         ((), p.FORWARD),
         ((IPV6_TERM,), p.CONNTRACK),
         ((IPV4_TERM,), p.CONNTRACK),
-        (DHCP_FROM_SERVER, p.FORWARD),
+        *((match, p.FORWARD) for match in ESSENTIAL_UNICAST),
         ((GROUP_MAC,), p.EXIT),
-        (icmpv6(NEIGHBOUR_ADVERTISEMENT), p.FORWARD),
+        (icmpv6(NEIGHBOUR_ADVERTISEMENT), p.NEIGHBOUR),
         (icmpv6(NEIGHBOUR_SOLICITATION), p.NEIGHBOUR),
         ((ARP_TERM,), p.NEIGHBOUR),
     )
