@@ -129,14 +129,15 @@ class Connection(_Connection):  # type: ignore[misc]  # the library has no types
 
     def _take(self, data: bytes) -> None:
         try:
-            messages = [ovs.jsonrpc.Message.from_json(each) for each in self._reader.feed(data)]
+            contents = self._reader.feed(data)
         except ValueError:
-            self.error(errno.EPROTO)
-            return
-        if all(isinstance(each, ovs.jsonrpc.Message) for each in messages):
-            self._received.extend(messages)
-        else:
-            self.error(errno.EPROTO)
+            contents = [None]  # which is no message either
+        for content in contents:
+            message = ovs.jsonrpc.Message.from_json(content)
+            if not isinstance(message, ovs.jsonrpc.Message):
+                self.error(errno.EPROTO)
+                return
+            self._received.append(message)
 
 
 ovs.jsonrpc.Connection = Connection

@@ -7,11 +7,11 @@ The library's own row objects cost ten times the time and memory and are not mad
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sgctl.store.errors import StoreError
-from sgctl.store.ovs_library import idl, poller
+from sgctl.store.ovs_library import idl, ovs, poller
 
 Json = Any
 Row = dict[str, Json]
@@ -89,6 +89,21 @@ class _Transaction(idl.Transaction):  # type: ignore[misc]  # the library has no
         super()._process_reply(msg)
 
 
+class _SchemaQuestion:
+    """Stands among the transactions that wait for an answer, and brings the schema's version."""
+
+    _status = ""
+
+    def __init__(self, answer: Callable[[str | None], None]) -> None:
+        self._answer = answer
+
+    def _process_reply(self, msg: Any) -> None:
+        if isinstance(msg.result, dict):
+            self._answer(msg.result["version"])
+        elif isinstance(msg.error, dict) and msg.error.get("error") == "unknown database":
+            self._answer(None)
+
+
 class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
     """A connection to `remote` and the rows of the tables and columns in `schema`.
 
@@ -101,28 +116,24 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         helper.register_all()
         super().__init__(remote, helper)
         self.remote = remote
-        self._session.reconnect.set_backoff(FASTEST_RECONNECT_MS, SLOWEST_RECONNECT_MS)
+        self._session.reconnect.min_backoff = FASTEST_RECONNECT_MS
+        self._session.reconnect.max_backoff = SLOWEST_RECONNECT_MS
         self._session.reset_backoff()
         self.shapes = {
             table: {name: Column(column) for name, column in content["columns"].items()}
             for table, content in schema["tables"].items()
         }
         self.rows: dict[str, dict[str, Row]] = {table: {} for table in self.shapes}
+        self.schema_version: str | None = ""
+        """That of the server's database; None when there is no such database, empty until it is known."""
         self._touched: dict[tuple[str, str], None] = {}
         self._since_yield = 0
 
     @property
     def connected(self) -> bool:
         """Whether the rows are the server's and transactions can be sent."""
-        return bool(self.state == self.IDL_S_MONITORING and self._session.is_connected())
-
-    @property
-    def served(self) -> Mapping[str, Json] | None:
-        """The server's databases by name, with their schema or None; None until the server has told."""
-        if not self.server_tables:
-            return None
-        table = self.server_tables["Database"]
-        return {row.name: (row.schema or [None])[0] for row in table.rows.values()}
+        connection = self._session.rpc
+        return self.state == self.IDL_S_MONITORING and connection is not None and not connection.get_status()
 
     def pump(self) -> None:
         """Take in everything that has arrived."""
@@ -179,6 +190,20 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         if transaction.refusal is not None:
             raise StoreError(f"{self.remote} refused: {describe_error(transaction.refusal)}")
         return transaction.results
+
+    def restart_fsm(self) -> None:
+        """The library's hook for a new connection or a new schema: ask which schema it is.
+
+        The library itself only looks at the server's table of databases, which Open vSwitch 3.1 does not
+        update when it converts a database.
+        """
+        super().restart_fsm()
+        question = ovs.jsonrpc.Message.create_request("get_schema", [self._db.name])
+        self._outstanding_txns[question.id] = _SchemaQuestion(self._learn_version)
+        self._session.send(question)
+
+    def _learn_version(self, version: str | None) -> None:
+        self.schema_version = version
 
     def _Idl__parse_update(self, update: Json, version: str, tables: Any = None) -> None:  # noqa: N802
         """Take in rows; the library's hook, under the name that Python gives its private method."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +36,18 @@ def is_older(version: str, where: str) -> bool:
     return parse_version(version) < parse_version(mine)
 
 
-def check_served(databases: Mapping[str, Any], remote: str) -> None:
-    """StoreError unless the server has the policy database in this very version."""
-    if DATABASE not in databases:
-        raise StoreError(
-            f"{remote} serves no database {DATABASE!r}; make one from {SCHEMA_FILE} with "
-            "`ovsdb-tool create` or `ovsdb-tool create-cluster`"
-        )
-    text = databases[DATABASE]
-    if text is None:  # a cluster member that has not joined yet
-        return
-    version = json.loads(text)["version"]
+def missing(remote: str) -> StoreError:
+    """The error for a server that has no policy database."""
+    return StoreError(
+        f"{remote} serves no database {DATABASE!r}; make one from {SCHEMA_FILE} with "
+        "`ovsdb-tool create` or `ovsdb-tool create-cluster`"
+    )
+
+
+def check_served(version: str | None, remote: str) -> None:
+    """StoreError unless the server's policy database has this very version; None means that it has none."""
+    if version is None:
+        raise missing(remote)
     if is_older(version, f"the policy database at {remote}"):
         raise StoreError(
             f"the policy database at {remote} has schema version {version}, older than the "

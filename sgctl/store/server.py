@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sgctl.store.errors import StoreError
-from sgctl.store.schema import DATABASE, SCHEMA_FILE, is_older, parse_version, shipped
+from sgctl.store.schema import DATABASE, SCHEMA_FILE, is_older, missing, parse_version, shipped
 
 _COMMAND_SECONDS = 60.0
 _START_SECONDS = 10.0
@@ -154,10 +154,7 @@ def prepare_remote(remote: str, backups: Path | None = None) -> None:
     """
     databases = _client("list-dbs", remote).split()
     if DATABASE not in databases:
-        raise StoreError(
-            f"{remote} serves no database {DATABASE!r}; make one from {SCHEMA_FILE} with "
-            "`ovsdb-tool create` or `ovsdb-tool create-cluster`"
-        )
+        raise missing(remote)
     version = _client("get-schema-version", remote, DATABASE)
     if not is_older(version, f"the policy database at {remote}"):
         return

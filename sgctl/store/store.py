@@ -46,7 +46,7 @@ class Store:
         self._zones = KeyedRows(rows["Zone"], read_zone)
         self.objects: Mapping[type[PolicyObject], Mapping[str, PolicyObject]] = self._view.objects
         self.generation = 0
-        self._checked: Mapping[str, str | None] = {}
+        self._version: str | None = ""
 
     @classmethod
     def connect(cls, remote: str, timeout: float = 10.0) -> Self:
@@ -250,7 +250,7 @@ class Store:
             self.generation = row.get("generation", 0)
 
     def _check_schema(self) -> None:
-        served = self._replica.served
-        if served is not None and served != self._checked:
-            schema.check_served(served, self._replica.remote)
-            self._checked = served
+        version = self._replica.schema_version
+        if version not in ("", self._version):
+            schema.check_served(version, self._replica.remote)
+            self._version = version

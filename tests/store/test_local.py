@@ -1,0 +1,145 @@
+"""The watcher of the switch database, against a real switch with simulated devices."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from lab.ovs import PrivateOvs
+from sgctl.store import StoreError
+from sgctl.store.local import Bridge, Interface, LocalSwitches
+from tests.store.waiting import watch_until
+
+pytestmark = pytest.mark.switch
+
+
+@pytest.fixture
+def local(dummy_ovs: PrivateOvs) -> Iterator[LocalSwitches]:
+    """A watcher of a switch with one bridge, `br0`, of datapath id 1."""
+    dummy_ovs.add_bridge("br0", "other_config:datapath-id=0000000000000001", "fail_mode=secure")
+    with closing(LocalSwitches.connect(dummy_ovs.remote)) as local:
+        yield local
+
+
+def interfaces(local: LocalSwitches, dpid: int = 1) -> dict[str, Interface]:
+    return {interface.name: interface for interface in local.bridges[dpid].interfaces}
+
+
+def seen(local: LocalSwitches, name: str) -> Callable[[], bool]:
+    return lambda: name in interfaces(local)
+
+
+def test_a_bridge_without_ports_is_there_without_its_own_interface(local: LocalSwitches) -> None:
+    assert local.bridges == {1: Bridge("br0", 1, "secure", ())}
+
+
+def test_the_chassis_is_open_vswitchs_system_id_or_the_host(
+    local: LocalSwitches, dummy_ovs: PrivateOvs
+) -> None:
+    assert local.chassis == socket.gethostname()
+    dummy_ovs.vsctl("set", "Open_vSwitch", ".", "external_ids:system-id=host-7")
+    watch_until(local, lambda: local.chassis == "host-7")
+
+
+def test_ports_appear_with_what_their_interface_says(local: LocalSwitches, dummy_ovs: PrivateOvs) -> None:
+    dummy_ovs.add_port("br0", "p2", "ofport_request=2", "external_ids:iface-id=web1", "external_ids:x=y")
+    dummy_ovs.add_port("br0", "p1", "ofport_request=1", 'external_ids:sgctl-uplink="blue,red"')
+    watch_until(local, lambda: len(interfaces(local)) == 2)
+    assert local.bridges[1].interfaces == (
+        Interface("p1", 1, "", "blue,red"),
+        Interface("p2", 2, "web1", None),
+    )
+
+
+def test_every_change_of_an_interface_is_seen(local: LocalSwitches, dummy_ovs: PrivateOvs) -> None:
+    dummy_ovs.add_port("br0", "p1", "ofport_request=1", "external_ids:iface-id=web1")
+    watch_until(local, seen(local, "p1"))
+
+    dummy_ovs.vsctl("set", "Interface", "p1", "ofport_request=9")
+    watch_until(local, lambda: interfaces(local)["p1"].ofport == 9)
+
+    dummy_ovs.vsctl("set", "Interface", "p1", "external_ids:iface-id=web2")
+    watch_until(local, lambda: interfaces(local)["p1"].iface_id == "web2")
+
+    dummy_ovs.vsctl("remove", "Interface", "p1", "external_ids", "iface-id")
+    watch_until(local, lambda: interfaces(local)["p1"].iface_id == "")
+
+    dummy_ovs.vsctl("del-port", "p1", "--", "add-port", "br0", "renamed")
+    watch_until(local, lambda: set(interfaces(local)) == {"renamed"})
+
+    dummy_ovs.vsctl("del-port", "renamed")
+    watch_until(local, lambda: not interfaces(local))
+
+
+def test_run_tells_whether_something_has_changed(local: LocalSwitches, dummy_ovs: PrivateOvs) -> None:
+    assert not local.run()
+    dummy_ovs.add_port("br0", "p1", "ofport_request=1")
+    local.block(5)
+    watch_until(local, seen(local, "p1"))
+    dummy_ovs.vsctl("set", "Interface", "p1", "external_ids:unrelated=1")
+    local.block(5)
+    assert not local.run()
+
+
+def test_bridges_come_and_go(local: LocalSwitches, dummy_ovs: PrivateOvs) -> None:
+    dummy_ovs.add_bridge("br1", "other_config:datapath-id=00000000000000ff")
+    dummy_ovs.add_port("br1", "p1", "ofport_request=1")
+    watch_until(local, lambda: 0xFF in local.bridges and "p1" in interfaces(local, 0xFF))
+    assert local.bridges[0xFF].fail_mode == ""
+    dummy_ovs.vsctl("del-br", "br0")
+    watch_until(local, lambda: set(local.bridges) == {0xFF})
+
+
+def test_binding_declaring_an_uplink_and_securing_are_written(
+    local: LocalSwitches, dummy_ovs: PrivateOvs
+) -> None:
+    dummy_ovs.add_bridge("br1", "other_config:datapath-id=0000000000000002")
+    dummy_ovs.add_port("br1", "p1", "ofport_request=1", "external_ids:other=kept")
+    watch_until(local, lambda: 2 in local.bridges and "p1" in interfaces(local, 2))
+
+    local.bind("p1", "web1")
+    local.set_uplink("p1", ["blue", "red"])
+    local.secure("br1")
+    local.run()
+    assert local.bridges[2] == Bridge("br1", 2, "secure", (Interface("p1", 1, "web1", "blue,red"),))
+    assert "other=kept" in dummy_ovs.vsctl("get", "Interface", "p1", "external_ids")
+
+    local.bind("p1", "")
+    local.set_uplink("p1", None)
+    local.run()
+    assert interfaces(local, 2)["p1"] == Interface("p1", 1, "", None)
+
+
+def test_what_cannot_be_written_is_an_error(local: LocalSwitches) -> None:
+    with pytest.raises(StoreError, match="there is no interface nope"):
+        local.bind("nope", "web1")
+    with pytest.raises(StoreError, match="there is no bridge nope"):
+        local.secure("nope")
+    with pytest.raises(StoreError, match="'a,b' cannot be the name of an uplink's network"):
+        local.set_uplink("br0", ["a,b"])
+    with pytest.raises(StoreError, match="at least one network"):
+        local.set_uplink("br0", [])
+
+
+def test_a_restart_of_the_switch_changes_nothing_that_has_not_changed(
+    local: LocalSwitches, dummy_ovs: PrivateOvs
+) -> None:
+    dummy_ovs.add_port("br0", "p1", "ofport_request=5", "external_ids:iface-id=web1")
+    watch_until(local, seen(local, "p1"))
+    before = local.bridges
+    dummy_ovs.stop()
+    local.run()
+    assert not local.connected
+    assert local.bridges == before
+    dummy_ovs.start_database()
+    dummy_ovs.start_switch()
+    watch_until(local, lambda: local.connected)
+    assert local.bridges == before
+
+
+def test_without_open_vswitch_connecting_fails_in_time() -> None:
+    with pytest.raises(StoreError, match="is Open vSwitch running"):
+        LocalSwitches.connect("unix:/nonexistent/db.sock", 0.3)

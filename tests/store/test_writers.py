@@ -1,0 +1,176 @@
+"""Several writers at once, and a server that dies under them: nothing is lost, no number reused."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flows.model import Change, PolicyObject, Rule, SecurityGroup
+from sgctl.store import Store, StoreError
+from sgctl.store.server import PolicyServer
+from tests.store.samples import create, group, rule
+from tests.store.waiting import changes_until
+
+pytestmark = pytest.mark.switch
+Connect = Callable[[], Store]
+
+
+def start_writer(server: PolicyServer, target: SecurityGroup, count: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.store.writer", server.remote, target.id, str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def acknowledged(writer: subprocess.Popen[str]) -> list[str]:
+    output, errors = writer.communicate(timeout=60)
+    assert writer.returncode == 0, errors
+    return [line for line in output.splitlines() if not line.startswith("#")]
+
+
+def kill_server(server: PolicyServer) -> None:
+    pid = server.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while server.pid is not None:
+        time.sleep(0.001)
+
+
+def rules(store: Store) -> dict[str, Rule]:
+    return {identifier: obj for identifier, obj in store.objects[Rule].items() if isinstance(obj, Rule)}
+
+
+def assert_numbers_unique(store: Store) -> None:
+    numbers = [one.number for one in rules(store).values()]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_two_processes_at_once_lose_nothing(server: PolicyServer, store: Store, connect: Connect) -> None:
+    web = group()
+    store.commit(create(web))
+    writers = [start_writer(server, web, 200) for _ in range(2)]
+    written = [identifier for writer in writers for identifier in acknowledged(writer)]
+    final = connect()
+    assert set(rules(final)) == set(written)
+    assert len(written) == 400
+    assert_numbers_unique(final)
+    assert final.generation == 401
+
+
+def test_processes_that_write_while_the_server_is_killed_lose_nothing(
+    server: PolicyServer, store: Store, connect: Connect
+) -> None:
+    web = group()
+    store.commit(create(web))
+    writers = [start_writer(server, web, 150) for _ in range(2)]
+    kills = 0
+    while any(writer.poll() is None for writer in writers) and kills < 50:
+        time.sleep(random.uniform(0.01, 0.1))
+        kill_server(server)
+        kills += 1
+        assert server.ensure()
+    written = [identifier for writer in writers for identifier in acknowledged(writer)]
+    assert kills > 3
+    final = connect()
+    assert set(rules(final)) == set(written)
+    assert len(written) == 300
+    assert_numbers_unique(final)
+
+
+def test_a_commit_survives_the_death_of_the_server_before_it(server: PolicyServer, store: Store) -> None:
+    kill_server(server)
+    server.ensure()
+    web = group()
+    store.commit(create(web))
+    assert store.run() == create(web)
+
+
+def test_a_commit_is_found_done_when_only_its_answer_was_lost(
+    server: PolicyServer, store: Store, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = group()
+    store.commit(create(web))
+    mine = rule(web)
+    real = store._replica.transact
+    calls = []
+
+    def lose_the_answer(*arguments: Any) -> None:
+        monkeypatch.setattr(store._replica, "transact", real)
+        calls.append(real(*arguments))
+        kill_server(server)
+        server.ensure()
+
+    monkeypatch.setattr(store._replica, "transact", lose_the_answer)
+    assert store.commit(create(mine)) == 2
+    assert len(calls) == 1
+    assert set(rules(connect())) == {mine.id}
+
+
+def test_a_commit_that_never_arrived_is_sent_again(
+    server: PolicyServer, store: Store, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = store._replica.transact
+
+    def lose_the_request(*arguments: Any) -> None:
+        monkeypatch.setattr(store._replica, "transact", real)
+        kill_server(server)
+        server.ensure()
+
+    monkeypatch.setattr(store._replica, "transact", lose_the_request)
+    web = group()
+    assert store.commit(create(web)) == 1
+    assert list(connect().objects[SecurityGroup].values()) == [web]
+
+
+def test_without_a_server_a_commit_fails_in_time_and_says_what_holds(
+    server: PolicyServer, store: Store
+) -> None:
+    kill_server(server)
+    store.timeout = 0.5
+    started = time.monotonic()
+    with pytest.raises(StoreError, match="no connection; nothing was written"):
+        store.commit(create(group()))
+    assert 0.4 < time.monotonic() - started < 2
+    server.ensure()
+    changes_until(store, lambda: store.connected)
+    assert not store.objects[SecurityGroup]
+
+
+def test_after_a_restart_only_differences_are_told(
+    server: PolicyServer, store: Store, connect: Connect
+) -> None:
+    kept, gone, edited = (group(name) for name in ("kept", "gone", "edited"))
+    store.commit(create(kept, gone, edited))
+    store.run()
+    kill_server(server)
+    store.run()
+    server.ensure()
+    other = connect()
+    new = group("new")
+    after = SecurityGroup(edited.id, "after")
+    other.commit([Change(gone, None), Change(edited, after), Change(None, new)])
+
+    changes = changes_until(store, lambda: store.generation == other.generation)
+    expected: set[tuple[PolicyObject | None, PolicyObject | None]] = {
+        (gone, None),
+        (edited, after),
+        (None, new),
+    }
+    assert set(changes) == expected
+
+
+def test_what_is_known_stays_while_the_server_is_away(server: PolicyServer, store: Store) -> None:
+    web = group()
+    store.commit(create(web))
+    store.run()
+    kill_server(server)
+    store.block(0.1)
+    assert store.run() == []
+    assert not store.connected
+    assert store.objects[SecurityGroup] == {web.id: web}
