@@ -17,24 +17,32 @@ def new_mac(draft: Draft, network_id: str) -> str:
             return mac
 
 
-def free_addresses(draft: Draft, network: Network) -> tuple[Prefix, ...]:
-    """The next free address of each family the network has subnets of, IPv4 first.
+class AddressPool:
+    """Hands out addresses of a draft's networks, in order, each once."""
 
-    Raises ValueError when the subnets of a family are full.
-    """
-    versions = sorted({subnet.version for subnet in network.subnets})
-    return tuple(_next_free(draft, network, version) for version in versions)
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._next: dict[tuple[str, Prefix], int] = {}
 
+    def take(self, network: Network) -> tuple[Prefix, ...]:
+        """The next free address of each family the network has subnets of, IPv4 first.
 
-def _next_free(draft: Draft, network: Network, version: int) -> Prefix:
-    subnets = [subnet for subnet in network.subnets if subnet.version == version]
-    for subnet in subnets:
-        for value in host_range(subnet, skip_gateway=True):
-            address = Prefix(version, value, subnet.bits)
-            owners = draft.having(Port, "fixed_ips", address)
-            if all(port.network_id != network.id for port in owners):
-                return address
-    raise ValueError(f"no free address is left in {', '.join(map(str, subnets))}")
+        Raises ValueError when the subnets of a family are full.
+        """
+        versions = sorted({subnet.version for subnet in network.subnets})
+        return tuple(self._take(network, version) for version in versions)
+
+    def _take(self, network: Network, version: int) -> Prefix:
+        subnets = [subnet for subnet in network.subnets if subnet.version == version]
+        for subnet in subnets:
+            hosts = host_range(subnet, skip_gateway=True)
+            for value in range(self._next.get((network.id, subnet), hosts.start), hosts.stop):
+                self._next[network.id, subnet] = value + 1
+                address = Prefix(version, value, subnet.bits)
+                owners = self._draft.having(Port, "fixed_ips", address)
+                if all(port.network_id != network.id for port in owners):
+                    return address
+        raise ValueError(f"no free address is left in {', '.join(map(str, subnets))}")
 
 
 def host_range(subnet: Prefix, skip_gateway: bool = False) -> range:

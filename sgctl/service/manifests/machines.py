@@ -7,7 +7,7 @@ from typing import cast
 from uuid import uuid4
 
 from flows.model import Network, Port
-from sgctl.service.addresses import free_addresses, new_mac
+from sgctl.service.addresses import new_mac
 from sgctl.service.errors import Code
 from sgctl.service.kinds import describe
 from sgctl.service.manifests.documents import Document, Spec
@@ -64,7 +64,7 @@ def _new_port(planning: Planning, document: Document) -> list[Port]:
         planning.report(document, path, f"{describe(network)} has no subnet to take an address from")
         return []
     try:
-        addresses = free_addresses(planning.draft, network)
+        addresses = planning.addresses.take(network)
     except ValueError as error:
         planning.report(document, path, f"no port can be made for it: {error}")
         return []

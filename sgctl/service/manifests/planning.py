@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 from uuid import uuid4
 
 from flows.model import AddressGroup, Meta, Network, PolicyObject, Prefix, SecurityGroup
+from sgctl.service.addresses import AddressPool
 from sgctl.service.draft import Draft, Key, Objects
 from sgctl.service.errors import Code, Finding
 from sgctl.service.kinds import NOUNS
@@ -47,6 +48,7 @@ class Planning:
 
     def __init__(self, objects: Objects) -> None:
         self.draft = Draft(objects)
+        self.addresses = AddressPool(self.draft)
         self.findings: list[Finding] = []
         self.statements: dict[Key, Statement] = {}
         self._ids: dict[Document, str] = {}

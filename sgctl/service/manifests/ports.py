@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 from flows.model import AddressPair, Network, Port, Prefix, SecurityGroup
-from sgctl.service.addresses import free_addresses, new_mac
+from sgctl.service.addresses import new_mac
 from sgctl.service.manifests.documents import Document, Spec
 from sgctl.service.manifests.planning import Planning, Statement, metadata, prefixes
 from sgctl.service.manifests.yaml_reader import Path
@@ -64,7 +64,7 @@ def _addresses(
     if old is not None and old.network_id == network.id:
         return old.fixed_ips
     try:
-        return free_addresses(planning.draft, network)
+        return planning.addresses.take(network)
     except ValueError as error:
         planning.report(document, ("spec", "fixed_ips"), str(error))
         return ()
