@@ -1,0 +1,201 @@
+"""One record per object: plain data, the same for tables, JSON and YAML.
+
+Fields have Neutron's names; the names of what an object refers to stand beside the ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
+from flows.validate import ICMP, ICMPV6
+from sgctl.cli import kinds
+from sgctl.service import protocols
+from sgctl.service.draft import Draft
+from sgctl.service.names import reference_to
+
+if TYPE_CHECKING:
+    from sgctl.store import Store
+
+Record = dict[str, object]
+
+CLASSES: dict[kinds.Kind, type[PolicyObject]] = {
+    kinds.NETWORKS: Network,
+    kinds.ADDRESS_GROUPS: AddressGroup,
+    kinds.SECURITY_GROUPS: SecurityGroup,
+    kinds.RULES: Rule,
+    kinds.PORTS: Port,
+}
+
+
+class Snapshot:
+    """The policy and the controllers' reports at one moment."""
+
+    def __init__(self, store: Store) -> None:
+        self.draft = Draft(store.objects)
+        self.generation = store.generation
+        self.switches = dict(store.switches)
+        self.bindings = dict(store.bindings)
+        self.problems = dict(store.problems)
+        self.bound_to: dict[str, list[str]] = {}
+        for binding in self.bindings.values():
+            if binding.port_id:
+                place = f"{binding.switch}:{binding.interface}"
+                self.bound_to.setdefault(binding.port_id, []).append(place)
+
+    def name(self, kind: type[PolicyObject], identifier: str | None) -> str:
+        """What to call an object; empty for None."""
+        return "" if identifier is None else reference_to(self.draft, kind, identifier)
+
+
+def _common(obj: PolicyObject) -> Record:
+    meta = obj.meta
+    return {
+        "id": obj.id,
+        "name": obj.name,
+        "description": meta.description,
+        "project_id": meta.project_id,
+        "tags": sorted(meta.tags),
+        "created_at": meta.created_at,
+        "updated_at": meta.updated_at,
+        "revision_number": meta.revision_number,
+    }
+
+
+def _network(snapshot: Snapshot, network: Network) -> Record:
+    return _common(network) | {
+        "segmentation_id": network.segmentation_id,
+        "subnets": list(map(str, network.subnets)),
+        "address_scope": network.address_scope,
+        "egress_default": str(network.egress_default),
+        "default_group": snapshot.name(SecurityGroup, network.default_group),
+        "default_group_id": network.default_group,
+        "port_count": len(snapshot.draft.where(Port, "network_id", network.id)),
+    }
+
+
+def _address_group(_: Snapshot, group: AddressGroup) -> Record:
+    return _common(group) | {"addresses": [str(address) for address in sorted(group.addresses)]}
+
+
+def _security_group(snapshot: Snapshot, group: SecurityGroup) -> Record:
+    rules = sorted(snapshot.draft.where(Rule, "group_id", group.id), key=lambda rule: rule.number)
+    return _common(group) | {
+        "stateful": group.stateful,
+        "rule_count": len(rules),
+        "port_count": len(snapshot.draft.having(Port, "security_groups", group.id)),
+        "rules": [_rule(snapshot, rule) for rule in rules],
+    }
+
+
+def _rule(snapshot: Snapshot, rule: Rule) -> Record:
+    return _common(rule) | {
+        "number": rule.number,
+        "security_group": snapshot.name(SecurityGroup, rule.group_id),
+        "security_group_id": rule.group_id,
+        "direction": str(rule.direction),
+        "ethertype": str(rule.ethertype),
+        "protocol": protocols.show(rule.protocol),
+        "port_range_min": rule.port_range_min,
+        "port_range_max": rule.port_range_max,
+        "ports": _ports(rule),
+        "remote_ip_prefix": None if rule.remote_ip_prefix is None else str(rule.remote_ip_prefix),
+        "remote_group_id": rule.remote_group_id,
+        "remote_address_group_id": rule.remote_address_group_id,
+        "remote_network_id": rule.remote_network_id,
+        "remote": _remote(snapshot, rule),
+    }
+
+
+def _ports(rule: Rule) -> str:
+    low, high = rule.port_range_min, rule.port_range_max
+    if rule.protocol in (ICMP, ICMPV6):
+        code = "" if high is None else f" code {high}"
+        return "" if low is None else f"type {low}{code}"
+    return "" if low is None else str(low) if low == high else f"{low}-{high}"
+
+
+def _remote(snapshot: Snapshot, rule: Rule) -> str:
+    if rule.remote_ip_prefix is not None:
+        return str(rule.remote_ip_prefix)
+    remotes: tuple[tuple[str, type[PolicyObject], str | None], ...] = (
+        ("group", SecurityGroup, rule.remote_group_id),
+        ("address group", AddressGroup, rule.remote_address_group_id),
+        ("network", Network, rule.remote_network_id),
+    )
+    named = [f"{noun} {snapshot.name(kind, value)}" for noun, kind, value in remotes if value is not None]
+    return named[0] if named else "any"
+
+
+def _port(snapshot: Snapshot, port: Port) -> Record:
+    return _common(port) | {
+        "network": snapshot.name(Network, port.network_id),
+        "network_id": port.network_id,
+        "mac_address": port.mac,
+        "fixed_ips": list(map(str, port.fixed_ips)),
+        "security_groups": sorted(snapshot.name(SecurityGroup, each) for each in port.security_groups),
+        "security_group_ids": sorted(port.security_groups),
+        "allowed_address_pairs": [
+            {"mac_address": pair.mac, "ip_address": str(pair.prefix)} for pair in port.allowed_address_pairs
+        ],
+        "port_security_enabled": port.port_security_enabled,
+        "admin_state_up": port.admin_state_up,
+        "iface_id": port.iface_id,
+        "device_id": port.device_id,
+        "device_owner": port.device_owner,
+        "bound_to": sorted(snapshot.bound_to.get(port.id, ())),
+    }
+
+
+def _switches(snapshot: Snapshot) -> Iterable[Record]:
+    for key, switch in sorted(snapshot.switches.items()):
+        yield {
+            "name": key,
+            "dpid": switch.dpid,
+            "connected": switch.connected,
+            "generation": switch.generation,
+            "current": switch.connected and switch.generation >= snapshot.generation,
+            "flow_count": switch.flow_count,
+            "error": switch.error,
+        }
+
+
+def _bindings(snapshot: Snapshot) -> Iterable[Record]:
+    for (switch, interface), binding in sorted(snapshot.bindings.items()):
+        yield {
+            "name": f"{switch}:{interface}",
+            "switch": switch,
+            "interface": interface,
+            "ofport": binding.ofport,
+            "port": snapshot.name(Port, binding.port_id or None),
+            "port_id": binding.port_id or None,
+            "state": str(binding.state),
+            "reason": binding.reason,
+        }
+
+
+T = TypeVar("T", bound=PolicyObject)
+
+
+def _of(kind: type[T], record: Callable[[Snapshot, T], Record]) -> Callable[[Snapshot], Iterable[Record]]:
+    def records(snapshot: Snapshot) -> Iterable[Record]:
+        objects = sorted(snapshot.draft.all(kind), key=_position)
+        return (record(snapshot, obj) for obj in objects)
+
+    return records
+
+
+def _position(obj: PolicyObject) -> tuple[int, str, str]:
+    return (obj.number if isinstance(obj, Rule) else 0, obj.name, obj.id)
+
+
+RECORDS: dict[kinds.Kind, Callable[[Snapshot], Iterable[Record]]] = {
+    kinds.NETWORKS: _of(Network, _network),
+    kinds.ADDRESS_GROUPS: _of(AddressGroup, _address_group),
+    kinds.SECURITY_GROUPS: _of(SecurityGroup, _security_group),
+    kinds.RULES: _of(Rule, _rule),
+    kinds.PORTS: _of(Port, _port),
+    kinds.SWITCHES: _switches,
+    kinds.BINDINGS: _bindings,
+}

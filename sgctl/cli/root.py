@@ -1,0 +1,61 @@
+"""The `sgctl` command: global options, subcommands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from sgctl.cli.apply import apply
+from sgctl.cli.delete import delete
+from sgctl.cli.get import get
+from sgctl.cli.port import port
+from sgctl.cli.session import Session
+from sgctl.cli.status import status, wait
+from sgctl.cli.terminal import FAILED, OK, USAGE, Failure, fail
+from sgctl.cli.uplink import uplink
+from sgctl.cli.version import version
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--db",
+    metavar="REMOTE",
+    help="OVSDB remote of the policy database, such as unix:FILE or tcp:HOST:PORT. "
+    "Default: SGCTL_DB, else unix:${SGCTL_RUN_DIR:-/var/run/sgctl}/policy.sock.",
+)
+@click.option(
+    "--ovsdb",
+    metavar="REMOTE",
+    help="OVSDB remote of the local Open vSwitch database. "
+    "Default: SGCTL_OVSDB, else unix:${OVS_RUNDIR:-/var/run/openvswitch}/db.sock.",
+)
+@click.pass_context
+def sgctl(context: click.Context, db: str | None, ovsdb: str | None) -> None:
+    """Security groups for Open vSwitch.
+
+    Exit status: 0 done; 1 failed, and unless the message says otherwise nothing changed; 2 the command
+    line is wrong. Errors are one line each on standard error.
+    """
+    context.obj = context.with_resource(Session(db, ovsdb))
+
+
+for _command in (apply, delete, get, port, status, uplink, version, wait):
+    sgctl.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0, or one line per error and 1 or 2."""
+    try:
+        code = sgctl.main(args=arguments, prog_name="sgctl", standalone_mode=False) or OK
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "sgctl"
+        code = fail([f"{error.format_message()} (see {path} --help)"], USAGE)
+    except click.ClickException as error:
+        code = fail([error.format_message()], FAILED)
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    except Failure as error:
+        code = fail(error.lines, FAILED)
+    sys.exit(code)

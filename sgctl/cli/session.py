@@ -1,0 +1,110 @@
+"""The connections of one run of the command line."""
+
+# ruff: noqa: PLC0415  # OVSDB's client is loaded when a command connects
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from sgctl.cli.terminal import Failure
+from sgctl.settings import Settings
+
+if TYPE_CHECKING:
+    from sgctl.service.draft import Objects
+    from sgctl.service.plan import Plan
+    from sgctl.service.transaction import Committed
+    from sgctl.store import Store
+    from sgctl.store.local import LocalSwitches
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds until a database that does not answer is given up."""
+
+
+@contextmanager
+def plain_failures() -> Iterator[None]:
+    """What a database or the policy refuses becomes Failure, one line for each reason."""
+    from sgctl.service.errors import PolicyError
+    from sgctl.store import StoreError
+
+    try:
+        yield
+    except PolicyError as error:
+        raise Failure(*map(str, error.findings)) from error
+    except StoreError as error:
+        raise Failure(str(error)) from error
+
+
+class Session:
+    """Connects when asked and closes at the end. Raises Failure where something cannot be done."""
+
+    def __init__(self, db: str | None, ovsdb: str | None) -> None:
+        self._db = db
+        self._ovsdb = ovsdb
+        self._store: Store | None = None
+        self._local: LocalSwitches | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for connection in (self._store, self._local):
+            if connection is not None:
+                connection.close()
+
+    @property
+    def store(self) -> Store:
+        """The policy database, with its first snapshot."""
+        if self._store is None:
+            from sgctl.store import Store
+
+            remote = self._db or Settings.from_environment().policy_remote
+            with plain_failures():
+                self._store = Store.connect(remote, CONNECT_TIMEOUT)
+        return self._store
+
+    @property
+    def local(self) -> LocalSwitches:
+        """The Open vSwitch database of this machine."""
+        if self._local is None:
+            from sgctl.store.local import LocalSwitches
+
+            remote = self._ovsdb or Settings.from_environment().ovsdb
+            with plain_failures():
+                self._local = LocalSwitches.connect(remote, CONNECT_TIMEOUT)
+        return self._local
+
+    def transact(self, decide: Callable[[Objects], Plan]) -> Committed:
+        """Carry out a plan."""
+        from sgctl.service.transaction import transact
+
+        with plain_failures():
+            return transact(self.store, decide)
+
+    def wait_applied(self, generation: int, timeout: float) -> None:
+        """Return when at least one switch is connected and every connected one has applied the generation."""
+        deadline = time.monotonic() + timeout
+        with plain_failures():
+            self._wait_connected(deadline)
+            lagging = self.store.wait_applied(generation, deadline - time.monotonic())
+        if lagging:
+            late = f"has not applied the policy after {timeout:g} s"
+            raise Failure(*(f"switch {name} {late}" for name in lagging))
+
+    def _wait_connected(self, deadline: float) -> None:
+        while not any(switch.connected for switch in self.store.switches.values()):
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise Failure("no switch is connected: the policy is stored, and nothing enforces it")
+            self.store.block(remaining)
+            self.store.run()
+
+
+pass_session = click.make_pass_decorator(Session)

@@ -1,0 +1,120 @@
+"""`sgctl status` and `sgctl wait`: whether the policy is enforced, everywhere, now."""
+
+# ruff: noqa: PLC0415  # tables are loaded when there is something to show
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sgctl.cli import kinds
+from sgctl.cli.options import output_option, timeout_option
+from sgctl.cli.session import Session, pass_session, plain_failures
+from sgctl.cli.terminal import FAILED, plain
+
+if TYPE_CHECKING:
+    from sgctl.cli.records import Record, Snapshot
+
+
+@click.command()
+@output_option("table", "json", "yaml")
+@click.pass_context
+@pass_session
+def status(session: Session, context: click.Context, output: str) -> None:
+    """Show whether the policy is enforced: switches, interfaces, problems.
+
+    Exit status 1 when something is wrong: no switch is connected, a switch has not applied the policy or
+    reports an error, an interface is quarantined, or the database holds rows that cannot be used.
+    """
+    from sgctl.cli import render
+    from sgctl.cli.records import Snapshot
+
+    report = summary(Snapshot(session.store))
+    if output == "json":
+        render.print_json(report)
+    elif output == "yaml":
+        render.print_yaml([report])
+    else:
+        _print(report)
+    context.exit(FAILED if report["problems"] else 0)
+
+
+def summary(snapshot: Snapshot) -> dict[str, Any]:
+    """Everything `sgctl status` knows, as plain data."""
+    from sgctl.cli.records import CLASSES, RECORDS
+
+    switches, bindings = list(RECORDS[kinds.SWITCHES](snapshot)), list(RECORDS[kinds.BINDINGS](snapshot))
+    bound = {binding["port_id"] for binding in bindings if binding["state"] == "bound"}
+    ports = RECORDS[kinds.PORTS](snapshot)
+    return {
+        "generation": snapshot.generation,
+        "objects": {kind.name: sum(1 for _ in snapshot.draft.all(CLASSES[kind])) for kind in CLASSES},
+        "switches": switches,
+        "interfaces": dict(Counter(str(binding["state"]) for binding in bindings)),
+        "unbound_ports": [port["name"] or port["id"] for port in ports if port["id"] not in bound],
+        "problems": list(_problems(snapshot, switches, bindings)),
+    }
+
+
+def _problems(snapshot: Snapshot, switches: list[Record], bindings: list[Record]) -> Iterator[str]:
+    if not switches:
+        yield "no switch is connected"
+    for switch in switches:
+        yield from _of_switch(switch)
+    for binding in bindings:
+        if binding["state"] == "quarantined":
+            where = f"interface {binding['interface']} of switch {binding['switch']}"
+            yield f"{where} is quarantined: {binding['reason'] or 'no reason given'}"
+    for row, reason in sorted(snapshot.problems.items()):
+        yield f"database row {row} is left out: {reason}"
+
+
+def _print(report: dict[str, Any]) -> None:
+    from sgctl.cli.render import console, print_table, show
+    from sgctl.cli.tables import COLUMNS
+
+    counts = [_count(kind, report["objects"][kind.name]) for kind in kinds.KINDS if kind.policy]
+    click.echo(f"policy: generation {report['generation']}: {', '.join(counts)}")
+    if report["switches"]:
+        click.echo()
+        print_table([column for column in COLUMNS[kinds.SWITCHES] if not column.wide], report["switches"])
+        click.echo()
+    states = [f"{count} {state}" for state, count in report["interfaces"].items()]
+    click.echo(f"interfaces: {', '.join(states) or 'none'}")
+    if report["unbound_ports"]:
+        click.echo(f"ports without an interface: {plain(show(report['unbound_ports']))}")
+    printer = console()
+    for problem in report["problems"]:
+        printer.print("problem:", plain(problem), style="red", soft_wrap=True)
+    if not report["problems"]:
+        click.echo("no problems")
+
+
+def _of_switch(switch: Record) -> Iterator[str]:
+    if not switch["connected"]:
+        yield f"switch {switch['name']} is not connected"
+    elif not switch["current"]:
+        yield f"switch {switch['name']} has not applied the policy yet"
+    if switch["error"]:
+        yield f"switch {switch['name']}: {switch['error']}"
+
+
+def _count(kind: kinds.Kind, count: int) -> str:
+    return f"{count} {(kind.singular if count == 1 else kind.name).replace('-', ' ')}"
+
+
+@click.command()
+@timeout_option
+@pass_session
+def wait(session: Session, timeout: float) -> None:
+    """Return when every connected switch has applied the policy as it is now.
+
+    Covers everything applied, bound or declared before. Exit status 1 when the time is over, with the
+    switches that lag, or when none is connected.
+    """
+    with plain_failures():
+        generation = session.store.commit(())  # a new generation: what was bound before it counts, too
+    session.wait_applied(generation, timeout)

@@ -1,0 +1,81 @@
+"""Which fields of a record make a table, for each kind."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sgctl.cli import kinds
+
+
+class Column(NamedTuple):
+    """A column: its title and the record's field; `wide` ones only show with `-o wide`."""
+
+    title: str
+    field: str
+    wide: bool = False
+
+
+_END = (Column("DESCRIPTION", "description", wide=True), Column("ID", "id", wide=True))
+
+COLUMNS: dict[kinds.Kind, tuple[Column, ...]] = {
+    kinds.NETWORKS: (
+        Column("NAME", "name"),
+        Column("VLAN", "segmentation_id"),
+        Column("SUBNETS", "subnets"),
+        Column("EGRESS", "egress_default"),
+        Column("DEFAULT GROUP", "default_group"),
+        Column("PORTS", "port_count"),
+        Column("SCOPE", "address_scope", wide=True),
+        *_END,
+    ),
+    kinds.ADDRESS_GROUPS: (Column("NAME", "name"), Column("ADDRESSES", "addresses"), *_END),
+    kinds.SECURITY_GROUPS: (
+        Column("NAME", "name"),
+        Column("STATEFUL", "stateful"),
+        Column("RULES", "rule_count"),
+        Column("PORTS", "port_count"),
+        *_END,
+    ),
+    kinds.RULES: (
+        Column("NUMBER", "number"),
+        Column("GROUP", "security_group"),
+        Column("DIRECTION", "direction"),
+        Column("ETHERTYPE", "ethertype"),
+        Column("PROTOCOL", "protocol"),
+        Column("PORTS", "ports"),
+        Column("REMOTE", "remote"),
+        Column("NAME", "name"),
+        *_END,
+    ),
+    kinds.PORTS: (
+        Column("NAME", "name"),
+        Column("NETWORK", "network"),
+        Column("MAC", "mac_address"),
+        Column("ADDRESSES", "fixed_ips"),
+        Column("GROUPS", "security_groups"),
+        Column("BOUND TO", "bound_to"),
+        Column("IFACE-ID", "iface_id", wide=True),
+        Column("DEVICE", "device_id", wide=True),
+        Column("ADDRESS PAIRS", "allowed_address_pairs", wide=True),
+        Column("SECURED", "port_security_enabled", wide=True),
+        Column("UP", "admin_state_up", wide=True),
+        *_END,
+    ),
+    kinds.SWITCHES: (
+        Column("NAME", "name"),
+        Column("DPID", "dpid"),
+        Column("CONNECTED", "connected"),
+        Column("CURRENT", "current"),
+        Column("FLOWS", "flow_count"),
+        Column("ERROR", "error"),
+        Column("GENERATION", "generation", wide=True),
+    ),
+    kinds.BINDINGS: (
+        Column("SWITCH", "switch"),
+        Column("INTERFACE", "interface"),
+        Column("OFPORT", "ofport"),
+        Column("STATE", "state"),
+        Column("PORT", "port"),
+        Column("REASON", "reason"),
+    ),
+}

@@ -1,0 +1,32 @@
+"""What reaches the terminal: errors as single lines, and no control characters from the policy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import click
+
+OK, FAILED, USAGE = 0, 1, 2
+"""Exit statuses."""
+
+
+class Failure(Exception):
+    """A command failed; one line per error."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+
+
+def fail(lines: Iterable[str], code: int) -> int:
+    """Print each line as an error; the code, unchanged."""
+    for line in lines:
+        prefix = click.style("error:", fg="red", bold=True)
+        click.echo(f"{prefix} {plain(line)}", err=True, color=False if os.environ.get("NO_COLOR") else None)
+    return code
+
+
+def plain(text: str) -> str:
+    """The text with everything that could move the cursor or break the line made visible."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,0 +1,88 @@
+"""`sgctl uplink`: which interfaces lead to the outside."""
+
+# ruff: noqa: PLC0415  # the policy's classes are loaded when a command runs
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from sgctl.cli.session import Session, pass_session, plain_failures
+from sgctl.cli.terminal import Failure
+
+if TYPE_CHECKING:
+    from flows.model import Network
+    from sgctl.service.draft import Draft
+
+
+@click.group()
+def uplink() -> None:
+    """Declare interfaces of this machine that lead to the unmanaged side of networks."""
+
+
+@uplink.command("set")
+@click.argument("interface")
+@click.option(
+    "--network", "names", metavar="NETWORK", multiple=True, help="A network behind it. May be repeated."
+)
+@click.option("--all", "every", is_flag=True, help="Every network, now and later, is behind it.")
+@pass_session
+def set_(session: Session, interface: str, names: tuple[str, ...], every: bool) -> None:
+    """Declare that the unmanaged side of networks is behind INTERFACE.
+
+    Frames of a network with a segmentation_id carry it as their VLAN tag there, those of a network without
+    carry none; so one interface takes at most one untagged network.
+    """
+    from flows.model import Network
+    from sgctl.cli.lookup import find_all
+    from sgctl.service.draft import Draft
+
+    if bool(names) == every:
+        raise click.UsageError("give either --network, once or more, or --all")
+    draft = Draft(session.store.objects)
+    networks = list(draft.all(Network)) if every else find_all(draft, Network, list(names))
+    _refuse_mixture(networks)
+    labels = ["*"] if every else _labels(draft, networks)
+    local = session.local
+    with plain_failures():
+        local.set_uplink(interface, labels)
+    click.echo(f"interface {interface} is an uplink of {'all networks' if every else ', '.join(labels)}")
+
+
+@uplink.command()
+@click.argument("interface")
+@pass_session
+def unset(session: Session, interface: str) -> None:
+    """Declare INTERFACE no uplink any more. It is then quarantined."""
+    local = session.local
+    with plain_failures():
+        local.set_uplink(interface, None)
+    click.echo(f"interface {interface} is no uplink")
+
+
+def _refuse_mixture(networks: list[Network]) -> None:
+    """Networks that an uplink could not tell apart."""
+    by_tag: dict[int | None, list[str]] = {}
+    for network in {network.id: network for network in networks}.values():
+        by_tag.setdefault(network.segmentation_id, []).append(network.name or network.id)
+    lines = [
+        f"networks {' and '.join(sorted(names))} cannot share an uplink: "
+        + ("none of them has a segmentation_id" if tag is None else f"all have the segmentation_id {tag}")
+        for tag, names in by_tag.items()
+        if len(names) > 1
+    ]
+    if lines:
+        raise Failure(*lines)
+
+
+def _labels(draft: Draft, networks: list[Network]) -> list[str]:
+    """What to write for each network: its name, or its id where the name would be misread."""
+    from flows.model import Network
+    from sgctl.service.names import reference_to
+
+    labels = {network.id: reference_to(draft, Network, network.id) for network in networks}
+    return [
+        identifier if label == "*" or any(c in label for c in ", ") else label
+        for identifier, label in labels.items()
+    ]

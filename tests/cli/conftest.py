@@ -1,0 +1,118 @@
+"""The command line on a real policy database, run in this process as its script runs it."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from sgctl.cli import main
+from sgctl.store import Store, SwitchStatus
+from sgctl.store.server import PolicyServer
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def errors(self) -> list[str]:
+        """The messages, once it is sure that there is nothing but messages."""
+        lines = self.err.splitlines()
+        assert all(line.startswith("error: ") for line in lines), self.err
+        return [line.removeprefix("error: ") for line in lines]
+
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def server() -> Iterator[PolicyServer]:
+    directory = Path(tempfile.mkdtemp(prefix="sgctl-cli-"))  # pytest's own are too long for a socket's name
+    server = PolicyServer(directory / "policy.db", directory / "policy.sock")
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def fresh(server: PolicyServer) -> Iterator[Callable[[], Store]]:
+    """Connects to the database and has all that is in it."""
+    stores: list[Store] = []
+
+    def connect() -> Store:
+        stores.append(Store.connect(server.remote))
+        return stores[-1]
+
+    yield connect
+    for store in stores:
+        store.close()
+
+
+class Enforcer:
+    """Reports as a controller of one switch does that applies every change at once."""
+
+    def __init__(self, remote: str) -> None:
+        self._store = Store.connect(remote)
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._ends.is_set():
+            generation = self._store.generation
+            self._store.report(
+                [SwitchStatus("host", "br0", "0" * 16, connected=True, generation=generation)], []
+            )
+            self._store.block(0.05)
+            self._store.run()
+
+    def close(self) -> None:
+        self._ends.set()
+        self._thread.join()
+        self._store.close()
+
+
+@pytest.fixture
+def enforcer(server: PolicyServer) -> Iterator[Enforcer]:
+    enforcer = Enforcer(server.remote)
+    yield enforcer
+    enforcer.close()
+
+
+@pytest.fixture
+def cli(server: PolicyServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs `sgctl ARGUMENTS`; `stdin` is what it reads there."""
+    monkeypatch.setenv("SGCTL_DB", server.remote)
+
+    def run(*arguments: str, stdin: str = "") -> Result:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exited:
+            main(arguments)
+        out, err = capsys.readouterr()
+        assert isinstance(exited.value.code, int)
+        return Result(exited.value.code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Callable[[str], str]:
+    """Writes manifests to a file; its name."""
+    counter = iter(range(100))
+
+    def write(text: str) -> str:
+        path = tmp_path / f"{next(counter)}.yaml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write

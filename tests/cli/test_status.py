@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+
+import pytest
+import yaml
+
+from sgctl.store import BindingState, BindingStatus, Store, SwitchStatus
+from sgctl.store.server import PolicyServer
+from tests.cli.conftest import Cli, Enforcer
+
+NETWORK = "apiVersion: sgctl/v1\nkind: Network\nmetadata: {name: blue}\nspec: {subnets: [10.0.0.0/24]}\n"
+PORT = "---\napiVersion: sgctl/v1\nkind: Port\nmetadata: {name: p}\nspec: {network: blue}\n"
+
+
+def _switch(generation: int, connected: bool = True, error: str = "") -> SwitchStatus:
+    return SwitchStatus("host", "br0", "0000000000000001", connected, generation, 7, error)
+
+
+def test_all_is_well(cli: Cli, fresh: Callable[[], Store]) -> None:
+    cli("apply", "-f", "-", stdin=NETWORK)
+    fresh().report([_switch(1)], [BindingStatus("host/br0", "eth0", 1, BindingState.UPLINK)])
+    shown = (
+        "policy: generation 1: 1 network, 0 address groups, 0 security groups, 0 rules, 0 ports\n"
+        "\n"
+        "NAME      DPID              CONNECTED  CURRENT  FLOWS  ERROR\n"
+        "host/br0  0000000000000001  yes        yes      7\n"
+        "\n"
+        "interfaces: 1 uplink\n"
+        "no problems\n"
+    )
+    assert cli("status") == (0, shown, "")
+
+
+def test_everything_that_is_wrong_is_listed(
+    cli: Cli, fresh: Callable[[], Store], server: PolicyServer
+) -> None:
+    cli("apply", "-f", "-", stdin=NETWORK + PORT)
+    row = {"op": "update", "table": "Port", "where": [], "row": {"mac": "nonsense"}}
+    transaction = json.dumps(["sgctl", row])
+    subprocess.run(["ovsdb-client", "transact", server.remote, transaction], check=True, capture_output=True)
+    quarantined = BindingStatus("host/br0", "tap2", 2, BindingState.QUARANTINED, "", "no port\x1b[2J")
+    off = SwitchStatus("host", "br1", "0000000000000002", connected=False)
+    fresh().report([_switch(0, error="table full"), off], [quarantined])
+    result = cli("status")
+    assert result.code == 1
+    problems = [
+        line.removeprefix("problem: ") for line in result.out.splitlines() if line.startswith("problem")
+    ]
+    assert problems[:4] == [
+        "switch host/br0 has not applied the policy yet",
+        "switch host/br0: table full",
+        "switch host/br1 is not connected",
+        "interface tap2 of switch host/br0 is quarantined: no port\\x1b[2J",
+    ]
+    assert len(problems) == 5
+    assert problems[4].startswith("database row ")
+    assert json.loads(cli("status", "-o", "json").out)["problems"][1] == "switch host/br0: table full"
+    assert yaml.safe_load(cli("status", "-o", "yaml").out)["switches"][0]["connected"] is True
+
+
+def test_ports_without_an_interface_are_shown_but_no_problem(cli: Cli, fresh: Callable[[], Store]) -> None:
+    cli("apply", "-f", "-", stdin=NETWORK + PORT)
+    fresh().report([_switch(1)], [])
+    result = cli("status")
+    assert result.code == 0
+    assert "ports without an interface: p\n" in result.out
+
+
+@pytest.mark.parametrize("command", ["status", "wait"])
+def test_no_switch_is_said(cli: Cli, command: str) -> None:
+    result = cli(command, *(["--timeout", "0.1"] if command == "wait" else []))
+    assert result.code == 1
+    assert "no switch is connected" in result.out + result.err
+
+
+def test_wait_is_for_every_connected_switch(
+    cli: Cli, fresh: Callable[[], Store], server: PolicyServer
+) -> None:
+    enforcer = Enforcer(server.remote)
+    cli("apply", "-f", "-", stdin=NETWORK)
+    assert cli("wait", "--timeout", "10") == (0, "", "")
+    enforcer.close()
+    assert cli("wait", "--timeout", "0.1").errors == [
+        "switch host/br0 has not applied the policy after 0.1 s"
+    ]
+    fresh().report([_switch(99), SwitchStatus("host", "br1", "0000000000000002", connected=False)], [])
+    assert cli("wait", "--timeout", "0.1").code == 0
+
+
+def test_wait_covers_what_was_bound_before(cli: Cli, fresh: Callable[[], Store], enforcer: Enforcer) -> None:
+    """Bindings are no part of the policy, so it asks for a generation that begins after them."""
+    before = fresh().generation
+    assert cli("wait", "--timeout", "10").code == 0
+    assert fresh().generation == before + 1
