@@ -193,11 +193,12 @@ class PushVlan(NamedTuple):
 
 
 class Learn(NamedTuple):
-    """Remember in `table` that frames to this frame's source MAC, in its network, leave by its port.
+    """Add a flow to `table`, made from the packet at hand, unless it is there already.
 
-    The learned flow matches `key` (a register) and the destination MAC, and writes the port into
-    `out`. It carries `cookie`, dies after `idle_timeout` seconds without traffic and with the flow
-    that learned it; at most `limit` such flows exist.
+    The flow matches every field `target` of `matches` against the value that `source` has now, and
+    writes `source` into `target` for every pair of `loads`; without loads it drops. It carries
+    `cookie`, dies after `idle_timeout` seconds without traffic (0: never) and, with `bound`, with the
+    flow that learned it. At most `limit` flows with this cookie exist.
     """
 
     table: int
@@ -205,54 +206,40 @@ class Learn(NamedTuple):
     cookie: int
     idle_timeout: int
     limit: int
-    key: Field
-    source: Field
-    destination: Field
-    in_port: Field
-    out: Field
+    matches: tuple[tuple[Field, Field], ...]
+    loads: tuple[tuple[Field, Field], ...] = ()
+    bound: bool = False
 
     def encode(self) -> bytes:
         """NXAST_LEARN2."""
-        delete_learned = 2
-        body = struct.pack(
-            "!HHHQHBxHHIHH",
-            self.idle_timeout,
-            0,
-            self.priority,
-            self.cookie,
-            delete_learned,
-            self.table,
-            0,
-            0,
-            self.limit,
-            0,
-            0,
-        )
-        body += self._match(self.key, self.key) + self._match(self.source, self.destination)
-        load = 1 << 11
-        body += struct.pack("!H", load | self.in_port.bits) + self.in_port.header + struct.pack("!H", 0)
-        body += self.out.header + struct.pack("!H", 0)
+        flags = 2 if self.bound else 0
+        head = (self.idle_timeout, 0, self.priority, self.cookie, flags, self.table)
+        body = struct.pack("!HHHQHBx", *head) + struct.pack("!HHIHH", 0, 0, self.limit, 0, 0)
+        body += b"".join(_learn_spec(0, *pair) for pair in self.matches)
+        body += b"".join(_learn_spec(1 << 11, *pair) for pair in self.loads)
         length = (10 + len(body) + 7) // 8 * 8
         header = struct.pack("!HHIH", _EXPERIMENTER, length, _NICIRA_VENDOR, _NX_LEARN2)
         return (header + body).ljust(length, b"\0")
 
-    @staticmethod
-    def _match(source: Field, target: Field) -> bytes:
+    def __str__(self) -> str:
+        idle = f"idle_timeout={self.idle_timeout}," if self.idle_timeout else ""
+        specs = [_match_spec(*pair) for pair in self.matches]
+        specs += [f"load:{_nxm_name(source)}[]->{_nxm_name(target)}[]" for source, target in self.loads]
+        bound = "delete_learned," if self.bound else ""
         return (
-            struct.pack("!H", source.bits)
-            + source.header
-            + struct.pack("!H", 0)
-            + target.header
-            + struct.pack("!H", 0)
+            f"learn(table={self.table},{idle}priority={self.priority},cookie={self.cookie:#x},"
+            f"{bound}limit={self.limit},{','.join(specs)})"
         )
 
-    def __str__(self) -> str:
-        return (
-            f"learn(table={self.table},idle_timeout={self.idle_timeout},priority={self.priority},"
-            f"cookie={self.cookie:#x},delete_learned,limit={self.limit},"
-            f"{_nxm_name(self.key)}[],{_nxm_name(self.destination)}[]={_nxm_name(self.source)}[],"
-            f"load:{_nxm_name(self.in_port)}[]->{_nxm_name(self.out)}[])"
-        )
+
+def _learn_spec(kind: int, source: Field, target: Field) -> bytes:
+    head = struct.pack("!H", kind | source.bits)
+    return head + source.header + struct.pack("!H", 0) + target.header + struct.pack("!H", 0)
+
+
+def _match_spec(source: Field, target: Field) -> str:
+    left = f"{_nxm_name(target)}[]"
+    return left if source is target else f"{left}={_nxm_name(source)}[]"
 
 
 _NXM_NAMES = {"dl_src": "NXM_OF_ETH_SRC", "dl_dst": "NXM_OF_ETH_DST", "in_port": "OXM_OF_IN_PORT"}

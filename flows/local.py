@@ -126,18 +126,22 @@ def _ipv6_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
     kind, code = icmpv6(NEIGHBOUR_SOLICITATION), icmpv6(NEIGHBOUR_ADVERTISEMENT)
     detection = (*source, IPV6_TERM, f.IPV6_SRC(0), *kind[1:], *target, f.ND_SLL(0))
     yield Flow(p.SPOOF_ND, Priority.HIGH, detection, (call(p.NEIGHBOUR),))
-    advertisement = (*source, *code, *target, f.ND_TLL(mac))
-    yield Flow(p.SPOOF_ND, Priority.NORMAL, advertisement, (call(p.NEIGHBOUR),))
+    without_address = 0  # as an answer to a solicitation that knew the MAC already (RFC 4861 section 4.4)
+    for link_address in (mac, without_address):
+        advertisement = (*source, *code, *target, f.ND_TLL(link_address))
+        yield Flow(p.SPOOF_ND, Priority.NORMAL, advertisement, (call(p.NEIGHBOUR),))
 
 
 def _receive_flows(at: Attachment) -> Iterator[Flow]:
+    """How frames reach the port; the MAC of a pair goes to whom it belongs, if that port is here, too."""
     zone, out = p.ZONE(at.zone), SetField(p.OUT, at.ofport)
     for mac in source_macs(at.port):
         to_mac = (zone, f.ETH_DST(mac_number(mac)))
         check, entry = (p.DEST_STATELESS, p.FORWARD) if at.stateless else (p.DEST_CHECK, p.CONNTRACK)
         actions = (out, SetField(p.DESTINATION, at.identity), call(check))
-        yield Flow(p.FORWARD, Priority.NORMAL, to_mac, actions)
-        yield Flow(p.UPLINK_DELIVER, Priority.NORMAL, to_mac, (call(entry),))
+        priority = Priority.NORMAL if mac == at.port.mac else Priority.LOW
+        yield Flow(p.FORWARD, priority, to_mac, actions)
+        yield Flow(p.UPLINK_DELIVER, priority, to_mac, (call(entry),))
     for pair in address_pairs(at.port):
         if pair.prefix.is_host:
             yield Flow(p.NEIGHBOUR, Priority.NORMAL, owner_match(zone, pair.prefix), (Output(at.ofport),))
@@ -205,11 +209,9 @@ def _learn(segment: Segment, uplink: int) -> tuple[Action, ...]:
             cookie=p.LEARNED_COOKIE_TAG << 56 | segment.zone << 32 | uplink,
             idle_timeout=p.FDB_IDLE_SECONDS,
             limit=p.FDB_LIMIT,
-            key=p.ZONE,
-            source=f.ETH_SRC,
-            destination=f.ETH_DST,
-            in_port=f.IN_PORT,
-            out=p.OUT,
+            matches=((p.ZONE, p.ZONE), (f.ETH_SRC, f.ETH_DST)),
+            loads=((f.IN_PORT, p.OUT),),
+            bound=True,
         ),
     )
 

@@ -296,6 +296,13 @@ OUTPUT = _table(
     80, "OUTPUT", "to the local port; commits new connections", Reason.NOT_TRACKED, {f.CT_STATE, f.ETH_TYPE}
 )
 DROP = _table(90, "DROP", "the one place where packets die, counted by reason", Reason.UNKNOWN_PORT, {REASON})
+DROPPED = _table(
+    91,
+    "DROPPED",
+    "one learned flow per port and reason that there has been: it counts",
+    Miss.RETURN,
+    {REASON, f.IN_PORT, OUT},
+)
 
 TABLE_BY_ID: Final = {table.id: table for table in TABLES}
 
@@ -346,6 +353,11 @@ def conjunction_priority(rule_number: int) -> int:
 LEARNED_COOKIE_TAG: Final = 0x5D
 COOKIE_TAG: Final = 0x5C
 """Top byte of the cookie of every flow of ours; the rest is a hash of the flow's content."""
+
+DROPS_COOKIE: Final = LEARNED_COOKIE_TAG << 56 | 1
+"""Cookie of the learned flows that count drops."""
+DROPS_LIMIT: Final = 65536
+"""Learned drop counters per switch: ports × reasons stay far below."""
 
 FDB_LIMIT: Final = 4096
 """Learned MACs per uplink and network."""

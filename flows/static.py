@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from flows import fields as f
 from flows import pipeline as p
-from flows.actions import Action, Conntrack, Move, OutputRegister, Resubmit, SetField
+from flows.actions import Action, Conntrack, Learn, Move, OutputRegister, Resubmit, SetField
 from flows.fields import Match, ct_state
 from flows.flow import Flow
 from flows.pipeline import Priority, Reason, RuleTables, Table
@@ -55,6 +55,9 @@ def drop(reason: Reason) -> tuple[Action, ...]:
     return (SetField(p.REASON, reason), call(p.DROP))
 
 
+RECEIVER_REASONS = frozenset({Reason.INGRESS_POLICY})
+"""Drops that are counted for the receiving port; all others are the sender's."""
+
 TELL_ALL: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.BROADCAST), call(p.EXIT))
 """To every local port of the network but the sender, and out of its uplinks."""
 
@@ -79,7 +82,21 @@ def _misses() -> Iterator[Flow]:
         if isinstance(table.miss, Reason) and table is not p.DROP:
             yield Flow(table, Priority.MISS, (), drop(table.miss))
     for reason in Reason:
-        yield Flow(p.DROP, Priority.NORMAL, (p.REASON(reason),), ())
+        yield Flow(p.DROP, Priority.NORMAL, (p.REASON(reason),), _count(reason))
+
+
+def _count(reason: Reason) -> tuple[Action, ...]:
+    """Count the drop for the port that it concerns: the receiver where it refused, else the sender."""
+    port = p.OUT if reason in RECEIVER_REASONS else f.IN_PORT
+    counter = Learn(
+        table=p.DROPPED.id,
+        priority=Priority.NORMAL,
+        cookie=p.DROPS_COOKIE,
+        idle_timeout=0,
+        limit=p.DROPS_LIMIT,
+        matches=((p.REASON, p.REASON), (port, port)),
+    )
+    return (counter, call(p.DROPPED))
 
 
 def _classify() -> Iterator[Flow]:
@@ -111,16 +128,17 @@ def _spoof() -> Iterator[Flow]:
     yield Flow(p.SPOOF, Priority.NORMAL, (ARP_TERM,), (call(p.SPOOF_ARP),))
     yield Flow(p.SPOOF, Priority.NORMAL, (IPV4_TERM,), (call(p.SPOOF_IP),))
     yield Flow(p.SPOOF, Priority.NORMAL, (IPV6_TERM,), (call(p.SPOOF_IP),))
-    without_address = (*icmpv6(NEIGHBOUR_SOLICITATION), f.ND_SLL(0))
-    unspecified = f.IPV6_SRC(0)
-    yield Flow(p.SPOOF_ND, Priority.LOW, without_address, (call(p.NEIGHBOUR),))
-    yield Flow(
-        p.SPOOF_ND,
-        Priority.NORMAL,
-        (IPV6_TERM, unspecified, *icmpv6(NEIGHBOUR_SOLICITATION)[1:]),
-        drop(Reason.ND_SPOOF),
-    )
-    yield Flow(p.SPOOF_ND, Priority.GUARD, (*without_address[:3], f.ND_TARGET(0)), drop(Reason.ND_SPOOF))
+    yield from _spoof_neighbour()
+
+
+def _spoof_neighbour() -> Iterator[Flow]:
+    """A message that Open vSwitch cannot parse reads as one without target and link address."""
+    solicitation, advertisement = icmpv6(NEIGHBOUR_SOLICITATION), icmpv6(NEIGHBOUR_ADVERTISEMENT)
+    yield Flow(p.SPOOF_ND, Priority.LOW, (*solicitation, f.ND_SLL(0)), (call(p.NEIGHBOUR),))
+    unspecified = (IPV6_TERM, f.IPV6_SRC(0), *solicitation[1:])
+    yield Flow(p.SPOOF_ND, Priority.NORMAL, unspecified, drop(Reason.ND_SPOOF))
+    for message in (solicitation, advertisement):
+        yield Flow(p.SPOOF_ND, Priority.GUARD, (*message, f.ND_TARGET(0)), drop(Reason.ND_SPOOF))
 
 
 def _admit() -> Iterator[Flow]:
