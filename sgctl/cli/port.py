@@ -13,7 +13,6 @@ from sgctl.cli.terminal import Failure
 
 if TYPE_CHECKING:
     from flows.model import Port
-    from sgctl.store.local import Interface, LocalSwitches
 
 
 @click.group()
@@ -31,12 +30,13 @@ def bind(session: Session, name: str, interface: str) -> None:
     PORT is a name or an id. libvirt and OpenStack write external_ids:iface-id themselves.
     """
     wanted = _port(session, name)
-    local = session.local
-    for other in _interfaces(local):
-        if other.iface_id == wanted.iface_id and other.name != interface:
+    for other in session.interfaces:
+        if other.name == interface and other.uplink is not None:
+            raise Failure(f"interface {interface} is an uplink; unset that first")
+        if other.name != interface and other.iface_id == wanted.iface_id:
             raise Failure(f"port {name} is already bound to interface {other.name}; unbind it first")
     with plain_failures():
-        local.bind(interface, wanted.iface_id)
+        session.local.bind(interface, wanted.iface_id)
     click.echo(f"port {name} is bound to interface {interface}")
 
 
@@ -45,16 +45,15 @@ def bind(session: Session, name: str, interface: str) -> None:
 @pass_session
 def unbind(session: Session, name: str) -> None:
     """Take the port off its interface: clears external_ids:iface-id. The interface is then quarantined."""
-    local = session.local
-    found = [each for each in _interfaces(local) if each.name == name]
+    found = [each for each in session.interfaces if each.name == name]
     if not found:
         wanted = _port(session, name)
-        found = [each for each in _interfaces(local) if each.iface_id == wanted.iface_id]
+        found = [each for each in session.interfaces if each.iface_id == wanted.iface_id]
     if not found or not all(each.iface_id for each in found):
         raise Failure(f"{name} is not bound to an interface of this machine")
     for each in found:
         with plain_failures():
-            local.bind(each.name, "")
+            session.local.bind(each.name, "")
         click.echo(f"interface {each.name} is unbound")
 
 
@@ -64,7 +63,3 @@ def _port(session: Session, name: str) -> Port:
     from sgctl.service.draft import Draft
 
     return find(Draft(session.store.objects), Port, name)
-
-
-def _interfaces(local: LocalSwitches) -> list[Interface]:
-    return [interface for bridge in local.bridges.values() for interface in bridge.interfaces]

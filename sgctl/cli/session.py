@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sgctl.service.plan import Plan
     from sgctl.service.transaction import Committed
     from sgctl.store import Store
-    from sgctl.store.local import LocalSwitches
+    from sgctl.store.local import Interface, LocalSwitches
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until a database that does not answer is given up."""
@@ -80,6 +80,11 @@ class Session:
             with plain_failures():
                 self._local = LocalSwitches.connect(remote, CONNECT_TIMEOUT)
         return self._local
+
+    @property
+    def interfaces(self) -> list[Interface]:
+        """The interfaces of this machine that a bridge has set up."""
+        return [interface for bridge in self.local.bridges.values() for interface in bridge.interfaces]
 
     def transact(self, decide: Callable[[Objects], Plan]) -> Committed:
         """Carry out a plan."""

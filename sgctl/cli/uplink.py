@@ -44,9 +44,10 @@ def set_(session: Session, interface: str, names: tuple[str, ...], every: bool) 
     networks = list(draft.all(Network)) if every else find_all(draft, Network, list(names))
     _refuse_mixture(networks)
     labels = ["*"] if every else _labels(draft, networks)
-    local = session.local
+    if any(each.name == interface and each.iface_id for each in session.interfaces):
+        raise Failure(f"interface {interface} is bound to a port; unbind it first")
     with plain_failures():
-        local.set_uplink(interface, labels)
+        session.local.set_uplink(interface, labels)
     click.echo(f"interface {interface} is an uplink of {'all networks' if every else ', '.join(labels)}")
 
 
@@ -55,9 +56,8 @@ def set_(session: Session, interface: str, names: tuple[str, ...], every: bool) 
 @pass_session
 def unset(session: Session, interface: str) -> None:
     """Declare INTERFACE no uplink any more. It is then quarantined."""
-    local = session.local
     with plain_failures():
-        local.set_uplink(interface, None)
+        session.local.set_uplink(interface, None)
     click.echo(f"interface {interface} is no uplink")
 
 

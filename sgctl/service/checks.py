@@ -1,15 +1,16 @@
-"""What must hold between objects; the checks of one object alone are `flows.validate`.
+"""What must hold of a draft: of each object alone (`flows.validate`), and between objects.
 
 Only what an edit touched is reported: rows that another tool left inconsistent block nobody else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 from flows.model import Change, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
+from flows.validate import check
 from sgctl.service.addresses import host_range
 from sgctl.service.draft import Draft
 from sgctl.service.errors import Code
@@ -26,8 +27,12 @@ class Violation(NamedTuple):
     code: Code
 
 
-def violations(draft: Draft, changes: Iterable[Change]) -> Iterator[Violation]:
-    """Everything the changes break."""
+def violations(draft: Draft, changes: Sequence[Change]) -> Iterator[Violation]:
+    """Everything the changes of a draft break; a plan may be made of them only when this is nothing."""
+    for change in changes:
+        if change.new is not None:
+            for problem in check(change.new):
+                yield Violation(change.new, problem.field, problem.reason, Code.INVALID)
     for change in changes:
         if change.new is None:
             assert change.old is not None

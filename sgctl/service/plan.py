@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from flows.model import Change, PolicyObject, Rule
+from flows.model import Change, Rule
 from sgctl.service.draft import Draft, Key
 
 
@@ -79,7 +79,3 @@ class Summary:
             return ""
         count, _, rest = ", ".join(parts).partition(" ")
         return f"{count} {'rule' if count == '1' else 'rules'} {rest}"
-
-    def changed(self, kind: type[PolicyObject], identifier: str) -> bool:
-        """Whether this very object changes."""
-        return (kind, identifier) in self._by_key

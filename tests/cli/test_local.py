@@ -100,6 +100,16 @@ def test_uplinks(cli: Cli, host: PrivateOvs) -> None:
     assert cli("uplink", "set", "tap1", "--all", "--network", "blue").code == 2
 
 
+def test_an_interface_is_an_uplink_or_bound_but_not_both(cli: Cli, host: PrivateOvs) -> None:
+    cli("uplink", "set", "tap1", "--network", "blue")
+    assert cli("port", "bind", "web1", "tap1").errors == ["interface tap1 is an uplink; unset that first"]
+    cli("port", "bind", "web1", "tap2")
+    assert cli("uplink", "set", "tap2", "--network", "blue").errors == [
+        "interface tap2 is bound to a port; unbind it first"
+    ]
+    assert (_ids(host, "tap1"), _ids(host, "tap2")) == ("{sgctl-uplink=blue}", "{iface-id=instance-7}")
+
+
 def test_a_name_that_would_be_misread_is_written_as_its_id(cli: Cli, host: PrivateOvs) -> None:
     assert cli("uplink", "set", "tap1", "--network", "red, white").code == 0
     identifier = cli("get", "network", "red, white", "-o", "json").out.split('"id": "')[1][:36]

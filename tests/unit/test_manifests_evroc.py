@@ -127,7 +127,7 @@ def test_a_machine_and_a_port_that_contradict_each_other_are_refused() -> None:
     ("networks", "reason"),
     [
         ([], "there is no network to make one on"),
-        (["a", "b"], "there is 2 networks to choose from"),
+        (["a", "b"], "there are 2 networks to choose from"),
     ],
 )
 def test_a_machine_without_a_port_needs_exactly_one_network(networks: list[str], reason: str) -> None:

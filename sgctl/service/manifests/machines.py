@@ -53,10 +53,8 @@ def _new_port(planning: Planning, document: Document) -> list[Port]:
     networks = list(planning.draft.all(Network))
     path: Path = ("metadata", "name")
     if len(networks) != 1:
-        what = f"{len(networks)} networks to choose from" if networks else "no network to make one on"
-        reason = (
-            f"no port has the device_id or name {machine!r}, and there is {what}; state one with kind Port"
-        )
+        what = f"are {len(networks)} networks to choose from" if networks else "is no network to make one on"
+        reason = f"no port has the device_id or name {machine!r}, and there {what}; state one with kind Port"
         planning.report(document, path, reason, Code.NOT_FOUND)
         return []
     network = networks[0]

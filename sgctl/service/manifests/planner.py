@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from flows.model import AddressGroup, Network, PolicyObject, Port, SecurityGroup
-from flows.validate import check
 from sgctl.service.checks import violations
 from sgctl.service.draft import Key, Objects
 from sgctl.service.errors import Code, Finding, PolicyError, Source
@@ -99,10 +98,6 @@ class _Planner:
             state_security_group(self._planning, document, obj)
 
     def _check(self, summary: Summary) -> None:
-        for change in summary.changes:
-            if change.new is not None:
-                for problem in check(change.new):
-                    self._blame(change.new, problem.field, problem.reason, Code.INVALID)
         for violation in violations(self._planning.draft, summary.changes):
             self._blame(*violation)
 
