@@ -26,7 +26,6 @@ REASONS = {
     Refusal.INVALID: Reason.INVALID,
     Refusal.SENDER_RULES: Reason.EGRESS_POLICY,
     Refusal.RECEIVER_RULES: Reason.INGRESS_POLICY,
-    Refusal.RECEIVER_DOWN: None,  # as good as absent: the frame goes to the uplinks
 }
 
 
@@ -53,14 +52,14 @@ def entry(text: PolicyText, packet: Packet) -> str:
     return uplinks[packet.header.first % len(uplinks)]
 
 
-def expected_outputs(text: PolicyText, packet: Packet, verdict: Verdict) -> list[frozenset[str]]:
-    """Where the packet may go: one of these sets."""
+def expected_outputs(text: PolicyText, packet: Packet, verdict: Verdict) -> frozenset[str]:
+    """Where the packet goes."""
     outside = frozenset(wiring.carriers(text.networks[packet.network_id])) - {entry(text, packet)}
-    if verdict.refusal in (Refusal.RECEIVER_DOWN, Refusal.FOR_OUTSIDE):
-        return [outside]
+    if verdict.refusal is Refusal.FOR_OUTSIDE:
+        return outside
     if not verdict.allowed:
-        return [frozenset()]
-    return [outside if packet.receiver is None else frozenset([packet.receiver])]
+        return frozenset()
+    return outside if packet.receiver is None else frozenset([packet.receiver])
 
 
 def rule_fits(text: PolicyText, grant: Grant | None, number: int) -> bool:
@@ -79,9 +78,14 @@ def disagreements(bridge: DummyBridge, text: PolicyText, packet: Packet) -> list
 
 
 def _differences(text: PolicyText, packet: Packet, verdict: Verdict, trace: Trace) -> Iterator[str]:
+    if verdict.refusal is Refusal.RECEIVER_DOWN:
+        # As if it were not there; another port may be next in line for its MAC.
+        if packet.receiver in trace.outputs:
+            yield "reaches a port that is down"
+        return
     outputs = expected_outputs(text, packet, verdict)
-    if trace.outputs not in outputs:
-        yield f"leaves by {set(trace.outputs) or 'nothing'}, not {outputs}"
+    if trace.outputs != outputs:
+        yield f"leaves by {set(trace.outputs) or 'nothing'}, not {set(outputs) or 'nothing'}"
     expected = None if verdict.refusal is None else REASONS[verdict.refusal]
     if trace.reason is not expected:
         yield f"dropped for {trace.reason!r}, not {expected!r}"

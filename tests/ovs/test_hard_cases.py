@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from flows.model import Direction, Ethertype, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
+from flows.model import (
+    AddressPair,
+    Direction,
+    Ethertype,
+    Network,
+    PolicyObject,
+    Port,
+    Prefix,
+    Rule,
+    SecurityGroup,
+)
 from flows.verdict import Conversation, Packet, State, judge
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
@@ -96,3 +107,10 @@ def test_a_range_that_begins_at_port_zero_is_no_permit_for_other_protocols(bridg
     for protocol in (17, 132, 47):
         packet = Packet("blue", "p0", "p1", Conversation(ONE, TWO, protocol, 0, 0), later_fragment=True)
         check(bridge, objects, packet, allowed=False)
+
+
+def test_an_address_pair_with_a_neighbours_mac_does_not_take_its_frames(bridge: DummyBridge) -> None:
+    thief = replace(port("p0", "g0"), allowed_address_pairs=(AddressPair(mac_of("p1"), ONE),))
+    objects: list[PolicyObject] = [BLUE, SecurityGroup("g0", "g0"), thief, port("p1", secure=False)]
+    packet = Packet("blue", None, "p1", Conversation(Prefix.parse("10.0.0.9"), TWO, 17, 1024, 53))
+    check(bridge, objects, packet, allowed=True)

@@ -82,9 +82,8 @@ def address_groups(group: str) -> SearchStrategy[AddressGroup]:
 
 
 def address_pairs(port: str) -> SearchStrategy[AddressPair]:
-    return st.builds(
-        AddressPair, st.sampled_from([mac_of(port), *PAIR_MACS]), st.sampled_from([*PREFIXES, *ADDRESSES])
-    )
+    macs = st.sampled_from([mac_of(port), *PAIR_MACS, *map(mac_of, PORTS)])
+    return st.builds(AddressPair, macs, st.sampled_from([*PREFIXES, *ADDRESSES]))
 
 
 @st.composite
