@@ -55,7 +55,8 @@ def service_matches(rule: Rule) -> Iterator[Match]:
 
     Later fragments carry neither ports nor ICMP type, and the userspace datapath does not even give
     them their connection's. A rule that names either admits them by protocol; the receiver cannot
-    use them without the first fragment, which must pass on its own.
+    use them without the first fragment, which must pass on its own. Of DCCP and UDP-Lite Open vSwitch
+    sees no ports, so a rule that names some admits nothing.
     """
     assert rule.protocol is not None, "callers ask has_service first"
     family = ethertype_term(rule.ethertype)
@@ -66,7 +67,7 @@ def service_matches(rule: Rule) -> Iterator[Match]:
         yield tracked
     elif rule.protocol in _PORT_FIELDS:
         yield from _port_matches(rule, header, tracked)
-    else:
+    elif rule.protocol in _ICMP_FIELDS:
         header_fields = _ICMP_FIELDS[rule.protocol]
         yield header + tuple(_icmp_terms(rule, header_fields))
         yield tracked + tuple(_icmp_terms(rule, (f.CT_TP_SRC, f.CT_TP_DST)))
