@@ -111,13 +111,31 @@ class Meta:
 
 
 @dataclass(frozen=True, slots=True)
+class SubnetDetail:
+    """What users say of one of a network's subnets; addresses are handed out by it, switches ignore it.
+
+    `gateway` is a host prefix, None when there is none. `pools` are inclusive ranges of address values.
+    """
+
+    prefix: Prefix
+    name: str = ""
+    description: str = ""
+    gateway: Prefix | None = None
+    pools: tuple[tuple[int, int], ...] = ()
+    enable_dhcp: bool = True
+    dns_nameservers: tuple[Prefix, ...] = ()
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """An isolated layer 2 segment, enforced on every bridge where one of its ports is bound.
 
     `segmentation_id` is the VLAN id on uplinks (inclusive range 1–4094; None is untagged).
     Group membership is known by address, and addresses are only unique within an address scope:
     networks share group members when they name the same scope; without one a network stands alone.
-    `default_group` is the group of a port that has none of its own.
+    `default_group` is the group of a port that has none of its own. `subnet_details` are of some of the
+    subnets; one of a prefix that is not among `subnets` means nothing.
     """
 
     id: str
@@ -127,6 +145,7 @@ class Network:
     address_scope: str | None = None
     egress_default: EgressDefault = EgressDefault.DENY
     default_group: str | None = None
+    subnet_details: tuple[SubnetDetail, ...] = ()
     meta: Meta = field(default_factory=Meta)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from flows.model import (
@@ -25,6 +26,7 @@ from flows.model import (
     Prefix,
     Rule,
     SecurityGroup,
+    SubnetDetail,
 )
 
 ICMP = 1
@@ -64,7 +66,26 @@ def _check_network(network: Network) -> Iterator[Problem]:
     if not isinstance(network.egress_default, EgressDefault):
         yield _not_one_of("egress_default", network.egress_default, EgressDefault)
     yield from _reference("default_group", network.default_group)
+    for detail in network.subnet_details:
+        yield from _subnet_detail(detail)
     yield from _meta(network.meta)
+
+
+def _subnet_detail(detail: SubnetDetail) -> Iterator[Problem]:
+    yield from _text("subnet_name", detail.name)
+    yield from _text("subnet_description", detail.description, lines=True)
+    yield from _flag("enable_dhcp", detail.enable_dhcp)
+    for tag in detail.tags:
+        yield from _identifier("subnet_tags", tag)
+    if detail.gateway is not None and not (detail.gateway.is_host and detail.prefix.covers(detail.gateway)):
+        yield Problem("gateway_ip", f"{detail.gateway} is no address of subnet {detail.prefix}")
+    last = detail.prefix.value | ~detail.prefix.mask & (1 << detail.prefix.bits) - 1
+    for first, end in detail.pools:
+        if not detail.prefix.value <= first <= end <= last:
+            yield Problem("allocation_pools", f"a pool is no range of addresses of subnet {detail.prefix}")
+    for one, two in pairwise(sorted(detail.pools)):
+        if two[0] <= one[1]:
+            yield Problem("allocation_pools", f"pools of subnet {detail.prefix} overlap")
 
 
 def _check_group(group: SecurityGroup) -> Iterator[Problem]:

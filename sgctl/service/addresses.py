@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from uuid import uuid4
 
-from flows.model import Network, Port, Prefix
+from flows.model import Network, Port, Prefix, SubnetDetail
 from sgctl.service.draft import Draft
+from sgctl.service.subnets import details_of
 
 
 def new_mac(draft: Draft, network_id: str) -> str:
@@ -32,27 +34,42 @@ class AddressPool:
         versions = sorted({subnet.version for subnet in network.subnets})
         return tuple(self._take(network, version) for version in versions)
 
-    def _take(self, network: Network, version: int) -> Prefix:
-        subnets = [subnet for subnet in network.subnets if subnet.version == version]
+    def take_from(self, network: Network, subnets: Sequence[SubnetDetail]) -> Prefix:
+        """The next free address of the first of these subnets that has one; ValueError when they are full."""
         for subnet in subnets:
-            hosts = host_range(subnet, skip_gateway=True)
-            for value in range(self._next.get((network.id, subnet), hosts.start), hosts.stop):
-                self._next[network.id, subnet] = value + 1
-                address = Prefix(version, value, subnet.bits)
-                owners = self._draft.having(Port, "fixed_ips", address)
-                if all(port.network_id != network.id for port in owners):
-                    return address
-        raise ValueError(f"no free address is left in {', '.join(map(str, subnets))}")
+            address = self._free(network, subnet)
+            if address is not None:
+                return address
+        raise ValueError(f"no free address is left in {', '.join(str(each.prefix) for each in subnets)}")
+
+    def _take(self, network: Network, version: int) -> Prefix:
+        return self.take_from(
+            network, [each for each in details_of(network) if each.prefix.version == version]
+        )
+
+    def _free(self, network: Network, subnet: SubnetDetail) -> Prefix | None:
+        prefix = subnet.prefix
+        for value in self._candidates(network, subnet):
+            address = Prefix(prefix.version, value, prefix.bits)
+            owners = self._draft.having(Port, "fixed_ips", address)
+            if address != subnet.gateway and all(port.network_id != network.id for port in owners):
+                self._next[network.id, prefix] = value + 1
+                return address
+        return None
+
+    def _candidates(self, network: Network, subnet: SubnetDetail) -> Iterator[int]:
+        hosts = host_range(subnet.prefix)
+        start = self._next.get((network.id, subnet.prefix), hosts.start)
+        for first, last in sorted(subnet.pools) or [(hosts.start, hosts.stop - 1)]:
+            yield from range(max(first, start, hosts.start), min(last + 1, hosts.stop))
 
 
-def host_range(subnet: Prefix, skip_gateway: bool = False) -> range:
+def host_range(subnet: Prefix) -> range:
     """Address values a port may have: IPv4 leaves out network and broadcast address, IPv6 the anycast one.
 
-    Subnets of one or two addresses have neither (RFC 3021, RFC 6164). The first host is by habit the
-    router's: `skip_gateway` leaves it out too.
+    Subnets of one or two addresses have neither (RFC 3021, RFC 6164).
     """
     size = 1 << (subnet.bits - subnet.length)
     if size <= 2:
         return range(subnet.value, subnet.value + size)
-    first = 2 if skip_gateway else 1
-    return range(subnet.value + first, subnet.value + size - (1 if subnet.version == 4 else 0))
+    return range(subnet.value + 1, subnet.value + size - (1 if subnet.version == 4 else 0))

@@ -5,6 +5,7 @@ Lists whose order a user gave are maps from position to element, because OVSDB's
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from flows.model import (
     Prefix,
     Rule,
     SecurityGroup,
+    SubnetDetail,
 )
 from flows.validate import Problem, check
 from sgctl.store.replica import Json, Row, elements
@@ -79,6 +81,41 @@ def _pair(text: str) -> AddressPair:
     return AddressPair(mac, _prefix(prefix))
 
 
+def _read_detail(text: str) -> SubnetDetail:
+    """A subnet's details from the JSON object in which they are kept."""
+    try:
+        stored = json.loads(text)
+        return SubnetDetail(
+            prefix=_prefix(stored["cidr"]),
+            name=stored["name"],
+            description=stored["description"],
+            gateway=None if stored["gateway_ip"] is None else _prefix(stored["gateway_ip"]),
+            pools=tuple((_prefix(pool[0]).value, _prefix(pool[1]).value) for pool in stored["pools"]),
+            enable_dhcp=stored["enable_dhcp"],
+            dns_nameservers=tuple(map(_prefix, stored["dns_nameservers"])),
+            tags=frozenset(stored["tags"]),
+        )
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError(f"{text!r} are no details of a subnet") from error
+
+
+def _write_detail(detail: SubnetDetail) -> str:
+    def address(value: int) -> str:
+        return Prefix(detail.prefix.version, value, detail.prefix.bits).address
+
+    stored = {
+        "cidr": str(detail.prefix),
+        "name": detail.name,
+        "description": detail.description,
+        "gateway_ip": None if detail.gateway is None else str(detail.gateway),
+        "pools": [[address(first), address(last)] for first, last in detail.pools],
+        "enable_dhcp": detail.enable_dhcp,
+        "dns_nameservers": list(map(str, detail.dns_nameservers)),
+        "tags": sorted(detail.tags),
+    }
+    return json.dumps(stored, sort_keys=True)
+
+
 def _uuid(value: str) -> Json:
     return ["uuid", value]
 
@@ -129,6 +166,11 @@ OPTIONAL_PREFIX = _optional(_prefix, str)
 TEXTS = _members(_same, _same)
 PREFIXES = _members(_prefix, str)
 PREFIX_LIST = _ordered(_prefix, str)
+DETAILS = Form(
+    lambda value: tuple(map(_read_detail, sorted(elements(value)))),
+    lambda values: _set(sorted(map(_write_detail, values))),
+    (),
+)
 PAIR_LIST = _ordered(_pair, lambda pair: f"{pair.mac} {pair.prefix}")
 REFERENCE = Form(lambda value: value[1], _uuid, "")
 OPTIONAL_REFERENCE = _optional(lambda value: value[1], _uuid)
@@ -174,6 +216,7 @@ TABLES: Mapping[type[PolicyObject], Table] = {
             subnets=PREFIX_LIST,
             address_scope=OPTIONAL_TEXT,
             egress_default=_choice(EgressDefault),
+            subnet_details=DETAILS,
         ),
         _refer("default_group", OPTIONAL_REFERENCE, SecurityGroup, "default_group"),
     ),

@@ -1,0 +1,46 @@
+"""A network's subnets with their details, those that nobody gave any included."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import NAMESPACE_OID, uuid5
+
+from flows.model import Network, Prefix, SubnetDetail
+
+
+def details_of(network: Network) -> list[SubnetDetail]:
+    """One for each subnet, in the order of the network's subnets."""
+    given = {detail.prefix: detail for detail in network.subnet_details}
+    return [given.get(prefix) or default_detail(prefix) for prefix in network.subnets]
+
+
+def default_detail(prefix: Prefix) -> SubnetDetail:
+    """A subnet whose gateway is, by habit, the first host."""
+    size = 1 << (prefix.bits - prefix.length)
+    first = Prefix(prefix.version, prefix.value + 1, prefix.bits) if size > 2 else None
+    return SubnetDetail(prefix, gateway=first)
+
+
+def subnet_id(network: Network, prefix: Prefix) -> str:
+    """The id of one of the network's subnets: it follows from network and prefix, so nobody stores it."""
+    return str(uuid5(NAMESPACE_OID, f"{network.id} {prefix}"))
+
+
+def with_subnet(network: Network, detail: SubnetDetail) -> Network:
+    """The network with this subnet added, or with these details of a subnet it has."""
+    others = tuple(each for each in network.subnet_details if each.prefix != detail.prefix)
+    prefixes = network.subnets if detail.prefix in network.subnets else (*network.subnets, detail.prefix)
+    return replace(network, subnets=prefixes, subnet_details=tuple(sorted((*others, detail), key=_order)))
+
+
+def without_subnet(network: Network, prefix: Prefix) -> Network:
+    """The network without this subnet."""
+    return replace(
+        network,
+        subnets=tuple(each for each in network.subnets if each != prefix),
+        subnet_details=tuple(each for each in network.subnet_details if each.prefix != prefix),
+    )
+
+
+def _order(detail: SubnetDetail) -> Prefix:
+    return detail.prefix
