@@ -25,6 +25,7 @@ _NO_QUORUM = "cluster error"
 
 _NUMBERS = "the next rule number"
 _GENERATION = "the generation"
+_GET_GENERATION: Operation = {"op": "select", "table": "Global", "where": [], "columns": ["generation"]}
 Subject = Change | str | None
 
 
@@ -38,7 +39,6 @@ class Commit:
         self._view = view
         self._changes = [_checked(change) for change in changes]
         self._at_generation = at_generation
-        self._next_number: int | None = None
         self.uncertain = False
         self._unread_rules: list[str] = []
         self._add_rules_of_deleted_groups()
@@ -62,7 +62,6 @@ class Commit:
         position, problem = error
         subject = subjects[position] if position < len(subjects) else None
         if problem["error"] == _NOT_AS_EXPECTED and subject is _NUMBERS:
-            self._next_number = results[0]["rows"][0]["next_rule_number"]
             return None
         raise self._failure(problem, subject)
 
@@ -92,10 +91,11 @@ class Commit:
 
     def _compose(self) -> tuple[list[Operation], list[Subject]]:
         """The operations and what each is about, for telling errors apart."""
-        steps: list[tuple[Operation, Subject]] = [(_select("next_rule_number"), None)]
+        steps: list[tuple[Operation, Subject]] = []
         if self._at_generation is not None:
             steps.append((_expect("generation", self._at_generation), _GENERATION))
-        next_number = self._next_number or self._next_number_seen()
+        (counters,) = self._replica.rows["Global"].values()
+        next_number = counters["next_rule_number"]
         changes = list(self._numbered(max(next_number, self._view.next_free_number)))
         numbers = [change.new.number for change in changes if isinstance(change.new, Rule) and not change.old]
         advance: Operation = {"op": "mutate", "table": "Global", "where": []}
@@ -105,7 +105,7 @@ class Commit:
             advance["mutations"].append(["next_rule_number", "+=", max(numbers) + 1 - next_number])
         steps += [(operation, change) for change in changes for operation in self._write(change)]
         steps += [(_delete("Rule", identifier), None) for identifier in self._unread_rules]
-        steps += [(advance, None), (_select("generation"), None), ({"op": "commit", "durable": True}, None)]
+        steps += [(advance, None), (_GET_GENERATION, None), ({"op": "commit", "durable": True}, None)]
         return [operation for operation, _ in steps], [subject for _, subject in steps]
 
     def _numbered(self, number: int) -> Iterator[Change]:
@@ -176,9 +176,6 @@ class Commit:
             return StoreError("; ".join(reasons)) if reasons else Conflict(describe_error(problem))
         return StoreError(f"the policy database refused the change: {describe_error(problem)}")
 
-    def _next_number_seen(self) -> int:
-        return int(next(iter(self._replica.rows["Global"].values()))["next_rule_number"])
-
 
 def _checked(change: Change) -> Change:
     """The change itself when it can be stored; StoreError with every reason otherwise."""
@@ -221,10 +218,6 @@ def _somebody_changed(change: Change) -> str:
         assert change.new is not None
         return f"{codec.describe(change.new)} exists already"
     return f"{codec.describe(change.old)} has been changed by somebody else"
-
-
-def _select(column: str) -> Operation:
-    return {"op": "select", "table": "Global", "where": [], "columns": [column]}
 
 
 def _expect(column: str, value: int) -> Operation:

@@ -50,10 +50,15 @@ class PolicyServer:
         """The running server's process id, None when there is none."""
         try:
             pid = int(self._pid_file.read_text(encoding="ascii"))
-            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")  # number (name) state ...
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
         except (OSError, ValueError):
             return None
-        return pid if f"--pidfile={self._pid_file}".encode() in arguments else None
+        ended = status.rpartition(")")[2].split()[0] in "ZX"
+        ours = f"--pidfile={self._pid_file}".encode() in arguments.split(b"\0")
+        # While it dies it has no arguments any more and still holds its lock on the database.
+        dying = not arguments and "(ovsdb-server)" in status
+        return pid if not ended and (ours or dying) else None
 
     def start(self) -> None:
         """Make sure that the server runs; a missing database is made and one of an older schema converted.

@@ -267,24 +267,40 @@ def test_the_server_compares_too(store: Store, connect: Connect, monkeypatch: py
     store.commit(create(web, unchanged))
     theirs = replace(web, stateful=False)
     connect().commit([Change(web, theirs)])
-    monkeypatch.setattr(store, "_take", lambda: None)  # the copy stays behind
-    monkeypatch.setattr(store._replica, "pump_until", quiet_first(store))
+    leave_behind(store, monkeypatch)
     with pytest.raises(Conflict, match="has been changed by somebody else"):
         store.commit([Change(web, replace(web, name="mine"))])
-    monkeypatch.undo()
-    store.run()
     assert store.objects[SecurityGroup][web.id] == theirs
 
 
-def quiet_first(store: Store) -> Callable[..., bool]:
-    """A first wait that takes nothing in, as if the news were still on their way."""
-    real = store._replica.pump_until
-    answers = iter([True])
+def leave_behind(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the store take in nothing before it has sent a transaction, as if the news were on their way."""
+    waits = iter(["for the connection"])
 
     def pump_until(condition: Callable[[], bool], deadline: float) -> bool:
-        return next(answers, None) or real(condition, deadline)
+        if next(waits, None):
+            return True
+        monkeypatch.undo()
+        return store._replica.pump_until(condition, deadline)
 
-    return pump_until
+    monkeypatch.setattr(store._replica, "pump_until", pump_until)
+    monkeypatch.setattr(store._replica, "pump", lambda: None)
+
+
+def test_a_number_that_was_taken_and_freed_meanwhile_is_not_given_again(
+    store: Store, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = group()
+    store.commit(create(web))
+    other = connect()
+    theirs, mine = rule(web), rule(web)
+    other.commit(create(theirs))
+    other.commit(delete(other.objects[Rule][theirs.id]))
+    leave_behind(store, monkeypatch)
+    assert store.commit(create(mine)) == 4
+    held = store.objects[Rule][mine.id]
+    assert isinstance(held, Rule)
+    assert held.number == FIRST_RULE_NUMBER + 1
 
 
 def test_creating_what_exists_is_a_conflict(store: Store, connect: Connect) -> None:
