@@ -7,13 +7,13 @@ touches: every part keeps its flows on a board, and only what the edit names is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from flows import pipeline as p
 from flows.actions import SetField
-from flows.board import Board
+from flows.board import Board, Owner
 from flows.flow import Flow, FlowDiff, FlowKey
 from flows.identities import LocalSet, local_number
 from flows.local import (
@@ -28,7 +28,7 @@ from flows.local import (
 )
 from flows.model import EgressDefault, Port
 from flows.pipeline import EGRESS_OPEN, Priority
-from flows.policy import Policy, Touched
+from flows.policy import Policy, Selector, Touched
 from flows.presence import ZonePresence
 from flows.rules import RuleBook
 from flows.services import IPV4_TERM, IPV6_TERM
@@ -69,6 +69,29 @@ class BridgeCompiler:
     def flows(self) -> Mapping[FlowKey, Flow]:
         """The flows the switch should hold, as of the last `flush`."""
         return self._board.flows
+
+    @property
+    def attached(self) -> Iterable[Attachment]:
+        """The bound ports."""
+        return self._attached.values()
+
+    @property
+    def zones(self) -> Mapping[str, int]:
+        """The conntrack zones in use, by network id."""
+        return self._local.zones
+
+    @property
+    def identities(self) -> Mapping[int, LocalSet]:
+        """What the identities of the bound ports stand for; without the unrestricted one."""
+        return self._identities
+
+    def remote_identities(self) -> dict[int, frozenset[Selector]]:
+        """What the identities of remote addresses stand for, of all tables: equal sets have equal numbers."""
+        return self._rules.remote_identities()
+
+    def owners(self, key: FlowKey) -> list[Owner]:
+        """What a flow is for, as told when it was claimed."""
+        return self._board.owners(key)
 
     def set_local(self, state: LocalState) -> None:
         """Take in what is now attached to the bridge."""

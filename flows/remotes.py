@@ -54,6 +54,10 @@ class RemoteIdentities:
         """The identity of a set of selectors."""
         return content_number(map(str, selectors))
 
+    def sets(self) -> Iterable[SelectorSet]:
+        """The sets in use."""
+        return self._uses.keys()
+
     def swap(self, old: SelectorSet, new: SelectorSet) -> None:
         """One address moves from one set to another; the empty set stands for none."""
         for selectors, step in ((new, 1), (old, -1)):

@@ -131,6 +131,15 @@ class RuleBook:
         """The local identities that include a group."""
         return self._locals.get(group, set())
 
+    def remote_identities(self) -> dict[int, frozenset[Selector]]:
+        """The sets of selectors that are in use, by number."""
+        tables = [table for state in self._sides.values() for table in (state.members, state.prefixes)]
+        return {
+            table.identities.number(selectors): selectors
+            for table in tables
+            for selectors in table.identities.sets()
+        }
+
     def refresh_rule(self, rule_id: str) -> None:
         """Activate, deactivate or replace one rule, as the policy and the bound ports now want."""
         rule = self._policy.rules.get(rule_id)
