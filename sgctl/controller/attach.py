@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from flows.policy import Policy
@@ -11,10 +12,16 @@ from sgctl.store.local import Bridge, Interface
 
 ALL_NETWORKS = "*"
 
+Place = tuple[str, str]
+"""Bridge and interface name."""
+
 
 @dataclass(frozen=True)
 class Role:
-    """An interface's part: the policy port it stands for, or the networks it carries, or neither."""
+    """An interface's part: the policy port it stands for, or the networks it carries, or neither.
+
+    `networks` are those that need a zone because of it.
+    """
 
     interface: Interface
     state: State
@@ -25,63 +32,125 @@ class Role:
 
 @dataclass
 class Roles:
-    """The roles of all interfaces of one bridge, by name."""
+    """The roles of all interfaces of one bridge: by name, and by OpenFlow port what compiling needs."""
 
     of_interface: dict[str, Role] = field(default_factory=dict)
+    ports: dict[int, str] = field(default_factory=dict)
+    uplinks: dict[int, frozenset[str]] = field(default_factory=dict)
+    _networks: Counter[str] = field(default_factory=Counter)
 
     @property
-    def ports(self) -> dict[int, str]:
-        """OpenFlow port → id of the policy port bound to it."""
-        return {r.interface.ofport: r.port_id for r in self.of_interface.values() if r.state is State.BOUND}
-
-    @property
-    def uplinks(self) -> dict[int, frozenset[str]]:
-        """OpenFlow port → ids of the networks an uplink carries."""
-        return {r.interface.ofport: r.networks for r in self.of_interface.values() if r.state is State.UPLINK}
-
-    def networks(self, policy: Policy) -> set[str]:
+    def networks(self) -> Iterable[str]:
         """The ids of the networks that need a zone on this bridge."""
-        found = {policy.ports[port].network_id for port in self.ports.values()}
-        return found.union(*self.uplinks.values())
+        return self._networks.keys()
+
+    def take(self, name: str, role: Role) -> None:
+        """An interface that has no role gets one."""
+        self.of_interface[name] = role
+        self._networks.update(role.networks)
+        if role.state is State.BOUND:
+            self.ports[role.interface.ofport] = role.port_id
+        elif role.state is State.UPLINK:
+            self.uplinks[role.interface.ofport] = role.networks
+
+    def drop(self, name: str) -> None:
+        """An interface loses its role, if it has one."""
+        role = self.of_interface.pop(name, None)
+        if role is not None:
+            self._networks -= Counter(role.networks)
+            self.ports.pop(role.interface.ofport, None)
+            self.uplinks.pop(role.interface.ofport, None)
 
 
-def assign_roles(policy: Policy, bridges: Iterable[Bridge]) -> dict[str, Roles]:
-    """The roles on every bridge of a host, by bridge name.
+class Attachments:
+    """The roles on every bridge of a host, by bridge name; what changes is looked at again, nothing else.
 
     A policy port is bound once on a host: when several interfaces name it, the first by bridge and
     interface name has it and the others are quarantined.
     """
-    names = _NetworkNames(policy)
-    taken: dict[str, str] = {}
-    return {
-        bridge.name: _bridge_roles(policy, bridge, names, taken)
-        for bridge in sorted(bridges, key=lambda bridge: bridge.name)
-    }
 
+    def __init__(self, policy: Policy) -> None:
+        self.of_bridge: dict[str, Roles] = {}
+        self._policy = policy
+        self._interfaces: dict[str, dict[str, Interface]] = {}
+        self._claimants: defaultdict[str, set[Place]] = defaultdict(set)
+        self._stale: set[Place] = set()
 
-def _bridge_roles(policy: Policy, bridge: Bridge, names: _NetworkNames, taken: dict[str, str]) -> Roles:
-    roles = Roles()
-    for interface in sorted(bridge.interfaces, key=lambda interface: interface.name):
+    def set_bridge(self, name: str, bridge: Bridge | None) -> Roles:
+        """A bridge is there with these interfaces, or gone; its roles, which `refresh` keeps current."""
+        held = self._interfaces.setdefault(name, {})
+        roles = self.of_bridge.setdefault(name, Roles())
+        wanted = {interface.name: interface for interface in bridge.interfaces} if bridge else {}
+        for interface in [interface for interface in held.values() if interface.name not in wanted]:
+            self._set_interface(name, interface.name, None)
+        for interface in wanted.values():
+            if held.get(interface.name) != interface:
+                self._set_interface(name, interface.name, interface)
+        return roles
+
+    def iface_id_changed(self, iface_id: str) -> None:
+        """Another policy port, or none, answers to this `iface-id` now."""
+        self._stale |= self._claimants.get(iface_id, set())
+
+    def networks_changed(self) -> None:
+        """Networks came, went or were renamed: uplinks name them."""
+        for bridge, interfaces in self._interfaces.items():
+            self._stale |= {(bridge, name) for name, i in interfaces.items() if i.uplink is not None}
+
+    def refresh(self) -> set[Place]:
+        """Bring the roles up to date; the interfaces for which that was news."""
+        names = _NetworkNames(self._policy)
+        news = {place: self._role(*place, names) for place in self._stale}
+        self._stale.clear()
+        changed = {place for place, role in news.items() if self._held(place) != role}
+        for bridge, name in changed:  # first of all, because an OpenFlow port may pass from one to another
+            self.of_bridge[bridge].drop(name)
+        for bridge, name in changed:
+            role = news[bridge, name]
+            if role is not None:
+                self.of_bridge[bridge].take(name, role)
+        return changed
+
+    def _held(self, place: Place) -> Role | None:
+        return self.of_bridge[place[0]].of_interface.get(place[1])
+
+    def _set_interface(self, bridge: str, name: str, interface: Interface | None) -> None:
+        place = (bridge, name)
+        before = self._interfaces[bridge].pop(name, None)
+        if interface is not None:
+            self._interfaces[bridge][name] = interface
+        for present, each in ((False, before), (True, interface)):
+            if each is None or each.uplink is not None or not each.iface_id:
+                continue
+            claimants = self._claimants[each.iface_id]
+            (claimants.add if present else claimants.discard)(place)
+            self._stale |= claimants
+            if not claimants:
+                del self._claimants[each.iface_id]
+        self._stale.add(place)
+
+    def _role(self, bridge: str, name: str, names: _NetworkNames) -> Role | None:
+        interface = self._interfaces.get(bridge, {}).get(name)
+        if interface is None:
+            return None
         if interface.uplink is not None:
-            role = _uplink_role(interface, names)
-        else:
-            role = _workload_role(policy, interface, taken)
-        if role.state is State.BOUND:
-            taken[role.port_id] = f"{bridge.name}/{interface.name}"
-        roles.of_interface[interface.name] = role
-    return roles
+            return _uplink_role(interface, names)
+        return self._workload_role(bridge, interface)
 
-
-def _workload_role(policy: Policy, interface: Interface, taken: Mapping[str, str]) -> Role:
-    if not interface.iface_id:
-        return Role(interface, State.QUARANTINED, reason="external_ids has neither iface-id nor sgctl-uplink")
-    port_id = policy.port_of_iface.get(interface.iface_id)
-    if port_id is None:
-        return Role(interface, State.QUARANTINED, reason=f"no port has the iface_id {interface.iface_id!r}")
-    if port_id in taken:
-        reason = f"port {policy.ports[port_id].name!r} is already bound to {taken[port_id]}"
-        return Role(interface, State.QUARANTINED, reason=reason)
-    return Role(interface, State.BOUND, port_id=port_id)
+    def _workload_role(self, bridge: str, interface: Interface) -> Role:
+        iface_id = interface.iface_id
+        if not iface_id:
+            return Role(
+                interface, State.QUARANTINED, reason="external_ids has neither iface-id nor sgctl-uplink"
+            )
+        port_id = self._policy.port_of_iface.get(iface_id)
+        if port_id is None:
+            return Role(interface, State.QUARANTINED, reason=f"no port has the iface_id {iface_id!r}")
+        port, first = self._policy.ports[port_id], min(self._claimants[iface_id])
+        if first != (bridge, interface.name):
+            reason = f"port {port.name!r} is already bound to {'/'.join(first)}"
+            return Role(interface, State.QUARANTINED, reason=reason)
+        return Role(interface, State.BOUND, port_id, frozenset([port.network_id]))
 
 
 def _uplink_role(interface: Interface, names: _NetworkNames) -> Role:
@@ -99,13 +168,21 @@ def _uplink_role(interface: Interface, names: _NetworkNames) -> Role:
 
 
 class _NetworkNames:
+    """Networks by what uplinks call them, worked out when the first one asks."""
+
     def __init__(self, policy: Policy) -> None:
-        self.all = frozenset(policy.networks)
+        self._policy = policy
         self._ids: dict[str, list[str]] = {}
-        for network in policy.networks.values():
-            for name in {network.name, network.id}:
-                self._ids.setdefault(name, []).append(network.id)
+
+    @property
+    def all(self) -> frozenset[str]:
+        """The ids of all networks."""
+        return frozenset(self._policy.networks)
 
     def ids(self, name: str) -> list[str]:
         """The networks called so, by name or id."""
+        if not self._ids:
+            for network in self._policy.networks.values():
+                for each in {network.name, network.id}:
+                    self._ids.setdefault(each, []).append(network.id)
         return self._ids.get(name, [])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flows.compiler import BridgeCompiler, LocalState
 from flows.flow import FlowDiff
 from flows.model import Change, Network, Port
 from flows.policy import Policy
-from sgctl.controller.attach import Roles, assign_roles
+from sgctl.controller.attach import Attachments, Place, Roles
 from sgctl.store.local import Bridge
 
 ZoneKey = tuple[str, str]
@@ -22,7 +22,7 @@ class ManagedBridge:
 
     bridge: Bridge
     compiler: BridgeCompiler
-    roles: Roles = field(default_factory=Roles)
+    roles: Roles
 
 
 class Engine:
@@ -32,7 +32,9 @@ class Engine:
         self.policy = Policy()
         self.bridges: dict[int, ManagedBridge] = {}
         self._zones: dict[ZoneKey, int] = {}
-        self._roles_stale = False
+        self._attachments = Attachments(self.policy)
+        self._stale_bridges: set[str] = set()
+        self._moved: set[Place] = set()
 
     def change_policy(self, changes: Sequence[Change]) -> None:
         """Take in changes of policy objects."""
@@ -41,24 +43,30 @@ class Engine:
         touched = self.policy.apply(changes)
         for managed in self.bridges.values():
             managed.compiler.update(touched)
-        self._roles_stale |= any(_moves_attachment(change) for change in changes)
+        for change in changes:
+            self._tell_attachments(change)
 
     def change_bridges(self, bridges: Mapping[int, Bridge]) -> None:
         """Take in what the host's switch database says; a bridge that is gone is forgotten."""
+        names = {bridge.name for bridge in bridges.values()}
+        for name in {managed.bridge.name for managed in self.bridges.values()} - names:
+            self._attachments.set_bridge(name, None)
         for dpid in self.bridges.keys() - bridges.keys():
             del self.bridges[dpid]
         for dpid, bridge in bridges.items():
-            if dpid in self.bridges:
-                self.bridges[dpid].bridge = bridge
+            roles = self._attachments.set_bridge(bridge.name, bridge)
+            managed = self.bridges.get(dpid)
+            if managed is not None and managed.bridge.name == bridge.name:
+                managed.bridge = bridge
             else:
-                self.bridges[dpid] = ManagedBridge(bridge, self._new_compiler())
-        self._roles_stale = True
+                self.bridges[dpid] = ManagedBridge(bridge, self._new_compiler(), roles)
+                self._stale_bridges.add(bridge.name)
 
     def change_zones(self, zones: Mapping[ZoneKey, int]) -> None:
         """Take in the conntrack zones of this host."""
         if zones != self._zones:
+            self._stale_bridges |= {bridge for bridge, _ in zones.keys() | self._zones.keys()}
             self._zones = dict(zones)
-            self._roles_stale = True
 
     def missing_zones(self) -> set[ZoneKey]:
         """The (bridge, network) pairs that need a zone and have none; their ports stay closed until then."""
@@ -66,40 +74,47 @@ class Engine:
         wanted = {
             (managed.bridge.name, network)
             for managed in self.bridges.values()
-            for network in managed.roles.networks(self.policy)
+            for network in managed.roles.networks
         }
         return wanted - self._zones.keys()
 
     def flush(self) -> dict[int, FlowDiff]:
         """What to change on each switch since the last call, by datapath id; only where something is."""
         self._refresh_roles()
+        for managed in self.bridges.values():
+            if managed.bridge.name in self._stale_bridges:
+                managed.compiler.set_local(self._local_state(managed))
+        self._stale_bridges.clear()
         diffs = {dpid: managed.compiler.flush() for dpid, managed in self.bridges.items()}
         return {dpid: diff for dpid, diff in diffs.items() if diff}
+
+    def moved_interfaces(self) -> set[Place]:
+        """The interfaces whose role has changed since the last call."""
+        moved, self._moved = self._moved, set()
+        return moved
 
     def _new_compiler(self) -> BridgeCompiler:
         return BridgeCompiler(self.policy)
 
+    def _tell_attachments(self, change: Change) -> None:
+        """What a change of the policy may alter about which interface stands for what."""
+        old, new = change
+        if change.kind is Network:
+            if old is None or new is None or old.name != new.name:
+                self._attachments.networks_changed()
+        elif change.kind is Port:
+            sides = [side for side in change if isinstance(side, Port)]
+            if len({(side.iface_id, side.network_id) for side in sides}) != 1 or len(sides) == 1:
+                for side in sides:
+                    self._attachments.iface_id_changed(side.iface_id)
+
     def _refresh_roles(self) -> None:
-        if not self._roles_stale:
-            return
-        self._roles_stale = False
-        all_roles = assign_roles(self.policy, [managed.bridge for managed in self.bridges.values()])
-        for managed in self.bridges.values():
-            managed.roles = all_roles[managed.bridge.name]
-            managed.compiler.set_local(self._local_state(managed))
+        changed = self._attachments.refresh()
+        self._moved |= changed
+        self._stale_bridges |= {bridge for bridge, _ in changed}
 
     def _local_state(self, managed: ManagedBridge) -> LocalState:
         zones = {
             network: zone for (name, network), zone in self._zones.items() if name == managed.bridge.name
         }
-        return LocalState(managed.roles.ports, managed.roles.uplinks, zones)
-
-
-def _moves_attachment(change: Change) -> bool:
-    """Whether a change may alter which interface stands for what."""
-    old, new = change
-    if change.kind is Network:
-        return old is None or new is None or old.name != new.name
-    if isinstance(old, Port) and isinstance(new, Port):
-        return (old.iface_id, old.network_id) != (new.iface_id, new.network_id)
-    return change.kind is Port
+        return LocalState(dict(managed.roles.ports), dict(managed.roles.uplinks), zones)

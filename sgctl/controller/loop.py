@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -14,13 +15,15 @@ from ovs.poller import POLLIN, Poller
 
 from flows.flow import Flow, FlowDiff, FlowKey
 from sgctl.controller.engine import Engine
-from sgctl.controller.status import binding_rows, switch_row
-from sgctl.store import Store, StoreError
+from sgctl.controller.status import BindingKey, binding_rows, moved_rows, switch_row
+from sgctl.store import BindingStatus, Store, StoreError
 from sgctl.store.local import LocalSwitches
 
 LOG = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
+WHOLE_REPORT_SECONDS = 10.0
+"""A report of everything repairs what somebody else may have done to the rows; others tell what is news."""
 SECURE = "secure"
 
 
@@ -67,6 +70,8 @@ class ControlLoop:
         self._wake_in.setblocking(False)
         self._generation = -1
         self._status_stale = True
+        self._moved: dict[BindingKey, BindingStatus | None] = {}
+        self._whole_report_due = 0.0
 
     def connect(self, dpid: int, open_session: OpenSession) -> None:
         """A switch has connected; an older connection of the same switch is forgotten."""
@@ -107,7 +112,8 @@ class ControlLoop:
     def _hand_out(self, diffs: Mapping[int, FlowDiff]) -> None:
         moved = self._store.generation != self._generation
         self._generation = self._store.generation
-        self._status_stale |= moved or bool(diffs)
+        # A switch that takes the change confirms it, and only that is news.
+        self._status_stale |= bool(diffs.keys() - self._connections.keys())
         for dpid, connection in self._connections.items():
             if dpid not in self._engine.bridges:
                 continue
@@ -149,19 +155,26 @@ class ControlLoop:
                 self._local.secure(managed.bridge.name)
 
     def _report(self) -> None:
-        if not self._status_stale:
-            return
         chassis = self._local.chassis
+        self._moved.update(moved_rows(chassis, self._engine, self._engine.moved_interfaces()))
+        if not self._status_stale and not self._moved:
+            return
         switches = [
             switch_row(chassis, managed, self._connections.get(dpid))
             for dpid, managed in self._engine.bridges.items()
         ]
-        bindings = binding_rows(chassis, self._engine)
+        whole = time.monotonic() > self._whole_report_due
+        moved, self._moved = self._moved, {}
         self._status_stale = False  # from here on others run, and may have news again
         try:
-            self._store.report(switches, bindings, chassis)
+            if whole:
+                self._store.report(switches, binding_rows(chassis, self._engine), chassis)
+                self._whole_report_due = time.monotonic() + WHOLE_REPORT_SECONDS
+            else:
+                self._store.report_moved(switches, moved, chassis)
         except StoreError:
             self._status_stale = True
+            self._whole_report_due = 0.0
             raise
 
     def _wake(self) -> None:

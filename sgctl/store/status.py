@@ -147,36 +147,47 @@ def _write_binding(binding: BindingStatus) -> Row:
     }
 
 
-def report_operations(
-    switches: KeyedRows[str, SwitchStatus],
+def switch_operations(
+    switches: KeyedRows[str, SwitchStatus], now: Iterable[SwitchStatus], chassis: frozenset[str]
+) -> list[Operation]:
+    """What makes the rows of these chassis's switches say what holds now."""
+    wanted: dict[str, SwitchStatus | None] = {
+        key: None for key, switch in switches.values.items() if switch.chassis in chassis
+    }
+    wanted.update((switch.key, switch) for switch in now)
+    return list(_differences("Switch", switches, wanted, _write_switch))
+
+
+def binding_operations(
     bindings: KeyedRows[tuple[str, str], BindingStatus],
-    switches_now: Iterable[SwitchStatus],
-    bindings_now: Iterable[BindingStatus],
+    now: Iterable[BindingStatus],
     chassis: frozenset[str],
 ) -> list[Operation]:
-    """What makes the rows of these chassis say exactly what holds now; nothing for what they say already."""
-    wanted_switches = {switch.key: switch for switch in switches_now}
-    wanted_bindings = {binding.key: binding for binding in bindings_now}
-    gone_switches = [
-        key
-        for key, switch in switches.values.items()
-        if switch.chassis in chassis and key not in wanted_switches
-    ]
-    gone_bindings = [
-        key for key in bindings.values if key[0].rpartition("/")[0] in chassis and key not in wanted_bindings
-    ]
-    return [
-        *_differences("Binding", bindings, wanted_bindings, gone_bindings, _write_binding),
-        *_differences("Switch", switches, wanted_switches, gone_switches, _write_switch),
-    ]
+    """What makes the rows of these chassis's interfaces say what holds now."""
+    wanted: dict[tuple[str, str], BindingStatus | None] = {
+        key: None for key in bindings.values if key[0].rpartition("/")[0] in chassis
+    }
+    wanted.update((binding.key, binding) for binding in now)
+    return moved_operations(bindings, wanted)
+
+
+def moved_operations(
+    bindings: KeyedRows[tuple[str, str], BindingStatus], moved: Mapping[tuple[str, str], BindingStatus | None]
+) -> list[Operation]:
+    """What makes the rows of some interfaces say what holds now; None is for those that are gone."""
+    return list(_differences("Binding", bindings, moved, _write_binding))
 
 
 def _differences(
-    table: str, held: KeyedRows[K, V], wanted: Mapping[K, V], gone: Iterable[K], write: Callable[[V], Row]
+    table: str, held: KeyedRows[K, V], wanted: Mapping[K, V | None], write: Callable[[V], Row]
 ) -> Iterator[Operation]:
-    for key in gone:
-        yield {"op": "delete", "table": table, "where": row_is(held.ids[key])}
+    """Deletions come first: a row may give up what another one needs."""
     for key, value in wanted.items():
+        if value is None and key in held.values:
+            yield {"op": "delete", "table": table, "where": row_is(held.ids[key])}
+    for key, value in wanted.items():
+        if value is None:
+            continue
         if key not in held.values:
             yield {"op": "insert", "table": table, "row": write(value)}
         elif held.values[key] != value:

@@ -16,10 +16,12 @@ from sgctl.store.status import (
     BindingStatus,
     KeyedRows,
     SwitchStatus,
+    binding_operations,
+    moved_operations,
     read_binding,
     read_switch,
     read_zone,
-    report_operations,
+    switch_operations,
 )
 from sgctl.store.view import PolicyView
 from sgctl.store.zones import zone_operations
@@ -156,7 +158,26 @@ class Store:
         switches, bindings = list(switches), list(bindings)
         concerned = frozenset({chassis, *(switch.chassis for switch in switches)} - {""})
         self._write_until_done(
-            lambda: report_operations(self._switches, self._bindings, switches, bindings, concerned)
+            lambda: [
+                *binding_operations(self._bindings, bindings, concerned),
+                *switch_operations(self._switches, switches, concerned),
+            ]
+        )
+
+    def report_moved(
+        self,
+        switches: Iterable[SwitchStatus],
+        moved: Mapping[tuple[str, str], BindingStatus | None],
+        chassis: str = "",
+    ) -> None:
+        """Like `report`, with the bindings that have changed only: by key, None for those that are gone."""
+        switches = list(switches)
+        concerned = frozenset({chassis, *(switch.chassis for switch in switches)} - {""})
+        self._write_until_done(
+            lambda: [
+                *moved_operations(self._bindings, moved),
+                *switch_operations(self._switches, switches, concerned),
+            ]
         )
 
     def close(self) -> None:
