@@ -10,6 +10,7 @@ import click
 from sgctl.cli.apply import apply
 from sgctl.cli.delete import delete
 from sgctl.cli.get import get
+from sgctl.cli.inspect import flows, verify
 from sgctl.cli.port import port
 from sgctl.cli.session import Session
 from sgctl.cli.status import status, wait
@@ -41,7 +42,7 @@ def sgctl(context: click.Context, db: str | None, ovsdb: str | None) -> None:
     context.obj = context.with_resource(Session(db, ovsdb))
 
 
-for _command in (apply, delete, get, port, status, uplink, version, wait):
+for _command in (apply, delete, flows, get, port, status, uplink, verify, version, wait):
     sgctl.add_command(_command)
 
 

@@ -16,6 +16,8 @@ from sgctl.cli.terminal import Failure
 from sgctl.settings import Settings
 
 if TYPE_CHECKING:
+    from sgctl.explain.expected import Picture
+    from sgctl.explain.switch import SwitchTools
     from sgctl.service.draft import Objects
     from sgctl.service.plan import Plan
     from sgctl.service.transaction import Committed
@@ -85,6 +87,21 @@ class Session:
     def interfaces(self) -> list[Interface]:
         """The interfaces of this machine that a bridge has set up."""
         return [interface for bridge in self.local.bridges.values() for interface in bridge.interfaces]
+
+    @property
+    def picture(self) -> Picture:
+        """The policy and what this machine's switches should hold."""
+        from sgctl.explain.expected import Picture
+
+        with plain_failures():
+            return Picture(self.store, self.local)
+
+    @property
+    def tools(self) -> SwitchTools:
+        """Open vSwitch's tools for this machine's switch."""
+        from sgctl.explain.switch import SwitchTools
+
+        return SwitchTools.beside(self._ovsdb or Settings.from_environment().ovsdb)
 
     def transact(self, decide: Callable[[Objects], Plan]) -> Committed:
         """Carry out a plan."""

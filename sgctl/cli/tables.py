@@ -79,3 +79,16 @@ COLUMNS: dict[kinds.Kind, tuple[Column, ...]] = {
         Column("REASON", "reason"),
     ),
 }
+
+FLOW_COLUMNS = (
+    Column("BRIDGE", "bridge", wide=True),
+    Column("TABLE", "table"),
+    Column("PRIORITY", "priority"),
+    Column("MATCH", "match"),
+    Column("ACTIONS", "actions"),
+    Column("PACKETS", "packets"),
+    Column("BYTES", "bytes", wide=True),
+    Column("AGE", "seconds", wide=True),
+    Column("FOR", "for"),
+    Column("COOKIE", "cookie", wide=True),
+)

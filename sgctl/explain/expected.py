@@ -1,0 +1,66 @@
+"""What this host's switches should hold, worked out as the controller does."""
+
+from __future__ import annotations
+
+from flows.verdict import PolicyText
+from sgctl.controller.engine import Engine
+from sgctl.store import Store
+from sgctl.store.local import LocalSwitches
+
+
+class Unexplained(Exception):
+    """What was asked cannot be answered; the text is for users."""
+
+
+class Picture:
+    """Policy, bridges and expected flows of one host at one moment; `refresh` takes in the next."""
+
+    def __init__(self, store: Store, local: LocalSwitches) -> None:
+        self._store = store
+        self._local = local
+        self.engine = Engine()
+        self.generation = -1
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in what the databases have sent."""
+        self.engine.change_policy(self._store.run())
+        self._local.run()
+        self.engine.change_bridges(self._local.bridges)
+        here, zones = self._local.chassis, self._store.zones
+        self.engine.change_zones({key[1:]: zone for key, zone in zones.items() if key[0] == here})
+        self.engine.flush()
+        self.generation = self._store.generation
+
+    @property
+    def in_step(self) -> bool:
+        """Whether the controllers of this host's connected switches say that they have this generation."""
+        return all(
+            status.generation >= self.generation
+            for status in self._store.switches.values()
+            if status.connected and status.chassis == self._local.chassis
+        )
+
+    @property
+    def text(self) -> PolicyText:
+        """The policy as the reference verdict reads it."""
+        policy = self.engine.policy
+        return PolicyText(policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups)
+
+    def managed(self, bridge: str | None) -> list[int]:
+        """The datapath ids of the bridge of this name, or of all that a controller reported.
+
+        Raises Unexplained when there is none.
+        """
+        reported = {
+            status.name for status in self._store.switches.values() if status.chassis == self._local.chassis
+        }
+        wanted = {bridge} if bridge is not None else reported
+        found = [dpid for dpid, managed in self.engine.bridges.items() if managed.bridge.name in wanted]
+        if not found:
+            raise Unexplained(
+                f"there is no bridge {bridge!r} on this host"
+                if bridge
+                else "no controller manages a bridge here"
+            )
+        return sorted(found, key=lambda dpid: self.engine.bridges[dpid].bridge.name)

@@ -1,0 +1,87 @@
+"""Open vSwitch's own tools on a switch of this host.
+
+Sources: ovs-ofctl(8), ovs-appctl(8), ovs-vswitchd(8).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from sgctl.explain.expected import Unexplained
+
+_SECONDS = 60
+_DIFFERENT = 2
+"""Exit status of `ovs-ofctl diff-flows` that found differences."""
+
+
+class SwitchTools:
+    """Runs `ovs-ofctl` and `ovs-appctl` on the switch whose sockets are in `directory`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    @classmethod
+    def beside(cls, ovsdb: str, environ: Mapping[str, str] = os.environ) -> SwitchTools:
+        """The switch whose database is at this remote: its sockets are in the same directory.
+
+        A database reached over the network says nothing of directories; then OVS_RUNDIR does.
+        """
+        kind, _, path = ovsdb.partition(":")
+        if kind == "unix" and path:
+            return cls(Path(path).parent)
+        return cls(Path(environ.get("OVS_RUNDIR") or "/var/run/openvswitch"))
+
+    def flows(self, bridge: str) -> list[str]:
+        """One line for each flow, with counters."""
+        lines = self._ofctl("--no-names", "dump-flows", self._bridge(bridge)).splitlines()
+        return [line for line in lines if line.startswith(" ")]  # the others are headings
+
+    def differences(self, bridge: str, expected: Iterable[str]) -> list[str]:
+        """Lines of `ovs-ofctl diff-flows`: `-` what only the switch has, `+` what only `expected` has."""
+        with _file(expected) as file:
+            arguments = "--no-names", "diff-flows", self._bridge(bridge), file.name
+            return self._ofctl(*arguments, accept=(0, _DIFFERENT)).splitlines()
+
+    def change(self, bridge: str, edits: Iterable[str]) -> None:
+        """Make all edits (`add FLOW`, `delete_strict FLOW`) at once, or none of them."""
+        with _file(edits) as file:
+            self._ofctl("--bundle", "add-flows", self._bridge(bridge), file.name)
+
+    def trace(self, bridge: str, packet: Sequence[str], tracked: str) -> str:
+        """Follow a packet through the bridge; `tracked` is what the connection tracker is to say of it."""
+        states = ["--ct-next", tracked] * 2
+        environment = {**os.environ, "OVS_RUNDIR": str(self._directory)}
+        command = ["ovs-appctl", "--timeout=20", "ofproto/trace", "--names", bridge, *packet, *states]
+        return _run(command, (0,), environment)
+
+    def _bridge(self, name: str) -> str:
+        return f"unix:{self._directory / name}.mgmt"
+
+    def _ofctl(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> str:
+        return _run(["ovs-ofctl", f"--timeout={_SECONDS}", "-O", "OpenFlow14", *arguments], accept)
+
+
+def _file(lines: Iterable[str]) -> tempfile._TemporaryFileWrapper[str]:
+    file = tempfile.NamedTemporaryFile("w", suffix=".flows", encoding="ascii")  # noqa: SIM115 - the caller's
+    file.writelines(f"{line}\n" for line in lines)
+    file.flush()
+    return file
+
+
+def _run(command: list[str], accept: tuple[int, ...], environment: Mapping[str, str] | None = None) -> str:
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=2 * _SECONDS, check=False, env=environment
+        )
+    except OSError as error:
+        raise Unexplained(f"cannot run {command[0]}: {error.strerror}; is Open vSwitch installed?") from error
+    except subprocess.TimeoutExpired as error:
+        raise Unexplained(f"{command[0]} did not end in {2 * _SECONDS} s") from error
+    if done.returncode not in accept:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise Unexplained(lines[-1] if lines else f"{command[0]}: exit status {done.returncode}")
+    return done.stdout
