@@ -261,7 +261,7 @@ def decode(kind: type[PolicyObject], identifier: str, row: Row) -> PolicyObject 
         column = table.by_name[name]
         try:
             (meta if name in META_NAMES else values)[column.field] = column.form.read(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             problems.append(Problem(column.label, str(error)))
     if problems:
         return problems

@@ -19,6 +19,7 @@ from flows.model import (
     Prefix,
     Rule,
     SecurityGroup,
+    SubnetDetail,
 )
 
 META = Meta(
@@ -63,6 +64,16 @@ def everything() -> tuple[PolicyObject, ...]:
     monitors = AddressGroup(
         new_id(), "monitors", frozenset(prefixes("192.0.2.0/24", "2001:db8::1", "0.0.0.0/0")), META
     )
+    detail = SubnetDetail(
+        Prefix.parse("10.2.0.0/16"),
+        "büro",
+        "with a gateway",
+        Prefix.parse("10.2.0.1"),
+        pools=((Prefix.parse("10.2.0.9").value, Prefix.parse("10.2.0.19").value),),
+        enable_dhcp=False,
+        dns_nameservers=prefixes("192.0.2.53"),
+        tags=frozenset({"x"}),
+    )
     blue = network(
         "blue",
         segmentation_id=4094,
@@ -70,6 +81,7 @@ def everything() -> tuple[PolicyObject, ...]:
         address_scope="corp",
         egress_default=EgressDefault.OPEN_UNTIL_RULE,
         default_group=web.id,
+        subnet_details=(detail,),
         meta=META,
     )
     full_port = port(

@@ -50,6 +50,8 @@ def spoil(store: Store, transact: Transact) -> Callable[..., None]:
     ("kind", "columns", "reason"),
     [
         (Network, {"subnets": ["map", [[0, "10.0.0.1/24"]]]}, "subnets: '10.0.0.1/24' has host bits set"),
+        (Network, {"subnet_details": "[" * 5000}, "subnet_details: .* recursion"),
+        (Network, {"subnet_details": "{}"}, "subnet_details: .* are no details of a subnet"),
         (Network, {"name": "\x1b[2J"}, "name: .* has control characters"),
         (AddressGroup, {"addresses": "everywhere"}, "addresses: 'everywhere' is not an IP address or CIDR"),
         (Port, {"mac": "ff:ff:ff:ff:ff:ff"}, "mac_address: .* is a multicast address"),

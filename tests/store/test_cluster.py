@@ -1,0 +1,101 @@
+"""A policy database on three servers that agree (RAFT): only another connection string."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from flows.model import Rule
+from sgctl.store import Store
+from sgctl.store.schema import DATABASE, SCHEMA_FILE
+from sgctl.store.server import prepare_remote
+from tests.store.samples import create, group, rule
+from tests.store.waiting import changes_until
+
+pytestmark = pytest.mark.switch
+
+
+class Cluster:
+    """Three ovsdb-servers in one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.remote = ",".join(f"unix:{directory}/{member}.sock" for member in (1, 2, 3))
+        first, second, third = (f"unix:{directory}/{member}.raft" for member in (1, 2, 3))
+        self._tool("create-cluster", "1.db", str(SCHEMA_FILE), first)
+        self._tool("join-cluster", "2.db", DATABASE, second, first)
+        self._tool("join-cluster", "3.db", DATABASE, third, first)
+        for member in (1, 2, 3):
+            self.start(member)
+            wait = ["ovsdb-client", "--timeout=10", "wait", f"unix:{directory}/{member}.sock", DATABASE]
+            subprocess.run([*wait, "connected"], check=True)
+
+    def _tool(self, *arguments: str) -> None:
+        subprocess.run(["ovsdb-tool", *arguments], cwd=self._directory, check=True, capture_output=True)
+
+    def start(self, member: int) -> None:
+        options = [f"--remote=punix:{self._directory}/{member}.sock", f"--log-file={member}.log"]
+        options += [f"--{kind}={self._directory}/{member}.{kind}" for kind in ("pidfile", "unixctl")]
+        program = [
+            "ovsdb-server",
+            f"{member}.db",
+            *options,
+            "--verbose=console:off",
+            "--no-chdir",
+            "--detach",
+        ]
+        subprocess.run(program, cwd=self._directory, check=True, capture_output=True)
+
+    def kill(self, member: int) -> None:
+        pid_file = self._directory / f"{member}.pidfile"
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+        pid_file.unlink()
+
+    def leader(self) -> int:
+        """The member that leads; waits for one."""
+        for _ in range(100):
+            for member in (1, 2, 3):
+                control = self._directory / f"{member}.unixctl"
+                command = ["ovs-appctl", "--timeout=5", "-t", control, "cluster/status", DATABASE]
+                status = subprocess.run(command, capture_output=True, text=True, check=False)  # type: ignore[arg-type]
+                if "Role: leader" in status.stdout:
+                    return member
+            time.sleep(0.1)
+        raise AssertionError("no leader")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path)
+    yield cluster
+    for member in (1, 2, 3):
+        with suppress(FileNotFoundError):
+            cluster.kill(member)
+
+
+def test_losing_the_leader_loses_nothing(cluster: Cluster) -> None:
+    prepare_remote(cluster.remote)
+    with (
+        closing(Store.connect(cluster.remote, 20)) as writer,
+        closing(Store.connect(cluster.remote)) as reader,
+    ):
+        web = group()
+        writer.commit(create(web))
+        written = []
+        for number in range(60):
+            if number == 20:
+                lost = cluster.leader()
+                cluster.kill(lost)
+            if number == 40:
+                cluster.start(lost)
+            written.append(rule(web))
+            writer.commit(create(written[-1]))
+        changes_until(reader, lambda: reader.generation == writer.generation == 61)
+        assert set(reader.objects[Rule]) == {one.id for one in written}
