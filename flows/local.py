@@ -112,8 +112,10 @@ def _ipv4_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
     arp = (*source, ARP_TERM, *prefix_term(f.ARP_SPA, prefix), f.ARP_SHA(mac))
     yield Flow(p.SPOOF_ARP, Priority.NORMAL, arp, (call(p.NEIGHBOUR),))
     if prefix.is_host:
-        announcement = (*arp[:-1], f.ARP_TPA(prefix.value), arp[-1])
-        yield Flow(p.SPOOF_ARP, Priority.HIGH, announcement, TELL_ALL)
+        own = f.ARP_TPA(prefix.value)
+        yield Flow(p.SPOOF_ARP, Priority.HIGH, (*arp[:-1], own, arp[-1]), TELL_ALL)
+        probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), own, f.ARP_SHA(mac))
+        yield Flow(p.SPOOF_ARP, Priority.HIGH, probe, (call(p.EXIT),))  # only the outside may have it, too
     ip = (*source, IPV4_TERM, *prefix_term(f.IPV4_SRC, prefix))
     yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (call(p.ADMIT),))
 
@@ -125,7 +127,8 @@ def _ipv6_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
     target = prefix_term(f.ND_TARGET, prefix)
     kind, code = icmpv6(NEIGHBOUR_SOLICITATION), icmpv6(NEIGHBOUR_ADVERTISEMENT)
     detection = (*source, IPV6_TERM, f.IPV6_SRC(0), *kind[1:], *target, f.ND_SLL(0))
-    yield Flow(p.SPOOF_ND, Priority.HIGH, detection, (call(p.NEIGHBOUR),))
+    asked = p.EXIT if prefix.is_host else p.NEIGHBOUR  # only the outside may have an own address, too
+    yield Flow(p.SPOOF_ND, Priority.HIGH, detection, (call(asked),))
     without_address = 0  # as an answer to a solicitation that knew the MAC already (RFC 4861 section 4.4)
     for link_address in (mac, without_address):
         advertisement = (*source, *code, *target, f.ND_TLL(link_address))
@@ -157,7 +160,13 @@ def owner_match(zone: Term, address: Prefix) -> Match:
 
 def _uplink_guards(at: Attachment, zone: Term) -> Iterator[Flow]:
     """The outside may not claim what belongs to this port alone; shared pairs are not guarded."""
-    claims: list[Match] = [(zone, f.ETH_SRC(mac_number(at.port.mac)))]
+    mac = mac_number(at.port.mac)
+    claims: list[Match] = [
+        (zone, f.ETH_SRC(mac)),
+        (zone, ARP_TERM, f.ARP_SHA(mac)),
+        (zone, *icmpv6(NEIGHBOUR_SOLICITATION), f.ND_SLL(mac)),
+        (zone, *icmpv6(NEIGHBOUR_ADVERTISEMENT), f.ND_TLL(mac)),
+    ]
     for address in (*at.port.fixed_ips, link_local(at.port.mac)):
         if address.version == 4:
             claims.append((zone, ARP_TERM, f.ARP_SPA(address.value)))

@@ -36,6 +36,7 @@ class Reason(IntEnum):
     EGRESS_POLICY = 17, "no egress rule of the sender allows it"
     INGRESS_POLICY = 18, "no ingress rule of the receiver allows it"
     UNKNOWN_DESTINATION = 19, "the destination is not a local port and the network has no uplink"
+    UNREADABLE = 20, "ARP or neighbour discovery that the switch cannot read, though a host might"
 
     explanation: str
 
@@ -168,7 +169,11 @@ UPLINK_DELIVER = _table(
     _ARP,
 )
 SPOOF = _table(
-    10, "SPOOF", "frames from workloads: by protocol to their checks", Reason.ETHERTYPE, {f.ETH_TYPE}
+    10,
+    "SPOOF",
+    "frames from workloads: by protocol to their checks",
+    Reason.ETHERTYPE,
+    {f.ETH_TYPE, f.ARP_OP},
 )
 SPOOF_ARP = _table(
     11, "SPOOF_ARP", "ARP only with the port's own MAC and address", Reason.ARP_SPOOF, {f.IN_PORT}, _L2, _ARP

@@ -20,7 +20,8 @@ DHCP_FROM_SERVER = (*UDP4, f.UDP_SRC(67), f.UDP_DST(68))
 DHCP_FROM_CLIENT = (*UDP4, f.UDP_SRC(68), f.UDP_DST(67))
 DHCPV6_FROM_SERVER = (*UDP6, f.UDP_SRC(547), f.UDP_DST(546))
 DHCPV6_FROM_CLIENT = (*UDP6, f.UDP_SRC(546), f.UDP_DST(547))
-ARP_REPLY = 2
+ARP_REQUEST, ARP_REPLY = 1, 2
+READABLE_ARP: tuple[Match, ...] = ((ARP_TERM, f.ARP_OP(ARP_REQUEST)), (ARP_TERM, f.ARP_OP(ARP_REPLY)))
 UNTRACKED = ct_state("-trk")
 INVALID = ct_state("+inv+trk")
 NEW = ct_state("+new+trk")
@@ -110,12 +111,13 @@ def _classify() -> Iterator[Flow]:
 def _uplink_delivery() -> Iterator[Flow]:
     """Frames for local ports have flows of their own; here is what is common to all networks."""
     table = p.UPLINK_DELIVER
-    yield Flow(table, Priority.HIGH, (ARP_TERM,), (call(p.NEIGHBOUR),))
-    yield Flow(table, Priority.HIGH, icmpv6(NEIGHBOUR_SOLICITATION), (call(p.NEIGHBOUR),))
+    yield from _unreadable_from_uplinks()
+    for match in (*READABLE_ARP, icmpv6(NEIGHBOUR_SOLICITATION)):
+        yield Flow(table, Priority.HIGH, match, (call(p.NEIGHBOUR),))
     for match in ESSENTIAL_UNICAST:
         yield Flow(table, Priority.HIGH, match, (call(p.FORWARD),))
     told_to_all: tuple[Match, ...] = (
-        (ARP_TERM, f.ARP_OP(ARP_REPLY)),
+        READABLE_ARP[1],
         DHCP_FROM_SERVER,
         *map(icmpv6, (NEIGHBOUR_ADVERTISEMENT, ROUTER_ADVERTISEMENT, MLD_QUERY)),
     )
@@ -124,8 +126,18 @@ def _uplink_delivery() -> Iterator[Flow]:
     yield Flow(table, Priority.DEFAULT, (), (call(p.EXIT),))
 
 
+def _unreadable_from_uplinks() -> Iterator[Flow]:
+    """What Open vSwitch reads as empty passes every guard of a local port's address."""
+    yield Flow(p.UPLINK_DELIVER, Priority.NORMAL + 50, (ARP_TERM,), drop(Reason.UNREADABLE))
+    for kind in (NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT):
+        match = (*icmpv6(kind), f.ND_TARGET(0))
+        yield Flow(p.UPLINK, Priority.GUARD, match, drop(Reason.UNREADABLE))
+
+
 def _spoof() -> Iterator[Flow]:
-    yield Flow(p.SPOOF, Priority.NORMAL, (ARP_TERM,), (call(p.SPOOF_ARP),))
+    for readable in READABLE_ARP:
+        yield Flow(p.SPOOF, Priority.NORMAL, readable, (call(p.SPOOF_ARP),))
+    yield Flow(p.SPOOF, Priority.LOW, (ARP_TERM,), drop(Reason.UNREADABLE))
     yield Flow(p.SPOOF, Priority.NORMAL, (IPV4_TERM,), (call(p.SPOOF_IP),))
     yield Flow(p.SPOOF, Priority.NORMAL, (IPV6_TERM,), (call(p.SPOOF_IP),))
     yield from _spoof_neighbour()
