@@ -1,0 +1,136 @@
+"""Attacks as data: who sends which frames, who must not get them, and what an honest sender achieves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
+from typing import Protocol, cast
+
+from flows.pipeline import Reason
+
+
+class Frame(Protocol):
+    """Whatever can be put on the wire, such as a scapy packet."""
+
+    def __bytes__(self) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Host:
+    """A party: its MAC, addresses and where it is (`role`), all made from its number (1–254)."""
+
+    name: str
+    number: int
+    role: str
+
+    @property
+    def mac(self) -> str:
+        """The MAC of its one device."""
+        return f"02:00:00:00:00:{self.number:02x}"
+
+    @property
+    def ip(self) -> str:
+        """Its IPv4 address."""
+        return f"10.0.0.{self.number}"
+
+    @property
+    def ip6(self) -> str:
+        """Its global IPv6 address."""
+        return f"2001:db8::{self.number:x}"
+
+    @property
+    def link_local(self) -> str:
+        """Its EUI-64 link-local address (RFC 4291 appendix A)."""
+        return str(IPv6Address(f"fe80::ff:fe00:{self.number:x}"))
+
+
+ATTACKER = Host("attacker", 1, "workload")
+VICTIM = Host("victim", 2, "workload")
+NEIGHBOUR = Host("neighbour", 3, "workload")
+OPEN = Host("open", 5, "workload whose rules let everything in")
+MUTE = Host("mute", 6, "workload without an egress rule")
+PAIRED = Host("paired", 10, "workload with an allowed address pair")
+PARTNER = Host("partner", 11, "workload with the same pair")
+GREEN = Host("green", 4, "workload in another network, VLAN 5 on the uplinks")
+STRANGER = Host("stranger", 7, "device without a policy port")
+DISABLED = Host("disabled", 8, "workload whose port is administratively down")
+ROUTER = Host("router", 254, "behind the first uplink")
+OUTSIDE = Host("outside", 200, "behind the second uplink")
+
+WORKLOADS = (ATTACKER, VICTIM, NEIGHBOUR, OPEN, MUTE, PAIRED, PARTNER, GREEN)
+SHUT_OUT = (STRANGER, DISABLED)
+UPLINKS = (ROUTER, OUTSIDE)
+EVERYBODY = (*WORKLOADS, *SHUT_OUT, *UPLINKS)
+INSIDE = (*WORKLOADS, *SHUT_OUT)
+
+SHARED_ADDRESS, SHARED_MAC = "10.0.0.100", "00:00:5e:00:01:0a"
+"""The allowed address pair: a virtual router's address and MAC (RFC 5798 section 7.3, router 10)."""
+GREEN_VLAN = 5
+
+
+@dataclass(frozen=True)
+class Send:
+    """Frames of one sender; `to` get every one of them where this is honest."""
+
+    sender: Host
+    frames: tuple[bytes, ...]
+    to: tuple[Host, ...] = ()
+
+
+@dataclass(frozen=True)
+class Attack:
+    """`frames` of `sender` must reach none of `spared`; the switch drops them all for `reason`.
+
+    None as reason says that they go elsewhere, or that the switch never looks at them. `before` is
+    what honest hosts do first; `control` shows that the same said honestly arrives.
+    """
+
+    name: str
+    family: str
+    sender: Host
+    frames: tuple[bytes, ...]
+    reason: Reason | None
+    control: tuple[Send, ...]
+    spared: tuple[Host, ...] = EVERYBODY
+    before: tuple[Send, ...] = ()
+
+    @property
+    def witnesses(self) -> tuple[Host, ...]:
+        """Who must get nothing at all."""
+        return tuple(host for host in self.spared if host is not self.sender)
+
+
+def said(sender: Host, frames: Frame | Sequence[Frame], *to: Host) -> Send:
+    """What `sender` sends and all of `to` get."""
+    return Send(sender, _as_bytes(frames), to)
+
+
+@dataclass
+class Family:
+    """A chapter of the table of attacks."""
+
+    name: str
+    attacks: list[Attack] = field(default_factory=list)
+
+    def add(
+        self,
+        name: str,
+        sender: Host,
+        frames: Frame | Sequence[Frame],
+        reason: Reason | None,
+        *control: Send,
+        spared: tuple[Host, ...] = EVERYBODY,
+        before: tuple[Send, ...] = (),
+    ) -> None:
+        """One more attack. Raises ValueError without a control."""
+        if not control:
+            raise ValueError(f"{name}: an attack without control proves nothing")
+        attack = Attack(name, self.name, sender, _as_bytes(frames), reason, control, spared, before)
+        self.attacks.append(attack)
+
+
+def _as_bytes(frames: Frame | Sequence[Frame]) -> tuple[bytes, ...]:
+    if isinstance(frames, list | tuple):
+        return tuple(bytes(frame) for frame in frames)
+    return (bytes(cast(Frame, frames)),)

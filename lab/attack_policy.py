@@ -1,0 +1,78 @@
+"""The policy under which attacks are tried: few services, some members, everything may leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.attack import (
+    DISABLED,
+    GREEN,
+    GREEN_VLAN,
+    MUTE,
+    OPEN,
+    PAIRED,
+    PARTNER,
+    SHARED_ADDRESS,
+    SHARED_MAC,
+    WORKLOADS,
+    Host,
+)
+from lab.scenario.model import Document
+from lab.site import document, group
+
+TCP_SERVICE, UDP_SERVICE, DISCARD, FRIENDS_ONLY = 80, 53, 9, 3306
+"""Open to everybody: TCP 80, UDP 53 and 9, echo requests. TCP 3306 is open to the group `friends`."""
+FAMILIES = {"IPv4": ("icmp", 8), "IPv6": ("ipv6-icmp", 128)}
+
+
+def documents() -> list[Document]:
+    """Networks, groups and ports."""
+    hosts = [*WORKLOADS, DISABLED]
+    return [*_networks(), *_groups(), *map(_port, hosts)]
+
+
+def _networks() -> list[Document]:
+    subnets = ["10.0.0.0/24", "2001:db8::/64"]
+    return [
+        document("Network", "blue", subnets=subnets),
+        document("Network", "green", subnets=subnets, segmentation_id=GREEN_VLAN),
+    ]
+
+
+def _groups() -> list[Document]:
+    friends_only = _rule("IPv4", "ingress", protocol="tcp", ports=FRIENDS_ONLY, remote_group="friends")
+    return [
+        group("talks", *(_rule(family, "egress") for family in FAMILIES)),
+        group("open", *(_rule(family, "ingress") for family in FAMILIES)),
+        group("serves", *(rule for family in FAMILIES for rule in _service(family)), friends_only),
+        group("friends"),
+    ]
+
+
+def _service(family: str) -> list[dict[str, Any]]:
+    protocol, echo_request = FAMILIES[family]
+    return [
+        _rule(family, "ingress", protocol="tcp", ports=TCP_SERVICE),
+        _rule(family, "ingress", protocol="udp", ports=UDP_SERVICE),
+        _rule(family, "ingress", protocol="udp", ports=DISCARD),
+        _rule(family, "ingress", protocol=protocol, type=echo_request),
+    ]
+
+
+def _rule(family: str, direction: str, **service: Any) -> dict[str, Any]:
+    return {"direction": direction, "ethertype": family, **service}
+
+
+def _port(host: Host) -> Document:
+    groups = {MUTE: ["serves"], OPEN: ["talks", "open"]}.get(host, ["talks", "serves"])
+    pairs = [{"ip_address": SHARED_ADDRESS, "mac_address": SHARED_MAC}]
+    return document(
+        "Port",
+        host.name,
+        network="green" if host is GREEN else "blue",
+        mac_address=host.mac,
+        fixed_ips=[host.ip, host.ip6],
+        security_groups=[*groups, "friends"] if host.name == "neighbour" else groups,
+        allowed_address_pairs=pairs if host in (PAIRED, PARTNER) else [],
+        admin_state_up=host is not DISABLED,
+    )
