@@ -1,0 +1,184 @@
+"""The control plane on a simulated switch: programming, edits, and the same by the switch's own tool."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.installation import BRIDGE, Installation
+from bench.record import Record
+from bench.workload import Workload, interface, local_port, remote_member, tcp_rule
+from flows.model import Change, PolicyObject
+
+LIMIT_BRIDGE = "limit"
+_NEW_PORT = 1_000_000
+
+
+@dataclass(frozen=True)
+class Size:
+    """A workload's size and how often things are done at it."""
+
+    name: str
+    workload: Workload
+    edits: int
+    rounds: int
+
+
+SIZES = {
+    "400": Size("400", Workload(400, 1000), edits=40, rounds=5),
+    "2000": Size("2000", Workload(2000, 10000), edits=25, rounds=2),
+}
+
+
+def measure_400(record: Record) -> None:
+    """W(400, 1000)."""
+    _measure(SIZES["400"], record)
+
+
+def measure_2000(record: Record) -> None:
+    """W(2000, 10000)."""
+    _measure(SIZES["2000"], record)
+
+
+def _measure(size: Size, record: Record) -> None:
+    with Installation() as here:
+        here.connect()
+        names = [interface(number) for number in range(1, size.workload.ports + 1)]
+        here.plug([*names, interface(_NEW_PORT)])
+        programs = _program(here, size)
+        record.median_s(f"program_{size.name}", programs)
+        record.put(f"flows_{size.name}", here.flow_count())
+        record.median_s(f"connect_{size.name}", _reconnect(here, size))
+        limit = limits(here, size.rounds)
+        record.median_s(f"program_{size.name}", limit, "limit")
+        record.median_s(f"connect_{size.name}", limit, "limit")
+        _edit(here, size, record)
+        if size.name == "400":
+            record.median_ms("plug", _plug(here, 5 if record.quick else 15))
+
+
+def _program(here: Installation, size: Size) -> list[float]:
+    """Everything in one transaction, on a switch that has the devices and no policy; and away again."""
+    took = []
+    for last in range(size.rounds, 0, -1):
+        took.append(here.commit(size.workload.additions()))
+        if last > 1:
+            here.commit(removals(here))
+    return took
+
+
+def removals(here: Installation) -> list[Change]:
+    """The changes that leave no policy."""
+    here.store.run()
+    return [Change(obj, None) for objects in here.store.objects.values() for obj in objects.values()]
+
+
+def _reconnect(here: Installation, size: Size) -> list[float]:
+    """The controller knows everything, the switch has lost all its flows and connects."""
+    took = []
+    for _ in range(size.rounds):
+        here.ovs.vsctl("del-controller", BRIDGE)
+        here.wait_connected(False)
+        here.ovs.ofctl("del-flows", BRIDGE)
+        generation = here.store.commit(())
+        start = time.perf_counter()
+        here.ovs.vsctl("--no-wait", "set-controller", BRIDGE, here.controller.target)
+        here.wait_connected(True)
+        here.applied(generation)
+        took.append(time.perf_counter() - start)
+    return took
+
+
+def limits(here: Installation, rounds: int) -> list[float]:
+    """`ovs-ofctl --bundle replace-flows` of the same flows on an empty bridge of the same switch."""
+    took = []
+    here.ovs.add_bridge(LIMIT_BRIDGE, "fail_mode=secure", "protocols=OpenFlow14")
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "flows"
+        here.dump(file)
+        for _ in range(rounds):
+            here.ovs.ofctl("del-flows", LIMIT_BRIDGE)
+            start = time.perf_counter()
+            here.ovs.ofctl("--timeout=200", "--bundle", "replace-flows", LIMIT_BRIDGE, str(file))
+            took.append(time.perf_counter() - start)
+    here.ovs.vsctl("del-br", LIMIT_BRIDGE)
+    return took
+
+
+def _edit(here: Installation, size: Size, record: Record) -> None:
+    workload, count = size.workload, size.edits // 2 if record.quick else size.edits
+
+    edits: dict[str, Callable[[int], PolicyObject]] = {
+        "rule": lambda n: tcp_rule(20000 + n),
+        "remote_rule": lambda n: tcp_rule(20000 + n, remote="sg2"),
+        "member": lambda n: remote_member(workload.members + 1 + n),
+        "port": lambda _: local_port(_NEW_PORT),
+    }
+    for name, make in edits.items():
+        added, removed = add_and_remove(here, make, count)
+        record.median_ms(f"{name}_add_{size.name}", added)
+        record.median_ms(f"{name}_remove_{size.name}", removed)
+    record.median_ms(f"nothing_{size.name}", [here.commit(()) for _ in range(count)])
+
+
+def add_and_remove(
+    here: Installation, make: Callable[[int], PolicyObject], count: int
+) -> tuple[list[float], list[float]]:
+    """Seconds for additions and for removals, one at a time, in turns."""
+    added, removed = [], []
+    for number in range(count):
+        obj = make(number)
+        added.append(here.commit([Change(None, obj)]))
+        removed.append(here.commit([Change(here.store.objects[type(obj)][obj.id], None)]))
+    return added, removed
+
+
+def _plug(here: Installation, count: int) -> list[float]:
+    """From `ovs-vsctl add-port` to the confirmed flows of the port; its policy is there already."""
+    took = []
+    for number in range(_NEW_PORT + 1, _NEW_PORT + 1 + count):
+        here.commit([Change(None, local_port(number))])
+        start = time.perf_counter()
+        here.plug([interface(number)])
+        here.confirm()
+        took.append(time.perf_counter() - start)
+    return took
+
+
+def slopes(record: Record) -> None:
+    """How flows and edits grow with ports, members and rules."""
+    base = Workload(50, 100, 10)
+    sizes = (1, 3) if record.quick else (1, 2, 4, 8)
+    grown = {
+        "ports": [Workload(base.ports * n, base.members, base.rules) for n in sizes],
+        "members": [Workload(base.ports, base.members * n, base.rules) for n in sizes],
+        "rules": [Workload(base.ports, base.members, base.rules * n) for n in sizes],
+    }
+    with Installation() as here:
+        here.connect()
+        here.plug([interface(n) for n in [*range(1, base.ports * max(sizes) + 1), _NEW_PORT]])
+        for what, workloads in grown.items():
+            for workload in workloads:
+                _point(here, workload, what, record)
+    for what, key in (("ports", "slope_port"), ("members", "slope_member"), ("rules", "slope_rule")):
+        points = record.series[f"flows/{what}"]
+        (x0, y0), (x1, y1) = points[0], points[-1]
+        record.put(key, (y1 - y0) / (x1 - x0))
+
+
+def _point(here: Installation, workload: Workload, what: str, record: Record) -> None:
+    here.commit(workload.additions())
+    size = float(getattr(workload, what))
+    record.series.setdefault(f"flows/{what}", []).append((size, float(here.flow_count())))
+    edits: dict[str, Callable[[int], PolicyObject]] = {
+        "rule": lambda n: tcp_rule(20000 + n),
+        "member": lambda n: remote_member(workload.members + 1 + n),
+        "port": lambda _: local_port(_NEW_PORT),
+    }
+    for name, make in edits.items():
+        added, _ = add_and_remove(here, make, 7)
+        record.series.setdefault(f"{name} added/{what}", []).append((size, sorted(added)[3] * 1000))
+    here.commit(removals(here))

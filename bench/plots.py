@@ -1,0 +1,59 @@
+"""Plots: cost against ports, members and rules; distributions of latencies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bench.record import Record
+
+
+def draw(record: Record, out: Path) -> None:
+    """Write a PNG file for every plot that there is something to show in; none without matplotlib."""
+    try:
+        import matplotlib as mpl  # noqa: PLC0415 - only installed for the benchmark
+    except ImportError:
+        return
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    if record.series:
+        _growth(record, plt, out)
+    if record.samples:
+        _latencies(record, plt, out)
+
+
+def _growth(record: Record, pyplot: Any, out: Path) -> None:
+    """One plot for each thing that grows, with a line for each thing it may drive."""
+    for quantity, unit, file in (("flows", "flows", "flows.png"), ("added", "ms", "edits.png")):
+        figure, panes = pyplot.subplots(1, 3, figsize=(12, 4), sharey=True)
+        for pane, what in zip(panes, ("ports", "members", "rules"), strict=True):
+            for name, points in record.series.items():
+                label, _, against = name.partition("/")
+                if against == what and quantity in label:
+                    pane.plot(*zip(*points, strict=True), marker="o", label=label)
+            pane.set_xlabel(what)
+            pane.set_ylim(bottom=0)
+            pane.legend()
+        panes[0].set_ylabel(unit)
+        figure.tight_layout()
+        figure.savefig(out / file, dpi=110)
+        pyplot.close(figure)
+
+
+def _latencies(record: Record, pyplot: Any, out: Path) -> None:
+    """The share of requests that took at most so long."""
+    figure, pane = pyplot.subplots(figsize=(10, 6))
+    for name, values in sorted(record.samples.items()):
+        if "remove" in name or "remote" in name:
+            continue
+        ordered = sorted(values)
+        shares = [(position + 1) / len(ordered) for position in range(len(ordered))]
+        pane.step(ordered, shares, where="post", label=name)
+    pane.set_xscale("log")
+    pane.set_xlabel("ms, request to confirmed")
+    pane.set_ylabel("share of requests")
+    pane.legend(fontsize="small")
+    figure.tight_layout()
+    figure.savefig(out / "latencies.png", dpi=110)
+    pyplot.close(figure)

@@ -1,0 +1,25 @@
+"""The sections of the benchmark: each runs in a process and in namespaces of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench import control
+from bench.record import Record
+
+
+@dataclass(frozen=True)
+class Section:
+    """`title` is printed while `measure` runs. `quick`: part of the quick run. `peer`: about a peer only."""
+
+    title: str
+    measure: Callable[[Record], None]
+    quick: bool = True
+
+
+SECTIONS: dict[str, Section] = {
+    "control-400": Section("control plane at W(400, 1000)", control.measure_400),
+    "slopes": Section("growth with ports, members and rules", control.slopes),
+    "control-2000": Section("control plane at W(2000, 10000)", control.measure_2000, quick=False),
+}
