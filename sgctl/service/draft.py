@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import NamedTuple, TypeVar, cast
 
 from flows.model import KINDS, Change, PolicyObject
@@ -101,19 +100,3 @@ class Draft:
             for kind, identifier in sorted(self._touched, key=lambda key: order[key[0]])
         ]
         return [change for change in changes if change.old != change.new]
-
-
-def stamp(change: Change, now: str) -> Change:
-    """The change with creation time, update time and revision number filled in. `now` is RFC 3339, UTC."""
-    old, new = change
-    if new is None:
-        return change
-    if old is None:
-        return Change(None, replace(new, meta=replace(new.meta, created_at=now, updated_at=now)))
-    meta = replace(
-        new.meta,
-        created_at=old.meta.created_at,
-        updated_at=now,
-        revision_number=old.meta.revision_number + 1,
-    )
-    return Change(old, replace(new, meta=meta))

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sgctl.service.draft import Objects, stamp
+from sgctl.service.draft import Objects
 from sgctl.service.plan import Plan
+from sgctl.service.stamps import stamped
 from sgctl.store import Conflict, Store
 
 LONGEST_PAUSE = 0.2
@@ -41,7 +42,7 @@ def transact(store: Store, decide: Callable[[Objects], Plan]) -> Committed:
         if not plan.changes:
             return Committed(plan, generation)
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        changes = [stamp(change, now) for change in plan.changes]
+        changes = stamped(plan.changes, store.objects, now)
         try:
             return Committed(plan, store.commit(changes, at_generation=generation))
         except Conflict:
