@@ -15,13 +15,16 @@ from ryu.lib import hub
 from ryu.ofproto import ofproto_v1_4
 
 from sgctl.controller.loop import ControlLoop, Expected, Report
-from sgctl.settings import Settings
+from sgctl.rest.access import AccessError
+from sgctl.rest.server import Northbound
+from sgctl.settings import ApiSettings, Settings
 from sgctl.store import Store, StoreError
 from sgctl.store.local import LocalSwitches
 from sgctl.store.server import PolicyServer, prepare_remote
 from sgctl.switch import raw_stats
 from sgctl.switch.channel import Channel
 from sgctl.switch.session import Session
+from sgctl.switch.zone_limits import ZoneLimits
 
 LOG = logging.getLogger(__name__)
 
@@ -40,14 +43,21 @@ class SecurityGroups(RyuApp):
         self._server: PolicyServer | None = None
         try:
             self._loop = self._prepare()
-        except StoreError as error:
+            self._northbound = Northbound(
+                ApiSettings.from_values(self.CONF),
+                self._settings.policy_remote,
+                self.CONF.wsapi_host,
+                self.CONF.wsapi_port,
+            )
+        except (StoreError, AccessError, ValueError) as error:
             raise SystemExit(f"ryu-manager: {error}") from error
         self._channels: dict[int, Channel] = {}
 
     def start(self) -> None:
-        """Ryu's hook: events, and the control loop beside them."""
+        """Ryu's hook: events, and beside them the control loop and the API."""
         super().start()
         self._loop_thread = hub.spawn(self._run_loop)
+        self._northbound.start()
 
     def _run_loop(self) -> None:
         """A controller that can no longer follow the policy must not look as if it did: it ends."""
@@ -67,7 +77,7 @@ class SecurityGroups(RyuApp):
             self._server.start()
         store = Store.connect(settings.policy_remote, CONNECT_SECONDS)
         local = LocalSwitches.connect(settings.ovsdb, CONNECT_SECONDS)
-        return ControlLoop(store, local, self._tend)
+        return ControlLoop(store, local, ZoneLimits(settings.ovsdb), self._tend)
 
     def _tend(self) -> None:
         if self._server is not None and self._server.ensure():

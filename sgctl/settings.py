@@ -46,7 +46,52 @@ SETTINGS = (
     Setting("sgctl_ovsdb", "unix:{ovs_rundir}/db.sock", "OVSDB remote of the local Open_vSwitch database"),
     Setting("sgctl_state_dir", "/var/lib/sgctl", "directory of the private policy database's file"),
     Setting("sgctl_run_dir", "/var/run/sgctl", "directory of the private policy database's socket"),
+    Setting(
+        "sgctl_api_tokens",
+        "",
+        "file with the tokens that the API asks for (default: none, which only a loopback address allows)",
+    ),
+    Setting("sgctl_api_certificate", "", "PEM file with the API's TLS certificate (default: no TLS)"),
+    Setting("sgctl_api_key", "", "PEM file with the certificate's key (default: in the certificate's file)"),
+    Setting("sgctl_api_client_ca", "", "PEM file with the authorities of client certificates"),
+    Setting("sgctl_api_rate", "500", "API requests per second that one client may make; 0 is no limit"),
+    Setting(
+        "sgctl_api_quota",
+        "",
+        "what each project may have, such as port=500,security_group=100 (default: no limits)",
+    ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """The settings of the REST API; `rate` is requests per second, `quota` as the user wrote it."""
+
+    tokens: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    client_ca: Path | None = None
+    rate: float = 0.0
+    quota: str = ""
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, str]) -> ApiSettings:
+        """Take the values of all `SETTINGS` by name. Raises ValueError."""
+        rate = values["sgctl_api_rate"]
+        if not (rate.isascii() and rate.isdigit()):
+            raise ValueError(f"sgctl_api_rate: {rate!r} is no number of requests per second")
+        return cls(
+            tokens=_path(values["sgctl_api_tokens"]),
+            certificate=_path(values["sgctl_api_certificate"]),
+            key=_path(values["sgctl_api_key"]),
+            client_ca=_path(values["sgctl_api_client_ca"]),
+            rate=float(rate),
+            quota=values["sgctl_api_quota"],
+        )
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,103 @@
+"""From a request to its answer: who asks, which part of the API it is for, and what went wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sgctl.rest import discovery
+from sgctl.rest.access import Access, Caller, RateLimit
+from sgctl.rest.collection import Collection
+from sgctl.rest.compute import Compute
+from sgctl.rest.errors import ApiError, from_policy, no_such_path, tell, wrong_method
+from sgctl.rest.http import Request, Response, reply
+from sgctl.rest.identity import Identity
+from sgctl.rest.keeper import Keeper, Unavailable
+from sgctl.rest.openapi import document as openapi
+from sgctl.rest.quotas import Quotas
+from sgctl.rest.resources import RESOURCES
+from sgctl.service.errors import PolicyError
+from sgctl.store import StoreError
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Api:
+    """The whole northbound interface."""
+
+    keeper: Keeper
+    access: Access
+    quotas: Quotas
+    rate: RateLimit
+
+    def answer(self, request: Request) -> Response:
+        """Never raises: whatever goes wrong is an answer, too."""
+        try:
+            self.rate.admit(request.peer)
+            return self._route(request)
+        except ApiError as error:
+            return tell(error, request.path)
+        except PolicyError as error:
+            return tell(from_policy(error), request.path)
+        except (StoreError, Unavailable) as error:
+            return tell(ApiError(503, "ServiceUnavailable", str(error)), request.path)
+        except Exception:
+            LOG.exception("%s %s failed", request.method, request.path)
+            return tell(ApiError(500, "HTTPInternalServerError", "Internal error; see the log"), request.path)
+
+    def _route(self, request: Request) -> Response:
+        segments = request.segments
+        public = _PUBLIC.get(segments)
+        if public is not None:
+            if request.method not in ("GET", "HEAD"):
+                raise wrong_method(request.method, ("GET",))
+            return public(request)
+        head, rest = segments[0], segments[1:]
+        if head == "identity":
+            return Identity(self.access).answer(request, rest)
+        caller = self.access.caller(request)
+        if head == "v2.0":
+            return self._network(request, rest, caller)
+        if head == "compute" and rest[:1] == ("v2.1",):
+            return Compute(self.keeper, caller).answer(request, rest[1:])
+        raise no_such_path(request.path[:256])
+
+    def _network(self, request: Request, rest: tuple[str, ...], caller: Caller) -> Response:
+        if rest[0] == "extensions":
+            return discovery.extensions(request, rest[1:])
+        if rest[0] == "quotas":
+            return self.quotas.answer(request, rest[1:], caller, self.keeper.view())
+        for resource in RESOURCES:
+            if rest[0] == resource.path:
+                return Collection(resource, self.keeper, caller, self.quotas).answer(request, rest[1:])
+        raise no_such_path(request.path[:256])
+
+
+def _compute_version(request: Request) -> Response:
+    links = [{"rel": "self", "href": f"{request.origin}/compute/v2.1/"}]
+    version = {"id": "v2.1", "status": "CURRENT", "version": "2.1", "min_version": "2.1", "links": links}
+    return reply({"version": version} if request.segments[1:] else {"versions": [version]})
+
+
+def _identity_version(request: Request) -> Response:
+    links = [{"rel": "self", "href": f"{request.origin}/identity/v3/"}]
+    version = {"id": "v3.14", "status": "stable", "links": links, "media-types": []}
+    return reply({"version": version} if request.segments[1:] else {"versions": {"values": [version]}})
+
+
+def _openapi(_: Request) -> Response:
+    return reply(openapi())
+
+
+_PUBLIC: dict[tuple[str, ...], Callable[[Request], Response]] = {
+    (): discovery.versions,
+    ("v2.0",): discovery.version,
+    ("compute",): _compute_version,
+    ("compute", "v2.1"): _compute_version,
+    ("identity",): _identity_version,
+    ("identity", "v3"): _identity_version,
+    ("openapi.json",): _openapi,
+}
+"""What clients ask before they show a token."""

@@ -1,0 +1,284 @@
+"""The little of Nova that its clients need to give a server a security group. A server is its ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from flows.model import Network, Port, SecurityGroup
+from sgctl.rest.access import Caller, Role
+from sgctl.rest.collection import read_json
+from sgctl.rest.errors import ApiError, bad_request, forbidden, no_such_path, wrong_method
+from sgctl.rest.http import Body, Request, Response, reply
+from sgctl.rest.keeper import Keeper
+from sgctl.rest.resource import Desk, may_see
+from sgctl.rest.view import View
+from sgctl.service.draft import Draft, Objects
+from sgctl.service.edits import settle
+from sgctl.service.plan import Plan
+from sgctl.service.transaction import transact
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The ports with one `device_id`, or one port without; `id` is the device's, else the port's."""
+
+    id: str
+    name: str
+    ports: tuple[Port, ...]
+
+
+def servers(objects: View | Draft, caller: Caller) -> Iterator[Server]:
+    """The servers whose ports the caller may see."""
+    by_device: dict[str, list[Port]] = {}
+    for port in objects.all(Port):
+        if may_see(caller, port, objects):
+            by_device.setdefault(port.device_id or port.id, []).append(port)
+    for identifier, ports in by_device.items():
+        yield Server(identifier, _name(identifier, ports), tuple(ports))
+
+
+def _name(identifier: str, ports: list[Port]) -> str:
+    """The device's name; of a device that is only a number, the name of its first port."""
+    if ports[0].device_id and not _is_uuid(identifier):
+        return identifier
+    return next((port.name for port in ports if port.name), identifier)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+class Compute:
+    """`/compute/v2.1` on behalf of one caller."""
+
+    def __init__(self, keeper: Keeper, caller: Caller) -> None:
+        self._keeper = keeper
+        self._caller = caller
+
+    def answer(self, request: Request, rest: tuple[str, ...]) -> Response:
+        """`rest` is the path below the version."""
+        if rest in (("servers",), ("servers", "detail")):
+            return self._get(request, lambda view: self._list(request, view, rest))
+        if rest[:1] != ("servers",):
+            raise no_such_path(request.path[:256])
+        return self._one(request, *rest[1:])
+
+    def _one(self, request: Request, identifier: str, *rest: str) -> Response:
+        match rest:
+            case ():
+                return self._get(request, lambda view: self._show(view, identifier))
+            case ("os-security-groups",):
+                return self._get(request, lambda view: self._groups(view, identifier))
+            case ("os-interface",) if request.method == "POST":
+                return self._attach(request, identifier)
+            case ("os-interface",):
+                return self._get(request, lambda view: self._interfaces(view, identifier))
+            case ("os-interface", port) if request.method == "DELETE":
+                return self._detach(identifier, port)
+            case ("action",):
+                return self._act(request, identifier)
+        raise no_such_path(request.path[:256])
+
+    def _get(self, request: Request, show: Callable[[View], Body]) -> Response:
+        if request.method != "GET":
+            raise wrong_method(request.method, ("GET",))
+        return reply(show(self._keeper.view()))
+
+    def _list(self, request: Request, view: View, rest: tuple[str, ...]) -> Body:
+        found = sorted(servers(view, self._caller), key=lambda server: (server.name, server.id))
+        names = request.values("name")
+        found = [server for server in found if not names or any(name in server.name for name in names)]
+        if rest[1:]:
+            return {"servers": [_shown(view, server) for server in found]}
+        return {"servers": [{"id": server.id, "name": server.name, "links": []} for server in found]}
+
+    def _show(self, view: View, identifier: str) -> Body:
+        return {"server": _shown(view, self._find(view, identifier))}
+
+    def _find(self, objects: View | Draft, identifier: str) -> Server:
+        for server in servers(objects, self._caller):
+            if server.id == identifier:
+                return server
+        raise ApiError(404, "InstanceNotFound", f"Instance {identifier[:64]} could not be found.")
+
+    def _groups(self, view: View, identifier: str) -> Body:
+        groups = _groups(view, self._find(view, identifier))
+        shown = [
+            {
+                "id": each.id,
+                "name": each.name,
+                "description": each.meta.description,
+                "tenant_id": each.meta.project_id,
+                "rules": [],
+            }
+            for each in groups
+        ]
+        return {"security_groups": shown}
+
+    def _interfaces(self, view: View, identifier: str) -> Body:
+        server = self._find(view, identifier)
+        return {"interfaceAttachments": [_interface(view, port) for port in server.ports]}
+
+    def _attach(self, request: Request, identifier: str) -> Response:
+        """Make a port the server's; Nova answers with the interface."""
+        attachment = _member(read_json(request), "interfaceAttachment")
+        wanted = attachment.get("port_id")
+        if not isinstance(wanted, str):
+            raise bad_request("interfaceAttachment needs a port_id")
+
+        def edit(desk: Desk) -> None:
+            server = self._find(desk.draft, identifier)
+            port = self._port(desk, wanted)
+            if port.device_id and port.device_id != server.id:
+                raise ApiError(409, "PortInUse", f"Port {port.id} is still in use.")
+            if not all(each.device_id for each in server.ports):
+                raise bad_request("The server is a port without device_id; give it one first")
+            desk.put(
+                replace(port, device_id=server.id, device_owner=port.device_owner or "compute:sgctl-api")
+            )
+
+        self._write(edit)
+        view = self._keeper.view()
+        port = view.get(Port, wanted)
+        return reply({"interfaceAttachment": _interface(view, port) if port is not None else {}})
+
+    def _port(self, desk: Desk, identifier: str) -> Port:
+        return desk.find(Port, identifier, "Port", "Port")
+
+    def _detach(self, identifier: str, port_id: str) -> Response:
+        def edit(desk: Desk) -> None:
+            port = self._port(desk, port_id)
+            if port.device_id != self._find(desk.draft, identifier).id:
+                raise ApiError(404, "PortNotFound", f"Port {port_id[:64]} is not one of the server's.")
+            desk.put(replace(port, device_id="", device_owner=""))
+
+        self._write(edit)
+        return Response(202)
+
+    def _act(self, request: Request, identifier: str) -> Response:
+        if request.method != "POST":
+            raise wrong_method(request.method, ("POST",))
+        document = read_json(request)
+        actions = {"addSecurityGroup": _add, "removeSecurityGroup": _remove}
+        if not isinstance(document, dict) or len(document) != 1 or not set(document) <= set(actions):
+            raise bad_request(f"There is no such action; use {' or '.join(actions)}")
+        action = next(iter(document))
+        name = _member(document, action).get("name")
+        if not isinstance(name, str):
+            raise bad_request(f"{action} needs the name of a security group")
+
+        def edit(desk: Desk) -> None:
+            server = self._find(desk.draft, identifier)
+            actions[action](desk, server, self._group(desk, name))
+
+        self._write(edit)
+        return Response(202)
+
+    def _group(self, desk: Desk, reference: str) -> SecurityGroup:
+        """The group with this id, else the only one of the caller's with this name."""
+        by_id = desk.draft.get(SecurityGroup, reference)
+        named = [by_id] if by_id is not None else desk.draft.where(SecurityGroup, "name", reference)
+        found = [group for group in named if may_see(self._caller, group, desk.draft)]
+        if not found:
+            raise ApiError(404, "SecurityGroupNotFound", f"Security group {reference[:64]} not found.")
+        if len(found) > 1:
+            message = f"Multiple security_group matches found for name '{reference[:64]}', use an ID."
+            raise ApiError(409, "NoUniqueMatch", message)
+        return found[0]
+
+    def _write(self, edit: Callable[[Desk], None]) -> None:
+        if self._caller.role < Role.MEMBER:
+            raise forbidden("A reader may not change anything")
+
+        def decide(objects: Objects) -> Plan:
+            desk = Desk(Draft(objects), self._caller)
+            edit(desk)
+            return settle(desk.draft)
+
+        self._keeper.call(lambda store: transact(store, decide))
+
+
+def _member(document: Any, key: str) -> Body:
+    value = document.get(key) if isinstance(document, dict) else None
+    if not isinstance(value, dict):
+        raise bad_request(f"The body needs the object {key}")
+    return value
+
+
+def _add(desk: Desk, server: Server, group: SecurityGroup) -> None:
+    for port in server.ports:
+        if port.port_security_enabled:
+            desk.put(replace(port, security_groups=port.security_groups | {group.id}))
+    if not any(port.port_security_enabled for port in server.ports):
+        raise bad_request(f"Network of {server.name} has port security disabled")
+
+
+def _remove(desk: Desk, server: Server, group: SecurityGroup) -> None:
+    if not any(group.id in port.security_groups for port in server.ports):
+        message = f"Security group {group.name} not associated with the instance {server.id}"
+        raise ApiError(404, "SecurityGroupNotFound", message)
+    for port in server.ports:
+        desk.put(replace(port, security_groups=port.security_groups - {group.id}))
+
+
+def _groups(view: View, server: Server) -> list[SecurityGroup]:
+    ids = {identifier for port in server.ports for identifier in port.security_groups}
+    found = [view.get(SecurityGroup, identifier) for identifier in ids]
+    return sorted((group for group in found if group is not None), key=lambda group: (group.name, group.id))
+
+
+def _interface(view: View, port: Port) -> Body:
+    return {
+        "port_id": port.id,
+        "net_id": port.network_id,
+        "mac_addr": port.mac,
+        "port_state": "ACTIVE" if view.is_active(port) else "DOWN",
+        "fixed_ips": [{"ip_address": address.address, "subnet_id": None} for address in port.fixed_ips],
+    }
+
+
+def _shown(view: View, server: Server) -> Body:
+    """A server as Nova shows it; what a port does not know is empty."""
+    addresses: dict[str, list[Body]] = {}
+    for port in server.ports:
+        network = view.get(Network, port.network_id)
+        name = network.name or network.id if network is not None else port.network_id
+        addresses.setdefault(name, []).extend(
+            {
+                "addr": address.address,
+                "version": address.version,
+                "OS-EXT-IPS:type": "fixed",
+                "OS-EXT-IPS-MAC:mac_addr": port.mac,
+            }
+            for address in port.fixed_ips
+        )
+    active = all(view.is_active(port) for port in server.ports)
+    meta = server.ports[0].meta
+    return {
+        "id": server.id,
+        "name": server.name,
+        "status": "ACTIVE" if active else "UNKNOWN",
+        "addresses": addresses,
+        "security_groups": [{"name": group.name} for group in _groups(view, server)],
+        "flavor": {"id": ""},
+        "image": "",
+        "metadata": {},
+        "tenant_id": meta.project_id,
+        "user_id": "",
+        "created": meta.created_at,
+        "updated": max(port.meta.updated_at for port in server.ports),
+        "hostId": "",
+        "OS-EXT-STS:vm_state": "active" if active else None,
+        "OS-EXT-STS:task_state": None,
+        "OS-EXT-STS:power_state": 1 if active else 0,
+        "OS-EXT-SRV-ATTR:host": next(filter(None, map(view.host, server.ports)), ""),
+        "os-extended-volumes:volumes_attached": [],
+        "links": [],
+    }

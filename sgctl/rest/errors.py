@@ -1,0 +1,131 @@
+"""What is wrong with a request, in the words and with the status codes of each API."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sgctl.rest.http import Body, Response, reply
+from sgctl.service.errors import Code, Finding, PolicyError
+
+
+class ApiError(Exception):
+    """A request that is refused; `kind` is Neutron's exception type."""
+
+    def __init__(
+        self, status: int, kind: str, message: str, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.message = message
+        self.headers = headers
+
+
+def bad_request(message: str, kind: str = "HTTPBadRequest") -> ApiError:
+    """The request itself makes no sense."""
+    return ApiError(400, kind, message)
+
+
+def not_found(type_name: str, noun: str, identifier: str) -> ApiError:
+    """There is no such object, or none that the caller may know of."""
+    return ApiError(404, f"{type_name}NotFound", f"{noun} {identifier} could not be found.")
+
+
+def no_such_path(path: str) -> ApiError:
+    """Nothing answers to this path."""
+    return ApiError(404, "HTTPNotFound", f"The resource could not be found: {path}")
+
+
+def wrong_method(method: str, allowed: tuple[str, ...]) -> ApiError:
+    """The path exists, but not for this method."""
+    allow = ("Allow", ", ".join(allowed))
+    return ApiError(405, "HTTPMethodNotAllowed", f"{method} is not possible here", (allow,))
+
+
+def forbidden(message: str) -> ApiError:
+    """The caller's roles do not reach that far."""
+    return ApiError(403, "PolicyNotAuthorized", message)
+
+
+class Refusal(NamedTuple):
+    """How one kind of finding is told: status and Neutron's exception type."""
+
+    status: int
+    kind: str
+
+
+_BY_FIELD = {
+    (Code.INVALID, "Rule", "protocol"): Refusal(400, "SecurityGroupRuleInvalidProtocol"),
+    (Code.INVALID, "Rule", "port_range_min"): Refusal(400, "SecurityGroupInvalidPortRange"),
+    (Code.INVALID, "Rule", "port_range_max"): Refusal(400, "SecurityGroupInvalidPortRange"),
+    (Code.INVALID, "Rule", "remote_ip_prefix"): Refusal(400, "SecurityGroupRuleParameterConflict"),
+    (Code.INVALID, "Port", "fixed_ips"): Refusal(400, "InvalidIpForNetwork"),
+    (Code.INVALID, "Port", "security_groups"): Refusal(409, "PortSecurityAndIPRequiredForSecurityGroups"),
+    (Code.INVALID, "Port", "allowed_address_pairs"): Refusal(409, "AddressPairAndPortSecurityRequired"),
+    (Code.TAKEN, "Port", "mac_address"): Refusal(409, "MacAddressInUse"),
+    (Code.TAKEN, "Port", "fixed_ips"): Refusal(409, "IpAddressAlreadyAllocated"),
+    (Code.TAKEN, "Rule", ""): Refusal(409, "SecurityGroupRuleExists"),
+    (Code.TAKEN, "Network", "subnets"): Refusal(400, "InvalidInput"),
+}
+_TYPES = {
+    "Network": "Network",
+    "Port": "Port",
+    "SecurityGroup": "SecurityGroup",
+    "Rule": "SecurityGroupRule",
+    "AddressGroup": "AddressGroup",
+}
+_TARGETS = {
+    "security_group_id": "SecurityGroup",
+    "security_groups": "SecurityGroup",
+    "remote_group_id": "SecurityGroup",
+    "remote_address_group_id": "AddressGroup",
+    "network_id": "Network",
+    "remote_network_id": "Network",
+    "default_group": "SecurityGroup",
+}
+
+
+def from_policy(error: PolicyError) -> ApiError:
+    """A refusal of the service layer as Neutron tells it; the first finding decides the type."""
+    first = error.findings[0]
+    status, kind = _refusal(first)
+    return ApiError(status, kind, "; ".join(map(str, error.findings)))
+
+
+def _refusal(finding: Finding) -> Refusal:
+    kind = _TYPES.get(finding.source.kind, "Object")
+    known = _BY_FIELD.get((finding.code, finding.source.kind, finding.field))
+    if finding.code is Code.NOT_FOUND:
+        return Refusal(404, f"{_TARGETS.get(finding.field, kind)}NotFound")
+    if finding.code is Code.IN_USE:
+        return Refusal(409, f"{kind}InUse")
+    if known is not None and "ICMP" in finding.reason:
+        return Refusal(400, "SecurityGroupInvalidIcmpValue")
+    if known is not None:
+        return known
+    return Refusal(409, f"{kind}InUse") if finding.code is Code.TAKEN else Refusal(400, "InvalidInput")
+
+
+_COMPUTE_NAMES = {
+    400: "badRequest",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "itemNotFound",
+    405: "badMethod",
+    409: "conflictingRequest",
+    413: "overLimit",
+    429: "overLimit",
+    503: "serviceUnavailable",
+}
+
+
+def tell(error: ApiError, path: str) -> Response:
+    """The error as the clients of the API under this path expect it."""
+    if path.startswith("/compute"):
+        name = _COMPUTE_NAMES.get(error.status, "computeFault")
+        document: Body = {name: {"code": error.status, "message": error.message}}
+    elif path.startswith("/identity"):
+        document = {"error": {"code": error.status, "title": error.kind, "message": error.message}}
+    else:
+        document = {"NeutronError": {"type": error.kind, "message": error.message, "detail": ""}}
+    return reply(document, error.status, error.headers)

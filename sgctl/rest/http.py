@@ -1,0 +1,75 @@
+"""Requests and responses as plain values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Any
+"""What `json` reads and writes."""
+
+Body = dict[str, Json]
+"""A JSON object."""
+
+MAX_BODY_BYTES = 1 << 20
+"""The largest request body that is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`path` is unquoted; `query` in order, names may repeat; header names are in lower case.
+
+    `peer` is the client's address, `certificate` the common name of its verified TLS certificate, and
+    `origin` the scheme, host and port under which the client reached us.
+    """
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    peer: str = ""
+    certificate: str = ""
+    origin: str = ""
+
+    def values(self, name: str) -> list[str]:
+        """All values of a query parameter."""
+        return [value for key, value in self.query if key == name]
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The path's parts; a slash at the end is none."""
+        return tuple(part for part in self.path.split("/") if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """`body` comes in pieces so that a long list need not be built at once."""
+
+    status: int
+    body: tuple[bytes, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def reply(document: Json, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Response:
+    """A JSON answer."""
+    return Response(status, (_dump(document),), (("Content-Type", "application/json"), *headers))
+
+
+def reply_list(key: str, items: Iterable[Json], links: list[Json]) -> Response:
+    """`{key: [items], key_links: [...]}`, each item serialised on its own."""
+    pieces: list[bytes] = [b'{"%s": [' % key.encode()]
+    for position, item in enumerate(items):
+        pieces += [b", " if position else b"", _dump(item)]
+    tail = b', "%s_links": %s' % (key.encode(), _dump(links)) if links else b""
+    pieces += [b"]", tail, b"}"]
+    return Response(200, tuple(pieces), (("Content-Type", "application/json"),))
+
+
+NO_CONTENT = Response(204)
+
+
+def _dump(document: Json) -> bytes:
+    return json.dumps(document).encode()

@@ -1,0 +1,105 @@
+"""The API's own connection to the policy database, used by one thread, green or not."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from sgctl.rest.view import View
+from sgctl.store import Store, StoreError
+from sgctl.store.ovs_library import poller
+
+LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+IDLE_SECONDS = 5.0
+CONNECT_SECONDS = 30.0
+PATIENCE_SECONDS = 10.0
+"""How long a write may wait for the database."""
+
+
+class Unavailable(Exception):
+    """The policy database has not been reached yet."""
+
+
+class Keeper:
+    """Follows the policy in `run`, whose thread also does the writes, one after the other."""
+
+    def __init__(self, remote: str) -> None:
+        self._remote = remote
+        self._store: Store | None = None
+        self._work: queue.SimpleQueue[tuple[Callable[[Store], Any], Future[Any]]] = queue.SimpleQueue()
+        self._wake_out, self._wake_in = socket.socketpair()
+        self._wake_out.setblocking(False)
+        self._wake_in.setblocking(False)
+
+    def view(self) -> View:
+        """The policy as last heard of. Raises Unavailable before the first time."""
+        if self._store is None:
+            raise Unavailable("the policy database cannot be reached yet")
+        return view_of(self._store)
+
+    def call(self, work: Callable[[Store], T]) -> T:
+        """What `work` makes of the store, done in the keeper's thread; raises what it raises."""
+        if self._store is None:
+            raise Unavailable("the policy database cannot be reached yet")
+        promise: Future[T] = Future()
+        self._work.put((work, promise))
+        self._wake()
+        return promise.result()
+
+    def run(self) -> None:
+        """Go on for ever."""
+        self._store = self._connect()
+        while True:
+            try:
+                self._store.run()
+            except StoreError as error:
+                LOG.warning("policy database: %s", error)
+            self._do_work(self._store)
+            self._block(self._store)
+
+    def _connect(self) -> Store:
+        while True:
+            try:
+                store = Store.connect(self._remote, CONNECT_SECONDS)
+            except StoreError as error:
+                LOG.warning("policy database: %s", error)
+            else:
+                store.timeout = PATIENCE_SECONDS
+                return store
+
+    def _do_work(self, store: Store) -> None:
+        while not self._work.empty():
+            work, promise = self._work.get()
+            try:
+                promise.set_result(work(store))
+            except Exception as error:  # noqa: BLE001  # it belongs to whoever asked for the work
+                promise.set_exception(error)
+
+    def _wake(self) -> None:
+        try:
+            self._wake_in.send(b"!")
+        except BlockingIOError:
+            return  # it is full, so the keeper will wake anyway
+
+    def _block(self, store: Store) -> None:
+        waiter = poller.Poller()
+        store.wait(waiter)
+        waiter.fd_wait(self._wake_out, poller.POLLIN)
+        waiter.timer_wait(int(IDLE_SECONDS * 1000))
+        waiter.block()
+        try:
+            self._wake_out.recv(1 << 16)
+        except BlockingIOError:
+            return
+
+
+def view_of(store: Store) -> View:
+    """What the store knows at this moment."""
+    return View(store.objects, store.switches, store.bindings, store.generation)

@@ -1,0 +1,88 @@
+"""`/v2.0/address-groups`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import uuid4
+
+from flows.model import AddressGroup, Prefix
+from sgctl.rest.addresses import cidr, read_network
+from sgctl.rest.errors import ApiError, bad_request
+from sgctl.rest.http import Body
+from sgctl.rest.resource import Desk, is_shared, new_meta, standard, with_description
+from sgctl.rest.resources.simple import Simple
+from sgctl.rest.schemas import (
+    ADDRESS,
+    FLAG,
+    STANDARD,
+    TEXT,
+    Shape,
+    editable,
+    given_once,
+    list_of,
+    mapping,
+    read_only,
+)
+from sgctl.rest.view import View
+
+ADDRESSES = list_of(ADDRESS, 10_000)
+ADDRESSES_BODY = mapping(["addresses"], addresses=ADDRESSES)
+
+
+class AddressGroups(Simple[AddressGroup]):
+    """Named sets of addresses that rules refer to."""
+
+    plural = "address_groups"
+    singular = "address_group"
+    noun = "Address group"
+    type_name = "AddressGroup"
+    kind = AddressGroup
+    actions = frozenset({"add_addresses", "remove_addresses"})
+    shape = Shape(
+        (
+            *STANDARD,
+            *editable(name=TEXT, description=TEXT),
+            *given_once(addresses=ADDRESSES),
+            *read_only(shared=FLAG),
+        ),
+    )
+
+    def render(self, view: View, item: AddressGroup) -> Body:  # noqa: ARG002  # others need the view
+        """The group with its addresses, smallest first."""
+        return {
+            **standard(item, item.meta.project_id),
+            "addresses": [cidr(prefix) for prefix in sorted(item.addresses)],
+            "shared": is_shared(item),
+        }
+
+    def create(self, desk: Desk, body: Body) -> str:
+        """A group, which may be empty."""
+        addresses = _read(body.get("addresses", []))
+        group = AddressGroup(str(uuid4()), body.get("name", ""), addresses, new_meta(desk, body))
+        desk.put(group)
+        return group.id
+
+    def update(self, desk: Desk, item: AddressGroup, body: Body) -> None:
+        """Another name or description."""
+        name = body.get("name", item.name)
+        desk.put(replace(item, name=name, meta=with_description(item.meta, body)))
+
+    def act(self, desk: Desk, item: AddressGroup, action: str, body: Body) -> None:
+        """Add or remove addresses."""
+        given = _read(body["addresses"])
+        if action == "add_addresses":
+            desk.put(replace(item, addresses=item.addresses | given))
+            return
+        absent = given - item.addresses
+        if absent:
+            shown = ", ".join(str(cidr(prefix)) for prefix in sorted(absent)[:5])
+            message = f"Addresses {shown} not found in the address group {item.id}."
+            raise ApiError(404, "AddressesNotFound", message)
+        desk.put(replace(item, addresses=item.addresses - given))
+
+
+def _read(addresses: list[str]) -> frozenset[Prefix]:
+    try:
+        return frozenset(map(read_network, addresses))
+    except ValueError as error:
+        raise bad_request(f"Invalid input for addresses. Reason: {error}.", "InvalidInput") from error

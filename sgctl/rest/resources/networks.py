@@ -1,0 +1,114 @@
+"""`/v2.0/networks`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import uuid4
+
+from flows.model import Network
+from sgctl.rest.errors import ApiError, bad_request, forbidden
+from sgctl.rest.http import Body
+from sgctl.rest.resource import Desk, is_shared, new_meta, standard, with_description
+from sgctl.rest.resources.simple import Simple
+from sgctl.rest.schemas import (
+    FLAG,
+    NUMBER,
+    STANDARD,
+    TEXT,
+    UUID,
+    Shape,
+    editable,
+    given_once,
+    optional,
+    read_only,
+)
+from sgctl.rest.view import View
+from sgctl.service.subnets import subnet_id
+
+_TYPE = "provider:network_type"
+_TAG = "provider:segmentation_id"
+
+
+class Networks(Simple[Network]):
+    """A network with a segmentation id is a VLAN on the uplinks, one without is untagged there."""
+
+    plural = "networks"
+    singular = "network"
+    noun = "Network"
+    type_name = "Network"
+    kind = Network
+    shape = Shape(
+        (
+            *STANDARD,
+            *editable(
+                name=TEXT, description=TEXT, admin_state_up=FLAG, shared=FLAG, port_security_enabled=FLAG
+            ),
+            *editable(**{"router:external": FLAG}),
+            *given_once(
+                **{
+                    _TYPE: {"type": ["string", "null"], "enum": ["flat", "vlan", None]},
+                    _TAG: optional({**NUMBER, "minimum": 1, "maximum": 4094}),
+                    "provider:physical_network": optional(TEXT),
+                }
+            ),
+            *read_only(status=TEXT, subnets={"type": "array", "items": UUID}, mtu=NUMBER),
+        ),
+    )
+
+    def render(self, view: View, item: Network) -> Body:  # noqa: ARG002  # others need the view
+        """The network with the ids of its subnets."""
+        return {
+            **standard(item, item.meta.project_id),
+            "status": "ACTIVE",
+            "admin_state_up": True,
+            "shared": is_shared(item),
+            "port_security_enabled": True,
+            "router:external": False,
+            _TYPE: "flat" if item.segmentation_id is None else "vlan",
+            _TAG: item.segmentation_id,
+            "provider:physical_network": None,
+            "subnets": [subnet_id(item, prefix) for prefix in item.subnets],
+            "mtu": 1500,
+        }
+
+    def create(self, desk: Desk, body: Body) -> str:
+        """A network; only an admin chooses how it looks on the uplinks."""
+        meta = new_meta(desk, body)
+        _refuse_the_impossible(body, shared=not meta.project_id, new=True)
+        tag = body.get(_TAG)
+        if not desk.caller.is_admin and (tag is not None or body.get(_TYPE) is not None):
+            raise forbidden("Only an admin may set provider attributes")
+        if body.get(_TYPE) == "vlan" and tag is None:
+            raise bad_request(f"{_TAG} required for VLAN provider network", "InvalidInput")
+        if body.get(_TYPE) == "flat" and tag is not None:
+            raise bad_request(f"{_TAG} specified for flat network", "InvalidInput")
+        number = None if tag is None else int(tag)
+        _refuse_taken(desk, number)
+        network = Network(str(uuid4()), body.get("name", ""), number, meta=meta)
+        desk.put(network)
+        return network.id
+
+    def update(self, desk: Desk, item: Network, body: Body) -> None:
+        """Another name or description."""
+        _refuse_the_impossible(body, shared=is_shared(item), new=False)
+        name = body.get("name", item.name)
+        desk.put(replace(item, name=name, meta=with_description(item.meta, body)))
+
+
+def _refuse_taken(desk: Desk, tag: int | None) -> None:
+    if tag is not None and desk.draft.where(Network, "segmentation_id", tag):
+        message = f"Unable to create the network. The VLAN {tag} is in use."
+        raise ApiError(409, "VlanIdInUse", message)
+
+
+def _refuse_the_impossible(body: Body, *, shared: bool, new: bool) -> None:
+    """What would be recorded without any effect is refused."""
+    if body.get("admin_state_up") is False:
+        raise bad_request("admin_state_up: a network cannot be down; its ports can", "InvalidInput")
+    if body.get("port_security_enabled") is False:
+        raise bad_request("port_security_enabled: is set for each port", "InvalidInput")
+    if body.get("router:external"):
+        raise bad_request("router:external: there are no routers here", "InvalidInput")
+    wanted = body.get("shared")
+    if (wanted is True and not shared) or (wanted is False and shared and not new):
+        raise bad_request("shared: the networks that belong to no project are shared", "InvalidInput")

@@ -1,0 +1,246 @@
+"""`/v2.0/ports`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import uuid4
+
+from flows.model import AddressPair, Network, Port, Prefix
+from sgctl.rest.addresses import read_address
+from sgctl.rest.errors import ApiError, bad_request, forbidden, not_found
+from sgctl.rest.http import Body
+from sgctl.rest.resource import NOUNS, Desk, new_meta, standard, with_description
+from sgctl.rest.resources.simple import Simple
+from sgctl.rest.schemas import (
+    ADDRESS,
+    FLAG,
+    STANDARD,
+    TAGS,
+    TEXT,
+    UUID,
+    Attribute,
+    Shape,
+    editable,
+    given_once,
+    list_of,
+    mapping,
+    optional,
+    read_only,
+)
+from sgctl.rest.view import View
+from sgctl.service.addresses import new_mac
+from sgctl.service.edits import default_group
+from sgctl.service.subnets import details_of, subnet_id
+
+_FIXED_IP = {**mapping(subnet_id=optional(UUID), ip_address=optional(ADDRESS)), "minProperties": 1}
+_PAIR = mapping(["ip_address"], ip_address=ADDRESS, mac_address=optional(TEXT))
+_OWNERS_ONLY = ("mac_address", "port_security_enabled", "allowed_address_pairs")
+"""What lets a port use addresses that are not its own: for the network's owner to decide."""
+
+_STANDARD = [attribute for attribute in STANDARD if attribute.name != "tags"]
+
+
+class Ports(Simple[Port]):
+    """A new port has its project's default group, unless its network has a default group of its own."""
+
+    plural = "ports"
+    singular = "port"
+    noun = "Port"
+    type_name = "Port"
+    kind = Port
+    shape = Shape(
+        (
+            *_STANDARD,
+            Attribute("tags", TAGS, "c"),
+            *given_once(network_id=UUID),
+            *editable(
+                name=TEXT,
+                description=TEXT,
+                admin_state_up=FLAG,
+                mac_address=TEXT,
+                fixed_ips=list_of(_FIXED_IP, 100),
+                security_groups=optional(list_of(UUID, 100)),
+                allowed_address_pairs=optional(list_of(_PAIR, 100)),
+                port_security_enabled=FLAG,
+                device_id=TEXT,
+                device_owner=TEXT,
+            ),
+            *editable(
+                **{
+                    "binding:host_id": optional(TEXT),
+                    "binding:vnic_type": {"type": "string", "enum": ["normal"]},
+                    "binding:profile": optional({"type": "object", "maxProperties": 0}),
+                }
+            ),
+            *read_only(**{"binding:vif_type": TEXT, "binding:vif_details": {"type": "object"}}),
+            *read_only(status=TEXT, iface_id=TEXT, extra_dhcp_opts={"type": "array"}),
+        ),
+        ("network_id",),
+    )
+
+    def render(self, view: View, item: Port) -> Body:
+        """The port; `status` is ACTIVE when its switch does what the policy says now."""
+        host = view.host(item)
+        return {
+            **standard(item, item.meta.project_id),
+            "network_id": item.network_id,
+            "mac_address": item.mac,
+            "fixed_ips": _shown_addresses(view, item),
+            "status": "ACTIVE" if view.is_active(item) else "DOWN",
+            "admin_state_up": item.admin_state_up,
+            "security_groups": sorted(item.security_groups),
+            "allowed_address_pairs": [
+                {"ip_address": str(pair.prefix), "mac_address": pair.mac}
+                for pair in item.allowed_address_pairs
+            ],
+            "port_security_enabled": item.port_security_enabled,
+            "device_id": item.device_id,
+            "device_owner": item.device_owner,
+            "binding:host_id": host,
+            "binding:vnic_type": "normal",
+            "binding:vif_type": "ovs" if host else "unbound",
+            "binding:vif_details": {"port_filter": item.port_security_enabled} if host else {},
+            "binding:profile": {},
+            "extra_dhcp_opts": [],
+            "iface_id": item.iface_id,
+        }
+
+    def create(self, desk: Desk, body: Body) -> str:
+        """A port; what is not given is chosen: MAC, an address of each family, security groups."""
+        network = desk.find(Network, body["network_id"], *NOUNS[Network])
+        meta = new_meta(desk, body)
+        _refuse_foreign(desk, network, body)
+        identifier = str(uuid4())
+        mac = body.get("mac_address", "").lower() or new_mac(desk.draft, network.id)
+        port = Port(identifier, "", network.id, mac, iface_id=identifier, meta=meta)
+        if "fixed_ips" not in body:
+            port = replace(port, fixed_ips=_any_addresses(desk, network))
+        port = _edited(desk, network, port, body)
+        if body.get("security_groups") is None and port.port_security_enabled and not network.default_group:
+            group = default_group(desk.draft, meta.project_id)
+            port = replace(port, security_groups=frozenset({group.id}))
+        desk.put(port)
+        return identifier
+
+    def update(self, desk: Desk, item: Port, body: Body) -> None:
+        """Anything but the network; lists are given whole."""
+        network = desk.draft.get(Network, item.network_id)
+        assert network is not None, "the database keeps references whole"
+        _refuse_foreign(desk, network, body)
+        desk.put(_edited(desk, network, item, body))
+
+
+def _shown_addresses(view: View, port: Port) -> list[Body]:
+    network = view.get(Network, port.network_id)
+    shown = []
+    for address in port.fixed_ips:
+        subnets = network.subnets if network is not None else ()
+        home = next((prefix for prefix in subnets if prefix.covers(address)), None)
+        identifier = subnet_id(network, home) if network is not None and home is not None else None
+        shown.append({"subnet_id": identifier, "ip_address": address.address})
+    return shown
+
+
+def _refuse_foreign(desk: Desk, network: Network, body: Body) -> None:
+    given = [name for name in _OWNERS_ONLY if body.get(name) not in (None, [], True)]
+    if given and not desk.caller.is_admin and network.meta.project_id != desk.caller.project:
+        raise forbidden(f"Only the owner of the network may set {given[0]}")
+    if body.get("binding:host_id") and not desk.caller.is_admin:
+        raise forbidden("Only an admin may set binding:host_id")
+
+
+def _edited(desk: Desk, network: Network, port: Port, body: Body) -> Port:
+    """The port with what the body says."""
+    plain = ("name", "admin_state_up", "port_security_enabled", "device_id", "device_owner")
+    changed = replace(port, **{name: body[name] for name in plain if name in body})
+    changed = replace(changed, meta=with_description(changed.meta, body))
+    if body.get("mac_address"):
+        changed = replace(changed, mac=body["mac_address"].lower())
+    if "security_groups" in body:
+        changed = replace(changed, security_groups=frozenset(map(str.lower, body["security_groups"] or ())))
+    if "allowed_address_pairs" in body:
+        pairs = [_pair(pair, changed.mac) for pair in body["allowed_address_pairs"] or ()]
+        changed = replace(changed, allowed_address_pairs=tuple(pairs))
+    if "fixed_ips" in body:
+        # What the port has now is free for it to keep; addresses given without a subnet are taken first.
+        desk.draft.put(replace(changed, fixed_ips=()))
+        changed = replace(changed, fixed_ips=_addresses(desk, network, port, body["fixed_ips"]))
+    return changed
+
+
+def _pair(pair: Body, mac: str) -> AddressPair:
+    try:
+        address = Prefix.parse(pair["ip_address"])
+    except ValueError as error:
+        raise bad_request(
+            f"Invalid input for allowed_address_pairs. Reason: {error}.", "InvalidInput"
+        ) from error
+    return AddressPair((pair.get("mac_address") or mac).lower(), address)
+
+
+def _any_addresses(desk: Desk, network: Network) -> tuple[Prefix, ...]:
+    try:
+        return desk.addresses.take(network)
+    except ValueError as error:
+        raise _exhausted(network, error) from error
+
+
+def _addresses(desk: Desk, network: Network, port: Port, wanted: list[Body]) -> tuple[Prefix, ...]:
+    """The addresses asked for, and free ones of the subnets asked for."""
+    stated = [_stated(network, each) for each in wanted]
+    taken = {address for address in stated if address is not None}
+    found = []
+    for each, address in zip(wanted, stated, strict=True):
+        if address is None:
+            address = _free(desk, network, port, each["subnet_id"], taken)  # noqa: PLW2901  # the one chosen
+            taken.add(address)
+        if address in found:
+            raise bad_request(
+                f"Invalid input for fixed_ips. Reason: {address} is given twice.", "InvalidInput"
+            )
+        found.append(address)
+    return tuple(found)
+
+
+def _stated(network: Network, wanted: Body) -> Prefix | None:
+    if not wanted.get("ip_address"):
+        if not wanted.get("subnet_id"):
+            raise bad_request("Invalid input for fixed_ips. Reason: neither subnet_id nor ip_address.")
+        return None
+    try:
+        address = read_address(wanted["ip_address"])
+    except ValueError as error:
+        raise bad_request(f"Invalid input for fixed_ips. Reason: {error}.", "InvalidInput") from error
+    subnet = wanted.get("subnet_id")
+    if subnet and not _subnet(network, subnet).covers(address):
+        message = f"IP address {address} is not a valid IP for the specified subnet {subnet}."
+        raise bad_request(message, "InvalidIpForSubnet")
+    return address
+
+
+def _subnet(network: Network, identifier: str) -> Prefix:
+    for prefix in network.subnets:
+        if subnet_id(network, prefix) == identifier:
+            return prefix
+    raise not_found("Subnet", "Subnet", identifier)
+
+
+def _free(desk: Desk, network: Network, port: Port, identifier: str, taken: set[Prefix]) -> Prefix:
+    """An address of the port in that subnet, else a new one."""
+    prefix = _subnet(network, identifier)
+    kept = [address for address in port.fixed_ips if prefix.covers(address) and address not in taken]
+    if kept:
+        return kept[0]
+    subnet = [detail for detail in details_of(network) if detail.prefix == prefix]
+    try:
+        address = desk.addresses.take_from(network, subnet)
+        while address in taken:
+            address = desk.addresses.take_from(network, subnet)
+    except ValueError as error:
+        raise _exhausted(network, error) from error
+    return address
+
+
+def _exhausted(network: Network, error: ValueError) -> Exception:
+    message = f"No more IP addresses available on network {network.id}: {error}"
+    return ApiError(409, "IpAddressGenerationFailure", message)

@@ -1,0 +1,144 @@
+"""`/v2.0/security-group-rules`."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from flows.model import Direction, Ethertype, Prefix, Rule, SecurityGroup
+from flows.validate import ICMP, ICMPV6
+from sgctl.rest.addresses import cidr, read_network
+from sgctl.rest.errors import ApiError, bad_request, wrong_method
+from sgctl.rest.http import Body
+from sgctl.rest.resource import NOUNS, Desk, new_meta, owner, standard
+from sgctl.rest.resources.simple import Simple
+from sgctl.rest.schemas import ADDRESS, NUMBER, STANDARD, TEXT, UUID, Shape, given_once, optional, read_only
+from sgctl.rest.view import View
+from sgctl.service import protocols
+from sgctl.service.edits import DEFAULT_GROUP, same_permission
+
+_PORT: dict[str, Any] = {"type": ["integer", "string", "null"], "maxLength": 5}
+_ANY_CASE = {"ipv4": Ethertype.IPV4, "ipv6": Ethertype.IPV6}
+
+SHAPE = Shape(
+    (
+        *STANDARD,
+        *given_once(
+            security_group_id=UUID,
+            direction={"type": "string", "enum": ["ingress", "egress"]},
+            ethertype={"type": ["string", "null"], "enum": ["IPv4", "IPv6", "ipv4", "ipv6", None]},
+            protocol={"type": ["string", "integer", "null"], "maxLength": 32},
+            port_range_min=_PORT,
+            port_range_max=_PORT,
+            remote_ip_prefix=optional(ADDRESS),
+            remote_group_id=optional(UUID),
+            remote_address_group_id=optional(UUID),
+            description=TEXT,
+        ),
+        *read_only(name=TEXT, normalized_cidr=optional(ADDRESS), belongs_to_default_sg={"type": "boolean"}),
+        *read_only(number=NUMBER),
+    ),
+    ("security_group_id", "direction"),
+)
+
+
+def render(view: View, rule: Rule) -> Body:
+    """A rule as answers show it; `number` is what flows, traces and counters call it."""
+    prefix = cidr(rule.remote_ip_prefix)
+    group = view.get(SecurityGroup, rule.group_id)
+    return {
+        **standard(rule, owner(rule, view)),
+        "security_group_id": rule.group_id,
+        "direction": str(rule.direction),
+        "ethertype": str(rule.ethertype),
+        "protocol": None if rule.protocol is None else str(protocols.show(rule.protocol)),
+        "port_range_min": rule.port_range_min,
+        "port_range_max": rule.port_range_max,
+        "remote_ip_prefix": prefix,
+        "normalized_cidr": prefix,
+        "remote_group_id": rule.remote_group_id,
+        "remote_address_group_id": rule.remote_address_group_id,
+        "belongs_to_default_sg": group is not None and group.name == DEFAULT_GROUP,
+        "number": rule.number,
+    }
+
+
+class Rules(Simple[Rule]):
+    """Rules are made and deleted, never changed."""
+
+    plural = "security_group_rules"
+    singular = "security_group_rule"
+    noun = "Security group rule"
+    type_name = "SecurityGroupRule"
+    kind = Rule
+    shape = SHAPE
+
+    def render(self, view: View, item: Rule) -> Body:
+        """The rule."""
+        return render(view, item)
+
+    def create(self, desk: Desk, body: Body) -> str:
+        """A rule of a group that the caller may see; it belongs to the group's project."""
+        group = desk.find(SecurityGroup, body["security_group_id"], *NOUNS[SecurityGroup])
+        rule = _read(body, group, desk)
+        same = same_permission(desk.draft, rule)
+        if same is not None:
+            message = f"Security group rule already exists. Rule id is {same.id}."
+            raise ApiError(409, "SecurityGroupRuleExists", message)
+        desk.put(rule)
+        return rule.id
+
+    def update(self, desk: Desk, item: Rule, body: Body) -> None:  # noqa: ARG002  # refused at once
+        """Not possible."""
+        raise wrong_method("PUT", ("GET", "DELETE"))
+
+
+def _read(body: Body, group: SecurityGroup, desk: Desk) -> Rule:
+    prefix = _prefix(body.get("remote_ip_prefix"))
+    ethertype = _ANY_CASE[(body.get("ethertype") or "IPv4").lower()]
+    meta = new_meta(desk, {**body, "project_id": group.meta.project_id})
+    return Rule(
+        id=str(uuid4()),
+        number=0,
+        group_id=group.id,
+        direction=Direction(body["direction"]),
+        ethertype=ethertype,
+        protocol=_protocol(body.get("protocol"), ethertype),
+        port_range_min=_port("port_range_min", body.get("port_range_min")),
+        port_range_max=_port("port_range_max", body.get("port_range_max")),
+        remote_ip_prefix=prefix,
+        remote_group_id=body.get("remote_group_id"),
+        remote_address_group_id=body.get("remote_address_group_id"),
+        meta=meta,
+    )
+
+
+def _prefix(text: str | None) -> Prefix | None:
+    if text is None:
+        return None
+    try:
+        return read_network(text)
+    except ValueError as error:
+        message = f"Invalid input for remote_ip_prefix. Reason: {error}."
+        raise bad_request(message, "InvalidCIDR") from error
+
+
+def _protocol(value: str | int | None, ethertype: Ethertype) -> int | None:
+    """The number; `icmp` is that of the rule's address family."""
+    try:
+        number = protocols.parse(value)
+    except ValueError as error:
+        raise bad_request(
+            f"Security group rule: protocol: {error}", "SecurityGroupRuleInvalidProtocol"
+        ) from error
+    return ICMPV6 if number == ICMP and ethertype is Ethertype.IPV6 else number
+
+
+def _port(field: str, value: str | float | None) -> int | None:
+    if value is None:
+        return None
+    try:
+        return int(value)
+    except ValueError as error:
+        message = f"Invalid input for {field}. Reason: {value!r} is not a number."
+        raise bad_request(message, "SecurityGroupInvalidPortRange") from error

@@ -1,0 +1,78 @@
+"""`/v2.0/security-groups`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import uuid4
+
+from flows.model import Rule, SecurityGroup
+from sgctl.rest.errors import ApiError
+from sgctl.rest.http import Body
+from sgctl.rest.resource import Desk, new_meta, standard, with_description
+from sgctl.rest.resources import rules
+from sgctl.rest.resources.simple import Simple
+from sgctl.rest.schemas import FLAG, STANDARD, TEXT, Shape, editable, read_only
+from sgctl.rest.view import View
+from sgctl.service.edits import DEFAULT_GROUP, add_egress, default_group
+
+
+class SecurityGroups(Simple[SecurityGroup]):
+    """A new group lets everything out; a project's first group comes with its default group."""
+
+    plural = "security_groups"
+    singular = "security_group"
+    noun = "Security group"
+    type_name = "SecurityGroup"
+    kind = SecurityGroup
+    shape = Shape(
+        (
+            *STANDARD,
+            *editable(name=TEXT, description=TEXT, stateful=FLAG),
+            *read_only(shared=FLAG, is_default=FLAG),
+            *read_only(security_group_rules={"type": "array", "items": rules.SHAPE.answer}),
+        ),
+    )
+
+    def render(self, view: View, item: SecurityGroup) -> Body:
+        """The group with its rules."""
+        return {
+            **standard(item, item.meta.project_id),
+            "stateful": item.stateful,
+            "shared": False,
+            "is_default": item.name == DEFAULT_GROUP,
+            "security_group_rules": [rules.render(view, rule) for rule in view.rules_of.get(item.id, ())],
+        }
+
+    def create(self, desk: Desk, body: Body) -> str:
+        """A group whose members may send everything and receive nothing."""
+        meta = new_meta(desk, body)
+        if body.get("name") == DEFAULT_GROUP:
+            raise _default_exists("Default security group already exists.")
+        default_group(desk.draft, meta.project_id)
+        group = SecurityGroup(str(uuid4()), body.get("name", ""), body.get("stateful", True), meta)
+        desk.put(group)
+        add_egress(desk.draft, group)
+        return group.id
+
+    def update(self, desk: Desk, item: SecurityGroup, body: Body) -> None:
+        """Another name, description or statefulness; no group becomes or ceases to be the default."""
+        name = body.get("name", item.name)
+        if name != item.name and DEFAULT_GROUP in (name, item.name):
+            raise ApiError(
+                409, "SecurityGroupCannotUpdateDefault", "Updating default security group not allowed."
+            )
+        stateful = body.get("stateful", item.stateful)
+        desk.put(replace(item, name=name, stateful=stateful, meta=with_description(item.meta, body)))
+
+    def delete(self, desk: Desk, item: SecurityGroup) -> None:
+        """The group and its rules."""
+        if item.name == DEFAULT_GROUP and not desk.caller.is_admin:
+            message = "Removing the default security group is not allowed."
+            raise ApiError(409, "SecurityGroupCannotRemoveDefault", message)
+        desk.draft.remove(SecurityGroup, item.id)
+        for rule in desk.draft.where(Rule, "group_id", item.id):
+            desk.draft.remove(Rule, rule.id)
+
+
+def _default_exists(message: str) -> ApiError:
+    return ApiError(409, "SecurityGroupDefaultAlreadyExists", message)

@@ -1,0 +1,137 @@
+"""Attributes of the API's resources as JSON Schema, from which bodies are checked and OpenAPI is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from sgctl.rest.errors import ApiError, bad_request
+from sgctl.rest.http import Body, Json
+
+Schema = dict[str, Any]
+
+UUID: Schema = {
+    "type": "string",
+    "pattern": "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+}
+TEXT: Schema = {"type": "string", "maxLength": 255}
+FLAG: Schema = {"type": "boolean"}
+NUMBER: Schema = {"type": "integer"}
+TIME: Schema = {"type": "string"}
+TAG: Schema = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]+$"}
+TAGS: Schema = {"type": "array", "items": TAG, "maxItems": 50}
+ADDRESS: Schema = {"type": "string", "maxLength": 64}
+
+
+def optional(schema: Schema) -> Schema:
+    """The same, or null."""
+    kinds = schema["type"]
+    return {**schema, "type": [*(kinds if isinstance(kinds, list) else [kinds]), "null"]}
+
+
+def list_of(items: Schema, most: int = 1000) -> Schema:
+    """An array."""
+    return {"type": "array", "items": items, "maxItems": most}
+
+
+def mapping(required: Iterable[str] = (), **properties: Schema) -> Schema:
+    """An object with these properties only."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute: `on` holds `c` when it can be given on creation, `u` when it can be updated."""
+
+    name: str
+    schema: Schema
+    on: str = ""
+    help: str = ""
+
+
+def read_only(**schemas: Schema) -> list[Attribute]:
+    """Attributes that only answers have."""
+    return [Attribute(name, schema) for name, schema in schemas.items()]
+
+
+def given_once(**schemas: Schema) -> list[Attribute]:
+    """Attributes that are settled on creation."""
+    return [Attribute(name, schema, "c") for name, schema in schemas.items()]
+
+
+def editable(**schemas: Schema) -> list[Attribute]:
+    """Attributes that can be given on creation and changed later."""
+    return [Attribute(name, schema, "cu") for name, schema in schemas.items()]
+
+
+STANDARD = (
+    *read_only(id=UUID),
+    *given_once(project_id=TEXT, tenant_id=TEXT),
+    *read_only(tags=TAGS, created_at=TIME, updated_at=TIME, revision_number=NUMBER),
+)
+"""What every resource has."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All attributes of a resource; `required` on creation."""
+
+    attributes: tuple[Attribute, ...]
+    required: tuple[str, ...] = ()
+    _: None = field(default=None, repr=False)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Names of all attributes."""
+        return frozenset(attribute.name for attribute in self.attributes)
+
+    def request(self, step: str) -> Schema:
+        """The schema of a body: `step` is `c` for creation, `u` for update."""
+        given = {each.name: each.schema for each in self.attributes if step in each.on}
+        return mapping(self.required if step == "c" else (), **given)
+
+    @property
+    def answer(self) -> Schema:
+        """The schema of an object in an answer."""
+        shown = {each.name: each.schema for each in self.attributes if each.name != "tenant_id"}
+        return {"type": "object", "properties": {**shown, "tenant_id": TEXT}, "required": sorted(self.names)}
+
+    @cached_property
+    def _validators(self) -> Mapping[str, Draft202012Validator]:
+        return {step: Draft202012Validator(self.request(step)) for step in "cu"}
+
+    def check(self, body: Json, step: str) -> Body:
+        """The body, if it has the right shape. Raises ApiError 400."""
+        return check(self._validators[step], body, self.names)
+
+
+def check(validator: Draft202012Validator, body: Json, known: frozenset[str] = frozenset()) -> Body:
+    """The body, if the schema allows it. Raises ApiError 400 naming the attribute."""
+    for error in validator.iter_errors(body):
+        raise _refuse(error, known)
+    assert isinstance(body, dict)
+    return body
+
+
+def _refuse(error: Any, known: frozenset[str]) -> ApiError:
+    path = ".".join(map(str, error.absolute_path))
+    if error.validator == "additionalProperties" and not path:
+        extra = sorted(set(error.instance) - set(error.schema["properties"]))
+        fixed = [name for name in extra if name in known]
+        if fixed:
+            return bad_request(f"Attribute '{fixed[0]}' cannot be set here")
+        return bad_request(f"Unrecognized attribute(s) '{', '.join(name[:64] for name in extra[:5])}'")
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return bad_request(f"Failed to parse request. Required attribute '{missing[0]}' not specified")
+    reason = error.message if len(error.message) < 200 else f"{error.message[:200]}…"
+    return bad_request(f"Invalid input for {path or 'the body'}. Reason: {reason}.")

@@ -1,0 +1,78 @@
+"""The policy and what switches report, as one request looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import TypeVar, cast
+
+from flows.model import PolicyObject, Port, Rule
+from sgctl.service.draft import Objects
+from sgctl.store import BindingState, BindingStatus, SwitchStatus
+
+T = TypeVar("T", bound=PolicyObject)
+
+
+class View:
+    """Read-only, for one request; indexes are made when first asked for."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        switches: Mapping[str, SwitchStatus],
+        bindings: Mapping[tuple[str, str], BindingStatus],
+        generation: int,
+    ) -> None:
+        self._objects = cast("Mapping[type[object], Mapping[str, PolicyObject]]", objects)
+        self._switches = switches
+        self._bindings = bindings
+        self._generation = generation
+
+    def get(self, kind: type[T], identifier: str) -> T | None:
+        """The object with this id."""
+        return cast("T | None", self._objects[kind].get(identifier))
+
+    def all(self, kind: type[T]) -> Iterable[T]:
+        """Every object of a kind."""
+        return cast("Iterable[T]", list(self._objects[kind].values()))
+
+    @cached_property
+    def rules_of(self) -> Mapping[str, list[Rule]]:
+        """Rules by the id of their group, oldest first."""
+        found: dict[str, list[Rule]] = {}
+        for rule in sorted(self.all(Rule), key=lambda rule: rule.number):
+            found.setdefault(rule.group_id, []).append(rule)
+        return found
+
+    @cached_property
+    def ports_of(self) -> Mapping[str, list[Port]]:
+        """Ports by the device they belong to."""
+        found: dict[str, list[Port]] = {}
+        for port in self.all(Port):
+            found.setdefault(port.device_id, []).append(port)
+        return found
+
+    @cached_property
+    def _bound(self) -> Mapping[str, BindingStatus]:
+        return {
+            binding.port_id: binding
+            for binding in self._bindings.values()
+            if binding.port_id and binding.state is BindingState.BOUND
+        }
+
+    def host(self, port: Port) -> str:
+        """The chassis where the port is bound; empty when it is nowhere."""
+        binding = self._bound.get(port.id)
+        return binding.switch.rpartition("/")[0] if binding is not None else ""
+
+    def is_active(self, port: Port) -> bool:
+        """Whether the port is up, bound, and its switch has applied the policy as it is now."""
+        binding = self._bound.get(port.id)
+        switch = self._switches.get(binding.switch) if binding is not None else None
+        return (
+            switch is not None
+            and port.admin_state_up
+            and switch.connected
+            and not switch.error
+            and switch.generation >= self._generation
+        )

@@ -1,0 +1,95 @@
+"""Single edits of the policy: what a manifest does not state, checked the way a manifest is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+from flows.model import Direction, Ethertype, Meta, PolicyObject, Rule, SecurityGroup
+from flows.validate import check
+from sgctl.service.checks import violations
+from sgctl.service.draft import Draft
+from sgctl.service.errors import Finding, PolicyError, Source
+from sgctl.service.kinds import MANIFEST_KINDS
+from sgctl.service.plan import Plan
+
+DEFAULT_GROUP = "default"
+"""The name of the group that a project's ports have when nobody says otherwise."""
+
+
+def settle(draft: Draft) -> Plan:
+    """The draft's edits as a plan; PolicyError with every problem when they cannot be."""
+    changes = tuple(draft.changes())
+    findings = [
+        Finding(_source(change.new), problem.field, problem.reason)
+        for change in changes
+        if change.new is not None
+        for problem in check(change.new)
+    ]
+    findings += [
+        Finding(_source(broken.subject), broken.field, broken.reason, broken.code)
+        for broken in violations(draft, changes)
+    ]
+    if findings:
+        raise PolicyError(findings)
+    return Plan(changes, ())
+
+
+def _source(obj: PolicyObject) -> Source:
+    return Source(kind=MANIFEST_KINDS[type(obj)], name=obj.name or obj.id)
+
+
+def default_group(draft: Draft, project_id: str) -> SecurityGroup:
+    """The project's default group, made now if the project has none: all egress, ingress from itself."""
+    known = find_default_group(draft, project_id)
+    if known is not None:
+        return known
+    meta = Meta(description="Default security group", project_id=project_id)
+    group = SecurityGroup(str(uuid4()), DEFAULT_GROUP, meta=meta)
+    draft.put(group)
+    for ethertype in Ethertype:
+        draft.put(_new_rule(group, Direction.INGRESS, ethertype, group.id))
+    add_egress(draft, group)
+    return group
+
+
+def find_default_group(draft: Draft, project_id: str) -> SecurityGroup | None:
+    """The project's default group; the oldest when another tool made several."""
+    named = draft.where(SecurityGroup, "name", DEFAULT_GROUP)
+    own = [group for group in named if group.meta.project_id == project_id]
+    return min(own, key=lambda group: (group.meta.created_at, group.id), default=None)
+
+
+def add_egress(draft: Draft, group: SecurityGroup) -> None:
+    """Let the group's ports send anything anywhere."""
+    for ethertype in Ethertype:
+        draft.put(_new_rule(group, Direction.EGRESS, ethertype, None))
+
+
+def _new_rule(group: SecurityGroup, direction: Direction, ethertype: Ethertype, remote: str | None) -> Rule:
+    meta = Meta(project_id=group.meta.project_id)
+    return Rule(str(uuid4()), 0, group.id, direction, ethertype, remote_group_id=remote, meta=meta)
+
+
+def same_permission(draft: Draft, rule: Rule) -> Rule | None:
+    """Another rule of the group that permits the same; no remote is the same as 0.0.0.0/0 or ::/0."""
+    wanted = _permission(rule)
+    rules: Iterator[Rule] = (
+        each for each in draft.where(Rule, "group_id", rule.group_id) if each.id != rule.id
+    )
+    return next((each for each in rules if _permission(each) == wanted), None)
+
+
+def _permission(rule: Rule) -> tuple[object, ...]:
+    prefix = rule.remote_ip_prefix
+    return (
+        rule.direction,
+        rule.ethertype,
+        rule.protocol,
+        rule.port_range_min,
+        rule.port_range_max,
+        prefix if prefix is not None and prefix.length else None,
+        rule.remote_group_id,
+        rule.remote_address_group_id,
+        rule.remote_network_id,
+    )
