@@ -135,6 +135,18 @@ def _ipv6_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
         yield Flow(p.SPOOF_ND, Priority.NORMAL, advertisement, (call(p.NEIGHBOUR),))
 
 
+def _permitted_flows(at: Attachment, mac: int) -> Iterator[Flow]:
+    """Other protocols than IP, to and from one of the port's MACs; neither tracked nor asked of rules."""
+    zone = p.ZONE(at.zone)
+    check = p.DEST_STATELESS if at.stateless else p.DEST_CHECK
+    for ethertype in sorted(at.port.permitted_ethertypes):
+        kind = f.ETH_TYPE(ethertype)
+        sent = (f.IN_PORT(at.ofport), f.ETH_SRC(mac), kind)
+        yield Flow(p.SPOOF, Priority.NORMAL, sent, (call(p.FORWARD),))
+        yield Flow(p.UPLINK_DELIVER, Priority.HIGH, (zone, f.ETH_DST(mac), kind), (call(p.FORWARD),))
+        yield Flow(check, Priority.HIGH, (p.OUT(at.ofport), kind), (call(p.OUTPUT),))
+
+
 def _receive_flows(at: Attachment) -> Iterator[Flow]:
     """How frames reach the port; the MAC of a pair goes to whom it belongs, if that port is here, too."""
     zone, out = p.ZONE(at.zone), SetField(p.OUT, at.ofport)
@@ -145,6 +157,7 @@ def _receive_flows(at: Attachment) -> Iterator[Flow]:
         priority = Priority.NORMAL if mac == at.port.mac else Priority.LOW
         yield Flow(p.FORWARD, priority, to_mac, actions)
         yield Flow(p.UPLINK_DELIVER, priority, to_mac, (call(entry),))
+        yield from _permitted_flows(at, mac_number(mac))
     for pair in address_pairs(at.port):
         if pair.prefix.is_host:
             yield Flow(p.NEIGHBOUR, Priority.NORMAL, owner_match(zone, pair.prefix), (Output(at.ofport),))

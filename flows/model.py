@@ -134,8 +134,9 @@ class Network:
     `segmentation_id` is the VLAN id on uplinks (inclusive range 1–4094; None is untagged).
     Group membership is known by address, and addresses are only unique within an address scope:
     networks share group members when they name the same scope; without one a network stands alone.
-    `default_group` is the group of a port that has none of its own. `subnet_details` are of some of the
-    subnets; one of a prefix that is not among `subnets` means nothing.
+    `default_group` is the group of a port that has none of its own. `connection_limit` bounds how many
+    connections the network may have on one bridge (at least 1; None is no bound). `subnet_details` are of
+    some of the subnets; one of a prefix that is not among `subnets` means nothing.
     """
 
     id: str
@@ -145,6 +146,7 @@ class Network:
     address_scope: str | None = None
     egress_default: EgressDefault = EgressDefault.DENY
     default_group: str | None = None
+    connection_limit: int | None = None
     subnet_details: tuple[SubnetDetail, ...] = ()
     meta: Meta = field(default_factory=Meta)
 
@@ -158,7 +160,10 @@ class AddressPair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A workload's attachment. `iface_id` is the value of `external_ids:iface-id` that binds it."""
+    """A workload's attachment. `iface_id` is the value of `external_ids:iface-id` that binds it.
+
+    `permitted_ethertypes` are Ethernet types (0x0600–0xffff) it may exchange besides ARP, IPv4 and IPv6.
+    """
 
     id: str
     name: str
@@ -169,6 +174,7 @@ class Port:
     security_groups: frozenset[str] = frozenset()
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     port_security_enabled: bool = True
+    permitted_ethertypes: frozenset[int] = frozenset()
     admin_state_up: bool = True
     device_id: str = ""
     device_owner: str = ""

@@ -173,7 +173,7 @@ SPOOF = _table(
     "SPOOF",
     "frames from workloads: by protocol to their checks",
     Reason.ETHERTYPE,
-    {f.ETH_TYPE, f.ARP_OP},
+    {f.IN_PORT, f.ETH_SRC, f.ETH_TYPE, f.ARP_OP},
 )
 SPOOF_ARP = _table(
     11, "SPOOF_ARP", "ARP only with the port's own MAC and address", Reason.ARP_SPOOF, {f.IN_PORT}, _L2, _ARP
@@ -270,7 +270,7 @@ DEST_CHECK = _table(
     "DEST_CHECK",
     "the receiver's side: asks its ingress rules, or for a reply its egress rules",
     Reason.NOT_TRACKED,
-    {f.CT_STATE, DESTINATION},
+    {f.CT_STATE, DESTINATION, OUT},
     _L3,
     _PORTS,
     _ICMP,
@@ -280,6 +280,7 @@ DEST_STATELESS = _table(
     "DEST_STATELESS",
     "the receiver's side without connections: every packet by itself",
     Reason.NOT_TRACKED,
+    {OUT},
     _L3,
     _PORTS,
     _ICMP,

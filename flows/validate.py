@@ -37,6 +37,10 @@ WITH_PORTS = frozenset({6, 17, 33, 132, 136})
 MAX_RULE_NUMBER = 2**32 - 1
 """A rule's number is a conjunction id, 32 bits wide (ovs-fields(7), `conj_id`)."""
 
+MOST_CONNECTIONS = 0x7FFFFFFF
+"""What Open vSwitch takes as the limit of a conntrack zone."""
+CHECKED_ETHERTYPES = frozenset({0x0800, 0x0806, 0x86DD, 0x8100, 0x88A8, 0x9100})
+"""IP and ARP have checks that nothing may bypass; tags belong to networks."""
 LONGEST_TEXT = 255
 """Characters in names, descriptions, tags and device ids, as in Neutron."""
 
@@ -66,6 +70,8 @@ def _check_network(network: Network) -> Iterator[Problem]:
     if not isinstance(network.egress_default, EgressDefault):
         yield _not_one_of("egress_default", network.egress_default, EgressDefault)
     yield from _reference("default_group", network.default_group)
+    if network.connection_limit is not None and not _integer(network.connection_limit, 1, MOST_CONNECTIONS):
+        yield Problem("connection_limit", f"{network.connection_limit!r} is not from 1 to {MOST_CONNECTIONS}")
     for detail in network.subnet_details:
         yield from _subnet_detail(detail)
     yield from _meta(network.meta)
@@ -114,6 +120,9 @@ def _check_port(port: Port) -> Iterator[Problem]:
     yield from _address_pairs(port.allowed_address_pairs)
     yield from _flag("port_security_enabled", port.port_security_enabled)
     yield from _flag("admin_state_up", port.admin_state_up)
+    for ethertype in port.permitted_ethertypes:
+        if not _integer(ethertype, 0x0600, 0xFFFF) or ethertype in CHECKED_ETHERTYPES:
+            yield Problem("permitted_ethertypes", f"{ethertype!r} is no Ethernet type that can be permitted")
     yield from _text("device_id", port.device_id)
     yield from _text("device_owner", port.device_owner)
     yield from _unsecured(port)

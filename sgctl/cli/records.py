@@ -69,6 +69,7 @@ def _network(snapshot: Snapshot, network: Network) -> Record:
         "subnets": list(map(str, network.subnets)),
         "address_scope": network.address_scope,
         "egress_default": str(network.egress_default),
+        "connection_limit": network.connection_limit,
         "default_group": snapshot.name(SecurityGroup, network.default_group),
         "default_group_id": network.default_group,
         "port_count": len(snapshot.draft.where(Port, "network_id", network.id)),
@@ -140,6 +141,7 @@ def _port(snapshot: Snapshot, port: Port) -> Record:
             {"mac_address": pair.mac, "ip_address": str(pair.prefix)} for pair in port.allowed_address_pairs
         ],
         "port_security_enabled": port.port_security_enabled,
+        "permitted_ethertypes": [f"{each:#06x}" for each in sorted(port.permitted_ethertypes)],
         "admin_state_up": port.admin_state_up,
         "iface_id": port.iface_id,
         "device_id": port.device_id,

@@ -68,6 +68,17 @@ class Engine:
             self._stale_bridges |= {bridge for bridge, _ in zones.keys() | self._zones.keys()}
             self._zones = dict(zones)
 
+    def connection_limits(self) -> dict[tuple[str, int], int]:
+        """The limits that networks set, by datapath of Open vSwitch and zone."""
+        datapaths = {managed.bridge.name: managed.bridge.datapath_type for managed in self.bridges.values()}
+        return {
+            (f"{datapaths[bridge]}@ovs-{datapaths[bridge]}", zone): network.connection_limit
+            for (bridge, network_id), zone in self._zones.items()
+            if (network := self.policy.networks.get(network_id)) is not None
+            and network.connection_limit is not None
+            and bridge in datapaths
+        }
+
     def missing_zones(self) -> set[ZoneKey]:
         """The (bridge, network) pairs that need a zone and have none; their ports stay closed until then."""
         self._refresh_roles()

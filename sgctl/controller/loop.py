@@ -18,6 +18,7 @@ from sgctl.controller.engine import Engine
 from sgctl.controller.status import BindingKey, binding_rows, moved_rows, switch_row
 from sgctl.store import BindingStatus, Store, StoreError
 from sgctl.store.local import LocalSwitches
+from sgctl.switch.zone_limits import ZoneLimits
 
 LOG = logging.getLogger(__name__)
 
@@ -57,11 +58,14 @@ class Connection:
 class ControlLoop:
     """Reads both databases, keeps the engine and the sessions going, and reports back."""
 
-    def __init__(self, store: Store, local: LocalSwitches, tend: Callable[[], object]) -> None:
+    def __init__(
+        self, store: Store, local: LocalSwitches, limits: ZoneLimits, tend: Callable[[], object]
+    ) -> None:
         """`tend` is called now and then, for what must be kept alive."""
         self._tend = tend
         self._store = store
         self._local = local
+        self._limits = limits
         self._engine = Engine()
         self._engine.change_bridges(local.bridges)
         self._connections: dict[int, Connection] = {}
@@ -77,6 +81,7 @@ class ControlLoop:
         """A switch has connected; an older connection of the same switch is forgotten."""
         self.disconnect(dpid)
         self._connections[dpid] = Connection(dpid, open_session)
+        self._limits.forget()
         self._status_stale = True
         self._wake()
 
@@ -106,6 +111,7 @@ class ControlLoop:
             self._status_stale = True
         self._secure_bridges()
         self._refresh_zones()
+        self._limits.apply(self._engine.connection_limits())
         self._hand_out(self._engine.flush())
         self._report()
 

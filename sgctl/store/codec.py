@@ -164,6 +164,7 @@ OPTIONAL_NUMBER = _optional(_same, _same)
 OPTIONAL_TEXT = _optional(_same, _same)
 OPTIONAL_PREFIX = _optional(_prefix, str)
 TEXTS = _members(_same, _same)
+NUMBERS = _members(_same, _same)
 PREFIXES = _members(_prefix, str)
 PREFIX_LIST = _ordered(_prefix, str)
 DETAILS = Form(
@@ -215,6 +216,7 @@ TABLES: Mapping[type[PolicyObject], Table] = {
             segmentation_id=OPTIONAL_NUMBER,
             subnets=PREFIX_LIST,
             address_scope=OPTIONAL_TEXT,
+            connection_limit=OPTIONAL_NUMBER,
             egress_default=_choice(EgressDefault),
             subnet_details=DETAILS,
         ),
@@ -234,7 +236,13 @@ TABLES: Mapping[type[PolicyObject], Table] = {
         "Port",
         *_plain(name=TEXT, iface_id=TEXT, fixed_ips=PREFIX_LIST, allowed_address_pairs=PAIR_LIST),
         ColumnOf("mac", "mac", TEXT, "mac_address"),
-        *_plain(port_security_enabled=FLAG, admin_state_up=FLAG, device_id=TEXT, device_owner=TEXT),
+        *_plain(
+            port_security_enabled=FLAG,
+            permitted_ethertypes=NUMBERS,
+            admin_state_up=FLAG,
+            device_id=TEXT,
+            device_owner=TEXT,
+        ),
         _refer("network", REFERENCE, Network),
         _refer("security_groups", REFERENCES, SecurityGroup, "security_groups"),
     ),

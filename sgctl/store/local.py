@@ -34,12 +34,16 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """A bridge that ovs-vswitchd has set up. `fail_mode` is `secure`, `standalone` or empty."""
+    """A bridge that ovs-vswitchd has set up. `fail_mode` is `secure`, `standalone` or empty.
+
+    `datapath_type` is `system` (the kernel's), `netdev` (the userspace datapath) or a test's.
+    """
 
     name: str
     dpid: int
     fail_mode: str
     interfaces: tuple[Interface, ...]
+    datapath_type: str = "system"
 
 
 _TEXT_MAP = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
@@ -51,6 +55,7 @@ _TABLES: Mapping[str, Mapping[str, Any]] = {
     "Bridge": {
         "name": {"type": "string"},
         "datapath_id": _OPTIONAL_TEXT,
+        "datapath_type": {"type": "string"},
         "fail_mode": _OPTIONAL_TEXT,
         "ports": _UUIDS,
     },
@@ -175,7 +180,8 @@ class LocalSwitches:
         ]
         interfaces = tuple(sorted(found, key=lambda interface: interface.ofport))
         dpid = int(_optional(row, "datapath_id"), 16)
-        return Bridge(row.get("name", ""), dpid, _optional(row, "fail_mode") or "", interfaces)
+        fail_mode = _optional(row, "fail_mode") or ""
+        return Bridge(row.get("name", ""), dpid, fail_mode, interfaces, row.get("datapath_type") or "system")
 
     def _set_external_id(self, interface: str, key: str, value: str) -> None:
         mutations: list[Json] = [["external_ids", "delete", ["set", [key]]]]

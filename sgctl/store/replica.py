@@ -90,16 +90,16 @@ class _Transaction(idl.Transaction):  # type: ignore[misc]  # the library has no
 
 
 class _SchemaQuestion:
-    """Stands among the transactions that wait for an answer, and brings the schema's version."""
+    """Stands among the transactions that wait for an answer, and brings the server's schema."""
 
     _status = ""
 
-    def __init__(self, answer: Callable[[str | None], None]) -> None:
+    def __init__(self, answer: Callable[[Json], None]) -> None:
         self._answer = answer
 
     def _process_reply(self, msg: Any) -> None:
         if isinstance(msg.result, dict):
-            self._answer(msg.result["version"])
+            self._answer(msg.result)
         elif isinstance(msg.error, dict) and msg.error.get("error") == "unknown database":
             self._answer(None)
 
@@ -124,9 +124,10 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
             for table, content in schema["tables"].items()
         }
         self.rows: dict[str, dict[str, Row]] = {table: {} for table in self.shapes}
-        self.schema_version: str | None = ""
-        """That of the server's database; None when there is no such database, empty until it is known."""
+        self.served: Json = {}
+        """The schema of the server's database: None when it has no such database, empty until it is known."""
         self._touched: dict[tuple[str, str], None] = {}
+        self._previous: dict[str, dict[str, Row]] = {table: {} for table in self.shapes}
         self._since_yield = 0
 
     @property
@@ -199,11 +200,11 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         """
         super().restart_fsm()
         question = ovs.jsonrpc.Message.create_request("get_schema", [self._db.name])
-        self._outstanding_txns[question.id] = _SchemaQuestion(self._learn_version)
+        self._outstanding_txns[question.id] = _SchemaQuestion(self._learn_schema)
         self._session.send(question)
 
-    def _learn_version(self, version: str | None) -> None:
-        self.schema_version = version
+    def _learn_schema(self, schema: Json) -> None:
+        self.served = schema
 
     def _Idl__parse_update(self, update: Json, version: str, tables: Any = None) -> None:  # noqa: N802
         """Take in rows; the library's hook, under the name that Python gives its private method."""
@@ -213,12 +214,13 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         for table, changed_rows in update.items():
             for identifier, change in changed_rows.items():
                 self._step(table, identifier, change)
-                self._touched[table, identifier] = None
                 self._yield_sometimes()
+            self._previous[table] = {}
         self.change_seqno += 1
 
     def _step(self, table: str, identifier: str, change: Json) -> None:
         rows = self.rows[table]
+        self._touched[table, identifier] = None
         if "modify" in change:
             row = dict(rows[identifier])
             for name, difference in change["modify"].items():
@@ -228,12 +230,15 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         elif "delete" in change:
             rows.pop(identifier, None)
         else:
-            rows[identifier] = change["initial"] if "initial" in change else change["insert"]
+            rows[identifier] = row = change["initial"] if "initial" in change else change["insert"]
+            if self._previous[table].get(identifier) == row:
+                del self._touched[table, identifier]  # it came again as it was
 
     def _Idl__clear(self) -> None:  # noqa: N802
         """Forget the rows because all of them are about to come again, after a new connection."""
         for table, rows in self.rows.items():
             self._touched.update(dict.fromkeys((table, identifier) for identifier in rows))
+            self._previous[table] = dict(rows)
             rows.clear()
 
     def _yield_sometimes(self) -> None:

@@ -33,7 +33,7 @@ def seen(local: LocalSwitches, name: str) -> Callable[[], bool]:
 
 
 def test_a_bridge_without_ports_is_there_without_its_own_interface(local: LocalSwitches) -> None:
-    assert local.bridges == {1: Bridge("br0", 1, "secure", ())}
+    assert local.bridges == {1: Bridge("br0", 1, "secure", (), "netdev")}
 
 
 def test_the_chassis_is_open_vswitchs_system_id_or_the_host(
@@ -104,7 +104,7 @@ def test_binding_declaring_an_uplink_and_securing_are_written(
     local.set_uplink("p1", ["blue", "red"])
     local.secure("br1")
     local.run()
-    assert local.bridges[2] == Bridge("br1", 2, "secure", (Interface("p1", 1, "web1", "blue,red"),))
+    assert local.bridges[2] == Bridge("br1", 2, "secure", (Interface("p1", 1, "web1", "blue,red"),), "netdev")
     assert "other=kept" in dummy_ovs.vsctl("get", "Interface", "p1", "external_ids")
 
     local.bind("p1", "")

@@ -68,6 +68,7 @@ def _network(draft: Draft, network: Network) -> Manifest:
         subnets=[str(subnet) for subnet in network.subnets],
         address_scope=network.address_scope,
         egress_default=None if deny else str(network.egress_default),
+        connection_limit=network.connection_limit,
         default_group=None if group is None else reference_to(draft, SecurityGroup, group),
     )
 
@@ -117,6 +118,7 @@ def _port(draft: Draft, port: Port) -> Manifest:
     return stated | _present(
         security_groups=sorted(reference_to(draft, SecurityGroup, each) for each in port.security_groups),
         allowed_address_pairs=pairs,
+        permitted_ethertypes=sorted(port.permitted_ethertypes),
         iface_id="" if port.iface_id == (port.name or port.id) else port.iface_id,
         device_id=port.device_id,
         device_owner=port.device_owner,

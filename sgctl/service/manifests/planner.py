@@ -16,21 +16,25 @@ from sgctl.service.manifests.machines import state_machine
 from sgctl.service.manifests.networks import state_network
 from sgctl.service.manifests.planning import Planning
 from sgctl.service.manifests.ports import state_port
+from sgctl.service.manifests.pruning import Bounds, prune
 from sgctl.service.plan import Action, Outcome, Plan, Summary
 
 
-def plan(objects: Objects, documents: Sequence[Document]) -> Plan:
+def plan(objects: Objects, documents: Sequence[Document], bounds: Bounds | None = None) -> Plan:
     """What has to change so that the policy holds what the documents state; pure.
 
-    Objects that no document mentions stay as they are. Raises PolicyError with every problem.
+    Objects that no document mentions stay as they are, or go when they are within the bounds. Raises
+    PolicyError with every problem.
     """
-    return _Planner(objects, documents).run()
+    return _Planner(objects, documents, bounds).run()
 
 
 class _Planner:
-    def __init__(self, objects: Objects, documents: Sequence[Document]) -> None:
+    def __init__(self, objects: Objects, documents: Sequence[Document], bounds: Bounds | None) -> None:
         self._planning = Planning(objects)
         self._documents = list(documents)
+        self._bounds = bounds
+        self._pruned: tuple[Outcome, ...] = ()
         self._machines: dict[Document, tuple[Key, ...]] = {}
 
     def run(self) -> Plan:
@@ -38,6 +42,9 @@ class _Planner:
         self._documents, sound = self._shaped()
         self._planning.declare(self._documents)
         self._build(sound)
+        if self._bounds is not None:
+            stated = {key for document in self._documents for key in self._keys(document)}
+            self._pruned = tuple(prune(self._planning.draft, stated, self._bounds))
         summary = Summary(self._planning.draft)
         self._check(summary)
         if self._planning.findings:
@@ -120,6 +127,7 @@ class _Planner:
             made = change.new
             if isinstance(made, SecurityGroup) and (SecurityGroup, made.id) not in stated:
                 yield Outcome("SecurityGroup", made.name, Action.CREATED, made.meta.description)
+        yield from self._pruned
 
     def _keys(self, document: Document) -> tuple[Key, ...]:
         if document.kind is None or document.kind.states is None:
