@@ -15,6 +15,7 @@ from sgctl.cli.port import port
 from sgctl.cli.session import Session
 from sgctl.cli.status import status, wait
 from sgctl.cli.terminal import FAILED, OK, USAGE, Failure, fail
+from sgctl.cli.trace import reach, trace
 from sgctl.cli.uplink import uplink
 from sgctl.cli.version import version
 
@@ -42,7 +43,7 @@ def sgctl(context: click.Context, db: str | None, ovsdb: str | None) -> None:
     context.obj = context.with_resource(Session(db, ovsdb))
 
 
-for _command in (apply, delete, flows, get, port, status, uplink, verify, version, wait):
+for _command in (apply, delete, flows, get, port, reach, status, trace, uplink, verify, version, wait):
     sgctl.add_command(_command)
 
 

@@ -50,6 +50,7 @@ class Session:
         self._ovsdb = ovsdb
         self._store: Store | None = None
         self._local: LocalSwitches | None = None
+        self._picture: Picture | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -93,8 +94,10 @@ class Session:
         """The policy and what this machine's switches should hold."""
         from sgctl.explain.expected import Picture
 
-        with plain_failures():
-            return Picture(self.store, self.local)
+        if self._picture is None:
+            with plain_failures():
+                self._picture = Picture(self.store, self.local)
+        return self._picture
 
     @property
     def tools(self) -> SwitchTools:

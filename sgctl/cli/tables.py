@@ -92,3 +92,10 @@ FLOW_COLUMNS = (
     Column("FOR", "for"),
     Column("COOKIE", "cookie", wide=True),
 )
+
+REACH_COLUMNS = (
+    Column("PORT", "port"),
+    Column("ADDRESSES", "addresses"),
+    Column("EGRESS RULES", "egress_rules"),
+    Column("INGRESS RULES", "ingress_rules"),
+)

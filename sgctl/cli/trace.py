@@ -1,0 +1,261 @@
+"""`sgctl trace` and `sgctl reach`: what the policy lets through, and why."""
+
+# ruff: noqa: PLC0415  # what explains verdicts is loaded when a command runs
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from sgctl.cli.inspect import explained
+from sgctl.cli.options import output_option
+from sgctl.cli.session import Session, pass_session
+from sgctl.cli.terminal import plain
+
+if TYPE_CHECKING:
+    from flows.model import Port
+    from flows.verdict import Packet, PolicyText, State
+    from sgctl.explain.answer import Answer
+    from sgctl.explain.path import Path
+    from sgctl.explain.question import Service
+    from sgctl.explain.reach import Outside, Reach, Reached
+
+DISAGREES, DENIED = 3, 4
+"""Exit statuses of a trace."""
+
+Decorated = TypeVar("Decorated", bound=Callable[..., object])
+
+
+def service_options(command: Decorated) -> Decorated:
+    """What a connection is about."""
+    number = click.IntRange(0, 65535)
+    options = (
+        click.option(
+            "--protocol", metavar="PROTOCOL", help="Name or number. Default: tcp with --port, else icmp."
+        ),
+        click.option(
+            "--port", metavar="PORT", type=number, help="The port that the connection was opened to."
+        ),
+        click.option(
+            "--icmp-type", metavar="TYPE", type=click.IntRange(0, 255), help="Default: echo request."
+        ),
+        click.option("--icmp-code", metavar="CODE", type=click.IntRange(0, 255)),
+        click.option(
+            "-6", "--ipv6", is_flag=True, help="IPv6, where the ends have addresses of both families."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("source", metavar="FROM")
+@click.argument("destination", metavar="[TO]", required=False)
+@service_options
+@click.option("--source-port", metavar="PORT", type=click.IntRange(0, 65535), help="The client's port.")
+@click.option("--established", is_flag=True, help="A later packet of a connection that FROM opened.")
+@click.option("--reply", is_flag=True, help="An answer of FROM in a connection that TO opened to --port.")
+@click.option(
+    "--frame", metavar="HEX", help="A raw Ethernet frame that FROM sends, instead of TO and a service."
+)
+@click.option("--on-switch", is_flag=True, help="Ask this machine's switches, too, and compare.")
+@output_option("text", "json")
+@click.pass_context
+@pass_session
+def trace(session: Session, context: click.Context, /, output: str, on_switch: bool, **asked: Any) -> None:
+    r"""Tell whether a packet may pass from FROM to TO, why, and what would have to change.
+
+    FROM and TO are ports by name, id or address, or addresses outside. The verdict is the policy's own;
+    --on-switch follows the packet through the flows of this machine's switches as well.
+
+    \b
+    Exit status:
+      0  allowed
+      4  denied
+      3  switch and policy disagree
+    """
+    from sgctl.cli import render
+    from sgctl.explain.answer import answer
+
+    with explained():
+        text = session.picture.text
+        packet = _packet(text, **asked)
+        said = answer(text, packet)
+        ways = _ways(session, packet) if on_switch else []
+    record = _record(text, said, ways)
+    if output == "json":
+        render.print_json(record)
+    else:
+        _print(record)
+    disagrees = any(way[2] for way in ways)
+    context.exit(DISAGREES if disagrees else 0 if said.verdict.allowed else DENIED)
+
+
+def _packet(
+    text: PolicyText, source: str, destination: str | None, frame: str | None, **asked: Any
+) -> Packet:
+    from sgctl.explain.question import ask, ask_frame
+
+    state, ipv6, service = _state(asked.pop("established"), asked.pop("reply")), asked.pop("ipv6"), asked
+    if frame is not None:
+        if destination is not None or any(value is not None for value in service.values()):
+            raise click.UsageError("--frame says all of the packet: TO and a service do not go with it")
+        return ask_frame(text, source, frame, state)
+    if destination is None:
+        raise click.UsageError("give TO, or --frame")
+    return ask(text, (source, destination), _service(**service), 6 if ipv6 else None, state)
+
+
+def _state(established: bool, reply: bool) -> State:
+    from flows.verdict import State
+
+    if established and reply:
+        raise click.UsageError("a packet is either --established or a --reply")
+    return State.REPLY if reply else State.ESTABLISHED if established else State.NEW
+
+
+def _service(protocol: str | None, **numbers: int | None) -> Service:
+    from sgctl.explain.question import Service
+    from sgctl.service.protocols import parse
+
+    try:
+        return Service(parse(protocol), **numbers)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _ways(session: Session, packet: Packet) -> list[tuple[str, Path, str]]:
+    """Bridge, path, and what disagrees, for each of this machine's bridges that the packet passes."""
+    from sgctl.explain.expected import Unexplained
+    from sgctl.explain.names import Names
+    from sgctl.explain.path import Tracer, read_path
+
+    picture, ways = session.picture, []
+    for dpid in picture.managed(None):
+        managed = picture.engine.bridges[dpid]
+        tracer = Tracer(picture.text, managed)
+        if tracer.has(packet.sender) or tracer.has(packet.receiver):
+            name = managed.bridge.name
+            output = session.tools.trace(name, [tracer.flow(packet)], tracer.tracked(packet))
+            path = read_path(output, Names(picture.engine.policy, managed))
+            ways.append((name, path, tracer.disagreement(packet, path)))
+    if not ways:
+        raise Unexplained("neither end is bound to a bridge of this machine")
+    return ways
+
+
+def _record(text: PolicyText, said: Answer, ways: list[tuple[str, Path, str]]) -> dict[str, Any]:
+    from sgctl.explain.answer import describe_packet
+
+    verdict = said.verdict
+    grants = {"sender": verdict.sender, "receiver": verdict.receiver}
+    return {
+        "packet": describe_packet(text, said.packet),
+        "verdict": "allowed" if verdict.allowed else "denied",
+        "refusal": None if verdict.refusal is None else verdict.refusal.name.lower(),
+        "rules": {
+            side: sorted(text.rules[rule].number for rule in grant.rules) if grant else []
+            for side, grant in grants.items()
+        },
+        "reasons": list(said.reasons),
+        "changes": list(said.changes),
+        "switches": [
+            {
+                "bridge": bridge,
+                "outputs": sorted(path.outputs),
+                "dropped": path.reason.name if path.reason is not None else None,
+                "disagreement": disagreement or None,
+                "path": list(path.lines),
+            }
+            for bridge, path, disagreement in ways
+        ],
+    }
+
+
+def _print(record: dict[str, Any]) -> None:
+    click.echo(plain(f"{record['packet']}: {record['verdict']}"))
+    for reason in record["reasons"]:
+        click.echo(plain(f"  {reason}"))
+    if record["changes"]:
+        click.echo("to allow it:")
+    for change in record["changes"]:
+        click.echo(plain(f"  {change}"))
+    for switch in record["switches"]:
+        click.echo(f"\nbridge {switch['bridge']}:")
+        for line in switch["path"]:
+            click.echo(plain(f"  {line}"))
+        if switch["disagreement"]:
+            mark = click.style("THE SWITCH DISAGREES WITH THE POLICY", fg="red", bold=True)
+            click.echo(f"{mark}: {plain(switch['disagreement'])}")
+        else:
+            click.echo("the switch agrees")
+
+
+@click.group()
+def reach() -> None:
+    """Tell who can open connections to whom, for all ports of a network at once."""
+
+
+def _reach_command(name: str, incoming: bool, text: str) -> None:
+    @reach.command(name, help=text)
+    @click.argument("end", metavar="PORT")
+    @service_options
+    @output_option("table", "json", "name")
+    @pass_session
+    def command(session: Session, /, end: str, output: str, ipv6: bool, **service: Any) -> None:
+        with explained():
+            picture = session.picture
+            asked, port = _reach_of(session, end, ipv6, service)
+            from flows.model import Direction
+
+            found = asked.sources(port) if incoming else asked.targets(port)
+            outside = asked.outside(port, Direction.INGRESS if incoming else Direction.EGRESS)
+        _print_reach(picture.text, found, outside, output)
+
+
+_reach_command("to", True, "Who can open a connection to PORT.")
+_reach_command("from", False, "To whom PORT can open a connection.")
+
+
+def _reach_of(session: Session, end: str, ipv6: bool, service: dict[str, Any]) -> tuple[Reach, Port]:
+    from sgctl.explain.expected import Unexplained
+    from sgctl.explain.question import find_end
+    from sgctl.explain.reach import Reach
+
+    picture = session.picture
+    port = find_end(picture.text, end).port
+    if port is None:
+        raise Unexplained(f"{end} is no port of the policy")
+    families = {address.version for address in port.fixed_ips} or {4}
+    return Reach(picture.engine.policy, _service(**service), 6 if ipv6 else min(families)), port
+
+
+def _print_reach(text: PolicyText, found: list[Reached], outside: list[Outside], output: str) -> None:
+    from sgctl.cli import render
+    from sgctl.cli.tables import REACH_COLUMNS
+
+    records: list[dict[str, object]] = [
+        {
+            "port": each.port.name or each.port.id,
+            "port_id": each.port.id,
+            "addresses": list(map(str, each.port.fixed_ips)),
+            "egress_rules": list(each.egress),
+            "ingress_rules": list(each.ingress),
+        }
+        for each in sorted(found, key=lambda each: (each.port.name, each.port.id))
+    ]
+    beyond = [{"remote": each.remote, "rule": each.rule or None} for each in outside]
+    if output == "json":
+        render.print_json({"ports": records, "outside": beyond})
+    elif output == "name":
+        render.print_names(f"port/{record['port']}" for record in records)
+    else:
+        if records:
+            render.print_table(REACH_COLUMNS, records)
+        click.echo(f"{len(records)} ports of {len(text.ports)}")
+        for each in beyond:
+            rule = f" (rule {each['rule']})" if each["rule"] else ""
+            click.echo(plain(f"outside: {each['remote']}{rule}"))

@@ -1,0 +1,211 @@
+"""The reference verdict on a packet in words: what allowed it, what stopped it, what would have to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from flows.model import Direction, Port, Prefix, Rule
+from flows.verdict import (
+    Conversation,
+    Grant,
+    Packet,
+    PolicyText,
+    Refusal,
+    State,
+    Verdict,
+    effective_groups,
+    judge,
+    rule_allows,
+)
+from sgctl.explain.expected import Unexplained
+from sgctl.service import protocols
+
+_HINTS = 10
+"""No more suggestions than somebody reads."""
+_ICMP = (1, 58)
+_OTHER_SIDE = {Direction.INGRESS: Direction.EGRESS, Direction.EGRESS: Direction.INGRESS}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A packet's fate and why. `changes` tells what would let it pass, closest first."""
+
+    packet: Packet
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    changes: tuple[str, ...]
+
+
+def answer(text: PolicyText, packet: Packet) -> Answer:
+    """What the policy says of the packet. Raises Unexplained for what rules are not about."""
+    try:
+        verdict = judge(text, packet)
+    except ValueError as error:
+        raise Unexplained(str(error)) from error
+    words = _Words(text, packet)
+    reasons = tuple(words.reasons(verdict))
+    return Answer(packet, verdict, reasons, tuple(words.changes(verdict)))
+
+
+def describe_packet(text: PolicyText, packet: Packet) -> str:
+    """`tcp/80 from web1 (10.0.0.1) to db1 (10.0.0.2), new`."""
+    header = packet.header
+    ends = [
+        f"{text.ports[port].name or port} ({address})" if port else f"outside ({address})"
+        for port, address in ((packet.sender, header.source), (packet.receiver, header.destination))
+    ]
+    service = describe_service(packet.opening)
+    later = ", later fragment" if packet.later_fragment else ""
+    return f"{service} from {ends[0]} to {ends[1]}, {packet.state}{later}"
+
+
+def describe_service(said: Conversation) -> str:
+    """`tcp/80`, `icmp type 8 code 0`, `gre`."""
+    name = str(protocols.show(said.protocol))
+    if said.protocol in _ICMP:
+        return f"{name} type {said.first} code {said.second}"
+    return f"{name}/{said.second}" if said.first or said.second else name
+
+
+def describe_rule(text: PolicyText, rule: Rule) -> str:
+    """`rule 17 (http) of group web`."""
+    group = text.groups.get(rule.group_id)
+    name = f" ({rule.name})" if rule.name else ""
+    return f"rule {rule.number}{name} of group {group.name if group and group.name else rule.group_id}"
+
+
+class _Words:
+    def __init__(self, text: PolicyText, packet: Packet) -> None:
+        self._text = text
+        self._packet = packet
+        self._ends = {Direction.EGRESS: packet.sender, Direction.INGRESS: packet.receiver}
+
+    def reasons(self, verdict: Verdict) -> Iterator[str]:
+        for direction, grant in ((Direction.EGRESS, verdict.sender), (Direction.INGRESS, verdict.receiver)):
+            if grant is not None:
+                yield f"{self._side(direction)}: {self._granted(grant)}"
+        if verdict.refusal in (Refusal.SENDER_RULES, Refusal.RECEIVER_RULES):
+            direction = _side_of(verdict.refusal)
+            yield f"{self._side(direction)}: {self._nothing_allows(direction)}"
+        elif verdict.refusal is not None:
+            yield f"dropped: {verdict.refusal.value}"
+
+    def changes(self, verdict: Verdict) -> Iterator[str]:
+        if verdict.refusal is Refusal.SPOOFED_SOURCE:
+            source, port = self._packet.header.source, self._text.ports[self._packet.sender or ""]
+            mac = self._packet.source_mac or port.mac
+            yield f"an allowed address pair {mac} {source} of port {_name(port)} would make it valid"
+        if verdict.refusal in (Refusal.ADMIN_DOWN, Refusal.RECEIVER_DOWN):
+            yield "admin_state_up: true of that port would let it be judged"
+        if verdict.refusal in (Refusal.SENDER_RULES, Refusal.RECEIVER_RULES):
+            yield from self._missing_rule(_side_of(verdict.refusal))
+
+    def _side(self, direction: Direction) -> str:
+        role = "sender" if direction is Direction.EGRESS else "receiver"
+        end = self._ends[direction]
+        return f"{role} {_name(self._text.ports[end])}" if end else f"{role} outside"
+
+    def _granted(self, grant: Grant) -> str:
+        if grant.exemption is not None:
+            return grant.exemption.value
+        rules = sorted((self._text.rules[rule] for rule in grant.rules), key=lambda rule: rule.number)
+        return f"allowed by {', '.join(describe_rule(self._text, rule) for rule in rules)}"
+
+    def _asked(self, direction: Direction) -> tuple[Port, Direction, Conversation]:
+        """The port, the direction of the rules that are asked, and about what.
+
+        A reply is judged as the connection that it belongs to, unless the port's groups are stateless.
+        """
+        port = self._text.ports[self._ends[direction] or ""]
+        groups = effective_groups(self._text, port) & self._text.groups.keys()
+        if any(not self._text.groups[group].stateful for group in groups):
+            return port, direction, self._packet.header
+        if self._packet.state is State.REPLY:
+            direction = _OTHER_SIDE[direction]
+        return port, direction, self._packet.opening
+
+    def _nothing_allows(self, side: Direction) -> str:
+        port, direction, subject = self._asked(side)
+        groups = sorted(self._group(group) for group in effective_groups(self._text, port))
+        owner = f"of group{'s' * (len(groups) > 1)} {', '.join(groups)}" if groups else "(it has no group)"
+        way, remote = _remote(direction, subject)
+        return f"no {direction} rule {owner} allows {describe_service(subject)} {way} {remote}"
+
+    def _missing_rule(self, side: Direction) -> Iterator[str]:
+        port, direction, subject = self._asked(side)
+        own = effective_groups(self._text, port)
+        rules = [rule for rule in self._text.rules.values() if rule.direction is direction]
+        rules.sort(key=lambda rule: rule.number)
+        yield from self._near(own, rules, subject)
+        elsewhere = [rule for rule in rules if rule.group_id not in own and self._allows(rule, subject)]
+        for rule in elsewhere[:_HINTS]:
+            yield f"{describe_rule(self._text, rule)} would allow it, if the port were in that group"
+        way, remote = _remote(direction, subject)
+        yield f"or a new {direction} rule for {describe_service(subject)} {way} {remote}"
+
+    def _near(self, own: Iterable[str], rules: list[Rule], subject: Conversation) -> Iterator[str]:
+        """Rules of the port's own groups that fail by one thing only."""
+        mine = [rule for rule in rules if rule.group_id in own]
+        shown = 0
+        for rule in mine:
+            reason = self._only_obstacle(rule, subject)
+            if reason and shown < _HINTS:
+                shown += 1
+                yield f"{describe_rule(self._text, rule)} {reason}"
+
+    def _only_obstacle(self, rule: Rule, subject: Conversation) -> str:
+        any_remote = replace(
+            rule,
+            remote_ip_prefix=None,
+            remote_group_id=None,
+            remote_address_group_id=None,
+            remote_network_id=None,
+        )
+        any_service = replace(rule, protocol=None, port_range_min=None, port_range_max=None)
+        way, remote = _remote(rule.direction, subject)
+        if self._allows(any_remote, subject):
+            return f"allows it, but only {way} {self._remote_name(rule)}, and {remote} is not there"
+        if self._allows(any_service, subject):
+            return f"allows {remote}, but only on {_service_name(rule)}"
+        return ""
+
+    def _allows(self, rule: Rule, subject: Conversation) -> bool:
+        packet = self._packet
+        return rule_allows(self._text, rule, packet.network_id, subject, packet.later_fragment)
+
+    def _remote_name(self, rule: Rule) -> str:
+        if rule.remote_group_id is not None:
+            return f"group {self._group(rule.remote_group_id)}"
+        if rule.remote_address_group_id is not None:
+            held = self._text.address_groups.get(rule.remote_address_group_id)
+            return f"address group {held.name if held else rule.remote_address_group_id}"
+        if rule.remote_network_id is not None:
+            network = self._text.networks.get(rule.remote_network_id)
+            return f"network {network.name if network else rule.remote_network_id}"
+        return str(rule.remote_ip_prefix)
+
+    def _group(self, identifier: str) -> str:
+        group = self._text.groups.get(identifier)
+        return group.name if group and group.name else identifier
+
+
+def _side_of(refusal: Refusal) -> Direction:
+    return Direction.EGRESS if refusal is Refusal.SENDER_RULES else Direction.INGRESS
+
+
+def _remote(direction: Direction, subject: Conversation) -> tuple[str, Prefix]:
+    return ("to", subject.destination) if direction is Direction.EGRESS else ("from", subject.source)
+
+
+def _service_name(rule: Rule) -> str:
+    name, low, high = protocols.show(rule.protocol), rule.port_range_min, rule.port_range_max
+    if low is None:
+        return str(name)
+    if rule.protocol in _ICMP:
+        return f"{name} type {low}" + ("" if high is None else f" code {high}")
+    return f"{name}/{low}" if low == high else f"{name}/{low}-{high}"
+
+
+def _name(port: Port) -> str:
+    return port.name or port.id

@@ -1,0 +1,204 @@
+"""A packet's way through the real switch, by `ofproto/trace`, against what the reference says of it.
+
+Sources: ovs-vswitchd(8), ovs-fields(7).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from flows import pipeline as p
+from flows.model import Network
+from flows.pipeline import Reason
+from flows.verdict import Conversation, Exemption, Packet, PolicyText, State, Verdict, judge
+from sgctl.controller.engine import ManagedBridge
+from sgctl.explain.expected import Unexplained
+from sgctl.explain.names import Names, table_name
+
+_OUTSIDE_MAC = "02:00:00:00:ff:fe"
+"""Stands for the machines behind an uplink, whose MACs nobody knows."""
+_TRACKED = {
+    State.NEW: "trk,new",
+    State.ESTABLISHED: "trk,est",
+    State.REPLY: "trk,est,rpl",
+    State.INVALID: "trk,inv",
+}
+_PORT_FIELDS = {6: "tcp", 17: "udp", 132: "sctp"}
+_ICMP_FIELDS = {(4, 1): "icmp", (6, 58): "icmpv6"}
+_TABLE = re.compile(r"^( *)(\d+)\. ")
+_RULE = re.compile(rf"set_field:(0x[0-9a-f]+|\d+)->{p.VERDICT.name}\b")
+_DROPPED = re.compile(rf"^ *{p.DROP.id}\. {p.REASON.name}=(0x[0-9a-f]+)")
+_ACTIONS = re.compile(r"^Datapath actions: (.*)$", re.MULTILINE)
+_NESTED = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)")
+_COOKIE = re.compile(r", cookie 0x[0-9a-f]+")
+_NOISE = ("Flow:", "Final flow:", "Megaflow:", "bridge(", "---", "===", "thaw", "recirc(", "Resuming")
+_SIDES = {p.SOURCE_CHECK.id: 0, p.SOURCE_STATELESS.id: 0, p.DEST_CHECK.id: 1, p.DEST_STATELESS.id: 1}
+
+
+@dataclass(frozen=True)
+class Path:
+    """What the switch does with a packet. Rules are numbers, 0 where none was asked or found."""
+
+    lines: tuple[str, ...]
+    outputs: frozenset[str]
+    reason: Reason | None
+    sender_rule: int
+    receiver_rule: int
+
+
+def read_path(text: str, names: Names) -> Path:
+    """What `ofproto/trace` wrote. Raises Unexplained when it ended in an error."""
+    if "Translation failed" in text:
+        raise Unexplained("the switch gave up on the packet: " + text.strip().splitlines()[-1])
+    words = _NESTED.sub("", ",".join(_ACTIONS.findall(text))).split(",")
+    outputs = frozenset(word.strip() for word in words) - {"", "drop", "pop_vlan"}
+    sender, receiver, reason = _walk(text)
+    return Path(tuple(_named(text, names)), outputs, reason, sender, receiver)
+
+
+def _walk(text: str) -> tuple[int, int, Reason | None]:
+    found, side, reason = [0, 0], 0, None
+    for line in text.splitlines():
+        if table := _TABLE.match(line):
+            side = _SIDES.get(int(table[2]), side)
+            if dropped := _DROPPED.match(line):
+                reason = next((each for each in Reason if each == int(dropped[1], 16)), None)
+        elif rule := _RULE.search(line):
+            found[side] = int(rule[1], 0)
+    return found[0], found[1], reason
+
+
+def _named(text: str, names: Names) -> Iterator[str]:
+    for line in text.splitlines():
+        if not line.strip() or line.strip().startswith(_NOISE):
+            continue
+        with_table = _TABLE.sub(lambda found: f"{found[1]}{table_name(int(found[2]))}: ", line)
+        yield names.annotate(_COOKIE.sub("", with_table)).rstrip()
+
+
+class Tracer:
+    """Packets on one bridge."""
+
+    def __init__(self, text: PolicyText, managed: ManagedBridge) -> None:
+        self._text = text
+        self._managed = managed
+        self._ofports = {port: ofport for ofport, port in managed.roles.ports.items()}
+        self._names = {r.interface.ofport: name for name, r in managed.roles.of_interface.items()}
+
+    def has(self, port: str | None) -> bool:
+        """Whether a policy port is bound to this bridge."""
+        return port in self._ofports
+
+    def flow(self, packet: Packet) -> str:
+        """The packet as `ofproto/trace` takes it. Raises Unexplained when it cannot enter this bridge."""
+        network = self._text.networks[packet.network_id]
+        terms = {"in_port": str(self._entry(packet, network)), **self._frame(packet), **_header(packet)}
+        if not self.has(packet.sender) and network.segmentation_id is not None:
+            terms["dl_vlan"] = str(network.segmentation_id)
+        if packet.state in (State.ESTABLISHED, State.REPLY):
+            terms |= _connection(packet.opening)
+        return ",".join(f"{name}={value}" for name, value in terms.items())
+
+    @staticmethod
+    def tracked(packet: Packet) -> str:
+        """What the connection tracker is to say of the packet."""
+        return _TRACKED[packet.state]
+
+    def disagreement(self, packet: Packet, path: Path) -> str:
+        """In what the switch differs from the reference; empty when they agree."""
+        verdict = judge(self._as_seen_here(packet), self._seen_from_here(packet))
+        expected, found = self._expected(packet, verdict), path.outputs
+        learned = packet.receiver is None and found and found < expected  # one of several uplinks
+        if found != expected and not learned:
+            return f"the policy says: {_leaves(expected)}; the switch does: {_leaves(found)}"
+        for side, grant, number in (
+            ("sender", verdict.sender, path.sender_rule),
+            ("receiver", verdict.receiver, path.receiver_rule),
+        ):
+            if grant is None or grant.exemption not in (None, Exemption.EGRESS_OPEN):
+                allowed = {0}
+            elif grant.exemption is Exemption.EGRESS_OPEN:
+                allowed = {p.EGRESS_OPEN}
+            else:
+                allowed = {self._text.rules[rule].number for rule in grant.rules}
+            if number not in allowed and verdict.allowed:
+                return f"at the {side} the switch found rule {number}, the policy {sorted(allowed)}"
+        return ""
+
+    def _entry(self, packet: Packet, network: Network) -> int:
+        if packet.sender in self._ofports:
+            return self._ofports[packet.sender]
+        uplinks = self._uplinks(network.id)
+        if not uplinks or not (packet.receiver is None or self.has(packet.receiver)):
+            bridge = self._managed.bridge.name
+            raise Unexplained(f"the packet does not pass bridge {bridge}: neither end is bound there")
+        return uplinks[0]
+
+    def _uplinks(self, network: str) -> list[int]:
+        return sorted(ofport for ofport, carried in self._managed.roles.uplinks.items() if network in carried)
+
+    def _frame(self, packet: Packet) -> dict[str, str]:
+        sender = self._text.ports[packet.sender].mac if packet.sender else _OUTSIDE_MAC
+        receiver = self._text.ports[packet.receiver].mac if packet.receiver else _OUTSIDE_MAC
+        return {"dl_src": packet.source_mac or sender, "dl_dst": receiver}
+
+    def _as_seen_here(self, packet: Packet) -> PolicyText:
+        """Ports that are bound elsewhere are the outside to this bridge: their addresses are not guarded."""
+        if self.has(packet.sender):
+            return self._text
+        ports = {
+            port.id: port if self.has(port.id) else replace(port, admin_state_up=False)
+            for port in self._text.ports.values()
+        }
+        return replace(self._text, ports=ports)
+
+    def _seen_from_here(self, packet: Packet) -> Packet:
+        sender = packet.sender if self.has(packet.sender) else None
+        receiver = packet.receiver if self.has(packet.receiver) else None
+        return replace(packet, sender=sender, receiver=receiver)
+
+    def _expected(self, packet: Packet, verdict: Verdict) -> frozenset[str]:
+        """The interfaces by which it should leave."""
+        if not verdict.allowed:
+            return frozenset()
+        if packet.receiver is not None and self.has(packet.receiver):
+            return frozenset([self._names[self._ofports[packet.receiver]]])
+        entered = set() if self.has(packet.sender) else {self._uplinks(packet.network_id)[0]}
+        return frozenset(self._names[uplink] for uplink in set(self._uplinks(packet.network_id)) - entered)
+
+
+def _leaves(interfaces: frozenset[str]) -> str:
+    return f"leaves by {', '.join(sorted(interfaces))}" if interfaces else "goes nowhere"
+
+
+def _header(packet: Packet) -> dict[str, str]:
+    source, destination, protocol, first, second = packet.header
+    kind = "nw" if source.version == 4 else "ipv6"
+    terms = {
+        "dl_type": "0x0800" if source.version == 4 else "0x86dd",
+        "nw_proto": str(protocol),
+        "nw_ttl": "64",
+    }
+    terms |= {f"{kind}_src": str(source), f"{kind}_dst": str(destination)}
+    if packet.later_fragment:
+        return terms | {"nw_frag": "later"}
+    if name := _ICMP_FIELDS.get((source.version, protocol)):
+        return terms | {f"{name}_type": str(first), f"{name}_code": str(second)}
+    if name := _PORT_FIELDS.get(protocol):
+        return terms | {f"{name}_src": str(first), f"{name}_dst": str(second)}
+    return terms
+
+
+def _connection(opening: Conversation) -> dict[str, str]:
+    """What the connection tracker will add; `ofproto/trace` wants a state with it."""
+    kind = "nw" if opening.source.version == 4 else "ipv6"
+    return {
+        "ct_state": "est",
+        f"ct_{kind}_src": str(opening.source),
+        f"ct_{kind}_dst": str(opening.destination),
+        "ct_nw_proto": str(opening.protocol),
+        "ct_tp_src": str(opening.first),
+        "ct_tp_dst": str(opening.second),
+    }

@@ -1,0 +1,185 @@
+"""What the user asks about, as a packet: who sends it to whom, and what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flows.model import Port, Prefix
+from flows.policy import member_addresses
+from flows.verdict import Conversation, Packet, PolicyText, State
+from sgctl.explain.expected import Unexplained
+from sgctl.explain.frames import read_frame
+
+CLIENT_PORT = 40000
+"""The port that a client is taken to use when nothing else is said."""
+TCP = 6
+_ICMP = {4: 1, 6: 58}
+_ECHO_REQUEST = {4: 8, 6: 128}
+_ECHO_REPLY = {4: 0, 6: 129}
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the connection is: protocol number, destination port or ICMP type and code.
+
+    None is "not said": without anything it is a ping, with a port it is TCP.
+    """
+
+    protocol: int | None = None
+    port: int | None = None
+    source_port: int | None = None
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+
+    def numbers(self, version: int) -> tuple[int, int, int]:
+        """Protocol, and source and destination port or ICMP type and code. Raises Unexplained."""
+        if self.protocol in (None, 1, 58) and self.port is None and self.source_port is None:
+            kind = _ECHO_REQUEST[version] if self.icmp_type is None else self.icmp_type
+            return _ICMP[version], kind, self.icmp_code or 0
+        if self.icmp_type is not None or self.icmp_code is not None:
+            raise Unexplained("an ICMP type goes with neither ports nor another protocol")
+        client = CLIENT_PORT if self.source_port is None else self.source_port
+        protocol = TCP if self.protocol is None else self.protocol
+        if protocol in (1, 58):
+            raise Unexplained("ICMP has no ports")
+        return protocol, client, self.port or 0
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of a conversation: a policy port, or the outside (None) by an address."""
+
+    port: Port | None
+    address: Prefix | None
+
+    def at(self, version: int, what: str) -> Prefix:
+        """The address of this family. Raises Unexplained when there is none."""
+        if self.address is not None and self.address.version == version:
+            return self.address
+        own = self.port.fixed_ips if self.port is not None and self.address is None else ()
+        found = next((address for address in own if address.version == version), None)
+        if found is None:
+            raise Unexplained(f"{what} has no IPv{version} address")
+        return found
+
+
+def find_end(text: PolicyText, word: str, network: str | None = None) -> End:
+    """The end that a word means: a port by name, id or address, else an address outside.
+
+    With `network` (an id) an address only means a port of that network. Raises Unexplained.
+    """
+    ports = [port for port in text.ports.values() if word in (port.id, port.name)]
+    if word in text.ports:
+        ports = [text.ports[word]]
+    if len(ports) > 1:
+        raise Unexplained(f"{len(ports)} ports are called {word!r}; use an id: {_ids(ports)}")
+    if ports:
+        return End(ports[0], None)
+    try:
+        address = Prefix.parse(word)
+    except ValueError:
+        address = None
+    if address is None or not address.is_host:
+        raise Unexplained(f"{word!r} is neither a port nor an address")
+    owners = [
+        port
+        for port in text.ports.values()
+        if address in member_addresses(port) and network in (None, port.network_id)
+    ]
+    if len(owners) > 1:
+        raise Unexplained(f"{len(owners)} ports have the address {word}; use an id: {_ids(owners)}")
+    return End(owners[0] if owners else None, address)
+
+
+def _ids(ports: list[Port]) -> str:
+    return ", ".join(sorted(port.id for port in ports))
+
+
+def ask(
+    text: PolicyText, ends: tuple[str, str], service: Service, version: int | None, state: State
+) -> Packet:
+    """The packet from one end to the other. Raises Unexplained.
+
+    In state REPLY the first end answers in a connection that the second opened to its `port`.
+    """
+    sender, receiver = _pair(text, *ends)
+    version = version or _version(sender, receiver)
+    source, destination = sender.at(version, ends[0]), receiver.at(version, ends[1])
+    header, connection = Conversation(source, destination, *service.numbers(version)), None
+    if state is State.REPLY:
+        connection = Conversation(destination, source, *service.numbers(version))
+        header = _answer_to(connection)
+    return Packet(
+        _network_id(sender, receiver), _port_id(sender), _port_id(receiver), header, state, connection
+    )
+
+
+def ask_frame(text: PolicyText, sender: str, frame: str, state: State) -> Packet:
+    """The packet that a raw frame of a port is; its MACs say who it claims to be and for whom it is.
+
+    Raises Unexplained, also for frames that no rule is about (ARP, neighbour discovery).
+    """
+    port, read = find_end(text, sender).port, read_frame(frame)
+    if port is None:
+        raise Unexplained(f"{sender} is no port: a frame is traced from a port")
+    if read.vlan:
+        raise Unexplained("a workload may not send tagged frames: the switch drops this one (VLAN_TAG)")
+    if read.header is None:
+        raise Unexplained(f"a frame of type {read.ethertype:#06x} is judged by its addresses, not by rules")
+    receiver = next((p for p in _peers(text, port) if read.destination_mac == p.mac), None)
+    return Packet(
+        port.network_id,
+        port.id,
+        receiver.id if receiver else None,
+        read.header,
+        state,
+        source_mac=read.source_mac,
+        later_fragment=read.later_fragment,
+    )
+
+
+def _peers(text: PolicyText, port: Port) -> list[Port]:
+    return [peer for peer in text.ports.values() if peer.network_id == port.network_id]
+
+
+def _pair(text: PolicyText, source: str, destination: str) -> tuple[End, End]:
+    """Both ends; an address is looked for in the network of the other end when that is a port by name."""
+    named = {port.network_id for port in text.ports.values() if {port.id, port.name} & {source, destination}}
+    network = next(iter(named)) if len(named) == 1 else None
+    sender, receiver = find_end(text, source, network), find_end(text, destination, network)
+    if sender.port is None and receiver.port is None:
+        raise Unexplained(f"neither {source} nor {destination} is a port of the policy")
+    if sender.port and receiver.port and sender.port.network_id != receiver.port.network_id:
+        raise Unexplained(
+            f"{source} and {destination} are in different networks, with a router between them: "
+            "trace each of them with the other's address"
+        )
+    return sender, receiver
+
+
+def _version(sender: End, receiver: End) -> int:
+    for end in (sender, receiver):
+        if end.address is not None:
+            return end.address.version
+    families = [{address.version for address in end.port.fixed_ips} for end in (sender, receiver) if end.port]
+    common = set.intersection(*families)
+    return min(common, default=4)
+
+
+def _answer_to(opening: Conversation) -> Conversation:
+    """The header of the first answer; a ping is answered by its reply."""
+    answer = opening.reverse
+    version = opening.source.version
+    if (opening.protocol, opening.first) == (_ICMP[version], _ECHO_REQUEST[version]):
+        return answer._replace(first=_ECHO_REPLY[version])
+    return answer
+
+
+def _network_id(sender: End, receiver: End) -> str:
+    port = sender.port or receiver.port
+    assert port is not None, "one end is a port"
+    return port.network_id
+
+
+def _port_id(end: End) -> str | None:
+    return end.port.id if end.port else None

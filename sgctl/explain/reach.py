@@ -1,0 +1,195 @@
+"""Who can reach whom, for the whole policy at once: ports with the same groups are asked together.
+
+Only the first packet of a connection counts. What it says of one pair is what the reference verdict says;
+a test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from flows.model import Direction, EgressDefault, Port, Prefix, Rule
+from flows.policy import Policy, member_addresses
+from flows.verdict import Conversation, PolicyText, rule_allows
+from sgctl.explain.question import Service
+
+_MATCHING_ADDRESS = {4: Prefix.parse("0.0.0.0"), 6: Prefix.parse("::")}  # noqa: S104 - no address is listened on
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A port that can talk or be talked to, and the rules that allow it (none where none are needed)."""
+
+    port: Port
+    egress: tuple[int, ...]
+    ingress: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Addresses outside the policy, as the rule names them."""
+
+    remote: str
+    rule: int
+
+
+class _Side:
+    """What one port's groups let through in one direction, for one service and family."""
+
+    def __init__(self, reach: Reach, groups: frozenset[str], direction: Direction) -> None:
+        rules = [
+            reach.policy.rules[r] for group in groups for r in reach.policy.rules_of_group.get(group, ())
+        ]
+        fitting = (rule for rule in rules if rule.direction is direction and reach.is_service(rule))
+        self.rules = sorted(fitting, key=lambda rule: rule.number)
+
+    @cached_property
+    def by_group(self) -> dict[str, list[Rule]]:
+        """The rules whose remote is a group."""
+        found = defaultdict(list)
+        for rule in self.rules:
+            if rule.remote_group_id is not None:
+                found[rule.remote_group_id].append(rule)
+        return found
+
+    @cached_property
+    def everyone(self) -> list[Rule]:
+        """The rules without a remote."""
+        return [rule for rule in self.rules if _has_no_remote(rule)]
+
+    @cached_property
+    def by_prefix(self) -> list[Rule]:
+        """The rules whose remote is known by prefix."""
+        return [rule for rule in self.rules if rule.remote_group_id is None and not _has_no_remote(rule)]
+
+
+def _has_no_remote(rule: Rule) -> bool:
+    return (rule.remote_group_id, rule.remote_address_group_id, rule.remote_network_id) == (None,) * 3 and (
+        rule.remote_ip_prefix is None or rule.remote_ip_prefix.length == 0
+    )
+
+
+class Reach:
+    """Answers for one service and one family."""
+
+    def __init__(self, policy: Policy, service: Service, version: int) -> None:
+        self.policy = policy
+        self._version = version
+        self._numbers = service.numbers(version)
+        self._text = PolicyText(
+            policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups
+        )
+        self._sides: dict[tuple[frozenset[str], Direction], _Side] = {}
+        self._prefix_hits: dict[tuple[str, Prefix], bool] = {}
+        self._groups_at: dict[tuple[str, Prefix], frozenset[str]] = {}
+
+    def sources(self, target: Port) -> list[Reached]:
+        """The ports that can open a connection to `target`."""
+        pairs = ((peer, self._allowed(peer, target)) for peer in self._peers(target))
+        return [Reached(peer, *rules) for peer, rules in pairs if rules is not None]
+
+    def targets(self, source: Port) -> list[Reached]:
+        """The ports to which `source` can open a connection."""
+        pairs = ((peer, self._allowed(source, peer)) for peer in self._peers(source))
+        return [Reached(peer, *rules) for peer, rules in pairs if rules is not None]
+
+    def outside(self, port: Port, direction: Direction) -> list[Outside]:
+        """What a port's rules say of addresses that are no port's."""
+        if not port.admin_state_up:
+            return []
+        if not port.port_security_enabled:
+            return [Outside("anywhere", 0)]
+        if direction is Direction.EGRESS and self._open(port):
+            return [Outside("anywhere", 0)]
+        side = self._side(port, direction)
+        everyone = [Outside("anywhere", rule.number) for rule in side.everyone]
+        return everyone + [Outside(self._prefixes(rule), rule.number) for rule in side.by_prefix]
+
+    def is_service(self, rule: Rule) -> bool:
+        """Whether the rule speaks of the family and the service asked for."""
+        address = _MATCHING_ADDRESS[self._version]
+        if rule.ethertype.version != self._version:
+            return False
+        anybody = Rule(
+            rule.id, rule.number, "", rule.direction, rule.ethertype, rule.protocol, rule.port_range_min,
+            rule.port_range_max,
+        )  # fmt: skip
+        return rule_allows(self._text, anybody, "", Conversation(address, address, *self._numbers))
+
+    def _peers(self, port: Port) -> Iterator[Port]:
+        for identifier in self.policy.ports_of_network.get(port.network_id, ()):
+            if identifier != port.id and identifier in self.policy.ports:
+                yield self.policy.ports[identifier]
+
+    def _allowed(self, source: Port, target: Port) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """The rules at both sides for the first pair of addresses that works; None when none does."""
+        if not (source.admin_state_up and target.admin_state_up):
+            return None
+        for sender in self._addresses(source):
+            for receiver in self._addresses(target):
+                egress = self._admits(source, Direction.EGRESS, receiver)
+                ingress = None if egress is None else self._admits(target, Direction.INGRESS, sender)
+                if egress is not None and ingress is not None:
+                    return egress, ingress
+        return None
+
+    def _addresses(self, port: Port) -> Iterable[Prefix]:
+        return (address for address in port.fixed_ips if address.version == self._version)
+
+    def _admits(self, port: Port, direction: Direction, remote: Prefix) -> tuple[int, ...] | None:
+        if not port.port_security_enabled:
+            return ()
+        if direction is Direction.EGRESS and self._open(port):
+            return ()
+        side = self._side(port, direction)
+        found = list(side.everyone)
+        for group in self._groups_of(remote, port.network_id) & side.by_group.keys():
+            found += side.by_group[group]
+        found += [rule for rule in side.by_prefix if self._covers(rule, remote, port.network_id)]
+        return tuple(sorted(rule.number for rule in found)) if found else None
+
+    def _open(self, port: Port) -> bool:
+        network = self.policy.networks[port.network_id]
+        open_until_rule = network.egress_default is EgressDefault.OPEN_UNTIL_RULE
+        return open_until_rule and not self.policy.has_egress_rules(self.policy.effective_groups(port))
+
+    def _side(self, port: Port, direction: Direction) -> _Side:
+        key = (self.policy.effective_groups(port), direction)
+        if key not in self._sides:
+            self._sides[key] = _Side(self, *key)
+        return self._sides[key]
+
+    def _covers(self, rule: Rule, remote: Prefix, network: str) -> bool:
+        key = (rule.id, remote)
+        if key not in self._prefix_hits:
+            ends = Conversation(remote, remote, *self._numbers)
+            self._prefix_hits[key] = rule_allows(self._text, rule, network, ends)
+        return self._prefix_hits[key]
+
+    def _groups_of(self, address: Prefix, network: str) -> frozenset[str]:
+        return self._members.get((self.policy.scope_of(network), address), frozenset())
+
+    @cached_property
+    def _members(self) -> dict[tuple[str, Prefix], frozenset[str]]:
+        """The groups that an address is a member of, by address scope."""
+        found: dict[tuple[str, Prefix], frozenset[str]] = {}
+        for port in self.policy.ports.values():
+            scope, groups = self.policy.scope_of(port.network_id), self.policy.effective_groups(port)
+            for address in member_addresses(port):
+                found[scope, address] = found.get((scope, address), frozenset()) | groups
+        return found
+
+    def _prefixes(self, rule: Rule) -> str:
+        if rule.remote_ip_prefix is not None:
+            return str(rule.remote_ip_prefix)
+        held: Iterable[Prefix] = ()
+        if rule.remote_address_group_id is not None:
+            group = self.policy.address_groups.get(rule.remote_address_group_id)
+            held = group.addresses if group else ()
+        elif rule.remote_network_id is not None:
+            network = self.policy.networks.get(rule.remote_network_id)
+            held = network.subnets if network else ()
+        return ", ".join(str(prefix) for prefix in sorted(held) if prefix.version == self._version)

@@ -1,0 +1,184 @@
+"""The words of a verdict, and how questions and frames become packets."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows.model import (
+    AddressGroup,
+    Change,
+    Direction,
+    Ethertype,
+    Network,
+    PolicyObject,
+    Port,
+    Prefix,
+    Rule,
+    SecurityGroup,
+)
+from flows.policy import Policy
+from flows.verdict import Conversation, Packet, PolicyText, State
+from sgctl.explain.answer import Answer, answer, describe_packet
+from sgctl.explain.expected import Unexplained
+from sgctl.explain.frames import read_frame
+from sgctl.explain.question import Service, ask, ask_frame
+
+INGRESS, EGRESS, IPV4 = Direction.INGRESS, Direction.EGRESS, Ethertype.IPV4
+
+
+def port(number: int, *groups: str, network: str = "blue") -> Port:
+    addresses = (Prefix.parse(f"10.0.0.{number}"), Prefix.parse(f"2001:db8::{number}"))
+    return Port(
+        f"p{number}", f"w{number}", network, f"02:00:00:00:00:0{number}", "", addresses, frozenset(groups)
+    )
+
+
+OBJECTS: list[PolicyObject] = [
+    Network("blue", "blue"),
+    Network("red", "red"),
+    SecurityGroup("c", "client"),
+    SecurityGroup("s", "server"),
+    SecurityGroup("d", "db"),
+    AddressGroup("m", "monitors", frozenset([Prefix.parse("192.0.2.0/24")])),
+    Rule("1", 16, "c", EGRESS, IPV4),
+    Rule("2", 17, "s", INGRESS, IPV4, 6, 80, 80, remote_group_id="c", name="http"),
+    Rule("3", 18, "s", INGRESS, IPV4, 6, 22, 22, remote_address_group_id="m"),
+    Rule("4", 19, "d", INGRESS, IPV4, 6, 3306, 3306),
+    Rule("5", 20, "d", INGRESS, IPV4, 1),
+    port(1, "c"),
+    port(2, "s"),
+    port(3, "s", "d"),
+    port(4, "c", network="red"),
+]
+
+
+@pytest.fixture
+def text() -> PolicyText:
+    policy = Policy()
+    policy.apply(Change(None, each) for each in OBJECTS)
+    return PolicyText(policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups)
+
+
+def asked(text: PolicyText, source: str, target: str, state: State = State.NEW, **service: int) -> Answer:
+    return answer(text, ask(text, (source, target), Service(**service), None, state))
+
+
+def test_an_allowed_packet_names_both_rules(text: PolicyText) -> None:
+    said = asked(text, "w1", "w2", port=80)
+    assert said.verdict.allowed
+    assert said.reasons == (
+        "sender w1: allowed by rule 16 of group client",
+        "receiver w2: allowed by rule 17 (http) of group server",
+    )
+    assert said.changes == ()
+
+
+def test_a_denied_packet_tells_what_would_have_to_change(text: PolicyText) -> None:
+    said = asked(text, "w1", "w2", port=3306)
+    assert said.reasons[1] == "receiver w2: no ingress rule of group server allows tcp/3306 from 10.0.0.1"
+    assert said.changes == (
+        "rule 17 (http) of group server allows 10.0.0.1, but only on tcp/80",
+        "rule 19 of group db would allow it, if the port were in that group",
+        "or a new ingress rule for tcp/3306 from 10.0.0.1",
+    )
+    assert asked(text, "w1", "w2", port=22).changes[1] == (
+        "rule 18 of group server allows it, but only from address group monitors, and 10.0.0.1 is not there"
+    )
+
+
+def test_every_suggestion_of_another_group_is_true(text: PolicyText) -> None:
+    """In the group of the rule that is named, the packet passes."""
+    ports = {**text.ports, "p2": port(2, "s", "d")}
+    changed = PolicyText(text.networks, ports, text.address_groups, text.rules, text.groups)
+    assert asked(changed, "w1", "w2", port=3306).verdict.allowed
+
+
+def test_a_reply_is_judged_by_the_rules_of_its_connection(text: PolicyText) -> None:
+    said = asked(text, "w2", "w1", State.REPLY, port=80)
+    assert said.reasons == (
+        "sender w2: allowed by rule 17 (http) of group server",
+        "receiver w1: allowed by rule 16 of group client",
+    )
+    assert describe_packet(text, said.packet) == "tcp/80 from w2 (10.0.0.2) to w1 (10.0.0.1), reply"
+    denied = asked(text, "w2", "w1", State.REPLY, port=81)
+    assert denied.reasons == ("sender w2: no ingress rule of group server allows tcp/81 from 10.0.0.1",)
+
+
+def test_ping_is_what_is_asked_without_a_service(text: PolicyText) -> None:
+    said = asked(text, "w1", "w3")
+    assert said.packet.header == Conversation(Prefix.parse("10.0.0.1"), Prefix.parse("10.0.0.3"), 1, 8, 0)
+    assert said.verdict.allowed
+    reply = asked(text, "w3", "w1", State.REPLY)
+    assert (reply.packet.header.first, reply.packet.opening.first) == (0, 8)
+    assert reply.verdict.allowed
+
+
+def test_addresses_mean_their_ports_and_others_the_outside(text: PolicyText) -> None:
+    assert asked(text, "10.0.0.1", "w2", port=80).packet.sender == "p1"
+    outside = asked(text, "192.0.2.9", "w2", port=22)
+    assert outside.packet.sender is None
+    assert outside.reasons[0] == "sender outside: the outside has no rules"
+    assert outside.verdict.allowed
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "problem"),
+    [
+        ("nobody", "w1", "'nobody' is neither a port nor an address"),
+        ("10.0.0.0/24", "w1", "'10.0.0.0/24' is neither a port nor an address"),
+        ("192.0.2.1", "192.0.2.2", "neither 192.0.2.1 nor 192.0.2.2 is a port of the policy"),
+        ("w1", "w4", "different networks"),
+        ("w1", "2001:db8::9999", None),
+    ],
+)
+def test_questions_that_make_no_sense_are_refused(
+    text: PolicyText, source: str, target: str, problem: str | None
+) -> None:
+    if problem is None:
+        assert asked(text, source, target, port=80).packet.header.source.version == 6
+        return
+    with pytest.raises(Unexplained, match=problem):
+        asked(text, source, target)
+
+
+FRAME = (
+    "020000000002 020000000001 0800 4500002800010000400666cd 0a000001 0a000002"
+    "03e8 0050 00000000 00000000 50022000d6480000"
+)
+
+
+def test_a_frame_says_all_of_the_packet(text: PolicyText) -> None:
+    packet = ask_frame(text, "w1", FRAME, State.NEW)
+    ends = Prefix.parse("10.0.0.1"), Prefix.parse("10.0.0.2")
+    expected = Packet("blue", "p1", "p2", Conversation(*ends, 6, 1000, 80), source_mac="02:00:00:00:00:01")
+    assert packet == expected
+    spoofed = answer(text, ask_frame(text, "w1", FRAME.replace("0a000001", "0a000003"), State.NEW))
+    assert spoofed.reasons == ("dropped: MAC and source address are not a pair of the sending port",)
+    assert spoofed.changes == (
+        "an allowed address pair 02:00:00:00:00:01 10.0.0.3 of port w1 would make it valid",
+    )
+
+
+def test_later_fragments_have_no_ports() -> None:
+    frame = read_frame(FRAME.replace("00010000400666cd", "00010010400666cd"))
+    assert frame.later_fragment
+    assert frame.header is not None
+    assert frame.header[2:] == (6, 0, 0)
+
+
+def test_extension_headers_are_walked() -> None:
+    ends = "20010db8000000000000000000000001" + "20010db8000000000000000000000002"
+    hop_by_hop = "11 00 0000 00000000"
+    first = f"{'02' * 6}{'04' * 6}86dd 60000000 0018 00 40 {ends} {hop_by_hop} 0035 1388 0008 0000"
+    assert read_frame(first).header == Conversation(
+        Prefix.parse("2001:db8::1"), Prefix.parse("2001:db8::2"), 17, 53, 5000
+    )
+    fragment = "11 00 0008 00000001"
+    later = read_frame(f"{'02' * 6}{'04' * 6}86dd 60000000 0010 2c 40 {ends} {fragment} 0035 1388")
+    assert later.later_fragment
+
+
+@pytest.mark.parametrize("frame", ["", "zz", "02" * 13, FRAME[:40], FRAME[:80]])
+def test_broken_frames_are_refused(frame: str) -> None:
+    with pytest.raises(Unexplained):
+        read_frame(frame)

@@ -1,0 +1,124 @@
+"""Who can reach whom: the quick answer for all ports against the reference verdict of every pair."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flows.model import Change, Direction, Ethertype, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
+from flows.policy import Policy
+from flows.verdict import Conversation, Packet, PolicyText, judge
+from sgctl.explain.question import Service
+from sgctl.explain.reach import Reach
+from tests.unit.strategies import PORT_EDGES, policies
+
+SERVICES = [Service(), *(Service(protocol=proto, port=port) for proto in (6, 17) for port in PORT_EDGES)]
+
+
+def taken_in(objects: list[PolicyObject]) -> tuple[Policy, PolicyText]:
+    policy = Policy()
+    policy.apply(Change(None, each) for each in objects)
+    text = PolicyText(policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups)
+    return policy, text
+
+
+def reachable(text: PolicyText, source: Port, target: Port, service: Service, version: int) -> bool:
+    """By the reference: some pair of addresses works. A spoof guard is no matter of who may reach whom."""
+    return any(
+        judge(
+            text,
+            Packet(
+                source.network_id,
+                source.id,
+                target.id,
+                Conversation(one, other, *service.numbers(version)),
+            ),
+        ).allowed
+        for one in source.fixed_ips
+        for other in target.fixed_ips
+        if one.version == other.version == version
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(policies(), st.sampled_from(SERVICES), st.sampled_from([4, 6]))
+def test_agrees_with_the_reference(objects: list[PolicyObject], service: Service, version: int) -> None:
+    policy, text = taken_in(objects)
+    reach = Reach(policy, service, version)
+    for source in text.ports.values():
+        targets = {each.port.id for each in reach.targets(source)}
+        expected = {
+            target.id
+            for target in text.ports.values()
+            if target.id != source.id
+            and target.network_id == source.network_id
+            and reachable(text, source, target, service, version)
+        }
+        assert targets == expected
+        for target in text.ports.values():
+            assert (source.id in {each.port.id for each in reach.sources(target)}) == (
+                target.id in {each.port.id for each in reach.targets(source)}
+            )
+
+
+def large_policy(ports: int) -> list[PolicyObject]:
+    """Ten tiers of ports; each may be reached by the one before it, on a port of its own."""
+    tiers = 10
+    groups = [SecurityGroup(f"g{n}", f"tier{n}") for n in range(tiers)]
+    ingress = [
+        Rule(
+            f"r{n}", 100 + n, f"g{n}", Direction.INGRESS, Ethertype.IPV4, 6, 3306, 3306,
+            remote_group_id=f"g{(n - 1) % tiers}",
+        )
+        for n in range(tiers)
+    ]  # fmt: skip
+    egress = [Rule(f"e{n}", 200 + n, f"g{n}", Direction.EGRESS, Ethertype.IPV4) for n in range(tiers)]
+    made = [
+        Port(
+            f"p{n}", f"p{n}", "net", f"02:00:00:{n >> 16:02x}:{n >> 8 & 255:02x}:{n & 255:02x}", f"p{n}",
+            (Prefix(4, (10 << 24) + n + 1, 32),), frozenset([f"g{n % tiers}"]),
+        )
+        for n in range(ports)
+    ]  # fmt: skip
+    return [Network("net", "net"), *groups, *ingress, *egress, *made]
+
+
+def test_ten_thousand_ports_take_no_time() -> None:
+    policy, _ = taken_in(large_policy(10_000))
+    begin = time.monotonic()
+    reach = Reach(policy, Service(port=3306), 4)
+    sources = reach.sources(policy.ports["p4"])
+    elapsed = time.monotonic() - begin
+    assert len(sources) == 1000
+    assert all(each.port.security_groups == {"g3"} for each in sources)
+    assert {(each.egress, each.ingress) for each in sources} == {((203,), (104,))}
+    assert elapsed < 3.0
+
+
+def test_outside_is_what_the_rules_name() -> None:
+    objects: list[PolicyObject] = [
+        Network("net", "net"),
+        SecurityGroup("g", "g"),
+        Port("p", "p", "net", "02:00:00:00:00:01", "p", (Prefix.parse("10.0.0.1"),), frozenset(["g"])),
+        Rule("a", 20, "g", Direction.INGRESS, Ethertype.IPV4, 6, 22, 22, Prefix.parse("192.0.2.0/24")),
+        Rule("b", 21, "g", Direction.INGRESS, Ethertype.IPV4, 6, 80, 80),
+    ]
+    policy, _ = taken_in(objects)
+    port = policy.ports["p"]
+    assert [
+        (o.remote, o.rule) for o in Reach(policy, Service(port=22), 4).outside(port, Direction.INGRESS)
+    ] == [("192.0.2.0/24", 20)]
+    assert [
+        (o.remote, o.rule) for o in Reach(policy, Service(port=80), 4).outside(port, Direction.INGRESS)
+    ] == [("anywhere", 21)]
+    assert Reach(policy, Service(port=80), 6).outside(port, Direction.INGRESS) == []
+
+
+@pytest.mark.parametrize("protocol", [None, 6, 17, 47])
+def test_a_service_is_asked_as_the_reference_reads_it(protocol: int | None) -> None:
+    rule = Rule("r", 16, "g", Direction.INGRESS, Ethertype.IPV4, protocol)
+    policy, _ = taken_in([Network("net", "net"), SecurityGroup("g", "g"), rule])
+    assert Reach(policy, Service(protocol=47), 4).is_service(rule) == (protocol in (None, 47))
