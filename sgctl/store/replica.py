@@ -127,7 +127,7 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         self.served: Json = {}
         """The schema of the server's database: None when it has no such database, empty until it is known."""
         self._touched: dict[tuple[str, str], None] = {}
-        self._previous: dict[str, dict[str, Row]] = {table: {} for table in self.shapes}
+        self._before_clear: dict[tuple[str, str], Row] = {}
         self._since_yield = 0
 
     @property
@@ -215,12 +215,13 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
             for identifier, change in changed_rows.items():
                 self._step(table, identifier, change)
                 self._yield_sometimes()
-            self._previous[table] = {}
+        self._before_clear.clear()
         self.change_seqno += 1
 
     def _step(self, table: str, identifier: str, change: Json) -> None:
         rows = self.rows[table]
-        self._touched[table, identifier] = None
+        key = table, identifier
+        self._touched[key] = None
         if "modify" in change:
             row = dict(rows[identifier])
             for name, difference in change["modify"].items():
@@ -231,14 +232,16 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
             rows.pop(identifier, None)
         else:
             rows[identifier] = row = change["initial"] if "initial" in change else change["insert"]
-            if self._previous[table].get(identifier) == row:
-                del self._touched[table, identifier]  # it came again as it was
+            if self._before_clear.get(key) == row:
+                del self._touched[key]  # it came again as it was
 
     def _Idl__clear(self) -> None:  # noqa: N802
         """Forget the rows because all of them are about to come again, after a new connection."""
         for table, rows in self.rows.items():
-            self._touched.update(dict.fromkeys((table, identifier) for identifier in rows))
-            self._previous[table] = dict(rows)
+            for identifier, row in rows.items():
+                if (table, identifier) not in self._touched:
+                    self._before_clear[table, identifier] = row
+                    self._touched[table, identifier] = None
             rows.clear()
 
     def _yield_sometimes(self) -> None:

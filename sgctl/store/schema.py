@@ -44,12 +44,20 @@ def missing(remote: str) -> StoreError:
     )
 
 
-def check_served(version: str | None, remote: str) -> None:
-    """StoreError unless the server's policy database has this very version; None means that it has none."""
-    if version is None:
+def check_served(served: Any, remote: str) -> None:
+    """StoreError unless the schema that the server has is this version's; None means that it has none."""
+    if served is None:
         raise missing(remote)
+    version = served["version"]
     if is_older(version, f"the policy database at {remote}"):
         raise StoreError(
             f"the policy database at {remote} has schema version {version}, older than the "
             f"{shipped()['version']} of this sgctl; a controller of this version converts it when it starts"
         )
+    for table, content in shipped()["tables"].items():
+        lacking = content["columns"].keys() - served["tables"].get(table, {"columns": {}})["columns"].keys()
+        if lacking:
+            raise StoreError(
+                f"the policy database at {remote} lacks {table}.{min(lacking)} although its schema version "
+                f"is {version}: another build of sgctl made it"
+            )

@@ -48,7 +48,7 @@ class Store:
         self._zones = KeyedRows(rows["Zone"], read_zone)
         self.objects: Mapping[type[PolicyObject], Mapping[str, PolicyObject]] = self._view.objects
         self.generation = 0
-        self._version: str | None = ""
+        self._accepted = self._replica.served
 
     @classmethod
     def connect(cls, remote: str, timeout: float = 10.0) -> Self:
@@ -271,7 +271,7 @@ class Store:
             self.generation = row.get("generation", 0)
 
     def _check_schema(self) -> None:
-        version = self._replica.schema_version
-        if version not in ("", self._version):
-            schema.check_served(version, self._replica.remote)
-            self._version = version
+        served = self._replica.served
+        if served is not self._accepted:
+            schema.check_served(served, self._replica.remote)
+            self._accepted = served

@@ -218,6 +218,19 @@ def test_a_client_refuses_another_version(
         Store.connect(server.remote)
 
 
+def test_a_database_of_another_build_with_the_same_version_is_refused(
+    make_server: Callable[[], PolicyServer], tmp_path: Path
+) -> None:
+    schema = shipped()
+    del schema["tables"]["Network"]["columns"]["address_scope"]
+    (tmp_path / "other.ovsschema").write_text(json.dumps(schema))
+    make_database(tmp_path / "lib" / "policy.db", tmp_path / "other.ovsschema")
+    server = make_server()
+    server.start()
+    with pytest.raises(StoreError, match=r"lacks Network\.address_scope although its schema version is"):
+        Store.connect(server.remote)
+
+
 def test_a_remote_servers_older_database_is_converted(
     make_server: Callable[[], PolicyServer], tmp_path: Path
 ) -> None:

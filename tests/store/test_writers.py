@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from flows.model import Change, PolicyObject, Rule, SecurityGroup
-from sgctl.store import Store, StoreError
+from sgctl.store import Store, StoreError, codec
 from sgctl.store.server import PolicyServer
 from tests.store.samples import create, group, rule
 from tests.store.waiting import changes_until
@@ -143,8 +144,8 @@ def test_without_a_server_a_commit_fails_in_time_and_says_what_holds(
     assert not store.objects[SecurityGroup]
 
 
-def test_after_a_restart_only_differences_are_told(
-    server: PolicyServer, store: Store, connect: Connect
+def test_after_a_restart_only_differences_are_read_and_told(
+    server: PolicyServer, store: Store, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept, gone, edited = (group(name) for name in ("kept", "gone", "edited"))
     store.commit(create(kept, gone, edited))
@@ -157,13 +158,30 @@ def test_after_a_restart_only_differences_are_told(
     after = SecurityGroup(edited.id, "after")
     other.commit([Change(gone, None), Change(edited, after), Change(None, new)])
 
+    decode = Mock(side_effect=codec.decode)
+    monkeypatch.setattr(codec, "decode", decode)
     changes = changes_until(store, lambda: store.generation == other.generation)
+    assert {call.args[1] for call in decode.call_args_list} == {edited.id, new.id}
     expected: set[tuple[PolicyObject | None, PolicyObject | None]] = {
         (gone, None),
         (edited, after),
         (None, new),
     }
     assert set(changes) == expected
+
+
+def test_what_arrived_before_the_server_died_and_was_not_looked_at_is_told(
+    server: PolicyServer, store: Store, connect: Connect
+) -> None:
+    web = group()
+    connect().commit(create(web))
+    replica = store._replica
+    assert replica.pump_until(lambda: web.id in replica.rows["Security_Group"], time.monotonic() + 5)
+    kill_server(server)
+    server.ensure()
+    assert replica.pump_until(lambda: not replica.connected, time.monotonic() + 5)
+    assert replica.pump_until(lambda: replica.connected, time.monotonic() + 5)
+    assert store.run() == create(web)
 
 
 def test_what_is_known_stays_while_the_server_is_away(server: PolicyServer, store: Store) -> None:
