@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from sgctl.cli.apply import read_documents
 from sgctl.cli.kinds import Kind, split
-from sgctl.cli.options import files_option
+from sgctl.cli.options import files_option, output_option, wait_options
 from sgctl.cli.session import Session, pass_session
 from sgctl.cli.terminal import Failure
 
@@ -22,20 +23,31 @@ if TYPE_CHECKING:
 @click.argument("words", metavar="[KIND NAME... | KIND/NAME...]", nargs=-1)
 @files_option(required=False)
 @click.option("--ignore-missing", is_flag=True, help="Objects that do not exist are no error.")
+@wait_options
+@output_option("table", "json", "yaml", "name")
 @pass_session
-def delete(session: Session, words: tuple[str, ...], files: tuple[str, ...], ignore_missing: bool) -> None:
+def delete(
+    session: Session, /, words: tuple[str, ...], files: tuple[str, ...], output: str, **options: object
+) -> None:
     """Delete objects by name or id, or those that the manifests in FILE state.
 
     It is one transaction: what is still in use by anything that stays is refused, with all the rest.
     """
-    from sgctl.cli.render import print_outcomes
-    from sgctl.service.removal import plan_removal
-
     if bool(words) == bool(files):
         raise click.UsageError("give either KIND NAME or -f FILE")
     targets = _of_files(files) if files else _of_words(split(words))
-    committed = session.transact(lambda objects: plan_removal(objects, targets, ignore_missing))
-    print_outcomes(committed.plan.outcomes)
+    remove(session, targets, output, options)
+
+
+def remove(session: Session, targets: list[Target], output: str, options: Mapping[str, object]) -> None:
+    """Carry out a deletion with the options `--ignore-missing`, `--wait` and `--timeout`."""
+    from sgctl.cli.render import print_outcomes
+    from sgctl.service.removal import plan_removal
+
+    missing = bool(options["ignore_missing"])
+    committed = session.transact(lambda objects: plan_removal(objects, targets, missing))
+    print_outcomes(committed.plan.outcomes, output)
+    session.finish(committed, options)
 
 
 def _of_words(pairs: list[tuple[Kind, str]]) -> list[Target]:

@@ -19,6 +19,7 @@ def files_option(required: bool) -> Callable[[Decorated], Decorated]:
         metavar="FILE",
         multiple=True,
         required=required,
+        type=click.Path(allow_dash=True),
         help="YAML file of one or more manifests; - is standard input. May be given several times.",
     )
 
@@ -42,4 +43,18 @@ timeout_option = click.option(
     default=30.0,
     show_default=True,
     help="How long to wait for the switches.",
+)
+
+_wait = click.option(
+    "--wait", is_flag=True, help="Return when every connected switch has applied the change."
+)
+
+
+def wait_options(command: Decorated) -> Decorated:
+    """`--wait` and `--timeout`, of every command that changes the policy."""
+    return _wait(timeout_option(command))
+
+
+exit_code_option = click.option(
+    "--exit-code", is_flag=True, help="Exit status 3 when something would change, 0 when nothing would."
 )

@@ -84,12 +84,43 @@ def print_names(names: Iterable[str]) -> None:
         click.echo(name)
 
 
-def print_outcomes(outcomes: Iterable[Outcome]) -> None:
-    """What became of each object."""
+def print_outcomes(outcomes: Iterable[Outcome], output: str = "table", note: str = "") -> None:
+    """What became of each object; the note is said of each."""
+    records = [
+        {"kind": each.kind, "name": each.name, "action": str(each.action), "detail": each.detail}
+        for each in outcomes
+    ]
+    if output == "json":
+        print_json(records)
+    elif output == "yaml":
+        print_yaml([records])
+    elif output == "name":
+        print_names(f"{_dashed(record['kind'])}/{record['name']}" for record in records)
+    else:
+        _print_outcomes(records, note)
+
+
+def _dashed(kind: str) -> str:
+    """`security-group` for `SecurityGroup`."""
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in kind).removeprefix("-")
+
+
+def _print_outcomes(records: Iterable[dict[str, str]], note: str) -> None:
     printer = console()
-    for outcome in outcomes:
-        line = Text(plain(f"{outcome.kind} {outcome.name} "))
-        line.append(outcome.action, style=_STYLES.get(outcome.action, ""))
-        if outcome.detail:
-            line.append(plain(f" ({outcome.detail})"))
+    for record in records:
+        line = Text(plain(f"{record['kind']} {record['name']} "))
+        line.append(record["action"], style=_STYLES.get(record["action"], ""))
+        for remark in filter(None, (record["detail"], note)):
+            line.append(plain(f" ({remark})"))
         printer.print(line, soft_wrap=True)
+
+
+_DIFF_STYLES = {"---": "bold", "+++": "bold", "@@": "cyan", "-": "red", "+": "green"}
+
+
+def print_diff(lines: Iterable[str]) -> None:
+    """A unified diff, in colours on a terminal."""
+    printer = console()
+    for line in lines:
+        style = next((style for mark, style in _DIFF_STYLES.items() if line.startswith(mark)), "")
+        printer.print(Text(plain(line), style=style), soft_wrap=True)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import click
 
-from sgctl.cli.apply import apply
+from sgctl.cli.apply import apply, diff
 from sgctl.cli.delete import delete
+from sgctl.cli.export import export
 from sgctl.cli.get import get
 from sgctl.cli.inspect import flows, verify
 from sgctl.cli.port import port
@@ -43,7 +44,22 @@ def sgctl(context: click.Context, db: str | None, ovsdb: str | None) -> None:
     context.obj = context.with_resource(Session(db, ovsdb))
 
 
-for _command in (apply, delete, flows, get, port, reach, status, trace, uplink, verify, version, wait):
+for _command in (
+    apply,
+    delete,
+    diff,
+    export,
+    flows,
+    get,
+    port,
+    reach,
+    status,
+    trace,
+    uplink,
+    verify,
+    version,
+    wait,
+):
     sgctl.add_command(_command)
 
 

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import click
 
@@ -112,6 +112,11 @@ class Session:
 
         with plain_failures():
             return transact(self.store, decide)
+
+    def finish(self, committed: Committed, options: Mapping[str, object]) -> None:
+        """Wait for the switches, where the options `--wait` and `--timeout` ask for that."""
+        if options["wait"]:
+            self.wait_applied(committed.generation, cast("float", options["timeout"]))
 
     def wait_applied(self, generation: int, timeout: float) -> None:
         """Return when at least one switch is connected and every connected one has applied the generation."""

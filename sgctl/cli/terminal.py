@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import click
 
-OK, FAILED, USAGE = 0, 1, 2
+OK, FAILED, USAGE, DIFFERENT = 0, 1, 2, 3
 """Exit statuses."""
 
 
