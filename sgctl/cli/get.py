@@ -58,7 +58,7 @@ def get(session: Session, words: tuple[str, ...], security_group: str | None, ou
     if security_group is not None and [kind for kind, _ in asked] != [kinds.RULES]:
         raise click.UsageError("--security-group only goes with the kind rules")
     snapshot = Snapshot(session.store)
-    selections = [_select(snapshot, kind, names) for kind, names in asked]
+    selections = [_select(snapshot, kind, names, _records(session, snapshot, kind)) for kind, names in asked]
     if security_group is not None:
         selections = [_of_group(snapshot, selections[0], security_group)]
     _print(snapshot, selections, output)
@@ -76,11 +76,22 @@ def _asked(words: tuple[str, ...]) -> list[tuple[Kind, list[str]]]:
     return list(asked.items())
 
 
-def _select(snapshot: Snapshot, kind: Kind, names: list[str]) -> Selection:
-    from sgctl.cli.lookup import find_all
-    from sgctl.cli.records import CLASSES, RECORDS
+def _records(session: Session, snapshot: Snapshot, kind: Kind) -> list[Record]:
+    from sgctl.cli.records import RECORDS
 
-    records = list(RECORDS[kind](snapshot))
+    if kind != kinds.DROPS:
+        return list(RECORDS[kind](snapshot))
+    from sgctl.cli.inspect import explained
+    from sgctl.explain.drops import drop_records
+
+    with explained():
+        return list(drop_records(session.picture, session.tools))
+
+
+def _select(snapshot: Snapshot, kind: Kind, names: list[str], records: list[Record]) -> Selection:
+    from sgctl.cli.lookup import find_all
+    from sgctl.cli.records import CLASSES
+
     if not names:
         return Selection(kind, records, single=False)
     if kind.policy:
@@ -95,7 +106,7 @@ def _select(snapshot: Snapshot, kind: Kind, names: list[str]) -> Selection:
 
 
 def _answers(record: Record, name: str) -> bool:
-    """A switch answers to chassis/bridge or bridge, a binding to switch:interface, interface or port."""
+    """A switch answers to chassis/bridge or bridge, bindings and drops to their interface or port, too."""
     label = str(record["name"])
     return name in (label, label.partition("/")[2], record.get("interface"), record.get("port"))
 

@@ -31,8 +31,10 @@ RULES = Kind("rules", "rule", ("sgr",))
 ADDRESS_GROUPS = Kind("address-groups", "address-group", ("ag", "ags", "addressgroup", "addressgroups"))
 SWITCHES = Kind("switches", "switch", ("sw",), policy=False)
 BINDINGS = Kind("bindings", "binding", (), policy=False)
+DROPS = Kind("drops", "drop", (), policy=False)
+"""Read from this machine's switches, not from the policy database."""
 
-KINDS = (NETWORKS, ADDRESS_GROUPS, SECURITY_GROUPS, RULES, PORTS, SWITCHES, BINDINGS)
+KINDS = (NETWORKS, ADDRESS_GROUPS, SECURITY_GROUPS, RULES, PORTS, SWITCHES, BINDINGS, DROPS)
 WITH_MANIFEST = (NETWORKS, ADDRESS_GROUPS, SECURITY_GROUPS, PORTS)
 
 BY_SPELLING = {spelling: kind for kind in KINDS for spelling in kind.spellings}

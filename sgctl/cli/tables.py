@@ -70,6 +70,15 @@ COLUMNS: dict[kinds.Kind, tuple[Column, ...]] = {
         Column("ERROR", "error"),
         Column("GENERATION", "generation", wide=True),
     ),
+    kinds.DROPS: (
+        Column("PORT", "port"),
+        Column("DIRECTION", "direction"),
+        Column("REASON", "reason"),
+        Column("PACKETS", "packets"),
+        Column("MEANING", "explanation"),
+        Column("BRIDGE", "bridge", wide=True),
+        Column("INTERFACE", "interface", wide=True),
+    ),
     kinds.BINDINGS: (
         Column("SWITCH", "switch"),
         Column("INTERFACE", "interface"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 
 import pytest
@@ -102,3 +103,15 @@ def test_port_without_port_security_is_not_checked(site: Site, pair: tuple[Workl
     free["spec"]["port_security_enabled"] = False
     site.apply(free, group("server", ALL_OUT))
     assert connects(server, client, "10.0.0.1", 22)
+
+
+def test_drops_are_counted_by_port_and_reason(site: Site, pair: tuple[Workload, Workload]) -> None:
+    client, server = pair
+    assert not client.succeeds("ping", "-c", "3", "-i", "0.2", "-W", "1", "10.0.0.2")
+    assert not server.succeeds("ping", "-c", "2", "-i", "0.2", "-W", "1", "10.0.0.1")
+    found = {
+        (drop["port"], drop["direction"], drop["reason"]): drop["packets"]
+        for drop in json.loads(site.sgctl("get", "drops", "-o", "json"))
+    }
+    assert found["w2", "to", "INGRESS_POLICY"] == 3
+    assert found["w2", "from", "EGRESS_POLICY"] == 2
