@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from flows.compiler import LocalState, compile_bridge
 from flows.model import Change, Direction, Ethertype, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
@@ -61,8 +62,10 @@ with table names for table numbers.
 
 
 def _rules() -> list[Rule]:
-    anywhere, web, lan = {}, {"remote_group_id": "web"}, {"remote_ip_prefix": Prefix.parse("198.51.100.0/24")}
-    described = [
+    anywhere: dict[str, Any] = {}
+    web: dict[str, Any] = {"remote_group_id": "web"}
+    lan: dict[str, Any] = {"remote_ip_prefix": Prefix.parse("198.51.100.0/24")}
+    described: list[tuple[str, Direction, Ethertype, int | None, int | None, int | None, dict[str, Any]]] = [
         ("web", Direction.EGRESS, Ethertype.IPV4, None, None, None, anywhere),
         ("web", Direction.INGRESS, Ethertype.IPV4, 6, 80, 80, anywhere),
         ("web", Direction.INGRESS, Ethertype.IPV4, 1, 8, 0, lan),
