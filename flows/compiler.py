@@ -110,6 +110,8 @@ class BridgeCompiler:
             port = self._policy.ports.get(port_id)
             if port is not None and port.network_id in networks:
                 self._refresh_port(ofport)
+        for network in networks:
+            self._refresh_scope(network)
 
     def update(self, touched: Touched) -> None:
         """Take in what a change of the policy touched."""
@@ -146,6 +148,7 @@ class BridgeCompiler:
             del self._attached[ofport]
         if current is not None:
             self._let_go(current)
+        self._move(current, wanted)
         self._board.assign(("port", ofport), port_flows(wanted) if wanted else ())
 
     def _attachment(self, ofport: int) -> Attachment | None:
@@ -165,16 +168,13 @@ class BridgeCompiler:
         return LocalSet(groups, egress_default, stateless=self._policy.any_stateless(groups))
 
     def _retain(self, at: Attachment) -> None:
-        """A port uses its zone and its identity; what the first user of either needs is set up."""
+        """A port uses its identity; what its first user needs is set up."""
         local_set = self._local_set(at.port)
         self._ports_of_identity[at.identity] += 1
         if self._ports_of_identity[at.identity] == 1 and not local_set.unrestricted:
             self._identities[at.identity] = local_set
             self._rules.add_identity(at.identity, local_set.groups)
             self._refresh_egress_open(at.identity)
-        if self._presence.enter(at):
-            self._refresh_scope(at.port.network_id)
-        self._refresh_broadcast(at)
 
     def _let_go(self, at: Attachment) -> None:
         self._ports_of_identity[at.identity] -= 1
@@ -184,9 +184,20 @@ class BridgeCompiler:
             if local_set is not None:
                 self._rules.remove_identity(at.identity, local_set.groups)
                 self._refresh_egress_open(at.identity)
-        if self._presence.leave(at):
-            self._rules.refresh_zone(at.zone, None)
-        self._refresh_broadcast(at)
+
+    def _move(self, current: Attachment | None, wanted: Attachment | None) -> None:
+        """A port that is up is heard of in its zone: in broadcasts, and in what remote groups mean there."""
+        old, new = (at if at is not None and at.port.admin_state_up else None for at in (current, wanted))
+        if old is not None and new is not None and old.zone == new.zone:
+            return
+        if new is not None:
+            if self._presence.enter(new):
+                self._refresh_scope(new.port.network_id)
+            self._refresh_broadcast(new)
+        if old is not None:
+            if self._presence.leave(old):
+                self._rules.refresh_zone(old.zone, None)
+            self._refresh_broadcast(old)
 
     def _refresh_scope(self, network_id: str) -> None:
         zone = self._local.zones.get(network_id)
