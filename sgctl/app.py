@@ -42,6 +42,7 @@ class SecurityGroups(RyuApp):
         self._settings = Settings.from_values(self.CONF)
         self._server: PolicyServer | None = None
         try:
+            self._check_seconds = self._settings.check_seconds
             self._loop = self._prepare()
             self._northbound = Northbound(
                 ApiSettings.from_values(self.CONF),
@@ -97,7 +98,7 @@ class SecurityGroups(RyuApp):
         if event.state == MAIN_DISPATCHER:
             self._channels[datapath.id] = channel = Channel(datapath)
             LOG.info("switch %016x connected", datapath.id)
-            self._loop.connect(datapath.id, partial(_open_session, channel))
+            self._loop.connect(datapath.id, partial(_open_session, channel, self._check_seconds))
         elif datapath.id in self._channels and self._channels[datapath.id].serves(datapath):
             del self._channels[datapath.id]
             LOG.warning("switch %016x disconnected", datapath.id)
@@ -114,5 +115,7 @@ class SecurityGroups(RyuApp):
             channel.receive(event.msg)
 
 
-def _open_session(channel: Channel, generation: int, expected: Expected, report: Report) -> Session:
-    return Session(channel, generation, expected, report)
+def _open_session(
+    channel: Channel, check_seconds: float | None, generation: int, expected: Expected, report: Report
+) -> Session:
+    return Session(channel, generation, expected, report, check_seconds)

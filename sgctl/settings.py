@@ -47,6 +47,12 @@ SETTINGS = (
     Setting("sgctl_state_dir", "/var/lib/sgctl", "directory of the private policy database's file"),
     Setting("sgctl_run_dir", "/var/run/sgctl", "directory of the private policy database's socket"),
     Setting(
+        "sgctl_check_interval",
+        "60",
+        "seconds of quiet after which a switch's flows are compared with what is expected; 0: only when it "
+        "connects",
+    ),
+    Setting(
         "sgctl_api_tokens",
         "",
         "file with the tokens that the API asks for (default: none, which only a loopback address allows)",
@@ -102,6 +108,7 @@ class Settings:
     ovsdb: str
     state_dir: Path
     run_dir: Path
+    check_interval: str
 
     @classmethod
     def from_values(cls, values: Mapping[str, str]) -> Settings:
@@ -111,6 +118,7 @@ class Settings:
             ovsdb=values["sgctl_ovsdb"],
             state_dir=Path(values["sgctl_state_dir"]),
             run_dir=Path(values["sgctl_run_dir"]),
+            check_interval=values["sgctl_check_interval"],
         )
 
     @classmethod
@@ -132,3 +140,14 @@ class Settings:
     def policy_file(self) -> Path:
         """The private policy database's file."""
         return self.state_dir / "policy.db"
+
+    @property
+    def check_seconds(self) -> float | None:
+        """Quiet time before a switch is checked; None is never. Raises ValueError for anything else."""
+        try:
+            seconds = float(self.check_interval)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds < float("inf"):
+            raise ValueError(f"sgctl-check-interval: {self.check_interval!r} is no number of seconds")
+        return seconds or None

@@ -7,7 +7,7 @@ into the next. Source: OpenFlow 1.4 sections 7.3.9 (bundles) and 7.3.8 (barrier)
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ryu.lib import hub
 
@@ -31,8 +31,17 @@ class Session:
     `expected` gives the flows the switch should hold at the moment of the call.
     """
 
-    def __init__(self, channel: Channel, generation: int, expected: Expected, report: Reporter) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        generation: int,
+        expected: Expected,
+        report: Reporter,
+        check_seconds: float | None = None,
+    ) -> None:
+        """After `check_seconds` without work the switch is compared again; None: only when it connects."""
         self._channel = channel
+        self._check_seconds = check_seconds
         self._expected = expected
         self._report = report
         self._pending: dict[FlowKey, Flow | None] = {}
@@ -64,27 +73,35 @@ class Session:
                 hub.sleep(RETRY_SECONDS)
 
     def _step(self) -> None:
-        if self._in_step:
-            self._work.wait()
+        due = self._in_step and not self._work.wait(self._check_seconds)
         self._work.clear()
-        installed = None if self._in_step else self._channel.installed()
+        installed = self._channel.installed() if due or not self._in_step else None
         # Nothing yields from here to the end of this line's neighbours: they take one moment's state.
         generation = self._generation
-        edits = self._take_pending() if installed is None else self._difference(installed)
+        drift = due and not self._work.is_set()
+        edits = self._take_pending() if installed is None else self._difference(installed, quiet=due)
         if edits:
             self._channel.push(edits)
         self._in_step = True
-        self._report(generation, "")
+        self._report(generation, self._drift(edits) if drift else "")
 
     def _take_pending(self) -> list[wire.Edit]:
         pending, self._pending = self._pending, {}
         return [key if flow is None else flow for key, flow in pending.items()]
 
-    def _difference(self, installed: Iterable[wire.Installed]) -> list[wire.Edit]:
+    def _difference(self, installed: Iterable[wire.Installed], quiet: bool) -> list[wire.Edit]:
         """Only what differs; flows of others, and those that the switch learned, stay."""
         self._pending = {}
         missing, foreign = wire.reconcile(self._expected().values(), installed, COOKIE_TAG)
-        LOG.info(
-            "switch %016x: %d flows to add, %d to remove", self._channel.dpid, len(missing), len(foreign)
-        )
+        counts = len(missing), len(foreign)
+        if not quiet or any(counts):
+            LOG.info("switch %016x: %d flows to add, %d to remove", self._channel.dpid, *counts)
         return [*foreign, *missing]
+
+    def _drift(self, edits: Sequence[wire.Edit]) -> str:
+        """What to report of a check that nobody's change called for."""
+        if not edits:
+            return ""
+        text = f"{len(edits)} flows were not as expected and have been put right"
+        LOG.warning("switch %016x: %s", self._channel.dpid, text)
+        return text

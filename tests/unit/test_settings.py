@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from sgctl.settings import Settings
 
 
@@ -34,3 +36,11 @@ def test_named_database_is_used_as_it_is() -> None:
 def test_package_and_settings_do_not_load_ryu() -> None:
     script = "import sys, sgctl, sgctl.settings; sys.exit(bool({'ryu', 'eventlet'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_check_interval_is_a_number_of_seconds() -> None:
+    assert Settings.from_environment({}).check_seconds == 60.0
+    assert Settings.from_environment({"SGCTL_CHECK_INTERVAL": "0"}).check_seconds is None
+    for wrong in ("-1", "nan", "inf", "soon"):
+        with pytest.raises(ValueError, match="no number of seconds"):
+            assert Settings.from_environment({"SGCTL_CHECK_INTERVAL": wrong}).check_seconds

@@ -1,0 +1,37 @@
+"""The controller finds out by itself when somebody else changes its flows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab.controller import Controller
+from lab.ovs import PrivateOvs
+from lab.process import wait_until
+from lab.site import Site, group, tcp_in
+
+pytestmark = pytest.mark.switch
+
+
+@pytest.fixture
+def controller(ovs: PrivateOvs) -> Iterator[Controller]:
+    with Controller(ovs.remote, options=["--sgctl-check-interval=0.5"]) as running:
+        yield running
+
+
+def test_drift_is_put_right_and_reported(site: Site) -> None:
+    site.apply(group("web", tcp_in(80)), site.port_document(1, ["web"]))
+    site.plug("br0", 1)
+    site.sgctl.wait()
+    site.ovs.ofctl("add-flow", "br0", "cookie=0x7,table=70,priority=3,ip,actions=drop")
+    site.ovs.ofctl("del-flows", "br0", "table=11")
+    site.ovs.ofctl("add-flow", "br0", "cookie=0x5c00000000000001,table=70,priority=60000,ip,actions=output:1")
+    wait_until(lambda: "have been put right" in site.controller.log.read_text(), "the drift is noticed")
+    wait_until(
+        lambda: "have been put right" not in site.sgctl("get", "switches", "-o", "json"), "a quiet check"
+    )
+    assert site.sgctl("verify") == "br0: as expected\n"
+    flows = site.ovs.ofctl("dump-flows", "br0")
+    assert "cookie=0x7," in flows
+    assert "cookie=0x5c00000000000001" not in flows
