@@ -17,6 +17,7 @@ from flows.services import IPV4_TERM, IPV6_TERM
 from flows.static import (
     ARP_TERM,
     DHCP_FROM_CLIENT,
+    GROUP_MAC,
     NEIGHBOUR_ADVERTISEMENT,
     NEIGHBOUR_SOLICITATION,
     NEW,
@@ -206,6 +207,7 @@ def segment_flows(segment: Segment) -> list[Flow]:
 
 
 def _enter_flows(segment: Segment) -> Iterator[Flow]:
+    yield from _gateway_announcements(segment)
     zone, vid = SetField(p.ZONE, segment.zone), segment.network.segmentation_id
     for uplink in segment.uplinks:
         in_port = f.IN_PORT(uplink)
@@ -218,6 +220,16 @@ def _enter_flows(segment: Segment) -> Iterator[Flow]:
             (p.ZONE(segment.zone), in_port),
             (*_learn(segment, uplink), call(p.UPLINK_DELIVER)),
         )
+
+
+def _gateway_announcements(segment: Segment) -> Iterator[Flow]:
+    """When a gateway moves, everybody has to learn it at once; other requests go to the owner only."""
+    zone = p.ZONE(segment.zone)
+    for detail in segment.network.subnet_details:
+        if detail.gateway is not None and detail.gateway.version == 4:
+            address = detail.gateway.value
+            match = (zone, GROUP_MAC, ARP_TERM, f.ARP_SPA(address), f.ARP_TPA(address))
+            yield Flow(p.UPLINK_DELIVER, Priority.GUARD, match, TELL_ALL)
 
 
 def _learn(segment: Segment, uplink: int) -> tuple[Action, ...]:

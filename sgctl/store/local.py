@@ -15,12 +15,16 @@ IFACE_ID = "iface-id"
 UPLINK = "sgctl-uplink"
 EVERY_NETWORK = "*"
 LOCAL_PORT = 65534
-"""The OpenFlow number of a bridge's own interface (OpenFlow 1.4 section 5.1, OFPP_LOCAL in 16 bits)."""
+"""The number that Open vSwitch's database has for a bridge's own interface."""
+OPENFLOW_LOCAL = 0xFFFFFFFE
+"""The same in OpenFlow 1.4 (section 7.2.1, OFPP_LOCAL)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """An interface with an OpenFlow number, 1–65533.
+    """An interface with an OpenFlow number, 1–65533, or OPENFLOW_LOCAL for a bridge's own.
+
+    A bridge's own interface is the host's access to the networks; it only counts as an uplink.
 
     `iface_id` names the policy port (external_ids:iface-id), empty when there is none. `uplink` is what
     external_ids:sgctl-uplink says: names of networks separated by commas, `*` for all; None is no uplink.
@@ -164,10 +168,12 @@ class LocalSwitches:
             return
         ofport = _optional(row, "ofport") or 0
         external_ids = _map(row, "external_ids")
+        uplink = external_ids.get(UPLINK)
+        if ofport == LOCAL_PORT and uplink is not None:
+            ofport = OPENFLOW_LOCAL
+        usable = 0 < ofport < LOCAL_PORT or ofport == OPENFLOW_LOCAL
         self._interfaces[identifier] = (
-            Interface(row.get("name", ""), ofport, external_ids.get(IFACE_ID, ""), external_ids.get(UPLINK))
-            if 0 < ofport < LOCAL_PORT
-            else None
+            Interface(row.get("name", ""), ofport, external_ids.get(IFACE_ID, ""), uplink) if usable else None
         )
 
     def _read_bridge(self, row: Row) -> Bridge:

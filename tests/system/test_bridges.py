@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import socket
 
 import pytest
 
+from lab.netns import Workload
 from lab.process import run
 from lab.site import ALL_OUT, NETWORK, Site, connects, document, group, tcp_in
 
@@ -67,3 +69,23 @@ def test_each_network_on_each_bridge_has_its_own_zone(site: Site) -> None:
     assert len(zones) == 4
     assert len({zone["zone"] for zone in zones}) == 4
     assert {zone["bridge"] for zone in zones} == {"br0", "br1"}
+
+
+def test_the_host_itself_is_an_uplink_through_the_bridges_own_interface(site: Site) -> None:
+    policy(site)
+    server = site.plug("br0", 2)
+    run(["ip", "address", "add", "10.0.0.254/24", "dev", "br0"])
+    run(["ip", "link", "set", "br0", "up"])
+    site.apply(group("server", tcp_in(80, remote_ip_prefix="10.0.0.254")))
+    assert not host_connects(server)
+    site.sgctl("uplink", "set", "br0", "--network", NETWORK)
+    site.sgctl.wait()
+    assert host_connects(server)
+
+
+def host_connects(server: Workload) -> bool:
+    with server.inside():
+        listener = socket.create_server(("10.0.0.2", 80))
+    with listener, socket.socket() as client:
+        client.settimeout(1)
+        return client.connect_ex(("10.0.0.2", 80)) == 0
