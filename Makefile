@@ -2,6 +2,7 @@
 PYTHON := /usr/bin/python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+OPENSTACK := .venv-openstack/installed
 PACKAGES := openvswitch-switch mininet python3-venv iproute2 ethtool iputils-ping tcpdump
 
 TOPOLOGY ?= topologies/exoscale-frontend-backend.yaml
@@ -22,7 +23,7 @@ demo: install ## build TOPOLOGY=FILE in Mininet, load its policy, probe it with 
 run: install ## run the controller on this machine's Open vSwitch, starting what is missing (ARGS: its options)
 	@$(BIN)/python scripts/run.py $(ARGS)
 
-test: lint ## check and test everything, on a real switch; needs root
+test: lint $(OPENSTACK) ## check and test everything, on a real switch; needs root
 	$(BIN)/pytest $(ARGS)
 
 lint: install ## ruff and mypy
@@ -44,6 +45,13 @@ $(INSTALLED): requirements.txt requirements-dev.txt build-constraints.txt pyproj
 	@ln -s /usr/lib/python3/dist-packages/mininet .venv/lib/python3.*/site-packages/
 	@touch $@
 
+# The OpenStack client as its users install it: apart from the code that it is held against.
+$(OPENSTACK): requirements-openstack.txt scripts/pip-install | packages
+	@echo "installing the OpenStack client into .venv-openstack"
+	@$(PYTHON) -m venv --clear .venv-openstack
+	@scripts/pip-install .venv-openstack/bin/python --quiet -r requirements-openstack.txt
+	@touch $@
+
 clean: ## remove what install, test and lint made here
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-openstack .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -r {} +

@@ -86,6 +86,7 @@ class SecurityGroups(RyuApp):
 
     def stop(self) -> None:
         """Ryu's hook at the end: the switches keep their flows, our database server ends with us."""
+        self._northbound.stop()
         hub.kill(self._loop_thread)
         super().stop()
         if self._server is not None:

@@ -127,14 +127,19 @@ class Northbound:
         api = Api(self._keeper, access, Quotas(parse(settings.quota)), rate)
         self._application = WSGIApplication()
         self._application.register(Gateway, {_API: api})
+        self._threads: list[Any] = []
         self._tls = _tls_context(settings)
         if self._tls is None and not is_loopback(host):
             LOG.warning("the API on %s is without TLS: tokens can be read on the way", host)
 
     def start(self) -> None:
         """Listen at once, in green threads."""
-        hub.spawn(self._keeper.run)
-        hub.spawn(self._serve)
+        self._threads = [hub.spawn(self._keeper.run), hub.spawn(self._serve)]
+
+    def stop(self) -> None:
+        """Answer nobody any more."""
+        for thread in self._threads:
+            hub.kill(thread)
 
     def _serve(self) -> None:
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET

@@ -1,0 +1,62 @@
+"""One controller for the tests that leave each other alone, and a whole installation for real packets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab.controller import Controller
+from lab.ovs import PrivateOvs
+from lab.site import Site
+from lab.workloads import Workloads
+from tests.api.client import OPENSTACK, Client, Shell, client_environment
+
+
+@pytest.fixture(scope="session")
+def controller(private_network: None) -> Iterator[Controller]:
+    """`ryu-manager sgctl`, with a rate limit that no test reaches."""
+    with (
+        PrivateOvs(dummy=True) as switch,
+        Controller(switch.remote, options=["--sgctl-api-rate=100000"]) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="session")
+def api(controller: Controller) -> Client:
+    return Client(controller.wsapi_port)
+
+
+@pytest.fixture(scope="session")
+def openstack(controller: Controller) -> Iterator[Shell]:
+    """The OpenStack client, told by its environment where the controller is."""
+    need_client()
+    url = f"http://127.0.0.1:{controller.wsapi_port}"
+    shell = Shell(
+        client_environment(
+            OS_AUTH_TYPE="none",
+            OS_NETWORK_ENDPOINT_OVERRIDE=url,
+            OS_COMPUTE_ENDPOINT_OVERRIDE=f"{url}/compute/v2.1",
+            OS_IMAGE_ENDPOINT_OVERRIDE=url,
+            OS_IDENTITY_ENDPOINT_OVERRIDE=f"{url}/identity/v3",
+            OS_IDENTITY_API_VERSION="3",
+        )
+    )
+    yield shell
+    shell.close()
+
+
+def need_client() -> None:
+    if not (OPENSTACK / "openstack").exists():
+        pytest.fail("there is no OpenStack client: run `make .venv-openstack/installed`")
+
+
+@pytest.fixture
+def site(ovs: PrivateOvs, workloads: Workloads) -> Iterator[Site]:
+    """A bridge under a controller whose API is where the repository's clouds.yaml expects it."""
+    need_client()
+    with Controller(ovs.remote, options=["--wsapi-port=9696"]) as controller:
+        site = Site(ovs, workloads, controller)
+        site.add_bridge("br0")
+        yield site
