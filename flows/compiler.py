@@ -114,13 +114,17 @@ class BridgeCompiler:
             self._refresh_scope(network)
 
     def update(self, touched: Touched) -> None:
-        """Take in what a change of the policy touched."""
+        """Take in what a change of the policy touched.
+
+        Remotes and rules come first: a rule that a port then takes out of use would not hear any more of
+        the members that left in the same change.
+        """
+        self._rules.update(touched)
         for network in touched.networks:
             self._refresh_segment(network)
             self._refresh_scope(network)
         for port in touched.ports & self._ofport_of.keys():
             self._refresh_port(self._ofport_of[port])
-        self._rules.update(touched)
         for group in touched.egress_groups:
             for identity in self._rules.identities_of(group):
                 self._refresh_egress_open(identity)

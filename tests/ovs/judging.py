@@ -24,6 +24,7 @@ REASONS = {
     Refusal.FOR_OUTSIDE: None,  # sent on, but not to a workload
     Refusal.CLAIMED_SOURCE: Reason.UPLINK_SPOOF,
     Refusal.INVALID: Reason.INVALID,
+    Refusal.FORGED_ERROR: Reason.FORGED_ERROR,
     Refusal.SENDER_RULES: Reason.EGRESS_POLICY,
     Refusal.RECEIVER_RULES: Reason.INGRESS_POLICY,
 }

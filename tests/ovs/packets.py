@@ -106,7 +106,7 @@ def as_flow(text: PolicyText, packet: Packet, in_port: int) -> str:
 
 def tracked_as(packet: Packet) -> str:
     """What the connection tracker is to say of it; an error about another packet is related."""
-    if packet.state in _RELATED and packet.connection not in (None, packet.header, packet.header.reverse):
+    if packet.related:
         return _RELATED[packet.state]
     return _TRACKED[packet.state]
 
@@ -124,7 +124,7 @@ def _header(packet: Packet) -> dict[str, str]:
     terms = {"dl_type": "0x0800" if version == 4 else "0x86dd", "nw_proto": str(protocol), "nw_ttl": "64"}
     terms |= {names[0]: str(source), names[1]: str(destination)}
     if packet.later_fragment:
-        return terms | {"nw_frag": "later"}
+        return terms | {"nw_frag": "later", "nw_proto": str(packet.shown.protocol)}
     if protocol == ICMP[version]:
         kind = "icmp" if version == 4 else "icmpv6"
         return terms | {f"{kind}_type": str(first), f"{kind}_code": str(second)}
