@@ -154,17 +154,24 @@ class Attachments:
 
 
 def _uplink_role(interface: Interface, names: _NetworkNames) -> Role:
-    """An uplink carries the networks it names that exist; the rest is said, not guessed."""
+    """An uplink carries the networks it names that exist and can be told apart; the rest is said."""
     wanted = [name.strip() for name in (interface.uplink or "").split(",") if name.strip()]
-    if wanted == [ALL_NETWORKS]:
-        return Role(interface, State.UPLINK, networks=names.all)
-    found = {name: names.ids(name) for name in wanted}
-    networks = frozenset(ids[0] for ids in found.values() if len(ids) == 1)
-    unknown = [name for name, ids in found.items() if len(ids) != 1]
-    reason = f"no single network is called {', '.join(map(repr, unknown))}" if unknown else ""
-    if not networks:
+    found = {name: names.ids(name) for name in wanted if name != ALL_NETWORKS}
+    networks = names.all if ALL_NETWORKS in wanted else {ids[0] for ids in found.values() if len(ids) == 1}
+    mixed = names.sharing_a_tag(networks)
+    unknown = [repr(name) for name, ids in found.items() if len(ids) != 1]
+    reasons = [
+        *([f"no single network is called {', '.join(unknown)}"] if unknown else []),
+        *(
+            [f"networks with the same tag, or none: {', '.join(map(names.name, sorted(mixed)))}"]
+            if mixed
+            else []
+        ),
+    ]
+    carried, reason = frozenset(networks - mixed), "; ".join(reasons)
+    if not carried:
         return Role(interface, State.QUARANTINED, reason=reason or "sgctl-uplink names no network")
-    return Role(interface, State.UPLINK, networks=networks, reason=reason)
+    return Role(interface, State.UPLINK, networks=carried, reason=reason)
 
 
 class _NetworkNames:
@@ -178,6 +185,17 @@ class _NetworkNames:
     def all(self) -> frozenset[str]:
         """The ids of all networks."""
         return frozenset(self._policy.networks)
+
+    def name(self, network_id: str) -> str:
+        """What users call a network."""
+        return self._policy.networks[network_id].name or network_id
+
+    def sharing_a_tag(self, networks: Iterable[str]) -> set[str]:
+        """Those of the networks that an uplink could not tell from another one of them."""
+        by_tag: defaultdict[int | None, set[str]] = defaultdict(set)
+        for network in networks:
+            by_tag[self._policy.networks[network].segmentation_id].add(network)
+        return set().union(*(group for group in by_tag.values() if len(group) > 1))
 
     def ids(self, name: str) -> list[str]:
         """The networks called so, by name or id."""

@@ -111,13 +111,14 @@ class Engine:
         """What a change of the policy may alter about which interface stands for what."""
         old, new = change
         if change.kind is Network:
-            if old is None or new is None or old.name != new.name:
+            sides = {(side.name, side.segmentation_id) for side in change if isinstance(side, Network)}
+            if old is None or new is None or len(sides) > 1:
                 self._attachments.networks_changed()
         elif change.kind is Port:
-            sides = [side for side in change if isinstance(side, Port)]
-            if len({(side.iface_id, side.network_id) for side in sides}) != 1 or len(sides) == 1:
-                for side in sides:
-                    self._attachments.iface_id_changed(side.iface_id)
+            ports = [side for side in change if isinstance(side, Port)]
+            if len({(port.iface_id, port.network_id) for port in ports}) != 1 or len(ports) == 1:
+                for port in ports:
+                    self._attachments.iface_id_changed(port.iface_id)
 
     def _refresh_roles(self) -> None:
         changed = self._attachments.refresh()

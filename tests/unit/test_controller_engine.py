@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from flows.model import Change, Network, PolicyObject, Port, SecurityGroup
+from sgctl.controller.attach import Role
+from sgctl.controller.engine import Engine
+from sgctl.store import BindingState
+from sgctl.store.local import Bridge, Interface
+
+BLUE = Network("net-blue", "blue")
+RED = Network("net-red", "red", segmentation_id=7)
+GROUP = SecurityGroup("group", "group")
+ONE = Port("port-1", "one", BLUE.id, "02:00:00:00:00:01", "one", security_groups=frozenset([GROUP.id]))
+
+
+def workload(name: str, ofport: int, iface_id: str) -> Interface:
+    return Interface(name, ofport, iface_id, None)
+
+
+def uplink(ofport: int, networks: str) -> Interface:
+    return Interface("up", ofport, "", networks)
+
+
+def bridge(*interfaces: Interface, name: str = "br0", dpid: int = 1) -> Bridge:
+    return Bridge(name, dpid, "secure", interfaces)
+
+
+@pytest.fixture
+def engine() -> Engine:
+    made = Engine()
+    add(made, BLUE, RED, GROUP, ONE)
+    return made
+
+
+def add(engine: Engine, *objects: PolicyObject) -> None:
+    engine.change_policy([Change(None, each) for each in objects])
+
+
+def roles(engine: Engine, *bridges: Bridge) -> dict[str, Role]:
+    engine.change_bridges({each.dpid: each for each in bridges})
+    engine.missing_zones()
+    return {
+        f"{managed.bridge.name}/{name}": role
+        for managed in engine.bridges.values()
+        for name, role in managed.roles.of_interface.items()
+    }
+
+
+def test_an_interface_is_bound_by_its_iface_id(engine: Engine) -> None:
+    found = roles(
+        engine, bridge(workload("tap1", 1, "one"), workload("tap2", 2, "two"), workload("tap3", 3, ""))
+    )
+    assert found["br0/tap1"].state is BindingState.BOUND
+    assert found["br0/tap1"].port_id == ONE.id
+    assert found["br0/tap2"].state is BindingState.QUARANTINED
+    assert "'two'" in found["br0/tap2"].reason
+    assert "neither iface-id nor sgctl-uplink" in found["br0/tap3"].reason
+
+
+def test_a_port_is_bound_once_on_a_host(engine: Engine) -> None:
+    first, second = bridge(workload("tap1", 1, "one")), bridge(workload("tap0", 1, "one"), name="br1", dpid=2)
+    found = roles(engine, first, second)
+    assert found["br0/tap1"].state is BindingState.BOUND
+    assert found["br1/tap0"].state is BindingState.QUARANTINED
+    assert "br0/tap1" in found["br1/tap0"].reason
+    assert roles(engine, bridge(), second)["br1/tap0"].state is BindingState.BOUND
+
+
+def test_a_port_that_appears_or_changes_its_iface_id_is_bound(engine: Engine) -> None:
+    roles(engine, bridge(workload("tap1", 1, "later")))
+    engine.change_policy([Change(ONE, replace(ONE, iface_id="later"))])
+    assert engine.missing_zones() == {("br0", BLUE.id)}
+    engine.change_policy([Change(replace(ONE, iface_id="later"), None)])
+    assert engine.missing_zones() == set()
+
+
+def test_uplinks_carry_what_they_name(engine: Engine) -> None:
+    found = roles(engine, bridge(uplink(1, "blue, red,green")))["br0/up"]
+    assert found.state is BindingState.UPLINK
+    assert found.networks == {BLUE.id, RED.id}
+    assert "'green'" in found.reason
+    assert roles(engine, bridge(uplink(1, "green")))["br0/up"].state is BindingState.QUARANTINED
+    add(engine, Network("net-green", "green", segmentation_id=8))
+    assert engine.missing_zones() == {("br0", "net-green")}
+
+
+def test_networks_that_an_uplink_cannot_tell_apart_stay_closed(engine: Engine) -> None:
+    add(engine, Network("net-grey", "grey"))
+    found = roles(engine, bridge(uplink(1, "*")))["br0/up"]
+    assert found.networks == {RED.id}
+    assert "blue, grey" in found.reason
+    grey = Network("net-grey", "grey")
+    engine.change_policy([Change(grey, replace(grey, segmentation_id=9))])
+    assert {network for _, network in engine.missing_zones()} == {BLUE.id, RED.id, "net-grey"}
+
+
+def test_a_port_stays_closed_until_its_network_has_a_zone(engine: Engine) -> None:
+    engine.change_bridges({1: bridge(workload("tap1", 1, "one"))})
+    assert engine.missing_zones() == {("br0", BLUE.id)}
+    before = engine.flush()[1]
+    assert not any("in_port=1" in str(flow) for flow in before.added)
+    engine.change_zones({("br0", BLUE.id): 5})
+    assert any("in_port=1" in str(flow) for flow in engine.flush()[1].added)
+    assert engine.flush() == {}
+    engine.change_bridges({1: bridge()})
+    assert any("in_port=1" in str(flow) for flow in engine.flush()[1].removed)
