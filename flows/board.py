@@ -12,25 +12,53 @@ from itertools import chain
 
 from flows.actions import Action, Conjunction
 from flows.flow import Flow, FlowDiff, FlowKey
-from flows.pipeline import NEIGHBOUR, TABLE_BY_ID
+from flows.pipeline import NEIGHBOUR
 
 Actions = tuple[Action, ...]
 Owner = tuple[str, int | str] | tuple[str, int | str, int | str] | tuple[str, int | str, int | str, int | str]
 """What a flow is for: a kind and its key, e.g. ("rule", 17); sortable within a kind."""
 
 
-def merge(key: FlowKey, claims: dict[Owner, Actions]) -> Actions:
+Claims = tuple[Owner, Actions] | dict[Owner, Actions]
+"""The claims on one key: nearly always it is one, and then without a dictionary of its own."""
+
+
+def merge(key: FlowKey, claims: Claims) -> Actions:
     """The one action list for all claims on a key.
 
     Conjunction clauses add up, and so do the owners of a shared address; any other key goes to
     the claimant that sorts first.
     """
-    if len(claims) == 1:
-        return next(iter(claims.values()))
+    if isinstance(claims, tuple):
+        return claims[1]
     in_order = [actions for _, actions in sorted(claims.items())]
     if isinstance(in_order[0][0], Conjunction) or key.table == NEIGHBOUR.id:
         return tuple(dict.fromkeys(chain.from_iterable(in_order)))
     return in_order[0]
+
+
+def _with(claims: Claims | None, owner: Owner, actions: Actions) -> Claims:
+    """The claims and one more, or with another content."""
+    if claims is None or (isinstance(claims, tuple) and claims[0] == owner):
+        return owner, actions
+    merged = dict([claims]) if isinstance(claims, tuple) else claims
+    merged[owner] = actions
+    return merged
+
+
+def _without(claims: Claims, owner: Owner) -> Claims | None:
+    """The claims without the owner's; None when no claim is left."""
+    if isinstance(claims, tuple):
+        return None if claims[0] == owner else claims
+    claims.pop(owner, None)
+    return next(iter(claims.items())) if len(claims) == 1 else claims
+
+
+def _of(claims: Claims | None, owner: Owner) -> Actions | None:
+    """What the owner claims."""
+    if claims is None or isinstance(claims, dict):
+        return claims.get(owner) if claims else None
+    return claims[1] if claims[0] == owner else None
 
 
 class Board:
@@ -38,7 +66,7 @@ class Board:
 
     def __init__(self) -> None:
         self.flows: dict[FlowKey, Flow] = {}
-        self._claims: defaultdict[FlowKey, dict[Owner, Actions]] = defaultdict(dict)
+        self._claims: dict[FlowKey, Claims] = {}
         self._keys_of: defaultdict[Owner, set[FlowKey]] = defaultdict(set)
         self._dirty: set[FlowKey] = set()
 
@@ -52,18 +80,23 @@ class Board:
 
     def claim(self, owner: Owner, key: FlowKey, actions: Actions) -> None:
         """Add one flow to the owner's, or change its actions."""
-        claims = self._claims[key]
-        if claims.get(owner) != actions:
-            claims[owner] = actions
+        claims = self._claims.get(key)
+        if _of(claims, owner) != actions:
+            self._claims[key] = _with(claims, owner, actions)
             self._keys_of[owner].add(key)
             self._dirty.add(key)
 
     def withdraw(self, owner: Owner, key: FlowKey) -> None:
         """Take one flow from the owner's; a flow it does not have is left alone."""
         claims = self._claims.get(key)
-        if claims is None or claims.pop(owner, None) is None:
+        if claims is None or _of(claims, owner) is None:
             return
         self._dirty.add(key)
+        left = _without(claims, owner)
+        if left is None:
+            del self._claims[key]
+        else:
+            self._claims[key] = left
         keys = self._keys_of[owner]
         keys.discard(key)
         if not keys:
@@ -75,7 +108,8 @@ class Board:
 
     def owners(self, key: FlowKey) -> list[Owner]:
         """Who claims a flow, in order."""
-        return sorted(self._claims.get(key, ()))
+        claims = self._claims.get(key, {})
+        return [claims[0]] if isinstance(claims, tuple) else sorted(claims)
 
     def flush(self) -> FlowDiff:
         """Bring `flows` up to date and return the difference."""
@@ -88,14 +122,13 @@ class Board:
     def _settle(self, key: FlowKey, diff: FlowDiff) -> None:
         current = self.flows.get(key)
         claims = self._claims.get(key)
-        if not claims:
-            self._claims.pop(key, None)
+        if claims is None:
             if current is not None:
                 del self.flows[key]
                 diff.removed.append(current)
             return
         actions = merge(key, claims)
         if current is None or current.actions != actions:
-            flow = Flow(TABLE_BY_ID[key.table], key.priority, key.match, actions)
+            flow = Flow.at(key, actions)
             self.flows[key] = flow
             diff.added.append(flow)

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable
 from functools import cached_property
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from flows import fields as f
 from flows.actions import Action, Conjunction
@@ -53,6 +53,13 @@ class Flow:
                 raise FlowError(f"table {table.name} does not match {term.field.name}")
         self.key = FlowKey(table.id, priority, match)
         self.actions = actions
+
+    @classmethod
+    def at(cls, key: FlowKey, actions: tuple[Action, ...]) -> Self:
+        """The flow with this very key: a large table holds every key once."""
+        flow = cls(TABLE_BY_ID[key.table], key.priority, key.match, actions)
+        flow.key = key
+        return flow
 
     @cached_property
     def match_bytes(self) -> bytes:

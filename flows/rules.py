@@ -70,8 +70,9 @@ class Shape:
         accept = (SetField(p.VERDICT, self.rule.number),)
         yield Flow(self.table, priority, self.key((CONJ_ID(self.rule.number),)).match, accept)
         if has_service(self.rule):
+            clause = self.clause(2)
             for match in service_matches(self.rule):
-                yield Flow(self.table, priority, match, self.clause(2))
+                yield Flow(self.table, priority, match, clause)
 
 
 @dataclass

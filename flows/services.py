@@ -8,6 +8,7 @@ connections on their first packet's tuple, so that both directions are judged by
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from flows import fields as f
 from flows import pipeline
@@ -28,6 +29,10 @@ _ICMP_FIELDS = {ICMP: (f.ICMPV4_TYPE, f.ICMPV4_CODE), ICMPV6: (f.ICMPV6_TYPE, f.
 
 IPV4_TERM = f.ETH_TYPE(0x0800)
 IPV6_TERM = f.ETH_TYPE(0x86DD)
+
+_LATER = f.IP_FRAG(f.FRAG_LATER, f.FRAG_LATER)
+_LATER_IPV6: Match = (*BY_HEADER, IPV6_TERM, f.IP_PROTO(44), _LATER)
+"""Of a later fragment Open vSwitch reads the fragment header as the protocol (RFC 8200 section 4.5)."""
 
 
 def ethertype_term(ethertype: Ethertype) -> Term:
@@ -50,7 +55,7 @@ def has_service(rule: Rule) -> bool:
     return rule.protocol is not None
 
 
-def service_matches(rule: Rule) -> Iterator[Match]:
+def service_matches(rule: Rule) -> tuple[Match, ...]:
     """The clauses of the rule's service: together they match exactly the packets it names.
 
     Later fragments carry neither ports nor ICMP type, and the userspace datapath does not even give
@@ -59,42 +64,50 @@ def service_matches(rule: Rule) -> Iterator[Match]:
     sees no ports, so a rule that names some admits nothing.
     """
     assert rule.protocol is not None, "callers ask has_service first"
-    family = ethertype_term(rule.ethertype)
-    header = (*BY_HEADER, family, f.IP_PROTO(rule.protocol))
-    tracked = (*BY_CONNECTION, family, f.CT_NW_PROTO(rule.protocol))
-    if rule.port_range_min is None:
-        yield header
-        yield tracked
-    elif rule.protocol in _PORT_FIELDS:
-        yield from _port_matches(rule, header, tracked)
-    elif rule.protocol in _ICMP_FIELDS:
-        header_fields = _ICMP_FIELDS[rule.protocol]
-        yield header + tuple(_icmp_terms(rule, header_fields))
-        yield tracked + tuple(_icmp_terms(rule, (f.CT_TP_SRC, f.CT_TP_DST)))
-        yield from _later_fragments(header, tracked)
+    known = _matches(rule.ethertype, rule.protocol, (rule.port_range_min, rule.port_range_max))
+    return (*known, _LATER_IPV6) if rule.ethertype is Ethertype.IPV6 else known
 
 
-def _port_matches(rule: Rule, header: Match, tracked: Match) -> Iterator[Match]:
-    assert rule.port_range_min is not None and rule.port_range_max is not None
-    assert rule.protocol is not None
-    if (rule.port_range_min, rule.port_range_max) == (0, MAX_PORT):
+Bounds = tuple[int | None, int | None]
+"""The two numbers that a rule may give: an inclusive range of ports, or ICMP type and code."""
+
+
+@lru_cache(maxsize=1 << 14)
+def _matches(ethertype: Ethertype, protocol: int, bounds: Bounds) -> tuple[Match, ...]:
+    """Remembered, because many rules name the same service and can share its conditions."""
+    family = ethertype_term(ethertype)
+    header = (*BY_HEADER, family, f.IP_PROTO(protocol))
+    tracked = (*BY_CONNECTION, family, f.CT_NW_PROTO(protocol))
+    if bounds[0] is None:
+        return header, tracked
+    if protocol in _PORT_FIELDS:
+        return tuple(_port_matches(_PORT_FIELDS[protocol], bounds, header, tracked))
+    if protocol in _ICMP_FIELDS:
+        header_terms = _icmp_terms(_ICMP_FIELDS[protocol], bounds)
+        tracked_terms = _icmp_terms((f.CT_TP_SRC, f.CT_TP_DST), bounds)
+        return header + header_terms, tracked + tracked_terms, *_later_fragments(header, tracked)
+    return ()
+
+
+def _port_matches(field: Field, bounds: Bounds, header: Match, tracked: Match) -> Iterator[Match]:
+    low, high = bounds
+    assert low is not None and high is not None
+    if (low, high) == (0, MAX_PORT):
         yield header
         yield tracked
         return
-    field = _PORT_FIELDS[rule.protocol]
-    for value, mask in port_masks(rule.port_range_min, rule.port_range_max):
+    for value, mask in port_masks(low, high):
         yield (*header, field(value, mask))
         yield (*tracked, f.CT_TP_DST(value, mask))
     yield from _later_fragments(header, tracked)
 
 
 def _later_fragments(header: Match, tracked: Match) -> Iterator[Match]:
-    later = f.IP_FRAG(f.FRAG_LATER, f.FRAG_LATER)
-    yield (*header, later)
-    yield (*tracked, later)
+    if IPV4_TERM in header:
+        yield (*header, _LATER)
+    yield (*tracked, _LATER)
 
 
-def _icmp_terms(rule: Rule, type_and_code: tuple[Field, Field]) -> Iterator[Term]:
-    for field, value in zip(type_and_code, (rule.port_range_min, rule.port_range_max), strict=True):
-        if value is not None:
-            yield field(value)
+def _icmp_terms(type_and_code: tuple[Field, Field], bounds: Bounds) -> Match:
+    pairs = zip(type_and_code, bounds, strict=True)
+    return tuple(field(value) for field, value in pairs if value is not None)
