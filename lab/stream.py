@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -18,25 +19,18 @@ _CONNECT_SECONDS = 2.0
 _NUMBER = struct.Struct("!Q")
 
 
-class Stream:
-    """A TCP connection from `client` to `address`:`port` on `server`, on which the server pushes data.
+class _Traffic:
+    """Threads that use two sockets until the `with` block ends."""
 
-    `received` counts bytes at the client, `last_received` is the monotonic time of the newest.
-    """
-
-    def __init__(self, client: Workload, server: Workload, address: str, port: int) -> None:
-        self.received = 0
-        self.last_received = 0.0
+    def __init__(self, *sockets: socket.socket) -> None:
         self._stop = threading.Event()
-        with server.inside():
-            listener = socket.create_server((address, port))
-        listener.settimeout(_CONNECT_SECONDS)
-        with listener, client.inside():
-            self._client = socket.create_connection((address, port), timeout=_CONNECT_SECONDS)
-            self._server, _ = listener.accept()
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._push, self._pull)]
+        self._sockets = sockets
+        self._threads = [threading.Thread(target=work, daemon=True) for work in self._work()]
         for thread in self._threads:
             thread.start()
+
+    def _work(self) -> Iterable[Callable[[], None]]:
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
@@ -47,8 +41,29 @@ class Stream:
         self._stop.set()
         for thread in self._threads:
             thread.join()
-        self._client.close()
-        self._server.close()
+        for each in self._sockets:
+            each.close()
+
+
+class Stream(_Traffic):
+    """A TCP connection from `client` to `address`:`port` on `server`, on which the server pushes data.
+
+    `received` counts bytes at the client, `last_received` is the monotonic time of the newest.
+    """
+
+    def __init__(self, client: Workload, server: Workload, address: str, port: int) -> None:
+        self.received = 0
+        self.last_received = 0.0
+        with server.inside():
+            listener = socket.create_server((address, port))
+        listener.settimeout(_CONNECT_SECONDS)
+        with listener, client.inside():
+            self._client = socket.create_connection((address, port), timeout=_CONNECT_SECONDS)
+            self._server, _ = listener.accept()
+        super().__init__(self._client, self._server)
+
+    def _work(self) -> Iterable[Callable[[], None]]:
+        return self._push, self._pull
 
     def flows(self, seconds: float = 0.3) -> bool:
         """Whether anything arrives within `seconds`."""
@@ -80,7 +95,7 @@ class Stream:
             self.last_received = time.monotonic()
 
 
-class Datagrams:
+class Datagrams(_Traffic):
     """Numbered UDP datagrams from `source` to `address`:`port` on `target`, at a steady pace.
 
     `lost` tells how many of those sent so far never arrived, once they had the time to.
@@ -91,26 +106,14 @@ class Datagrams:
         self._sent = 0
         self._size = size
         self._address = (address, port)
-        self._stop = threading.Event()
         with target.inside():
             self._receiver = _bound(address, port)
         with source.inside():
             self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._send, self._receive)]
-        for thread in self._threads:
-            thread.start()
+        super().__init__(self._sender, self._receiver)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-        self._sender.close()
-        self._receiver.close()
+    def _work(self) -> Iterable[Callable[[], None]]:
+        return self._send, self._receive
 
     @property
     def arrived(self) -> int:
