@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from jsonschema import Draft202012Validator
@@ -21,9 +22,10 @@ from sgctl.rest.schemas import TAGS, check, mapping
 from sgctl.rest.view import View
 from sgctl.service.draft import Draft, Objects
 from sgctl.service.edits import settle
+from sgctl.service.errors import PolicyError
 from sgctl.service.plan import Plan
 from sgctl.service.transaction import transact
-from sgctl.store import Store
+from sgctl.store import Store, StoreError
 
 T = TypeVar("T")
 
@@ -72,6 +74,7 @@ class Collection(Generic[T]):
         return handler(request)
 
     def _list(self, request: Request) -> Response:
+        self._prepare()
         view, resource = self._keeper.view(), self._resource
         items = [item for item in resource.items(view) if self._sees(view, item)]
         for name in ("id", "name"):  # the clients' way of finding one object among many
@@ -80,6 +83,18 @@ class Collection(Generic[T]):
         order = "number" if "number" in resource.shape.names else "created_at"
         page = select(request, resource.shape.names, (resource.render(view, item) for item in items), order)
         return reply_list(resource.plural, page.items, page.links)
+
+    def _prepare(self) -> None:
+        """Where that is not possible now, the list is just shorter."""
+        if self._caller.role < Role.MEMBER or self._resource.is_ready(self._keeper.view(), self._caller):
+            return
+
+        def prepare(desk: Desk) -> list[str]:
+            self._resource.prepare(desk)
+            return []
+
+        with suppress(StoreError, PolicyError):
+            self._write(prepare)
 
     def _sees(self, view: View | Draft, item: T) -> bool:
         return may_see(self._caller, self._resource.base(item), view)

@@ -67,6 +67,10 @@ _BY_FIELD = {
     (Code.TAKEN, "Rule", ""): Refusal(409, "SecurityGroupRuleExists"),
     (Code.TAKEN, "Network", "subnets"): Refusal(400, "InvalidInput"),
 }
+_NEED_SECURITY = ("security_groups", "allowed_address_pairs")
+_NEEDS_SECURITY = "port_security_enabled"
+"""What the reason names when these are refused for want of port security."""
+
 _TYPES = {
     "Network": "Network",
     "Port": "Port",
@@ -89,7 +93,14 @@ def from_policy(error: PolicyError) -> ApiError:
     """A refusal of the service layer as Neutron tells it; the first finding decides the type."""
     first = error.findings[0]
     status, kind = _refusal(first)
-    return ApiError(status, kind, "; ".join(map(str, error.findings)))
+    return ApiError(status, kind, "; ".join(map(_told, error.findings)))
+
+
+def _told(finding: Finding) -> str:
+    """A finding in words; a rule that is about to be made has no name that would mean anything."""
+    if finding.source.kind != "Rule":
+        return str(finding)
+    return ": ".join(part for part in ("Security group rule", finding.field, finding.reason) if part)
 
 
 def _refusal(finding: Finding) -> Refusal:
@@ -101,6 +112,12 @@ def _refusal(finding: Finding) -> Refusal:
         return Refusal(409, f"{kind}InUse")
     if known is not None and "ICMP" in finding.reason:
         return Refusal(400, "SecurityGroupInvalidIcmpValue")
+    if (
+        finding.source.kind == "Port"
+        and finding.field in _NEED_SECURITY
+        and _NEEDS_SECURITY not in finding.reason
+    ):
+        return Refusal(400, "InvalidInput")
     if known is not None:
         return known
     return Refusal(409, f"{kind}InUse") if finding.code is Code.TAKEN else Refusal(400, "InvalidInput")

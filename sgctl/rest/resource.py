@@ -140,6 +140,13 @@ class Resource(ABC, Generic[T]):
         base = self.base(item)
         desk.draft.put(replace(base, meta=replace(base.meta, tags=tags)))
 
+    def is_ready(self, view: View, caller: Caller) -> bool:  # noqa: ARG002  # few need to be prepared
+        """Whether the collection holds what a caller's list must show."""
+        return True
+
+    def prepare(self, desk: Desk) -> None:
+        """Make what `is_ready` misses."""
+
     def act(self, desk: Desk, item: T, action: str, body: Body) -> None:  # noqa: ARG002  # few have actions
         """Carry out one of `actions`."""
         raise AssertionError(action)

@@ -16,6 +16,7 @@ from sgctl.rest.schemas import (
     STANDARD,
     TEXT,
     UUID,
+    Schema,
     Shape,
     editable,
     given_once,
@@ -27,6 +28,9 @@ from sgctl.service.subnets import subnet_id
 
 _TYPE = "provider:network_type"
 _TAG = "provider:segmentation_id"
+
+
+_SEGMENT: Schema = {"type": ["integer", "string", "null"], "pattern": "^[0-9]{1,4}$"}
 
 
 class Networks(Simple[Network]):
@@ -47,7 +51,7 @@ class Networks(Simple[Network]):
             *given_once(
                 **{
                     _TYPE: {"type": ["string", "null"], "enum": ["flat", "vlan", None]},
-                    _TAG: optional({**NUMBER, "minimum": 1, "maximum": 4094}),
+                    _TAG: _SEGMENT,
                     "provider:physical_network": optional(TEXT),
                 }
             ),

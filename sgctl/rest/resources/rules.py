@@ -17,7 +17,7 @@ from sgctl.rest.view import View
 from sgctl.service import protocols
 from sgctl.service.edits import DEFAULT_GROUP, same_permission
 
-_PORT: dict[str, Any] = {"type": ["integer", "string", "null"], "maxLength": 5}
+_PORT: dict[str, Any] = {"type": ["integer", "string", "null"], "pattern": "^[0-9]{1,5}$"}
 _ANY_CASE = {"ipv4": Ethertype.IPV4, "ipv6": Ethertype.IPV6}
 
 SHAPE = Shape(
@@ -104,8 +104,8 @@ def _read(body: Body, group: SecurityGroup, desk: Desk) -> Rule:
         direction=Direction(body["direction"]),
         ethertype=ethertype,
         protocol=_protocol(body.get("protocol"), ethertype),
-        port_range_min=_port("port_range_min", body.get("port_range_min")),
-        port_range_max=_port("port_range_max", body.get("port_range_max")),
+        port_range_min=_port(body.get("port_range_min")),
+        port_range_max=_port(body.get("port_range_max")),
         remote_ip_prefix=prefix,
         remote_group_id=body.get("remote_group_id"),
         remote_address_group_id=body.get("remote_address_group_id"),
@@ -134,11 +134,5 @@ def _protocol(value: str | int | None, ethertype: Ethertype) -> int | None:
     return ICMPV6 if number == ICMP and ethertype is Ethertype.IPV6 else number
 
 
-def _port(field: str, value: str | float | None) -> int | None:
-    if value is None:
-        return None
-    try:
-        return int(value)
-    except ValueError as error:
-        message = f"Invalid input for {field}. Reason: {value!r} is not a number."
-        raise bad_request(message, "SecurityGroupInvalidPortRange") from error
+def _port(value: str | float | None) -> int | None:
+    return None if value is None else int(value)

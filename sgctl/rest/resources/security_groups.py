@@ -6,6 +6,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from flows.model import Rule, SecurityGroup
+from sgctl.rest.access import Caller
 from sgctl.rest.errors import ApiError
 from sgctl.rest.http import Body
 from sgctl.rest.resource import Desk, new_meta, standard, with_description
@@ -42,6 +43,15 @@ class SecurityGroups(Simple[SecurityGroup]):
             "is_default": item.name == DEFAULT_GROUP,
             "security_group_rules": [rules.render(view, rule) for rule in view.rules_of.get(item.id, ())],
         }
+
+    def is_ready(self, view: View, caller: Caller) -> bool:
+        """Whether the project has its default group."""
+        named = (group for group in view.all(SecurityGroup) if group.name == DEFAULT_GROUP)
+        return any(group.meta.project_id == caller.project for group in named)
+
+    def prepare(self, desk: Desk) -> None:
+        """Every project has a default group from the moment it looks."""
+        default_group(desk.draft, desk.caller.project)
 
     def create(self, desk: Desk, body: Body) -> str:
         """A group whose members may send everything and receive nothing."""
