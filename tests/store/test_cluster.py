@@ -28,13 +28,16 @@ class Cluster:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.remote = ",".join(f"unix:{directory}/{member}.sock" for member in (1, 2, 3))
-        first, second, third = (f"unix:{directory}/{member}.raft" for member in (1, 2, 3))
+
+    def start_all(self) -> None:
+        """Make the cluster and wait until all have joined."""
+        first, second, third = (f"unix:{self._directory}/{member}.raft" for member in (1, 2, 3))
         self._tool("create-cluster", "1.db", str(SCHEMA_FILE), first)
         self._tool("join-cluster", "2.db", DATABASE, second, first)
         self._tool("join-cluster", "3.db", DATABASE, third, first)
         for member in (1, 2, 3):
             self.start(member)
-            wait = ["ovsdb-client", "--timeout=10", "wait", f"unix:{directory}/{member}.sock", DATABASE]
+            wait = ["ovsdb-client", "--timeout=10", "wait", f"unix:{self._directory}/{member}.sock", DATABASE]
             subprocess.run([*wait, "connected"], check=True)
 
     def _tool(self, *arguments: str) -> None:
@@ -74,10 +77,13 @@ class Cluster:
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     cluster = Cluster(tmp_path)
-    yield cluster
-    for member in (1, 2, 3):
-        with suppress(FileNotFoundError):
-            cluster.kill(member)
+    try:
+        cluster.start_all()
+        yield cluster
+    finally:
+        for member in (1, 2, 3):
+            with suppress(FileNotFoundError):
+                cluster.kill(member)
 
 
 def test_losing_the_leader_loses_nothing(cluster: Cluster) -> None:
