@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sgctl.cli.apply import read_documents
+from sgctl.cli.completion import complete_words
 from sgctl.cli.kinds import Kind, split
 from sgctl.cli.options import files_option, output_option, wait_options
 from sgctl.cli.session import Session, pass_session
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("words", metavar="[KIND NAME... | KIND/NAME...]", nargs=-1)
+@click.argument("words", metavar="[KIND NAME... | KIND/NAME...]", nargs=-1, shell_complete=complete_words)
 @files_option(required=False)
 @click.option("--ignore-missing", is_flag=True, help="Objects that do not exist are no error.")
 @wait_options

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from sgctl.cli import kinds
+from sgctl.cli.completion import complete_words
 from sgctl.cli.kinds import Kind
 from sgctl.cli.options import output_option
 from sgctl.cli.session import Session, pass_session
@@ -46,7 +47,13 @@ class Selection(NamedTuple):
 
 
 @click.command(epilog=_HELP)
-@click.argument("words", metavar="KIND [NAME...] | KIND/NAME...", nargs=-1, required=True)
+@click.argument(
+    "words",
+    metavar="KIND [NAME...] | KIND/NAME...",
+    nargs=-1,
+    required=True,
+    shell_complete=complete_words,
+)
 @click.option("--security-group", metavar="GROUP", help="Only the rules of this group.")
 @output_option("table", "wide", "json", "yaml", "name")
 @pass_session
@@ -58,10 +65,10 @@ def get(session: Session, words: tuple[str, ...], security_group: str | None, ou
     if security_group is not None and [kind for kind, _ in asked] != [kinds.RULES]:
         raise click.UsageError("--security-group only goes with the kind rules")
     snapshot = Snapshot(session.store)
-    selections = [_select(snapshot, kind, names, _records(session, snapshot, kind)) for kind, names in asked]
+    selections = [select(snapshot, kind, names, _records(session, snapshot, kind)) for kind, names in asked]
     if security_group is not None:
         selections = [_of_group(snapshot, selections[0], security_group)]
-    _print(snapshot, selections, output)
+    print_selections(snapshot, selections, output)
 
 
 def _asked(words: tuple[str, ...]) -> list[tuple[Kind, list[str]]]:
@@ -88,7 +95,8 @@ def _records(session: Session, snapshot: Snapshot, kind: Kind) -> list[Record]:
         return list(drop_records(session.picture, session.tools))
 
 
-def _select(snapshot: Snapshot, kind: Kind, names: list[str], records: list[Record]) -> Selection:
+def select(snapshot: Snapshot, kind: Kind, names: list[str], records: list[Record]) -> Selection:
+    """Those of a kind's records that answer to the names; all when there are none. Raises Failure."""
     from sgctl.cli.lookup import find_all
     from sgctl.cli.records import CLASSES
 
@@ -120,7 +128,8 @@ def _of_group(snapshot: Snapshot, selection: Selection, group: str) -> Selection
     return selection._replace(records=records)
 
 
-def _print(snapshot: Snapshot, selections: list[Selection], output: str) -> None:
+def print_selections(snapshot: Snapshot, selections: list[Selection], output: str) -> None:
+    """Print records in one of the output formats."""
     from sgctl.cli import render
 
     if output == "json":

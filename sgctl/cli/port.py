@@ -1,4 +1,4 @@
-"""`sgctl port`: which interface of this machine is which port."""
+"""`sgctl port`: ports, and which interface of this machine is which port."""
 
 # ruff: noqa: PLC0415  # the policy's classes are loaded when a command runs
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sgctl.cli import kinds
+from sgctl.cli.completion import names_of
+from sgctl.cli.nouns.port import add_verbs
 from sgctl.cli.session import Session, pass_session, plain_failures
 from sgctl.cli.terminal import Failure
 
@@ -17,11 +20,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def port() -> None:
-    """Bind interfaces of this machine to ports."""
+    """Make, change and show ports, and bind interfaces of this machine to them."""
+
+
+add_verbs(port)
 
 
 @port.command()
-@click.argument("name", metavar="PORT")
+@click.argument("name", metavar="PORT", shell_complete=names_of(kinds.PORTS))
 @click.argument("interface")
 @pass_session
 def bind(session: Session, name: str, interface: str) -> None:
@@ -41,7 +47,7 @@ def bind(session: Session, name: str, interface: str) -> None:
 
 
 @port.command()
-@click.argument("name", metavar="PORT|INTERFACE")
+@click.argument("name", metavar="PORT|INTERFACE", shell_complete=names_of(kinds.PORTS))
 @pass_session
 def unbind(session: Session, name: str) -> None:
     """Take the port off its interface: clears external_ids:iface-id. The interface is then quarantined."""
@@ -59,7 +65,5 @@ def unbind(session: Session, name: str) -> None:
 
 def _port(session: Session, name: str) -> Port:
     from flows.model import Port
-    from sgctl.cli.lookup import find
-    from sgctl.service.draft import Draft
 
-    return find(Draft(session.store.objects), Port, name)
+    return session.find(Port, name)

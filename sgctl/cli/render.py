@@ -49,6 +49,12 @@ def print_table(columns: Sequence[Column], records: Iterable[Record]) -> None:
     click.echo("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()), nl=False)
 
 
+def print_fields(record: Record) -> None:
+    """One object, a line for each field."""
+    columns = (Column("FIELD", "field"), Column("VALUE", "value"))
+    print_table(columns, [{"field": field, "value": value} for field, value in record.items()])
+
+
 def _cell(value: object) -> Text:
     text = plain(show(value))
     style = _STYLES.get(text, "")

@@ -8,10 +8,14 @@ from collections.abc import Sequence
 import click
 
 from sgctl.cli.apply import apply, diff
+from sgctl.cli.completion import completion
 from sgctl.cli.delete import delete
 from sgctl.cli.export import export
 from sgctl.cli.get import get
 from sgctl.cli.inspect import flows, verify
+from sgctl.cli.nouns.address_group import address_group
+from sgctl.cli.nouns.network import network
+from sgctl.cli.nouns.security_group import security_group
 from sgctl.cli.port import port
 from sgctl.cli.session import Session
 from sgctl.cli.status import status, wait
@@ -21,7 +25,20 @@ from sgctl.cli.uplink import uplink
 from sgctl.cli.version import version
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Root(click.Group):
+    """Takes `security group` and `address group`, as the OpenStack client spells them, for one word."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the words begin with."""
+        joined = "-".join(args[:2])
+        if len(args) > 1 and args[0] not in self.commands and joined in self.commands:
+            args = [joined, *args[2:]]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--db",
     metavar="REMOTE",
@@ -45,14 +62,18 @@ def sgctl(context: click.Context, db: str | None, ovsdb: str | None) -> None:
 
 
 for _command in (
+    address_group,
     apply,
+    completion,
     delete,
     diff,
     export,
     flows,
     get,
+    network,
     port,
     reach,
+    security_group,
     status,
     trace,
     uplink,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 import click
 
@@ -16,6 +16,7 @@ from sgctl.cli.terminal import Failure
 from sgctl.settings import Settings
 
 if TYPE_CHECKING:
+    from flows.model import PolicyObject
     from sgctl.explain.expected import Picture
     from sgctl.explain.switch import SwitchTools
     from sgctl.service.draft import Objects
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from sgctl.service.transaction import Committed
     from sgctl.store import Store
     from sgctl.store.local import Interface, LocalSwitches
+
+T = TypeVar("T", bound="PolicyObject")
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until a database that does not answer is given up."""
@@ -112,6 +115,23 @@ class Session:
 
         with plain_failures():
             return transact(self.store, decide)
+
+    def find(self, kind: type[T], reference: str) -> T:
+        """The object with this id or name. Raises Failure."""
+        from sgctl.cli.lookup import find
+        from sgctl.service.draft import Draft
+
+        return find(Draft(self.store.objects), kind, reference)
+
+    def catch_up(self, committed: Committed) -> None:
+        """Have in `store` what was committed."""
+        deadline = time.monotonic() + CONNECT_TIMEOUT
+        with plain_failures():
+            while self.store.generation < committed.generation and time.monotonic() < deadline:
+                self.store.run()
+                if self.store.generation < committed.generation:
+                    self.store.block(0.1)
+            self.store.run()
 
     def finish(self, committed: Committed, options: Mapping[str, object]) -> None:
         """Wait for the switches, where the options `--wait` and `--timeout` ask for that."""

@@ -96,7 +96,7 @@ class _Removal:
             return
         self._draft.remove(type(obj), obj.id)
         self._sources[type(obj), obj.id] = source
-        self._outcomes.append(Outcome(MANIFEST_KINDS[type(obj)], obj.name or obj.id, Action.DELETED))
+        self._outcomes.append(Outcome(MANIFEST_KINDS[type(obj)], _label(obj), Action.DELETED))
         if isinstance(obj, SecurityGroup):
             for rule in self._draft.where(Rule, "group_id", obj.id):
                 self._draft.remove(Rule, rule.id)
@@ -117,3 +117,8 @@ class _Removal:
         if not source.kind:
             source = replace(source, kind=MANIFEST_KINDS[type(subject)], name=subject.name or subject.id)
         self._findings.append(Finding(source, violation.field, violation.reason, violation.code))
+
+
+def _label(obj: PolicyObject) -> str:
+    number = str(obj.number) if isinstance(obj, Rule) and obj.number else ""
+    return obj.name or number or obj.id

@@ -1,0 +1,115 @@
+"""Single edits, made on an object's manifest: checked, refused and carried out the way files are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from flows.model import PolicyObject, Rule, SecurityGroup
+from sgctl.service.draft import Draft, Objects
+from sgctl.service.edits import same_permission, settle
+from sgctl.service.errors import Code, Finding, PolicyError, Source
+from sgctl.service.kinds import MANIFEST_KINDS, NOUNS, describe
+from sgctl.service.manifests.documents import OWN, Document, Spec
+from sgctl.service.manifests.export import manifest
+from sgctl.service.manifests.own_rules import read_rule
+from sgctl.service.manifests.planner import plan
+from sgctl.service.manifests.planning import Planning
+from sgctl.service.manifests.rules import RuleReader
+from sgctl.service.manifests.schema import check
+from sgctl.service.names import Unresolved, resolve
+from sgctl.service.plan import Plan
+
+Edit = Callable[[Draft, dict[str, Any]], None]
+"""Changes a manifest in place; the draft is the policy that it is part of."""
+
+
+def plan_creation(objects: Objects, kind: type[PolicyObject], name: str, identifier: str, edit: Edit) -> Plan:
+    """A new object with this id. Raises PolicyError, also when the name is taken."""
+    draft = Draft(objects)
+    noun = NOUNS[kind]
+    if draft.where(kind, "name", name):
+        raise _refused(kind, name, "", f"there is already a {noun} {name!r}", Code.TAKEN)
+    data: dict[str, Any] = {
+        "apiVersion": OWN,
+        "kind": MANIFEST_KINDS[kind],
+        "metadata": {"name": name, "id": identifier},
+        "spec": {},
+    }
+    edit(draft, data)
+    return _plan(objects, data)
+
+
+def plan_amendment(objects: Objects, kind: type[PolicyObject], reference: str, edit: Edit) -> Plan:
+    """An object of the policy, changed. Raises PolicyError."""
+    draft = Draft(objects)
+    obj = _find(draft, kind, reference)
+    data: dict[str, Any] = manifest(draft, obj)
+    data["metadata"]["id"] = obj.id
+    edit(draft, data)
+    return _plan(objects, data)
+
+
+def plan_new_rule(objects: Objects, group: str, identifier: str, spec: Spec, project: str | None) -> Plan:
+    """A rule more in a group; `spec` is what a list item of `rules` states. Raises PolicyError.
+
+    Neutron refuses a rule that permits the same as one the group has; so does this.
+    """
+    planning = Planning(objects)
+    holder = _find(planning.draft, SecurityGroup, group)
+    data = {
+        "apiVersion": OWN,
+        "kind": "SecurityGroup",
+        "metadata": {"name": holder.name},
+        "spec": {"rules": [spec]},
+    }
+    document = Document.of(data)
+    for path, reason in check(document):
+        planning.report(document, path, reason)
+    reader = RuleReader(planning, document, holder.id)
+    read = [] if planning.findings else read_rule(reader, ("spec", "rules", 0), spec)
+    if planning.findings:
+        raise PolicyError(map(_short, planning.findings))
+    rule = replace(read[0].rule, id=identifier)
+    if project is not None:
+        rule = replace(rule, meta=replace(rule.meta, project_id=project))
+    twin = same_permission(planning.draft, rule)
+    if twin is not None:
+        raise _refused(SecurityGroup, holder.name, "", f"{describe(twin)} permits the same", Code.TAKEN)
+    planning.draft.put(rule)
+    return settle(planning.draft)
+
+
+def plan_rule_notes(objects: Objects, reference: str, edit: Callable[[Rule], Rule]) -> Plan:
+    """A rule with another name, description or tags; what it permits stays. Raises PolicyError."""
+    draft = Draft(objects)
+    draft.put(edit(_find(draft, Rule, reference)))
+    return settle(draft)
+
+
+def _find(draft: Draft, kind: type[PolicyObject], reference: str) -> Any:
+    try:
+        return resolve(draft, kind, reference)
+    except Unresolved as error:
+        raise PolicyError([Finding(Source(), "", str(error), error.code)]) from error
+
+
+def _plan(objects: Objects, data: dict[str, Any]) -> Plan:
+    try:
+        return plan(objects, [Document.of(data)])
+    except PolicyError as error:
+        raise PolicyError(map(_short, error.findings)) from error
+
+
+def _short(finding: Finding) -> Finding:
+    """Where in a manifest a value would stand is of no use to somebody who wrote none."""
+    source = replace(finding.source, document=0)
+    field = finding.field
+    for prefix in ("spec.", "metadata.", "rules[0]", "."):
+        field = field.removeprefix(prefix)
+    return replace(finding, source=source, field=field)
+
+
+def _refused(kind: type[PolicyObject], name: str, field: str, reason: str, code: Code) -> PolicyError:
+    return PolicyError([Finding(Source(kind=MANIFEST_KINDS[kind], name=name), field, reason, code)])

@@ -1,0 +1,224 @@
+"""`sgctl NOUN VERB`: the OpenStack client's commands, on the policy database."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Cli, Enforcer
+
+
+@pytest.fixture
+def blue(cli: Cli) -> Cli:
+    """A network, and the group `web`."""
+    assert cli("network", "create", "blue", "--subnet", "10.0.0.0/24", "--subnet", "2001:db8::/64").code == 0
+    assert cli("security", "group", "create", "web").code == 0
+    return cli
+
+
+def _show(cli: Cli, *words: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(cli(*words, "-o", "json").out)
+    return found
+
+
+def _fields(text: str) -> dict[str, str]:
+    """A table of fields and values."""
+    lines = text.splitlines()
+    assert lines[0].split() == ["FIELD", "VALUE"]
+    return {line.split()[0]: line.partition(" ")[2].strip() for line in lines[1:]}
+
+
+def test_the_commands_of_the_openstack_client_work_with_another_first_word(cli: Cli) -> None:
+    made = _fields(cli("security", "group", "create", "taylor").out)
+    assert (made["name"], made["stateful"], made["rule_count"]) == ("taylor", "yes", "2")
+    arguments = ("--ingress", "--protocol", "tcp", "--dst-port", "22", "--ethertype", "IPv4", "taylor")
+    made = _fields(cli("security", "group", "rule", "create", *arguments).out)
+    assert (made["security_group"], made["ports"], made["remote"]) == ("taylor", "22", "any")
+    rules = cli("security", "group", "rule", "list", "taylor").out.splitlines()
+    assert [line.split()[1:5] for line in rules[1:]] == [
+        ["taylor", "egress", "IPv4", "any"],
+        ["taylor", "egress", "IPv6", "any"],
+        ["taylor", "ingress", "IPv4", "tcp"],
+    ]
+    assert cli("security", "group", "list", "-o", "name").out == "security-group/taylor\n"
+
+
+def test_a_network_is_made_changed_and_deleted(cli: Cli) -> None:
+    made = _show(cli, "network", "create", "blue", "--provider-segment", "7", "--tag", "a", "--project", "p")
+    assert [made[field] for field in ("segmentation_id", "tags", "project_id")] == [7, ["a"], "p"]
+    cli("security-group", "create", "base")
+    words = ("--subnet", "10.0.0.0/24", "--tag", "b", "--default-group", "base", "--name", "azure")
+    changed = _show(cli, "network", "set", "blue", *words, "--egress-default", "open-until-rule")
+    assert changed["id"] == made["id"]
+    assert changed["tags"] == ["a", "b"]
+    assert [changed[field] for field in ("name", "subnets", "default_group", "egress_default")] == [
+        "azure",
+        ["10.0.0.0/24"],
+        "base",
+        "open-until-rule",
+    ]
+    away = ("--default-group", "--provider-segment", "--subnet", "10.0.0.0/24", "--tag", "a")
+    changed = _show(cli, "network", "unset", "azure", *away)
+    assert [changed[field] for field in ("default_group_id", "segmentation_id", "subnets", "tags")] == [
+        None,
+        None,
+        [],
+        ["b"],
+    ]
+    assert changed["egress_default"] == "open-until-rule"
+    assert changed["revision_number"] == 2
+    assert cli("network", "list", "--tags", "b", "-o", "name").out == "network/azure\n"
+    assert json.loads(cli("network", "list", "--tags", "a", "-o", "json").out) == []
+    assert cli("network", "delete", "azure").out == "Network azure deleted\n"
+
+
+def test_a_group_begins_as_neutrons_do_unless_told_otherwise(cli: Cli) -> None:
+    cli("security-group", "create", "bare", "--no-default-rules", "--stateless", "--description", "d")
+    shown = _show(cli, "security-group", "show", "bare")
+    assert (shown["rules"], shown["stateful"], shown["description"]) == ([], False, "d")
+    assert _show(cli, "security-group", "set", "bare", "--stateful")["stateful"] is True
+    taken = cli("security-group", "create", "bare")
+    assert taken.errors == ["SecurityGroup bare: there is already a security group 'bare'"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--egress", "--protocol", "udp", "--dst-port", "137:139"), ("udp", "137-139", "any")),
+        (("--protocol", "icmp", "--icmp-type", "8", "--icmp-code", "0"), ("icmp", "type 8 code 0", "any")),
+        (("--protocol", "icmp", "--ethertype", "IPv6"), ("ipv6-icmp", "", "any")),
+        (("--remote-group", "web", "--protocol", "any"), ("any", "", "group web")),
+        (("--remote-ip", "2001:db8::/64"), ("any", "", "2001:db8::/64")),
+        (("--remote-address-group", "monitors"), ("any", "", "address group monitors")),
+        (("--remote-network", "blue"), ("any", "", "network blue")),
+    ],
+)
+def test_rules_of_every_shape(blue: Cli, arguments: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    blue("address-group", "create", "monitors", "--address", "192.0.2.0/24")
+    made = _show(blue, "security-group", "rule", "create", "web", *arguments)
+    assert (made["protocol"], made["ports"], made["remote"]) == expected
+    assert made["direction"] == ("egress" if "--egress" in arguments else "ingress")
+    assert made["ethertype"] == ("IPv6" if "IPv6" in arguments or ":" in arguments[1][3:] else "IPv4")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("--protocol", "tpc"), "SecurityGroup web: protocol: 'tpc' is no protocol; did you mean tcp?"),
+        (
+            ("--remote-group", "nobody"),
+            "SecurityGroup web: remote_group: there is no security group 'nobody'",
+        ),
+        (
+            ("--protocol", "tcp", "--dst-port", "80:22"),
+            "SecurityGroup web: ports: 80-22 ends before it begins",
+        ),
+        (("--icmp-type", "8"), "SecurityGroup web: type: only goes with protocol icmp or icmpv6"),
+        (
+            ("--remote-ip", "10.0.0.1/24"),
+            "SecurityGroup web: remote_ip_prefix: '10.0.0.1/24' has host bits set; did you mean 10.0.0.0/24?",
+        ),
+        (
+            ("--remote-ip", "10.0.0.0/8", "--remote-group", "web"),
+            "SecurityGroup web: remote_ip_prefix and remote_group exclude each other",
+        ),
+        (("--egress", "--remote-ip", "0.0.0.0/0"), "SecurityGroup web: rule 16 permits the same"),
+    ],
+)
+def test_rules_that_cannot_be(blue: Cli, arguments: tuple[str, ...], error: str) -> None:
+    assert blue("security-group", "rule", "create", "web", *arguments).errors == [error]
+    assert _show(blue, "security-group", "show", "web")["rule_count"] == 2
+
+
+def test_a_rule_keeps_its_number_when_it_is_renamed(blue: Cli) -> None:
+    renamed = _show(blue, "security-group", "rule", "set", "16", "--name", "out", "--tag", "t")
+    assert (renamed["number"], renamed["name"], renamed["tags"]) == (16, "out", ["t"])
+    assert _show(blue, "security-group", "rule", "unset", "out", "--all-tag")["tags"] == []
+    assert blue("security-group", "rule", "delete", "16", "17").out == "Rule out deleted\nRule 17 deleted\n"
+
+
+def test_rules_are_listed_by_what_they_permit(blue: Cli) -> None:
+    blue("security-group", "rule", "create", "web", "--protocol", "6", "--dst-port", "22")
+    blue("security-group", "rule", "create", "web", "--protocol", "tcp", "--ethertype", "IPv6")
+
+    def numbers(*options: str) -> list[int]:
+        rules = json.loads(blue("security-group", "rule", "list", *options, "-o", "json").out)
+        return [rule["number"] for rule in rules]
+
+    assert numbers() == [16, 17, 18, 19]
+    assert numbers("--ingress", "web") == [18, 19]
+    assert numbers("--egress") == [16, 17]
+    assert numbers("--protocol", "tcp", "--ethertype", "IPv6") == [19]
+    assert blue("security-group", "rule", "list", "nobody").errors == ["there is no security group 'nobody'"]
+
+
+def test_a_port_is_made_with_the_next_addresses_and_changed_piece_by_piece(blue: Cli) -> None:
+    made = _show(
+        blue, "port", "create", "web1", "--network", "blue", "--security-group", "web", "--device", "vm"
+    )
+    assert made["fixed_ips"] == ["10.0.0.2", "2001:db8::2"]
+    pair = ("--allowed-address", "ip-address=10.0.0.100,mac-address=02:00:00:00:00:99")
+    words = ("--fixed-ip", "subnet=10.0.0.0/24", "--fixed-ip", "ip-address=10.0.0.50", *pair)
+    changed = _show(blue, "port", "set", "web1", "--name", "front", *words, "--disable")
+    assert changed["fixed_ips"] == ["10.0.0.2", "2001:db8::2", "10.0.0.3", "10.0.0.50"]
+    assert changed["allowed_address_pairs"] == [
+        {"mac_address": "02:00:00:00:00:99", "ip_address": "10.0.0.100"}
+    ]
+    assert (changed["name"], changed["iface_id"], changed["admin_state_up"]) == ("front", "web1", False)
+    assert (changed["mac_address"], changed["security_groups"]) == (made["mac_address"], ["web"])
+    away = ("--fixed-ip", "ip-address=10.0.0.2", "--security-group", "web", "--device", *pair)
+    changed = _show(blue, "port", "unset", "front", *away)
+    assert (changed["fixed_ips"][0], changed["security_groups"], changed["device_id"]) == (
+        "2001:db8::2",
+        [],
+        "",
+    )
+    assert changed["allowed_address_pairs"] == []
+    again = blue("port", "unset", "front", "--security-group", "web")
+    assert (again.code, again.errors) == (1, ["web is not among its security groups"])
+    bare = _show(blue, "port", "set", "front", "--no-fixed-ip", "--enable")
+    assert (bare["fixed_ips"], bare["admin_state_up"]) == ([], True)
+
+
+def test_a_port_that_cannot_be_is_refused_with_all_reasons(blue: Cli) -> None:
+    blue("port", "create", "a", "--network", "blue", "--mac-address", "02:00:00:00:00:01")
+    words = ("--mac-address", "02:00:00:00:00:01", "--fixed-ip", "10.9.9.9")
+    errors = blue("port", "create", "b", "--network", "blue", *words).errors
+    assert errors == [
+        "Port b: fixed_ips: 10.9.9.9, which is in no subnet of network blue (10.0.0.0/24, 2001:db8::/64)",
+        "Port b: mac_address: 02:00:00:00:00:01 is already the address of port a on this network",
+    ]
+    assert blue("port", "create", "c", "--network", "red").errors == [
+        "Port c: network: there is no network 'red'"
+    ]
+    assert blue("port", "create", "d").code == 2
+
+
+def test_ports_are_listed_by_what_they_have(blue: Cli) -> None:
+    blue("port", "create", "a", "--network", "blue", "--security-group", "web", "--device", "vm1")
+    blue("port", "create", "b", "--network", "blue")
+
+    def names(*options: str) -> list[str]:
+        return blue("port", "list", *options, "-o", "name").out.split()
+
+    assert names() == ["port/a", "port/b"]
+    assert names("--security-group", "web") == ["port/a"]
+    assert names("--fixed-ip", "ip-address=10.0.0.3") == ["port/b"]
+    assert names("--server", "vm1", "--network", "blue") == ["port/a"]
+
+
+def test_address_groups(cli: Cli) -> None:
+    made = _show(cli, "address", "group", "create", "monitors", "--address", "192.0.2.0/24")
+    assert made["addresses"] == ["192.0.2.0/24"]
+    changed = _show(cli, "address-group", "set", "monitors", "--address", "2001:db8::1")
+    assert changed["addresses"] == ["192.0.2.0/24", "2001:db8::1"]
+    changed = _show(cli, "address-group", "unset", "monitors", "--address", "192.0.2.0/24")
+    assert changed["addresses"] == ["2001:db8::1"]
+    assert cli("address-group", "delete", "monitors", "none", "--ignore-missing").code == 0
+
+
+def test_a_change_can_be_waited_for(cli: Cli, enforcer: Enforcer) -> None:
+    assert cli("network", "create", "blue", "--wait", "-o", "name") == (0, "network/blue\n", "")
+    assert cli("network", "delete", "blue", "--wait").code == 0
