@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flows import fields as f
 from flows import pipeline as p
 from flows.actions import Action, Conntrack, Learn, Output, PopVlan, PushVlan, SetField
-from flows.fields import Match, Term
+from flows.fields import Match, Term, ct_state
 from flows.flow import Flow
 from flows.model import AddressPair, Network, Port, Prefix
 from flows.pipeline import Priority, Reason
@@ -25,6 +25,7 @@ from flows.static import (
     call,
     drop,
     icmpv6,
+    question,
 )
 
 UNTAGGED = f.VLAN_VID(0)
@@ -94,6 +95,8 @@ def _spoof_flows(at: Attachment, in_port: Term) -> Iterator[Flow]:
             yield from _ipv4_pair_flows(in_port, mac_number(pair.mac), pair.prefix)
         else:
             yield from _ipv6_pair_flows(in_port, mac_number(pair.mac), pair.prefix)
+    for prefix in dict.fromkeys(pair.prefix for pair in address_pairs(at.port)):
+        yield from _related_flows(in_port, prefix)
 
 
 def _mac_flows(in_port: Term, mac: int) -> Iterator[Flow]:
@@ -146,6 +149,16 @@ def _permitted_flows(at: Attachment, mac: int) -> Iterator[Flow]:
         yield Flow(p.SPOOF, Priority.NORMAL, sent, (call(p.FORWARD),))
         yield Flow(p.UPLINK_DELIVER, Priority.HIGH, (zone, f.ETH_DST(mac), kind), (call(p.FORWARD),))
         yield Flow(check, Priority.HIGH, (p.OUT(at.ofport), kind), (call(p.OUTPUT),))
+
+
+def _related_flows(in_port: Term, prefix: Prefix) -> Iterator[Flow]:
+    """Errors about connections that an own address opened, or accepted."""
+    family = IPV4_TERM if prefix.version == 4 else IPV6_TERM
+    ends = (f.CT_NW_SRC, f.CT_NW_DST) if prefix.version == 4 else (f.CT_IPV6_SRC, f.CT_IPV6_DST)
+    states = ("-new+rel-rpl-inv+trk", p.EGRESS_TABLES), ("-new+rel+rpl-inv+trk", p.INGRESS_TABLES)
+    for end, (state, tables) in zip(ends, states, strict=True):
+        match = (in_port, family, ct_state(state), *prefix_term(end, prefix))
+        yield Flow(p.RELATED, Priority.NORMAL, match, question(p.SOURCE, tables, p.SOURCE_VERDICT))
 
 
 def _receive_flows(at: Attachment) -> Iterator[Flow]:

@@ -37,6 +37,7 @@ class Reason(IntEnum):
     INGRESS_POLICY = 18, "no ingress rule of the receiver allows it"
     UNKNOWN_DESTINATION = 19, "the destination is not a local port and the network has no uplink"
     UNREADABLE = 20, "ARP or neighbour discovery that the switch cannot read, though a host might"
+    FORGED_ERROR = 21, "an ICMP error about a connection of which the sender is not an end"
 
     explanation: str
 
@@ -220,6 +221,13 @@ SOURCE_CHECK = _table(
 )
 SOURCE_STATELESS = _table(
     31, "SOURCE_STATELESS", "the sender's side without connections: every packet by itself", Miss.RETURN
+)
+RELATED = _table(
+    33,
+    "RELATED",
+    "an ICMP error about a connection: its sender must be an end of it; then as for the connection",
+    Reason.FORGED_ERROR,
+    {f.IN_PORT, f.ETH_TYPE, f.CT_STATE, f.CT_NW_SRC, f.CT_NW_DST, f.CT_IPV6_SRC, f.CT_IPV6_DST},
 )
 SOURCE_VERDICT = _table(32, "SOURCE_VERDICT", "drop unless a rule was found", Reason.EGRESS_POLICY, {VERDICT})
 FORWARD = _table(

@@ -27,6 +27,7 @@ INVALID = ct_state("+inv+trk")
 NEW = ct_state("+new+trk")
 ORIGINAL = ct_state("-rpl+trk")
 REPLY = ct_state("+rpl+trk")
+RELATED = ct_state("+rel-inv+trk")
 
 MLD_QUERY, MLD_REPORT, MLD_DONE, MLDV2_REPORT = 130, 131, 132, 143
 ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT, REDIRECT = 133, 134, 137
@@ -209,6 +210,7 @@ def _checks() -> Iterator[Flow]:
         yield Flow(p.CONNTRACK, Priority.NORMAL, (family,), (Conntrack(p.ZONE, p.SOURCE_CHECK.id),))
     for trusted in (p.SOURCE(0), p.SOURCE(p.UNRESTRICTED)):
         yield Flow(p.SOURCE_CHECK, Priority.GUARD, (trusted,), (call(p.FORWARD),))
+    yield Flow(p.SOURCE_CHECK, Priority.NORMAL + 60, (RELATED,), (call(p.RELATED),))
     yield from _ask(p.SOURCE_CHECK, p.SOURCE, p.EGRESS_TABLES, p.INGRESS_TABLES, p.SOURCE_VERDICT)
     stateless = question(p.SOURCE, p.EGRESS_TABLES, p.SOURCE_VERDICT, p.BY_HEADER)
     yield Flow(p.SOURCE_STATELESS, Priority.DEFAULT, (), stateless)

@@ -24,6 +24,7 @@ from flows.model import (
 )
 
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
+IPV6_FRAGMENT = 44
 _NOT_UNICAST = tuple(map(Prefix.parse, ("224.0.0.0/4", "255.255.255.255", "ff00::/8")))
 _LIMITED_BROADCAST = Prefix.parse("255.255.255.255")
 _NEIGHBOUR_DISCOVERY = (135, 136)
@@ -75,7 +76,7 @@ class Packet:
 
     `connection` is what the first packet of its connection said; None takes it from the header. It
     differs from the header for a related ICMP error. `source_mac` None is the sender's own.
-    A later fragment carries no ports; those of its header are not looked at.
+    A later fragment carries no ports, and of IPv6 no protocol; those of its header are not looked at.
     """
 
     network_id: str
@@ -88,10 +89,22 @@ class Packet:
     later_fragment: bool = False
 
     @property
+    def shown(self) -> Conversation:
+        """The header as a switch reads it: a later fragment of IPv6 hides its protocol, too."""
+        hidden = self.later_fragment and self.header.source.version == 6
+        return self.header._replace(protocol=IPV6_FRAGMENT) if hidden else self.header
+
+    @property
+    def related(self) -> bool:
+        """Whether it is an error about another packet's connection."""
+        known = self.state is State.ESTABLISHED or self.state is State.REPLY
+        return known and self.connection not in (None, self.header, self.header.reverse)
+
+    @property
     def opening(self) -> Conversation:
         """What the first packet of its connection said; its own header while no connection is known."""
         if self.state is State.NEW or self.state is State.INVALID:
-            return self.header
+            return self.shown
         if self.connection is not None:
             return self.connection
         return self.header.reverse if self.state is State.REPLY else self.header
@@ -109,6 +122,7 @@ class Refusal(Enum):
     FOR_OUTSIDE = "a message to the network's own servers does not go to workloads"
     CLAIMED_SOURCE = "the outside uses the address of a local port"
     INVALID = "the connection tracker calls it invalid"
+    FORGED_ERROR = "an error about a connection of which the sender is not an end"
     SENDER_RULES = "no rule of the sender's groups allows it"
     RECEIVER_RULES = "no rule of the receiver's groups allows it"
     RECEIVER_DOWN = "the receiving port is administratively down"
@@ -266,6 +280,8 @@ def _control_verdict(receiver: Port | None) -> Verdict:
 
 
 def _judge_sides(text: PolicyText, packet: Packet, sender: Port | None, receiver: Port | None) -> Verdict:
+    if sender is not None and _is_forged_error(text, packet, sender):
+        return Verdict(Refusal.FORGED_ERROR)
     at_sender = _grant(text, packet, sender, Direction.EGRESS)
     if at_sender is None:
         return Verdict(_refusal(text, packet, sender, Refusal.SENDER_RULES))
@@ -275,6 +291,14 @@ def _judge_sides(text: PolicyText, packet: Packet, sender: Port | None, receiver
     if at_receiver is None:
         return Verdict(_refusal(text, packet, receiver, Refusal.RECEIVER_RULES), at_sender)
     return Verdict(None, at_sender, at_receiver)
+
+
+def _is_forged_error(text: PolicyText, packet: Packet, sender: Port) -> bool:
+    if not packet.related or not sender.port_security_enabled or _is_stateless(text, sender):
+        return False
+    reply = packet.state is State.REPLY
+    end = packet.opening.destination if reply else packet.opening.source
+    return not any(pair.prefix.covers(end) for pair in _pairs(sender))
 
 
 def _refusal(text: PolicyText, packet: Packet, port: Port | None, by_rules: Refusal) -> Refusal:
@@ -295,7 +319,7 @@ def _grant(text: PolicyText, packet: Packet, port: Port | None, direction: Direc
     if not port.port_security_enabled:
         return Grant(exemption=Exemption.NO_PORT_SECURITY)
     if _is_stateless(text, port):
-        return _asked(text, packet, port, direction, packet.header)
+        return _asked(text, packet, port, direction, packet.shown)
     if packet.state is State.INVALID:
         return None
     if packet.state is State.REPLY:
@@ -381,6 +405,8 @@ def _same_scope(text: PolicyText, one: str, other: str) -> bool:
 def _is_service(rule: Rule, subject: Conversation, portless: bool) -> bool:
     """A later fragment shows no ports: its first fragment was asked for them."""
     if rule.protocol is None:
+        return True
+    if portless and subject.protocol == IPV6_FRAGMENT:
         return True
     if rule.protocol != subject.protocol:
         return False
