@@ -83,7 +83,8 @@ class Attack:
     """`frames` of `sender` must reach none of `spared`; the switch drops them all for `reason`.
 
     None as reason says that they go elsewhere, or that the switch never looks at them. `before` is
-    what honest hosts do first; `control` shows that the same said honestly arrives.
+    what honest hosts do first; `control` shows that the same said honestly arrives; what is sent `after`
+    the attack still goes to those who should get it, and to nobody else.
     """
 
     name: str
@@ -94,11 +95,7 @@ class Attack:
     control: tuple[Send, ...]
     spared: tuple[Host, ...] = EVERYBODY
     before: tuple[Send, ...] = ()
-
-    @property
-    def witnesses(self) -> tuple[Host, ...]:
-        """Who must get nothing at all."""
-        return tuple(host for host in self.spared if host is not self.sender)
+    after: tuple[Send, ...] = ()
 
 
 def said(sender: Host, frames: Frame | Sequence[Frame], *to: Host) -> Send:
@@ -121,13 +118,13 @@ class Family:
         reason: Reason | None,
         *control: Send,
         spared: tuple[Host, ...] = EVERYBODY,
-        before: tuple[Send, ...] = (),
+        **around: tuple[Send, ...],
     ) -> None:
-        """One more attack. Raises ValueError without a control."""
+        """One more attack; `around` is what comes `before` and `after`. ValueError without a control."""
         if not control:
             raise ValueError(f"{name}: an attack without control proves nothing")
-        attack = Attack(name, self.name, sender, _as_bytes(frames), reason, control, spared, before)
-        self.attacks.append(attack)
+        many = _as_bytes(frames)
+        self.attacks.append(Attack(name, self.name, sender, many, reason, control, spared, **around))
 
 
 def _as_bytes(frames: Frame | Sequence[Frame]) -> tuple[bytes, ...]:

@@ -28,7 +28,6 @@ from lab.attack import (
     STRANGER,
     UPLINKS,
     WORKLOADS,
-    Attack,
     Host,
     Send,
 )
@@ -119,17 +118,17 @@ class AttackBench:
                 tap.wait(deadline - time.monotonic())
         return lost
 
-    def strays(self, attack: Attack) -> list[str]:
-        """Everything that the witnesses got of the attack, in words."""
+    def strays(self, send: Send, witnesses: Iterable[Host]) -> list[str]:
+        """Everything that the witnesses got when this was sent, in words."""
         self.settle()
         self.forget()
-        self._taps[attack.sender.name].send(attack.frames)
+        self._taps[send.sender.name].send(send.frames)
         self.settle()
         return [
             f"{host.name} got {frame.hex()}"
-            for host in attack.witnesses
+            for host in witnesses
             for frame in self._taps[host.name].received
-            if _SENTINEL not in frame
+            if host is not send.sender and _SENTINEL not in frame
         ]
 
     def settle(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.attack import Attack
+from lab.attack import EVERYBODY, Attack, Send
 from lab.attack_bench import AttackBench
 from tests.attacks.table import ATTACKS
 
@@ -24,6 +24,10 @@ def test_attack(bench: AttackBench, attack: Attack) -> None:
     bench.forget()
     assert not bench.achieve(attack.before), "what comes before"
     drops = bench.drops()
-    assert not bench.strays(attack)
-    expected = {} if attack.reason is None else {attack.reason: len(attack.frames)}
-    assert dict(bench.drops() - drops) == expected
+    assert not bench.strays(Send(attack.sender, attack.frames), attack.spared)
+    dropped = bench.drops() - drops
+    if attack.reason is not None:
+        assert dropped[attack.reason] >= len(attack.frames), dropped
+    for send in attack.after:
+        assert not bench.achieve([send]), "what comes after"
+        assert not bench.strays(send, set(EVERYBODY) - set(send.to))
