@@ -32,8 +32,9 @@ def add_interfaces(ovs: PrivateOvs, names: Sequence[str], bridge: str = BRIDGE) 
 class Installation:
     """A private switch with bridge `br0`, the controller as a process, and a client of its database."""
 
-    def __init__(self) -> None:
-        self.ovs = PrivateOvs(dummy=True)
+    def __init__(self, ovs: PrivateOvs | None = None) -> None:
+        """Without a switch of its own it makes a simulated one."""
+        self.ovs = ovs or PrivateOvs(dummy=True)
         self.controller = Controller(self.ovs.remote)
 
     def __enter__(self) -> Self:

@@ -112,15 +112,15 @@ class PrivateOvs(OvsServers):
 
     Bridges are of the userspace datapath, with real devices: they need this process in a network of its
     own (`netns.isolate`), which can hold one such switch at a time. With `dummy=True` every device is
-    simulated and no isolation is needed.
+    simulated and no isolation is needed. `options` are more command line options for ovs-vswitchd.
     """
 
-    def __init__(self, dummy: bool = False) -> None:
+    def __init__(self, dummy: bool = False, options: Sequence[str] = ()) -> None:
         if not dummy and not netns.isolated():
             raise LabError("a private switch makes devices: call lab.netns.isolate() first")
         rundir = Path(tempfile.mkdtemp(prefix="sgctl-ovs-"))
-        options = ["--disable-system", *(["--enable-dummy=override"] if dummy else [])]
-        super().__init__(rundir, rundir / "conf.db", options)
+        kind = ["--disable-system", *(["--enable-dummy=override"] if dummy else [])]
+        super().__init__(rundir, rundir / "conf.db", [*kind, *options])
 
     def __enter__(self) -> Self:
         try:

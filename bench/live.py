@@ -1,0 +1,214 @@
+"""Real packets on the userspace datapath: what a change does to them, and what they cost the switch.
+
+W(400, 1000) is in force; three of its ports are namespaces, the others have no machine behind them.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+from bench.flowing import Flowing
+from bench.frames import random_sources
+from bench.installation import BRIDGE, Installation, add_interfaces
+from bench.record import Record
+from bench.workload import (
+    FIRST_ADDRESS,
+    OPEN_PORTS,
+    Workload,
+    address,
+    identifier,
+    interface,
+    mac,
+    tcp_rule,
+)
+from flows.model import Change, Rule
+from lab.netns import Workload as Machine
+from lab.ovs import PrivateOvs
+from lab.process import LabError
+from lab.stream import Datagrams
+from lab.workloads import Workloads
+
+_SOURCES = 10_000
+_SERVER, _UPLINK, _UDP = 2, "uplink", 17
+_RESTART_PATIENCE = 30.0
+_AGE = re.compile(r"duration=([\d.]+)s")
+_COUNTERS = re.compile(r"(duration|n_packets|n_bytes|idle_age|hard_age)=[^,]*, ")
+_OURS = "cookie=0x5c00000000000000/0xff00000000000000"
+_chance = random.Random(7)  # noqa: S311 - the same changes every time
+_OPEN, _CLOSED = OPEN_PORTS[0], 9
+
+
+@dataclass
+class Live:
+    """An installation with W(400, 1000) in which ports 1 and 2 and the uplink are real."""
+
+    here: Installation
+    client: Machine
+    server: Machine
+    outside: Machine
+
+
+@contextmanager
+def running() -> Iterator[Live]:
+    """Everything set up and confirmed."""
+    with ExitStack() as stack:
+        ovs = PrivateOvs(options=["--enable-dummy"])
+        here = stack.enter_context(Installation(ovs))
+        workloads = Workloads(ovs)
+        stack.callback(workloads.close)
+        here.connect()
+        machines = [workloads.plug(BRIDGE, interface(n), mac(n), [f"{address(n).address}/8"]) for n in (1, 2)]
+        outside = Machine(_UPLINK, "02:ff:00:00:00:01", ["10.255.0.1/8"])
+        ovs.add_port(BRIDGE, _UPLINK, "external_ids:sgctl-uplink=*")
+        names = [interface(number) for number in range(3, 401)]
+        add_interfaces(ovs, names)
+        here.wait_for_interfaces([*names, _UPLINK])
+        here.commit(Workload(400, 1000).additions())
+        here.confirm()
+        yield Live(here, client, server, outside)
+
+
+def measure(record: Record) -> None:
+    """All rows that need packets and one switch."""
+    with running() as live:
+        _revoke(live, record)
+        _edit_under_traffic(live, record)
+        for key, port in (("open", _OPEN), ("closed", _CLOSED)):
+            record.put(f"megaflows_{key}", _megaflows(live, port))
+        _restart(live, record)
+
+
+def _revoke(live: Live, record: Record) -> None:
+    """The rule of an established connection goes away while data flow."""
+    for key, to_server in (("forward", True), ("reverse", False)):
+        ports = range(5000, 5005 if record.quick else 5020)
+        took = [_revoke_once(live, port + 100 * to_server, to_server=to_server) for port in ports]
+        record.median_ms(f"revoke_{key}", took)
+
+
+def _revoke_once(live: Live, port: int, *, to_server: bool) -> float:
+    """Seconds from the request until the last byte arrives.
+
+    All TCP from the group itself is allowed in W: that rule goes and comes back.
+    """
+    here = live.here
+    rules = [rule for rule in here.store.objects[Rule].values() if isinstance(rule, Rule)]
+    rule = next(rule for rule in rules if rule.remote_group_id == rule.group_id)
+    server_address = address(_SERVER).address
+    with Flowing(live.client, live.server, server_address, port, to_server=to_server) as flowing:
+        flowing.wait_for_data()
+        start = time.monotonic()
+        here.commit([Change(rule, None)])
+        time.sleep(0.1)
+        took = flowing.last - start
+        time.sleep(0.3)
+        if flowing.last - start > took:
+            raise LabError("data arrive long after the rule was removed")
+    here.commit([Change(None, replace(rule, number=0))])
+    return max(took, 0.0)
+
+
+def _edit_under_traffic(live: Live, record: Record) -> None:
+    """Rules of the same group come and go while datagrams and a connection run that stay allowed."""
+    here, server_address = live.here, address(_SERVER).address
+    udp = replace(tcp_rule(6000, remote="sg"), id=identifier("udp"), protocol=_UDP)
+    here.commit([Change(None, udp)])
+    count = 200 if record.quick else 1000
+    with (
+        Datagrams(live.client, live.server, server_address, 6000) as datagrams,
+        Flowing(live.client, live.server, server_address, 5900, to_server=False) as flowing,
+    ):
+        flowing.wait_for_data()
+        latencies = [here.commit([_random_change(here)]) for _ in range(count)]
+        record.put("edit_lost", datagrams.lost() + flowing.retransmitted)
+        record.put("edit_count", count)
+        record.note(f"{datagrams.arrived:,} datagrams arrived during {count:,} random rule changes")
+        record.samples["random rule change/ours"] = [value * 1000 for value in latencies]
+
+
+def _random_change(here: Installation) -> Change:
+    """A rule that has nothing to do with the traffic comes, or goes again."""
+    remote = _chance.choice([None, "sg", "sg2"])
+    rule = tcp_rule(20000 + _chance.randrange(50), remote=remote)
+    held = here.store.objects[Rule].get(rule.id)
+    return Change(None, rule) if held is None else Change(held, None)
+
+
+def _megaflows(live: Live, port: int) -> int:
+    """Megaflows that packets from 10,000 sources outside to port 2 leave behind."""
+    ovs = live.here.ovs
+    with live.outside.inside():
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    ovs.appctl("revalidator/purge")
+    with wire:
+        wire.bind(("eth0", 0))
+        frames = random_sources(mac(_SERVER), FIRST_ADDRESS + _SERVER, port, _SOURCES)
+        for number, frame in enumerate(frames):
+            wire.send(frame)
+            if number % 20 == 0:
+                time.sleep(0.002)
+    received = int(ovs.ofctl("dump-ports", BRIDGE, _UPLINK).partition("rx pkts=")[2].partition(",")[0])
+    if received < _SOURCES:
+        raise LabError(f"{received} packets reached the switch, not {_SOURCES}")
+    return sum("proto=6" in line for line in ovs.appctl("dpctl/dump-flows").splitlines())
+
+
+def _restart(live: Live, record: Record) -> None:
+    """The controller is killed and started again while datagrams run; the switch keeps its flows."""
+    totals, connected = [], []
+    with Datagrams(live.client, live.server, address(_SERVER).address, 6000) as datagrams:
+        for _ in range(3 if record.quick else 5):
+            since = time.monotonic()
+            before = _installed(live.here)
+            took = restart(live.here)
+            totals.append(took[0])
+            connected.append(took[1])
+            touched = _touched(before, _installed(live.here), time.monotonic() - since)
+            record.put("restart_flow_mods", record.values["restart_flow_mods"].get("ours", 0) + touched)
+        record.put("restart_lost", datagrams.lost())
+    record.median_s("restart", totals)
+    record.median_s("restart_connected", connected)
+
+
+def restart(here: Installation) -> tuple[float, float]:
+    """Seconds from the new process's start, and from the switch's connection, until flows are verified."""
+    log = here.controller.log
+    here.controller.kill()
+    told = len(log.read_text(encoding="utf-8"))
+    start = time.monotonic()
+    here.controller.start()
+    connected = 0.0
+    while True:
+        news = log.read_text(encoding="utf-8")[told:]
+        if not connected and "connected" in news:
+            connected = time.monotonic()
+        if "flows to add" in news:
+            break
+        if time.monotonic() - start > _RESTART_PATIENCE:
+            raise LabError(f"not verified {_RESTART_PATIENCE:g} s after the restart")
+        time.sleep(0.001)
+    now = time.monotonic()
+    here.wait_connected(True)
+    return now - start, now - connected
+
+
+def _installed(here: Installation) -> dict[str, float]:
+    """Age in seconds of every flow of ours, by its text without counters."""
+    ages = {}
+    for line in here.ovs.ofctl("--no-names", "dump-flows", BRIDGE, _OURS).splitlines():
+        found = _AGE.search(line)
+        if found:
+            ages[_COUNTERS.sub("", line)] = float(found[1])
+    return ages
+
+
+def _touched(before: dict[str, float], after: dict[str, float], elapsed: float) -> int:
+    """Flows that came or went, and those that are younger than they should be."""
+    renewed = sum(age < elapsed for age in after.values())
+    return len(before.keys() ^ after.keys()) + renewed
