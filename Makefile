@@ -7,12 +7,14 @@ PACKAGES := openvswitch-switch mininet python3-venv iproute2 ethtool iputils-pin
 
 TOPOLOGY ?= topologies/exoscale-frontend-backend.yaml
 ARGS ?=
+FAULTS ?= 50
+SEED ?= 1
 
 # `su` alone leaves root without the folders of Open vSwitch's servers and of ethtool.
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint install packages clean
+.PHONY: help demo run test faults lint install packages clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +27,9 @@ run: install ## run the controller on this machine's Open vSwitch, starting what
 
 test: lint $(OPENSTACK) ## check and test everything, on a real switch; needs root
 	$(BIN)/pytest $(ARGS)
+
+faults: install ## kill everything FAULTS=n times while connections run and the policy changes (SEED=s)
+	FAULTS=$(FAULTS) SEED=$(SEED) $(BIN)/pytest tests/system/test_faults.py -k random $(ARGS)
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .

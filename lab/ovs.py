@@ -87,6 +87,14 @@ class OvsServers:
         self._switch.wait()
         self._switch = None
 
+    def kill_database(self) -> None:
+        """`kill -9` ovsdb-server; the switch goes on. `start_database` brings it back."""
+        if self._database is None:
+            raise LabError("the database is not running")
+        self._database.kill()
+        self._database.wait()
+        self._database = None
+
     def stop(self) -> None:
         """Stop what was started here, and only that."""
         for child in (self._switch, self._database):

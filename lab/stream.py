@@ -104,6 +104,7 @@ class Datagrams(_Traffic):
     def __init__(self, source: Workload, target: Workload, address: str, port: int, size: int = 100) -> None:
         self._seen: set[int] = set()
         self._sent = 0
+        self._begin = time.monotonic()
         self._size = size
         self._address = (address, port)
         with target.inside():
@@ -119,6 +120,11 @@ class Datagrams(_Traffic):
     def arrived(self) -> int:
         """How many different datagrams have arrived."""
         return len(self._seen)
+
+    @property
+    def seconds_each(self) -> float:
+        """The time between two datagrams, on average."""
+        return (time.monotonic() - self._begin) / max(self._sent, 1)
 
     def lost(self, patience: float = 0.5) -> int:
         """How many of those sent until now have not arrived after `patience` seconds."""

@@ -108,12 +108,23 @@ class ControlLoop:
         self._engine.change_policy(self._store.run())
         if self._local.run():
             self._engine.change_bridges(self._local.bridges)
+            self._close_sessions_of_lost_bridges()
             self._status_stale = True
         self._secure_bridges()
         self._refresh_zones()
         self._limits.apply(self._engine.connection_limits())
         self._hand_out(self._engine.flush())
         self._report()
+
+    def _close_sessions_of_lost_bridges(self) -> None:
+        """A bridge that nothing is known of is left as it is, and compared as a whole when it is back.
+
+        The switch database forgets datapath ids when it restarts, until ovs-vswitchd writes them again.
+        """
+        for dpid, connection in self._connections.items():
+            if dpid not in self._engine.bridges and connection.session is not None:
+                connection.session.close()
+                connection.session = None
 
     def _hand_out(self, diffs: Mapping[int, FlowDiff]) -> None:
         moved = self._store.generation != self._generation

@@ -1,0 +1,353 @@
+"""Violent ends, one after the other, while connections run and the policy changes.
+
+Allowed and denied traffic never stops; a writer keeps editing the policy; each round kills something with
+`kill -9`, brings it back and measures.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+from uuid import uuid4
+
+from flows.model import Change, Direction, Ethertype, Rule, SecurityGroup
+from lab.netns import Workload
+from lab.process import LabError, wait_until
+from lab.site import ALL_OUT, Site, document, group, tcp_in
+from lab.stream import Datagrams, Stream
+from sgctl.store import Conflict, Store, StoreError
+
+ALLOWED, FOREIGN, CLOSED, TOGGLED = 6000, 6001, 6002, 6003
+"""UDP ports: allowed from `client`; the same, asked from another group; not allowed; allowed now and then."""
+_CONVERGE_SECONDS = 30.0
+_PAUSE_SECONDS = 0.02
+_NOISE = range(20000, 60000)
+
+
+class Fault(NamedTuple):
+    """Something that breaks.
+
+    `cuts` tells that it takes the switch itself, with all connections. `halts` tells that Open vSwitch by
+    itself forwards nothing for a while: its userspace datapath rests while its database is away.
+    """
+
+    name: str
+    strike: Callable[[Site, Random], None]
+    cuts: bool = False
+    halts: bool = False
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one fault cost. `lost` counts allowed datagrams, about 500 of which are sent in a second."""
+
+    fault: str
+    lost: int
+    outage: float
+    converged: float
+    delivered: int
+    stream_alive: bool
+    obeyed: bool
+
+    def __str__(self) -> str:
+        stream = "connection alive" if self.stream_alive else "connection cut"
+        return (
+            f"{self.fault:<34} outage {self.outage * 1000:6.0f} ms ({self.lost:4d} lost)  converged in "
+            f"{self.converged:5.2f} s  denied packets delivered {self.delivered}  {stream}"
+        )
+
+
+class Writer:
+    """Edits the policy all the time, from a thread, and remembers what the database acknowledged.
+
+    It opens and closes TOGGLED as told; every other edit is a new rule that nobody uses.
+    """
+
+    def __init__(self, remote: str) -> None:
+        self._store = Store.connect(remote)
+        self._group = self._find_group("server")
+        self._noise_group = self._find_group("noise")
+        self._ports = iter(_NOISE)
+        self._ends = threading.Event()
+        self.acknowledged: dict[str, Rule] = {}
+        self.refused = 0
+        self.wanted = True
+        self.state = True
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop editing."""
+        self._ends.set()
+        self._thread.join()
+        self._store.close()
+
+    def lost_writes(self, store: Store) -> set[str]:
+        """The acknowledged rules that a database does not hold."""
+        return self.acknowledged.keys() - store.objects[Rule].keys()
+
+    def _find_group(self, name: str) -> str:
+        groups = self._store.objects[SecurityGroup].values()
+        return next(each.id for each in groups if each.name == name)
+
+    def _run(self) -> None:
+        while not self._ends.is_set():
+            try:
+                self._edit()
+            except Conflict:
+                self.refused += 1
+            except StoreError:
+                self.refused += 1
+                self._store.run()
+            self._ends.wait(_PAUSE_SECONDS)
+
+    def _edit(self) -> None:
+        self._store.run()
+        if self.state != self.wanted:
+            self._toggle(self.wanted)
+            return
+        rule = _rule(self._noise_group, Direction.INGRESS, next(self._ports))
+        self._store.commit([Change(None, rule)])
+        self.acknowledged[rule.id] = rule
+
+    def _toggle(self, wanted: bool) -> None:
+        rules = self._store.objects[Rule].values()
+        held = [
+            r
+            for r in rules
+            if isinstance(r, Rule) and r.group_id == self._group and r.port_range_min == TOGGLED
+        ]
+        if wanted and not held:
+            self._store.commit([Change(None, _rule(self._group, Direction.INGRESS, TOGGLED))])
+        elif not wanted and held:
+            self._store.commit([Change(rule, None) for rule in held])
+        self.state = wanted
+
+
+def _rule(group_id: str, direction: Direction, port: int) -> Rule:
+    identifier = str(uuid4())
+    return Rule(identifier, 0, group_id, direction, Ethertype.IPV4, 17, port, port)
+
+
+class Traffic(NamedTuple):
+    """What runs all the time."""
+
+    allowed: Datagrams
+    foreign: Datagrams
+    closed: Datagrams
+    toggled: Datagrams
+
+
+class Drill:
+    """A site under traffic and edits, and one fault after another."""
+
+    def __init__(self, site: Site, seed: int) -> None:
+        self._site = site
+        self._random = Random(seed)  # noqa: S311 - no secret
+        self._workloads = _populate(site)
+        self._stream: Stream | None = None
+
+    @contextmanager
+    def running(self) -> Iterator[Drill]:
+        """Start traffic and edits, and end them."""
+        client, server, other = self._workloads
+        with ExitStack() as stack:
+            self.store = Store.connect(self._site.controller.db)
+            stack.callback(self.store.close)
+            self.writer = Writer(self._site.controller.db)
+            stack.callback(self.writer.close)
+            self._traffic = Traffic(
+                *(
+                    stack.enter_context(Datagrams(source, server, "10.0.0.2", port))
+                    for source, port in (
+                        (client, ALLOWED),
+                        (other, FOREIGN),
+                        (client, CLOSED),
+                        (client, TOGGLED),
+                    )
+                )
+            )
+            stack.callback(self._close_stream)
+            yield self
+
+    def strike(self, fault: Fault) -> Round:
+        """One fault at a random moment; returns when everything works again."""
+        self._open_stream()
+        time.sleep(self._random.uniform(0.0, 0.3))
+        lost_before = self._traffic.allowed.lost()
+        self.writer.wanted = not self.writer.wanted
+        time.sleep(self._random.uniform(0.0, 0.1))
+        begin = time.monotonic()
+        fault.strike(self._site, self._random)
+        self._converge()
+        converged = time.monotonic() - begin
+        obeyed = self._obeys()
+        lost = self._traffic.allowed.lost() - lost_before
+        return Round(
+            fault=fault.name,
+            lost=lost,
+            outage=lost * self._traffic.allowed.seconds_each,
+            converged=converged,
+            delivered=self._traffic.foreign.arrived + self._traffic.closed.arrived,
+            stream_alive=self._stream is not None and self._stream.flows(1.0),
+            obeyed=obeyed,
+        )
+
+    def _open_stream(self) -> None:
+        """One connection goes through all rounds, until a fault takes the switch with it."""
+        if self._stream is not None and self._stream.flows(1.0):
+            return
+        self._close_stream()
+        client, server, _ = self._workloads
+        self._stream = Stream(client, server, "10.0.0.2", 80)
+
+    def _close_stream(self) -> None:
+        if self._stream is not None:
+            self._stream.__exit__(None, None, None)
+            self._stream = None
+
+    def _converge(self) -> None:
+        """Until a controller says that a switch has all that was acknowledged up to now."""
+        deadline = time.monotonic() + _CONVERGE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                if self.writer.state == self.writer.wanted and self._applied():
+                    return
+            except StoreError:
+                continue
+        raise LabError(f"not in step again after {_CONVERGE_SECONDS:g} s")
+
+    def _applied(self) -> bool:
+        """Whether a new generation is on a connected switch: what was reported before does not count."""
+        generation = self.store.commit(())
+        lagging = self.store.wait_applied(generation, 1.0)
+        return not lagging and any(
+            switch.connected and switch.generation >= generation for switch in self.store.switches.values()
+        )
+
+    def _obeys(self) -> bool:
+        """Whether TOGGLED is open or closed as the database says, once anything moves."""
+        arrived = self._traffic.allowed.arrived
+        wait_until(lambda: self._traffic.allowed.arrived > arrived, "allowed traffic flows again")
+        time.sleep(0.1)
+        before = self._traffic.toggled.arrived
+        time.sleep(0.3)
+        return (self._traffic.toggled.arrived > before) == self.writer.state
+
+
+def _populate(site: Site) -> Sequence[Workload]:
+    udp = {"direction": "ingress", "protocol": "udp"}
+    site.apply(
+        group("client", ALL_OUT),
+        group("other", ALL_OUT),
+        group("noise"),
+        group(
+            "server",
+            tcp_in(80, remote_group="client"),
+            {**udp, "ports": f"{ALLOWED}-{FOREIGN}", "remote_group": "client"},
+            {**udp, "ports": TOGGLED},
+        ),
+        document("AddressGroup", "unused", addresses=["192.0.2.0/24"]),
+        site.port_document(1, ["client"]),
+        site.port_document(2, ["server"]),
+        site.port_document(3, ["other"]),
+    )
+    workloads = [site.plug("br0", number) for number in (1, 2, 3)]
+    site.sgctl.wait()
+    return workloads
+
+
+def _kill_policy_server(site: Site) -> None:
+    pid = int((site.controller.directory / "policy.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists() or _is_zombie(pid), "the policy server ends")
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def _controller(site: Site, random: Random) -> None:
+    site.controller.kill()
+    time.sleep(random.uniform(0.0, 0.5))
+    site.controller.start()
+
+
+def _policy_database(site: Site, _: Random) -> None:
+    _kill_policy_server(site)
+
+
+def _switch(site: Site, random: Random) -> None:
+    site.ovs.kill_switch()
+    time.sleep(random.uniform(0.0, 0.3))
+    site.ovs.start_switch()
+
+
+def _switch_database(site: Site, random: Random) -> None:
+    site.ovs.kill_database()
+    time.sleep(random.uniform(0.0, 0.3))
+    site.ovs.start_database()
+
+
+def _controller_and_database(site: Site, random: Random) -> None:
+    first = random.random() < 0.5
+    if first:
+        _kill_policy_server(site)
+    site.controller.kill()
+    if not first:
+        _kill_policy_server(site)
+    time.sleep(random.uniform(0.0, 0.5))
+    site.controller.start()
+
+
+def _controller_and_switch(site: Site, random: Random) -> None:
+    site.controller.kill()
+    site.ovs.kill_switch()
+    returns = [site.controller.start, site.ovs.start_switch]
+    random.shuffle(returns)
+    for start in returns:
+        start()
+        time.sleep(random.uniform(0.0, 0.3))
+
+
+def _openflow_lost(site: Site, random: Random) -> None:
+    site.ovs.vsctl("set-controller", "br0", "tcp:127.0.0.1:1")
+    time.sleep(random.uniform(0.1, 0.5))
+    site.ovs.vsctl("set-controller", "br0", site.controller.target)
+
+
+def _controller_stalls(site: Site, random: Random) -> None:
+    os.kill(site.controller.pid, signal.SIGSTOP)
+    time.sleep(random.uniform(0.2, 1.0))
+    os.kill(site.controller.pid, signal.SIGCONT)
+
+
+FAULTS = (
+    Fault("controller killed", _controller),
+    Fault("policy database killed", _policy_database),
+    Fault("switch killed", _switch, cuts=True, halts=True),
+    Fault("switch database killed", _switch_database, halts=True),
+    Fault("controller and its database killed", _controller_and_database),
+    Fault("controller and switch killed", _controller_and_switch, cuts=True, halts=True),
+    Fault("OpenFlow connection lost", _openflow_lost),
+    Fault("controller stalls", _controller_stalls),
+)
+
+
+def sequence(count: int, seed: int) -> list[Fault]:
+    """Faults in random order, every kind as often as any other (give or take one)."""
+    random, found = Random(seed), list[Fault]()  # noqa: S311 - no secret
+    while len(found) < count:
+        found += random.sample(FAULTS, len(FAULTS))
+    return found[:count]

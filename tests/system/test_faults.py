@@ -1,0 +1,107 @@
+"""No crash opens a hole or cuts an allowed connection; no acknowledged write is lost.
+
+FAULTS=n asks for n faults and SEED=s for another order (`make faults`); few are part of every run.
+"""
+
+from __future__ import annotations
+
+import os
+from statistics import median
+
+import pytest
+
+from lab.faults import Drill, Round, sequence
+from lab.process import wait_until
+from lab.site import ALL_OUT, Site, group, tcp_in
+
+pytestmark = pytest.mark.switch
+
+FAULTS = int(os.environ.get("FAULTS", "8"))
+SEED = int(os.environ.get("SEED", "1"))
+
+
+def summary(rounds: list[Round]) -> list[str]:
+    """One line for each kind of fault."""
+    lines = []
+    for fault in sorted({each.fault for each in rounds}):
+        outages = [each.outage * 1000 for each in rounds if each.fault == fault]
+        times = [each.converged for each in rounds if each.fault == fault]
+        outage = f"outage median {median(outages):5.0f} max {max(outages):5.0f} ms"
+        converged = f"converged median {median(times):5.2f} max {max(times):5.2f} s"
+        lines.append(f"{fault:<34} {len(times):3d} times  {outage}  {converged}")
+    return lines
+
+
+def test_random_faults(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    rounds = []
+    with Drill(site, SEED).running() as drill:
+        for fault in sequence(FAULTS, SEED):
+            each = drill.strike(fault)
+            rounds.append(each)
+            with capsys.disabled():
+                print(f"\n{each}", end="")
+            assert each.delivered == 0
+            assert each.obeyed, "the switch does not do what was acknowledged"
+            assert each.stream_alive or fault.cuts
+            assert each.lost == 0 or fault.halts
+        drill.store.run()
+        lost = drill.writer.lost_writes(drill.store)
+        acknowledged, refused = len(drill.writer.acknowledged), drill.writer.refused
+    with capsys.disabled():
+        print("", *summary(rounds), sep="\n")
+        print(
+            f"{len(rounds)} faults, {acknowledged} writes acknowledged, {refused} refused, {len(lost)} lost"
+        )
+    assert not lost
+    assert acknowledged > len(rounds)
+
+
+def test_controller_restart_sends_nothing(site: Site) -> None:
+    site.apply(group("web", tcp_in(80), ALL_OUT), site.port_document(1, ["web"]))
+    site.plug("br0", 1)
+    site.sgctl.wait()
+    before = _ages(site)
+    for end in (site.controller.kill, site.controller.stop):
+        end()
+        site.controller.start()
+        site.sgctl.wait()
+    assert site.controller.log.read_text().count(": 0 flows to add, 0 to remove") == 2
+    after = _ages(site)
+    assert after.keys() == before.keys()
+    assert all(after[cookie] > before[cookie] for cookie in before), "no flow was sent again"
+
+
+def _ages(site: Site) -> dict[str, float]:
+    """Seconds since each of our flows was added, by cookie."""
+    lines = [line for line in site.ovs.ofctl("dump-flows", "br0").splitlines() if "cookie=0x5c" in line]
+    words = [line.replace(",", "").split() for line in lines]
+    return {word[0]: float(word[1].removeprefix("duration=").removesuffix("s")) for word in words}
+
+
+def test_only_what_is_ours_is_reconciled(site: Site) -> None:
+    """Flows that came and went while the controller was away."""
+    site.apply(group("web", tcp_in(80)), site.port_document(1, ["web"]))
+    site.plug("br0", 1)
+    site.sgctl.wait()
+    expected = site.ovs.ofctl("dump-flows", "--no-stats", "br0")
+    site.controller.kill()
+    site.ovs.ofctl("add-flow", "br0", "cookie=0x77,table=70,priority=5,ip,actions=drop")
+    site.ovs.ofctl("add-flow", "br0", "cookie=0x5c00000000000009,table=70,priority=60000,ip,actions=output:1")
+    site.ovs.ofctl("del-flows", "br0", "table=11")
+    site.controller.start()
+    site.sgctl.wait()
+    held = site.ovs.ofctl("dump-flows", "--no-stats", "br0").splitlines()
+    assert sorted(line for line in held if "cookie=0x77" not in line) == sorted(expected.splitlines())
+    assert sum("cookie=0x77" in line for line in held) == 1
+
+
+def test_switch_restart_programs_it_again(site: Site) -> None:
+    site.apply(group("web", tcp_in(80)), site.port_document(1, ["web"]))
+    site.plug("br0", 1)
+    site.sgctl.wait()
+    before = _ages(site)
+    site.ovs.kill_switch()
+    site.ovs.start_switch()
+    wait_until(lambda: _ages(site).keys() == before.keys(), "the switch holds the same flows again")
+    site.sgctl.wait()
+    assert site.sgctl("verify") == "br0: as expected\n"
