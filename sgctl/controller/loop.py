@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from ovs.poller import POLLIN, Poller
 
 from flows.flow import Flow, FlowDiff, FlowKey
-from sgctl.controller.engine import Engine
+from sgctl.controller.engine import Engine, ZoneKey
 from sgctl.controller.status import BindingKey, binding_rows, moved_rows, switch_row
 from sgctl.store import BindingStatus, Store, StoreError
 from sgctl.store.local import LocalSwitches
@@ -159,9 +159,16 @@ class ControlLoop:
         missing = self._engine.missing_zones()
         here = self._local.chassis
         if missing:
-            self._store.allocate_zones(here, sorted(missing))
+            self._allocate_zones(here, missing)
         zones = self._store.zones.items()
         self._engine.change_zones({key[1:]: zone for key, zone in zones if key[0] == here})
+
+    def _allocate_zones(self, chassis: str, missing: Iterable[ZoneKey]) -> None:
+        """Without the database there are no new zones, but everything else goes on."""
+        try:
+            self._store.allocate_zones(chassis, sorted(missing))
+        except StoreError as error:
+            LOG.warning("policy database: no conntrack zone for %s yet: %s", sorted(missing), error)
 
     def _secure_bridges(self) -> None:
         """A bridge that falls back to plain switching without its controller would be a hole."""
