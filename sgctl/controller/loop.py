@@ -22,7 +22,7 @@ from sgctl.switch.zone_limits import ZoneLimits
 
 LOG = logging.getLogger(__name__)
 
-IDLE_SECONDS = 1.0
+IDLE_SECONDS = 0.3
 WHOLE_REPORT_SECONDS = 10.0
 """A report of everything repairs what somebody else may have done to the rows; others tell what is news."""
 SECURE = "secure"
