@@ -63,7 +63,9 @@ def running() -> Iterator[Live]:
         workloads = Workloads(ovs)
         stack.callback(workloads.close)
         here.connect()
-        machines = [workloads.plug(BRIDGE, interface(n), mac(n), [f"{address(n).address}/8"]) for n in (1, 2)]
+        client, server = (
+            workloads.plug(BRIDGE, interface(n), mac(n), [f"{address(n).address}/8"]) for n in (1, 2)
+        )
         outside = Machine(_UPLINK, "02:ff:00:00:00:01", ["10.255.0.1/8"])
         ovs.add_port(BRIDGE, _UPLINK, "external_ids:sgctl-uplink=*")
         names = [interface(number) for number in range(3, 401)]
