@@ -112,11 +112,7 @@ def _refusal(finding: Finding) -> Refusal:
         return Refusal(409, f"{kind}InUse")
     if known is not None and "ICMP" in finding.reason:
         return Refusal(400, "SecurityGroupInvalidIcmpValue")
-    if (
-        finding.source.kind == "Port"
-        and finding.field in _NEED_SECURITY
-        and _NEEDS_SECURITY not in finding.reason
-    ):
+    if finding.field in _NEED_SECURITY and _NEEDS_SECURITY not in finding.reason:
         return Refusal(400, "InvalidInput")
     if known is not None:
         return known

@@ -43,7 +43,7 @@ class Gateway(ControllerBase):
         super().__init__(req, link, data, **config)
         self._api = data[_API]
 
-    @route("api", "/{path:.*}")
+    @route("api", r"/{path:[\s\S]*}")
     def answer(self, req: Any, **_: Any) -> WebResponse:
         """Every path, every method."""
         try:

@@ -1,0 +1,32 @@
+"""openstacksdk at a size at which lists have pages and every request counts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.api.client import OPENSTACK, Client, client_environment
+from tests.api.conftest import need_client
+
+
+def test_a_thousand_ports_in_a_hundred_groups(api: Client) -> None:
+    need_client()
+    before = api.everything()
+    script = Path(__file__).with_name("sdk_load.py")
+    done = subprocess.run(
+        [OPENSTACK / "python", script, f"http://127.0.0.1:{api.port}"],
+        env=client_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-5000:]
+    report = json.loads(done.stdout)
+    counts = {name: report[name] for name in ("ports", "addresses", "macs", "groups")}
+    assert counts == {"ports": 1000, "addresses": 1000, "macs": 1000, "groups": 100}
+    after = api.everything()
+    assert {path: len(items) for path, items in after.items()} == {
+        path: len(items) for path, items in before.items()
+    }
