@@ -1,0 +1,79 @@
+"""A flood in one network: what the connection tracker does when a zone is full."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+import pytest
+
+from lab.netns import Workload
+from lab.site import ALL_OUT, Site, connects, document, group, tcp_in
+from lab.stream import Datagrams, Stream
+
+pytestmark = pytest.mark.switch
+
+LIMIT = 50
+FLOOD = 500
+VICTIM_PORT, CLOSED_PORT = 6000, 6001
+
+
+@pytest.fixture
+def crowd(site: Site) -> tuple[Workload, ...]:
+    """w1 and w2 in `blue`; w3 and w4 in `green`, which has a limit. Servers take TCP 80 and UDP 6000."""
+    udp = {"direction": "ingress", "protocol": "udp", "ports": VICTIM_PORT}
+    ports = [site.port_document(number, ["client" if number % 2 else "server"]) for number in (1, 2, 3, 4)]
+    for port in ports[2:]:
+        port["spec"]["network"] = "green"
+    site.apply(
+        document("Network", "green", subnets=["10.0.0.0/24", "2001:db8::/64"], connection_limit=LIMIT),
+        group("client", ALL_OUT),
+        group("server", tcp_in(80), udp),
+        *ports,
+    )
+    workloads = tuple(site.plug("br0", number) for number in (1, 2, 3, 4))
+    site.sgctl.wait()
+    return workloads
+
+
+def flood(source: Workload, address: str, port: int) -> None:
+    """One datagram on each of many connections."""
+    for _ in range(FLOOD):
+        with source.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"flood", (address, port))
+
+
+def zone_counts(site: Site) -> list[int]:
+    """How many connections each zone with a limit has."""
+    return [int(count) for count in re.findall(r"zone=\d+,limit=\d+,count=(\d+)", limits(site))]
+
+
+def limits(site: Site) -> str:
+    return site.ovs.appctl("dpctl/ct-get-limits")
+
+
+def test_flood_fills_its_own_zone_only(site: Site, crowd: tuple[Workload, ...]) -> None:
+    client, server, attacker, victim = crowd
+    with Stream(client, server, "10.0.0.2", 80) as stream:
+        flood(attacker, "10.0.0.4", VICTIM_PORT)
+        assert zone_counts(site) == [LIMIT]
+        assert stream.flows()
+    assert connects(client, server, "10.0.0.2", 8080) is False
+    with Datagrams(client, server, "10.0.0.2", VICTIM_PORT) as datagrams:
+        flood(attacker, "10.0.0.4", VICTIM_PORT)
+        assert datagrams.lost() == 0
+    assert not connects(attacker, victim, "10.0.0.4", 80), "the zone is full: its own new connections wait"
+
+
+def test_full_zone_lets_nothing_through_that_policy_denies(site: Site, crowd: tuple[Workload, ...]) -> None:
+    _, _, attacker, victim = crowd
+    flood(attacker, "10.0.0.4", VICTIM_PORT)
+    assert zone_counts(site) == [LIMIT]
+    with victim.inside():
+        listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        listener.bind(("10.0.0.4", CLOSED_PORT))
+    with listener:
+        flood(attacker, "10.0.0.4", CLOSED_PORT)
+        listener.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            listener.recv(100)
