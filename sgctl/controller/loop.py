@@ -53,6 +53,7 @@ class Connection:
         self.session: SessionHandle | None = None
         self.applied = -1
         self.error = ""
+        self.hastened = False
 
 
 class ControlLoop:
@@ -172,11 +173,14 @@ class ControlLoop:
 
     def _secure_bridges(self) -> None:
         """A bridge that falls back to plain switching without its controller would be a hole."""
-        for dpid in list(self._connections):
+        for dpid, connection in list(self._connections.items()):
             managed = self._engine.bridges.get(dpid)
             if managed is not None and managed.bridge.fail_mode != SECURE:
                 LOG.warning("bridge %s: setting fail_mode to secure", managed.bridge.name)
                 self._local.secure(managed.bridge.name)
+            if managed is not None and not connection.hastened:
+                connection.hastened = True
+                self._local.reconnect_soon(managed.bridge.name)
 
     def _report(self) -> None:
         chassis = self._local.chassis

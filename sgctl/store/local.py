@@ -14,6 +14,8 @@ from sgctl.store.replica import Json, Operation, Replica, Row, describe_error, e
 IFACE_ID = "iface-id"
 UPLINK = "sgctl-uplink"
 EVERY_NETWORK = "*"
+SHORTEST_BACKOFF_MS = 1000
+"""The least that Open vSwitch takes."""
 LOCAL_PORT = 65534
 """The number that Open vSwitch's database has for a bridge's own interface."""
 OPENFLOW_LOCAL = 0xFFFFFFFE
@@ -50,6 +52,7 @@ class Bridge:
     datapath_type: str = "system"
 
 
+_EMPTY: Json = ["set", []]
 _TEXT_MAP = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
 _UUIDS = {"type": {"key": "uuid", "min": 0, "max": "unlimited"}}
 _OPTIONAL_TEXT = {"type": {"key": "string", "min": 0}}
@@ -62,6 +65,7 @@ _TABLES: Mapping[str, Mapping[str, Any]] = {
         "datapath_type": {"type": "string"},
         "fail_mode": _OPTIONAL_TEXT,
         "ports": _UUIDS,
+        "controller": _UUIDS,
     },
     "Port": {"interfaces": _UUIDS},
     "Interface": {"name": {"type": "string"}, "ofport": _OPTIONAL_INTEGER, "external_ids": _TEXT_MAP},
@@ -146,6 +150,17 @@ class LocalSwitches:
         update = {"op": "update", "table": "Bridge", "where": where, "row": {"fail_mode": "secure"}}
         self._write([update], f"there is no bridge {bridge}")
 
+    def reconnect_soon(self, bridge: str) -> None:
+        """Let a bridge that loses its controllers try again every second, unless somebody chose otherwise.
+
+        By default it waits up to 8 seconds (max_backoff), during which no change of policy reaches it.
+        """
+        row = next((row for row in self._replica.rows["Bridge"].values() if row.get("name") == bridge), {})
+        update = {"op": "update", "table": "Controller", "row": {"max_backoff": SHORTEST_BACKOFF_MS}}
+        for _, controller in elements(row.get("controller", _EMPTY)):
+            where = [["_uuid", "==", ["uuid", controller]], ["max_backoff", "==", _EMPTY]]
+            self._write([{**update, "where": where}])
+
     def close(self) -> None:
         """Give up the connection."""
         self._replica.close()
@@ -197,14 +212,14 @@ class LocalSwitches:
         mutate = {"op": "mutate", "table": "Interface", "where": where, "mutations": mutations}
         self._write([mutate], f"there is no interface {interface} in the switch database")
 
-    def _write(self, operations: list[Operation], nothing_found: str) -> None:
+    def _write(self, operations: list[Operation], nothing_found: str = "") -> None:
         results = self._replica.transact(operations, time.monotonic() + self._timeout)
         if results is None:
             raise StoreError(f"the connection to {self._replica.remote} was lost; try again")
         error = first_error(results)
         if error is not None:
             raise StoreError(f"the switch database refused the change: {describe_error(error[1])}")
-        if not results[0]["count"]:
+        if nothing_found and not results[0]["count"]:
             raise StoreError(nothing_found)
 
 
