@@ -131,8 +131,9 @@ def _ipv6_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
     target = prefix_term(f.ND_TARGET, prefix)
     kind, code = icmpv6(NEIGHBOUR_SOLICITATION), icmpv6(NEIGHBOUR_ADVERTISEMENT)
     detection = (*source, IPV6_TERM, f.IPV6_SRC(0), *kind[1:], *target, f.ND_SLL(0))
-    asked = p.EXIT if prefix.is_host else p.NEIGHBOUR  # only the outside may have an own address, too
-    yield Flow(p.SPOOF_ND, Priority.HIGH, detection, (call(asked),))
+    # Only the outside may have an own address, too; one in a wider prefix may be a neighbour's.
+    asked, rank = (p.EXIT, 50) if prefix.is_host else (p.NEIGHBOUR, 0)
+    yield Flow(p.SPOOF_ND, Priority.HIGH + rank, detection, (call(asked),))
     without_address = 0  # as an answer to a solicitation that knew the MAC already (RFC 4861 section 4.4)
     for link_address in (mac, without_address):
         advertisement = (*source, *code, *target, f.ND_TLL(link_address))
