@@ -43,6 +43,8 @@ def violations(draft: Draft, changes: Sequence[Change]) -> Iterator[Violation]:
             yield from _port(draft, change.new)
         if isinstance(change.new, Network):
             yield from _network(draft, change.new, draft.before(Network, change.new.id))
+        if isinstance(change.new, SecurityGroup):
+            yield from _statefulness_clash(draft, change.new)
 
 
 def _dangling(draft: Draft, obj: PolicyObject) -> Iterator[Violation]:
@@ -67,6 +69,7 @@ def _describe_user(draft: Draft, obj: PolicyObject) -> str:
 
 
 def _port(draft: Draft, port: Port) -> Iterator[Violation]:
+    yield from _mixed_groups(draft, port, port, "security_groups")
     network = draft.get(Network, port.network_id)
     if network is not None:
         yield from _outside_subnets(network, port, port)
@@ -80,6 +83,29 @@ def _port(draft: Draft, port: Port) -> Iterator[Violation]:
             yield Violation(
                 port, "iface_id", f"{port.iface_id!r} already binds {describe(other)}", Code.TAKEN
             )
+
+
+def _mixed_groups(draft: Draft, port: Port, subject: PolicyObject, field: str) -> Iterator[Violation]:
+    """Whether a packet belongs to a connection must not depend on which group is asked."""
+    groups = [draft.get(SecurityGroup, each) for each in sorted(port.security_groups)]
+    stateless = [group.name for group in groups if group is not None and not group.stateful]
+    stateful = [group.name for group in groups if group is not None and group.stateful]
+    if stateless and stateful:
+        of_port = "" if subject is port else f"{describe(port)} has "
+        reason = (
+            f"{of_port}stateless groups ({', '.join(stateless)}) and stateful ones ({', '.join(stateful)})"
+        )
+        yield Violation(subject, field, reason, Code.INVALID)
+
+
+def _statefulness_clash(draft: Draft, group: SecurityGroup) -> Iterator[Violation]:
+    """A group that changed its nature, on ports that this edit does not touch."""
+    old = draft.before(SecurityGroup, group.id)
+    if old is None or old.stateful == group.stateful:
+        return
+    for port in draft.having(Port, "security_groups", group.id):
+        if draft.before(Port, port.id) == port:
+            yield from _mixed_groups(draft, port, group, "stateful")
 
 
 def _outside_subnets(network: Network, port: Port, subject: PolicyObject) -> Iterator[Violation]:
