@@ -39,12 +39,16 @@ def violations(draft: Draft, changes: Sequence[Change]) -> Iterator[Violation]:
             yield from _still_used(draft, change.old)
             continue
         yield from _dangling(draft, change.new)
-        if isinstance(change.new, Port):
-            yield from _port(draft, change.new)
-        if isinstance(change.new, Network):
-            yield from _network(draft, change.new, draft.before(Network, change.new.id))
-        if isinstance(change.new, SecurityGroup):
-            yield from _statefulness_clash(draft, change.new)
+        yield from _with_others(draft, change.new)
+
+
+def _with_others(draft: Draft, obj: PolicyObject) -> Iterator[Violation]:
+    if isinstance(obj, Port):
+        yield from _port(draft, obj)
+    elif isinstance(obj, Network):
+        yield from _network(draft, obj, draft.before(Network, obj.id))
+    elif isinstance(obj, SecurityGroup):
+        yield from _statefulness_clash(draft, obj)
 
 
 def _dangling(draft: Draft, obj: PolicyObject) -> Iterator[Violation]:
