@@ -86,14 +86,19 @@ def _security_group(snapshot: Snapshot, group: SecurityGroup) -> Record:
         "stateful": group.stateful,
         "rule_count": len(rules),
         "port_count": len(snapshot.draft.having(Port, "security_groups", group.id)),
-        "rules": [_rule(snapshot, rule) for rule in rules],
+        "rules": [rule_record(snapshot.draft, rule) for rule in rules],
     }
 
 
 def _rule(snapshot: Snapshot, rule: Rule) -> Record:
+    return rule_record(snapshot.draft, rule)
+
+
+def rule_record(draft: Draft, rule: Rule) -> Record:
+    """A rule as plain data."""
     return _common(rule) | {
         "number": rule.number,
-        "security_group": snapshot.name(SecurityGroup, rule.group_id),
+        "security_group": reference_to(draft, SecurityGroup, rule.group_id),
         "security_group_id": rule.group_id,
         "direction": str(rule.direction),
         "ethertype": str(rule.ethertype),
@@ -105,7 +110,7 @@ def _rule(snapshot: Snapshot, rule: Rule) -> Record:
         "remote_group_id": rule.remote_group_id,
         "remote_address_group_id": rule.remote_address_group_id,
         "remote_network_id": rule.remote_network_id,
-        "remote": _remote(snapshot, rule),
+        "remote": _remote(draft, rule),
     }
 
 
@@ -117,7 +122,7 @@ def _ports(rule: Rule) -> str:
     return "" if low is None else str(low) if low == high else f"{low}-{high}"
 
 
-def _remote(snapshot: Snapshot, rule: Rule) -> str:
+def _remote(draft: Draft, rule: Rule) -> str:
     if rule.remote_ip_prefix is not None:
         return str(rule.remote_ip_prefix)
     remotes: tuple[tuple[str, type[PolicyObject], str | None], ...] = (
@@ -125,7 +130,9 @@ def _remote(snapshot: Snapshot, rule: Rule) -> str:
         ("address group", AddressGroup, rule.remote_address_group_id),
         ("network", Network, rule.remote_network_id),
     )
-    named = [f"{noun} {snapshot.name(kind, value)}" for noun, kind, value in remotes if value is not None]
+    named = [
+        f"{noun} {reference_to(draft, kind, value)}" for noun, kind, value in remotes if value is not None
+    ]
     return named[0] if named else "any"
 
 

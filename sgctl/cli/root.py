@@ -16,6 +16,7 @@ from sgctl.cli.inspect import flows, verify
 from sgctl.cli.nouns.address_group import address_group
 from sgctl.cli.nouns.network import network
 from sgctl.cli.nouns.security_group import security_group
+from sgctl.cli.plan import plan
 from sgctl.cli.port import port
 from sgctl.cli.session import Session
 from sgctl.cli.status import status, wait
@@ -71,6 +72,7 @@ for _command in (
     flows,
     get,
     network,
+    plan,
     port,
     reach,
     security_group,

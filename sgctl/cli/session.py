@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
@@ -86,6 +87,18 @@ class Session:
             with plain_failures():
                 self._local = LocalSwitches.connect(remote, CONNECT_TIMEOUT)
         return self._local
+
+    @property
+    def local_if_any(self) -> LocalSwitches | None:
+        """The same, where this machine has one that answers."""
+        remote = self._ovsdb or Settings.from_environment().ovsdb
+        kind, _, path = remote.partition(":")
+        if kind == "unix" and not Path(path).exists():
+            return None
+        try:
+            return self.local
+        except Failure:
+            return None
 
     @property
     def interfaces(self) -> list[Interface]:

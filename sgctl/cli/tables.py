@@ -108,3 +108,20 @@ REACH_COLUMNS = (
     Column("EGRESS RULES", "egress_rules"),
     Column("INGRESS RULES", "ingress_rules"),
 )
+
+FORECAST_COLUMNS = (
+    Column("SWITCH", "switch"),
+    Column("NOW", "before"),
+    Column("ADDED", "added"),
+    Column("REMOVED", "removed"),
+    Column("CHANGED", "changed"),
+    Column("THEN", "after"),
+)
+RULE_FORECAST_COLUMNS = (
+    Column("CHANGE", "change"),
+    Column("RULE", "rule"),
+    Column("GROUP", "security_group"),
+    Column("PERMITS", "sentence"),
+    Column("FLOWS", "flows"),
+    Column("OF ITS OWN", "flows_alone"),
+)

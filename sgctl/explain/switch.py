@@ -58,6 +58,12 @@ class SwitchTools:
         command = ["ovs-appctl", "--timeout=20", "ofproto/trace", "--names", bridge, *packet, *states]
         return _run(command, (0,), environment)
 
+    def connections(self) -> list[str]:
+        """One line for each connection that the switch tracks, on all bridges."""
+        environment = {**os.environ, "OVS_RUNDIR": str(self._directory)}
+        command = ["ovs-appctl", f"--timeout={_SECONDS}", "dpctl/dump-conntrack"]
+        return _run(command, (0,), environment).splitlines()
+
     def _bridge(self, name: str) -> str:
         return f"unix:{self._directory / name}.mgmt"
 

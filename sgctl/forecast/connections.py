@@ -1,0 +1,129 @@
+"""Connections that are open on this host, and what a change of the policy means to them.
+
+Source: ovs-vswitchd(8) on `dpctl/dump-conntrack`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from flows.model import Port, Prefix
+from flows.verdict import Conversation, Packet, PolicyText, State, judge
+from sgctl.service import protocols
+
+_LINE = re.compile(r"^(\w+),orig=\(([^)]*)\),reply=\([^)]*\)(.*)$")
+_ZONE = re.compile(r",zone=(\d+)\b")
+_STATE = re.compile(r"protoinfo=\(state=(\w+)")
+_OVER = frozenset({"CLOSED", "CLOSING", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "FIN_WAIT_2"})
+_ICMP = (1, 58)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One entry of the connection tracker. `conversation` is what its first packet said."""
+
+    zone: int
+    conversation: Conversation
+
+    @classmethod
+    def parse(cls, line: str) -> Connection | None:
+        """None for what is no connection of a zone, or one that is over."""
+        found = _LINE.match(line.strip())
+        if found is None:
+            return None
+        zone, state = _ZONE.search(found[3]), _STATE.search(found[3])
+        if zone is None or (state is not None and state[1] in _OVER):
+            return None
+        fields = dict(part.partition("=")[::2] for part in found[2].split(","))
+        number = _number(found[1])
+        if number is None or "src" not in fields:
+            return None
+        first, second = ("type", "code") if number in _ICMP else ("sport", "dport")
+        return cls(
+            int(zone[1]),
+            Conversation(
+                Prefix.parse(fields["src"]),
+                Prefix.parse(fields["dst"]),
+                number,
+                int(fields.get(first, 0)),
+                int(fields.get(second, 0)),
+            ),
+        )
+
+
+def _number(name: str) -> int | None:
+    """Open vSwitch writes names where it knows them."""
+    try:
+        return protocols.parse({"icmpv6": "ipv6-icmp"}.get(name, name))
+    except ValueError:
+        return None
+
+
+def parse(lines: Iterable[str]) -> list[Connection]:
+    """The connections of a dump."""
+    return [found for found in map(Connection.parse, lines) if found is not None]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A connection that passes now and would not. `source` and `destination` are ports; empty: outside."""
+
+    network: str
+    source: str
+    destination: str
+    conversation: Conversation
+    reason: str
+
+
+class _Judge:
+    """Says of a connection whether a policy lets it go on."""
+
+    def __init__(self, text: PolicyText) -> None:
+        self.text = text
+
+    @cached_property
+    def _owners(self) -> dict[tuple[str, Prefix], Port]:
+        """Ports by network and address."""
+        return {
+            (port.network_id, prefix): port
+            for port in self.text.ports.values()
+            for prefix in (*(pair.prefix for pair in port.allowed_address_pairs), *port.fixed_ips)
+        }
+
+    def port_of(self, network: str, address: Prefix) -> Port | None:
+        """Whose address it is there."""
+        return self._owners.get((network, address))
+
+    def refusal(self, network: str, conversation: Conversation) -> str | None:
+        """Why the connection may not go on; None when it may."""
+        if network not in self.text.networks:
+            return "its network is gone"
+        ends = [self.port_of(network, each) for each in (conversation.source, conversation.destination)]
+        sender, receiver = (end.id if end is not None else None for end in ends)
+        if sender is None and receiver is None:
+            return "none of its ends is a port"
+        packet = Packet(network, sender, receiver, conversation, State.ESTABLISHED, conversation)
+        try:
+            refusal = judge(self.text, packet).refusal
+        except ValueError:  # neighbour discovery, which is no matter of rules
+            return None
+        return refusal.value if refusal is not None else None
+
+
+def cuts(
+    connections: Iterable[Connection], zones: Mapping[int, str], before: PolicyText, after: PolicyText
+) -> Iterator[Cut]:
+    """The connections that `before` lets go on and `after` does not. `zones`: this host's, to network ids."""
+    now, then = _Judge(before), _Judge(after)
+    for zone, conversation in dict.fromkeys((each.zone, each.conversation) for each in connections):
+        network = before.networks.get(zones.get(zone, ""))
+        if network is None or now.refusal(network.id, conversation) is not None:
+            continue
+        reason = then.refusal(network.id, conversation)
+        if reason is not None:
+            ends = (now.port_of(network.id, each) for each in (conversation.source, conversation.destination))
+            names = [end.name or end.id if end is not None else "" for end in ends]
+            yield Cut(network.name, names[0], names[1], conversation, reason)

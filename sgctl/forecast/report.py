@@ -1,0 +1,91 @@
+"""All that can be said of a change before it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from flows.model import AddressGroup, Change, Network, Port, Rule, SecurityGroup
+from flows.verdict import PolicyText
+from sgctl.forecast.connections import Connection, Cut, cuts
+from sgctl.forecast.fleet import Cost, Fleet, SwitchForecast
+from sgctl.service.advice import Advice, advise
+from sgctl.service.draft import Draft, Objects
+from sgctl.service.outlook import outlook
+from sgctl.service.plan import Plan
+
+
+@dataclass(frozen=True)
+class RuleForecast:
+    """A rule that comes (`is_new`), or goes; and what it costs while it is there."""
+
+    rule: Rule
+    is_new: bool
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a plan does. `cut` is None where this host's connections could not be looked at."""
+
+    switches: list[SwitchForecast]
+    rules: list[RuleForecast]
+    cut: list[Cut] | None
+    advice: list[Advice]
+    before: Draft
+    after: Draft
+
+
+def forecast(
+    objects: Objects,
+    plan: Plan,
+    fleet: Fleet,
+    connections: Iterable[Connection] | None,
+    zones: Mapping[int, str],
+) -> Forecast:
+    """Look ahead. `zones` are the conntrack zones of this host, to network ids. The fleet is used up."""
+    before = Draft(objects)
+    after, changes = outlook(objects, plan.changes)
+    gone = [change.old for change in changes if isinstance(change.old, Rule) and change.new is None]
+    new = [change.new for change in changes if isinstance(change.new, Rule) and change.old is None]
+    old_costs = fleet.costs(rule.number for rule in gone)
+    switches = fleet.change(changes)
+    new_costs = fleet.costs(rule.number for rule in new)
+    cut = None if connections is None else list(cuts(connections, zones, _text(before), _text(after)))
+    return Forecast(
+        switches,
+        [RuleForecast(rule, False, old_costs[rule.number]) for rule in gone]
+        + [RuleForecast(rule, True, new_costs[rule.number]) for rule in new],
+        cut,
+        list(advise(after, _groups_of(plan, changes, after))),
+        before,
+        after,
+    )
+
+
+def _groups_of(plan: Plan, changes: Iterable[Change], after: Draft) -> list[str]:
+    """The ids of the groups that a plan concerns, by name: stated, with other rules, ports or remotes."""
+    stated = [outcome.name for outcome in plan.outcomes if outcome.kind == "SecurityGroup"]
+    touched = {group.id: None for name in stated for group in after.where(SecurityGroup, "name", name)}
+    for change in changes:
+        for side in change:
+            if isinstance(side, SecurityGroup):
+                touched[side.id] = None
+            elif isinstance(side, Rule):
+                touched[side.group_id] = None
+            elif isinstance(side, Port):
+                touched.update(dict.fromkeys(side.security_groups))
+    remotes = [rule.group_id for each in touched for rule in after.where(Rule, "remote_group_id", each)]
+    touched.update(dict.fromkeys(remotes))
+    groups = (after.get(SecurityGroup, each) for each in touched)
+    return [group.id for group in sorted(filter(None, groups), key=lambda group: (group.name, group.id))]
+
+
+def _text(draft: Draft) -> PolicyText:
+    return PolicyText(
+        {each.id: each for each in draft.all(Network)},
+        {each.id: each for each in draft.all(Port)},
+        {each.id: each for each in draft.all(AddressGroup)},
+        {each.id: each for each in draft.all(Rule)},
+        {each.id: each for each in draft.all(SecurityGroup)},
+    )
