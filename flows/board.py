@@ -12,7 +12,7 @@ from itertools import chain
 
 from flows.actions import Action, Conjunction
 from flows.flow import Flow, FlowDiff, FlowKey
-from flows.pipeline import NEIGHBOUR
+from flows.pipeline import NEIGHBOUR, SHARED
 
 Actions = tuple[Action, ...]
 Owner = tuple[str, int | str] | tuple[str, int | str, int | str] | tuple[str, int | str, int | str, int | str]
@@ -26,12 +26,14 @@ Claims = tuple[Owner, Actions] | dict[Owner, Actions]
 def merge(key: FlowKey, claims: Claims) -> Actions:
     """The one action list for all claims on a key.
 
-    Conjunction clauses add up, and so do the owners of a shared address; any other key goes to
-    the claimant that sorts first.
+    Conjunction clauses add up, and so do the owners of a shared address and those who hear of each
+    other; any other key goes to the claimant that sorts first.
     """
     if isinstance(claims, tuple):
         return claims[1]
     in_order = [actions for _, actions in sorted(claims.items())]
+    if key.table == SHARED.id:
+        return tuple(chain.from_iterable(in_order))
     if isinstance(in_order[0][0], Conjunction) or key.table == NEIGHBOUR.id:
         return tuple(dict.fromkeys(chain.from_iterable(in_order)))
     return in_order[0]

@@ -22,6 +22,8 @@ from flows.static import (
     NEIGHBOUR_SOLICITATION,
     NEW,
     TELL_ALL,
+    VRRP4,
+    VRRP6,
     call,
     drop,
     icmpv6,
@@ -95,6 +97,8 @@ def _spoof_flows(at: Attachment, in_port: Term) -> Iterator[Flow]:
             yield from _ipv4_pair_flows(in_port, mac_number(pair.mac), pair.prefix)
         else:
             yield from _ipv6_pair_flows(in_port, mac_number(pair.mac), pair.prefix)
+        if at.port.allowed_address_pairs:
+            yield _vrrp_flow(in_port, mac_number(pair.mac), pair.prefix)
     for prefix in dict.fromkeys(pair.prefix for pair in address_pairs(at.port)):
         yield from _related_flows(in_port, prefix)
 
@@ -152,6 +156,13 @@ def _permitted_flows(at: Attachment, mac: int) -> Iterator[Flow]:
         yield Flow(check, Priority.HIGH, (p.OUT(at.ofport), kind), (call(p.OUTPUT),))
 
 
+def _vrrp_flow(in_port: Term, mac: int, prefix: Prefix) -> Flow:
+    """A virtual router's advertisement is a matter of the rules: the egress rules are asked first."""
+    group, field = (VRRP4, f.IPV4_SRC) if prefix.version == 4 else (VRRP6, f.IPV6_SRC)
+    match = (in_port, f.ETH_SRC(mac), *group, *prefix_term(field, prefix))
+    return Flow(p.SPOOF_IP, Priority.HIGH, match, (call(p.SOURCE_STATELESS),))
+
+
 def _related_flows(in_port: Term, prefix: Prefix) -> Iterator[Flow]:
     """Errors about connections that an own address opened, or accepted."""
     family = IPV4_TERM if prefix.version == 4 else IPV6_TERM
@@ -173,6 +184,9 @@ def _receive_flows(at: Attachment) -> Iterator[Flow]:
         yield Flow(p.FORWARD, priority, to_mac, actions)
         yield Flow(p.UPLINK_DELIVER, priority, to_mac, (call(entry),))
         yield from _permitted_flows(at, mac_number(mac))
+    if at.port.allowed_address_pairs:
+        hear = (out, SetField(p.DESTINATION, at.identity), call(p.DEST_STATELESS))
+        yield Flow(p.SHARED, Priority.NORMAL, (zone,), hear)
     for pair in address_pairs(at.port):
         if pair.prefix.is_host:
             yield Flow(p.NEIGHBOUR, Priority.NORMAL, owner_match(zone, pair.prefix), (Output(at.ofport),))

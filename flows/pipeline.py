@@ -162,7 +162,7 @@ UPLINK_DELIVER = _table(
     "UPLINK_DELIVER",
     "frames from uplinks: to the owner of the address, to conntrack when for a local port, else in transit",
     Reason.UNKNOWN_DESTINATION,
-    {ZONE},
+    {ZONE, f.IP_TTL},
     _L2,
     _L3,
     _PORTS,
@@ -184,7 +184,7 @@ SPOOF_IP = _table(
     "SPOOF_IP",
     "IPv4 and IPv6 only from a (MAC, address) pair of the port",
     Reason.IP_SPOOF,
-    {f.IN_PORT},
+    {f.IN_PORT, f.IP_TTL},
     _L2,
     _L3,
     _PORTS,
@@ -219,17 +219,17 @@ SOURCE_CHECK = _table(
     Reason.NOT_TRACKED,
     {f.ETH_TYPE, f.CT_STATE, SOURCE},
 )
-SOURCE_STATELESS = _table(
-    31, "SOURCE_STATELESS", "the sender's side without connections: every packet by itself", Miss.RETURN
-)
 RELATED = _table(
-    33,
+    31,
     "RELATED",
     "an ICMP error about a connection: its sender must be an end of it; then as for the connection",
     Reason.FORGED_ERROR,
     {f.IN_PORT, f.ETH_TYPE, f.CT_STATE, f.CT_NW_SRC, f.CT_NW_DST, f.CT_IPV6_SRC, f.CT_IPV6_DST},
 )
-SOURCE_VERDICT = _table(32, "SOURCE_VERDICT", "drop unless a rule was found", Reason.EGRESS_POLICY, {VERDICT})
+SOURCE_STATELESS = _table(
+    32, "SOURCE_STATELESS", "the sender's side without connections: every packet by itself", Miss.RETURN
+)
+SOURCE_VERDICT = _table(33, "SOURCE_VERDICT", "drop unless a rule was found", Reason.EGRESS_POLICY, {VERDICT})
 FORWARD = _table(
     40, "FORWARD", "destination MAC → local port and its identity", Reason.UNKNOWN_DESTINATION, {ZONE}, _L2
 )
@@ -251,6 +251,13 @@ BROADCAST = _table(
     "what every local port of a network must see, in chunks",
     Miss.RETURN,
     {ZONE, OUT},
+)
+SHARED = _table(
+    43,
+    "SHARED",
+    "VRRP, to every local port that has an allowed address pair, as its rules say",
+    Miss.RETURN,
+    {ZONE},
 )
 EXIT = _table(
     45,

@@ -20,6 +20,10 @@ DHCP_FROM_SERVER = (*UDP4, f.UDP_SRC(67), f.UDP_DST(68))
 DHCP_FROM_CLIENT = (*UDP4, f.UDP_SRC(68), f.UDP_DST(67))
 DHCPV6_FROM_SERVER = (*UDP6, f.UDP_SRC(547), f.UDP_DST(546))
 DHCPV6_FROM_CLIENT = (*UDP6, f.UDP_SRC(546), f.UDP_DST(547))
+VRRP_MAC4, VRRP_MAC6 = f.ETH_DST(0x01005E000012), f.ETH_DST(0x333300000012)
+VRRP4 = (VRRP_MAC4, IPV4_TERM, f.IPV4_DST(0xE0000012), f.IP_PROTO(112), f.IP_TTL(255))
+VRRP6 = (VRRP_MAC6, IPV6_TERM, f.IPV6_DST(0xFF02 << 112 | 0x12), f.IP_PROTO(112), f.IP_TTL(255))
+"""Advertisements of virtual routers (RFC 5798 section 5.1); a TTL of 255 shows that they were not routed."""
 ARP_REQUEST, ARP_REPLY = 1, 2
 READABLE_ARP: tuple[Match, ...] = ((ARP_TERM, f.ARP_OP(ARP_REQUEST)), (ARP_TERM, f.ARP_OP(ARP_REPLY)))
 UNTRACKED = ct_state("-trk")
@@ -62,6 +66,10 @@ RECEIVER_REASONS = frozenset({Reason.INGRESS_POLICY})
 
 TELL_ALL: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.BROADCAST), call(p.EXIT))
 """To every local port of the network but the sender, and out of its uplinks."""
+
+
+TELL_SHARERS: tuple[Action, ...] = (call(p.SHARED), call(p.EXIT))
+"""To the local ports that have an allowed address pair, and out of the network's uplinks."""
 
 
 def static_flows() -> list[Flow]:
@@ -124,6 +132,8 @@ def _uplink_delivery() -> Iterator[Flow]:
     )
     for match in told_to_all:
         yield Flow(table, Priority.GUARD, (GROUP_MAC, *match), TELL_ALL)
+    for match in (VRRP4, VRRP6):
+        yield Flow(table, Priority.GUARD, match, TELL_SHARERS)
     yield Flow(table, Priority.DEFAULT, (), (call(p.EXIT),))
 
 
@@ -255,6 +265,8 @@ def _rule_tables(tables: RuleTables) -> Iterator[Flow]:
 
 def _delivery() -> Iterator[Flow]:
     yield Flow(p.FORWARD, Priority.HIGH, (GROUP_MAC,), drop(Reason.BUM))
+    for group in (VRRP_MAC4, VRRP_MAC6):
+        yield Flow(p.FORWARD, Priority.GUARD, (group,), TELL_SHARERS)
     yield Flow(p.FORWARD, Priority.DEFAULT, (), (call(p.EXIT),))
     announcement = (GROUP_MAC, *icmpv6(NEIGHBOUR_ADVERTISEMENT))
     yield Flow(p.NEIGHBOUR, Priority.LOW + 10, announcement, TELL_ALL)

@@ -52,13 +52,14 @@ OPEN = Host("open", 5, "workload whose rules let everything in")
 MUTE = Host("mute", 6, "workload without an egress rule")
 PAIRED = Host("paired", 10, "workload with an allowed address pair")
 PARTNER = Host("partner", 11, "workload with the same pair")
+RIVAL = Host("rival", 12, "workload with a pair of its own")
 GREEN = Host("green", 4, "workload in another network, VLAN 5 on the uplinks")
 STRANGER = Host("stranger", 7, "device without a policy port")
 DISABLED = Host("disabled", 8, "workload whose port is administratively down")
 ROUTER = Host("router", 254, "behind the first uplink")
 OUTSIDE = Host("outside", 200, "behind the second uplink")
 
-WORKLOADS = (ATTACKER, VICTIM, NEIGHBOUR, OPEN, MUTE, PAIRED, PARTNER, GREEN)
+WORKLOADS = (ATTACKER, VICTIM, NEIGHBOUR, OPEN, MUTE, PAIRED, PARTNER, RIVAL, GREEN)
 SHUT_OUT = (STRANGER, DISABLED)
 UPLINKS = (ROUTER, OUTSIDE)
 EVERYBODY = (*WORKLOADS, *SHUT_OUT, *UPLINKS)
@@ -66,6 +67,7 @@ INSIDE = (*WORKLOADS, *SHUT_OUT)
 
 SHARED_ADDRESS, SHARED_MAC = "10.0.0.100", "00:00:5e:00:01:0a"
 """The allowed address pair: a virtual router's address and MAC (RFC 5798 section 7.3, router 10)."""
+RIVAL_ADDRESS = "10.0.0.101"
 GREEN_VLAN = 5
 
 

@@ -9,9 +9,12 @@ from lab.attack import (
     GREEN,
     GREEN_VLAN,
     MUTE,
+    NEIGHBOUR,
     OPEN,
     PAIRED,
     PARTNER,
+    RIVAL,
+    RIVAL_ADDRESS,
     SHARED_ADDRESS,
     SHARED_MAC,
     WORKLOADS,
@@ -23,6 +26,17 @@ from lab.site import document, group
 TCP_SERVICE, UDP_SERVICE, DISCARD, FRIENDS_ONLY = 80, 53, 9, 3306
 """Open to everybody: TCP 80, UDP 53 and 9, echo requests. TCP 3306 is open to the group `friends`."""
 FAMILIES = {"IPv4": ("icmp", 8), "IPv6": ("ipv6-icmp", 128)}
+
+
+_GROUPS = {
+    MUTE: ["serves"],
+    OPEN: ["talks", "open"],
+    NEIGHBOUR: ["talks", "serves", "friends"],
+    PAIRED: ["talks", "serves", "routers"],
+    PARTNER: ["talks", "serves", "routers"],
+}
+_SHARED = [{"ip_address": SHARED_ADDRESS, "mac_address": SHARED_MAC}]
+_PAIRS = {PAIRED: _SHARED, PARTNER: _SHARED, RIVAL: [{"ip_address": RIVAL_ADDRESS}]}
 
 
 def documents() -> list[Document]:
@@ -46,6 +60,7 @@ def _groups() -> list[Document]:
         group("open", *(_rule(family, "ingress") for family in FAMILIES)),
         group("serves", *(rule for family in FAMILIES for rule in _service(family)), friends_only),
         group("friends"),
+        group("routers", _rule("IPv4", "ingress", protocol="vrrp", remote_group="routers")),
     ]
 
 
@@ -64,15 +79,14 @@ def _rule(family: str, direction: str, **service: Any) -> dict[str, Any]:
 
 
 def _port(host: Host) -> Document:
-    groups = {MUTE: ["serves"], OPEN: ["talks", "open"]}.get(host, ["talks", "serves"])
-    pairs = [{"ip_address": SHARED_ADDRESS, "mac_address": SHARED_MAC}]
+    groups = _GROUPS.get(host, ["talks", "serves"])
     return document(
         "Port",
         host.name,
         network="green" if host is GREEN else "blue",
         mac_address=host.mac,
         fixed_ips=[host.ip, host.ip6],
-        security_groups=[*groups, "friends"] if host.name == "neighbour" else groups,
-        allowed_address_pairs=pairs if host in (PAIRED, PARTNER) else [],
+        security_groups=groups,
+        allowed_address_pairs=_PAIRS.get(host, []),
         admin_state_up=host is not DISABLED,
     )

@@ -1,0 +1,106 @@
+"""VRRP: only ports with an allowed address pair speak it, only to others that expect it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scapy.layers.inet import IP
+from scapy.layers.l2 import Ether
+from scapy.layers.vrrp import VRRP
+from scapy.packet import Packet
+
+from flows.pipeline import Reason
+from lab.attack import (
+    ATTACKER,
+    EVERYBODY,
+    OUTSIDE,
+    PAIRED,
+    PARTNER,
+    RIVAL,
+    ROUTER,
+    SHARED_ADDRESS,
+    SHARED_MAC,
+    VICTIM,
+    Family,
+    Host,
+    said,
+)
+from tests.attacks.packets import BROADCAST, REQUEST, arp, discard, ip
+
+VRRP_ATTACKS = Family("Virtual routers and shared addresses")
+_GROUP_MAC, _GROUP = "01:00:5e:00:00:12", "224.0.0.18"
+
+
+def _advertisement(sender: Host, **fields: Any) -> Packet:
+    header = {"src": sender.ip, "dst": _GROUP, "ttl": 255, "proto": 112, **fields}
+    message = VRRP(version=2, vrid=10, priority=200, addrlist=[SHARED_ADDRESS])
+    return Ether(src=sender.mac, dst=_GROUP_MAC) / IP(**header) / message
+
+
+def _attacks() -> None:
+    add = VRRP_ATTACKS.add
+    honest = said(PAIRED, _advertisement(PAIRED), PARTNER, ROUTER, OUTSIDE)
+    members = (PAIRED, PARTNER, ROUTER, OUTSIDE)
+    add("advertisement of a port without a pair", ATTACKER, _advertisement(ATTACKER), Reason.BUM, honest)
+    add(
+        "advertisement from the partner's address",
+        PAIRED,
+        _advertisement(PAIRED, src=PARTNER.ip),
+        Reason.IP_SPOOF,
+        honest,
+    )
+    add(
+        "advertisement that was routed (TTL below 255)",
+        PAIRED,
+        _advertisement(PAIRED, ttl=254),
+        Reason.BUM,
+        honest,
+    )
+    add(
+        "another protocol to the group of virtual routers",
+        PAIRED,
+        Ether(src=PAIRED.mac, dst=_GROUP_MAC) / IP(src=PAIRED.ip, dst=_GROUP, ttl=255) / discard(),
+        Reason.BUM,
+        honest,
+    )
+    add(
+        "advertisement to another group",
+        PAIRED,
+        [_advertisement(PAIRED, dst="224.0.0.1"), _advertisement(PAIRED, dst=VICTIM.ip)],
+        Reason.BUM,
+        honest,
+    )
+    add(
+        "advertisement to routers that do not expect this one",
+        RIVAL,
+        _advertisement(RIVAL),
+        Reason.INGRESS_POLICY,
+        honest,
+        spared=(PAIRED, PARTNER, VICTIM, ATTACKER),
+    )
+    others = tuple(host for host in EVERYBODY if host not in members)
+    add("listening to virtual routers", PAIRED, _advertisement(PAIRED), None, honest, spared=others)
+    add(
+        "from the outside: advertisement that no rule expects",
+        OUTSIDE,
+        _advertisement(OUTSIDE),
+        Reason.INGRESS_POLICY,
+        said(OUTSIDE, ip(OUTSIDE, PAIRED) / discard(), PAIRED),
+        spared=tuple(host for host in EVERYBODY if host is not ROUTER),
+    )
+    shared = Host("shared", 100, "")
+    announced = (
+        Ether(src=SHARED_MAC, dst=BROADCAST)
+        / bytes(arp(REQUEST, shared, shared, BROADCAST, hwsrc=SHARED_MAC))[14:]
+    )
+    announced.type = 0x0806
+    add(
+        "announcement of a shared address by a port without the pair",
+        ATTACKER,
+        announced,
+        Reason.ARP_SPOOF,
+        said(PARTNER, announced, VICTIM, PAIRED, ROUTER),
+    )
+
+
+_attacks()
