@@ -2,6 +2,8 @@
 PYTHON := /usr/bin/python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+BENCH := .venv/installed-bench
+NEUTRON := .venv-neutron/installed
 OPENSTACK := .venv-openstack/installed
 PACKAGES := openvswitch-switch mininet python3-venv iproute2 ethtool iputils-ping tcpdump
 
@@ -14,7 +16,7 @@ SEED ?= 1
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test faults lint install packages clean
+.PHONY: help demo run test faults bench peers lint install packages clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +32,14 @@ test: lint $(OPENSTACK) ## check and test everything, on a real switch; needs ro
 
 faults: install ## kill everything FAULTS=n times while connections run and the policy changes (SEED=s)
 	FAULTS=$(FAULTS) SEED=$(SEED) $(BIN)/pytest tests/system/test_faults.py -k random $(ARGS)
+
+bench: install $(BENCH) $(if $(QUICK),,peers) ## measure it against OVN, Neutron and the switch itself (QUICK=1: without peers)
+	$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+# A peer that cannot be installed is left out, and the benchmark says so.
+peers: packages
+	-@scripts/debian-packages ovn-central ovn-host iperf3
+	-@$(MAKE) --no-print-directory $(NEUTRON)
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .
@@ -57,6 +67,16 @@ $(OPENSTACK): requirements-openstack.txt scripts/pip-install | packages
 	@scripts/pip-install .venv-openstack/bin/python --quiet -r requirements-openstack.txt
 	@touch $@
 
+$(BENCH): requirements-bench.txt $(INSTALLED)
+	@scripts/pip-install $(BIN)/python --quiet -r requirements-bench.txt
+	@touch $@
+
+$(NEUTRON): requirements-neutron.txt scripts/pip-install | packages
+	@echo "installing OpenStack Neutron into .venv-neutron"
+	@$(PYTHON) -m venv --clear .venv-neutron
+	@scripts/pip-install .venv-neutron/bin/python --quiet -r requirements-neutron.txt
+	@touch $@
+
 clean: ## remove what install, test and lint made here
-	rm -rf .venv .venv-openstack .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-openstack .venv-neutron .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -r {} +

@@ -99,6 +99,7 @@ GOALS: list[Goal] = [
     _at_most("restart_lost", "packets lost during the restart", "packets", 0),
     _at_most("revoke_forward", "rule removed until the last packet of a connection, to the server", "ms", 20),
     _at_most("revoke_reverse", "rule removed until the last packet of a connection, to the client", "ms", 20),
+    _plain("revoke_group", "the same when the rule was the last to name a group of 400 members", "ms"),
     _at_most("edit_lost", "packets lost by allowed connections during random rule changes", "packets", 0),
     _plain("edit_count", "random rule changes made meanwhile", "changes"),
     _at_most("megaflows_open", "megaflows for 10,000 random sources, open port", "megaflows", 5),

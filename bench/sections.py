@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import control, encoder, live, scale, stream
+from bench import control, encoder, live, ovn, scale, stream
 from bench.record import Record
 
 
@@ -20,6 +20,7 @@ class Section:
 
 SECTIONS: dict[str, Section] = {
     "control-400": Section("control plane at W(400, 1000)", control.measure_400),
+    "ovn": Section("OVN at W(400, 1000)", ovn.measure, quick=False),
     "slopes": Section("growth with ports, members and rules", control.slopes),
     "live": Section("real packets while things change", live.measure),
     "encoder": Section("wire encoder", encoder.measure),
