@@ -1,0 +1,112 @@
+"""Who may import whom, read from the sources of all modules."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RYU = {"ryu", "eventlet", "oslo_config"}
+RYU_USERS = ("sgctl.app", "sgctl.switch", "sgctl.ryu_manager", "sgctl.ryu_repair", "sgctl.rest.server")
+LOWER_FIRST = ("settings", "store", "service", "switch", "controller", "explain", "forecast")
+"""Packages of sgctl: each may use those before it. What is not listed is an entry, used by none of these."""
+VERDICT = "flows.verdict"
+
+
+def sources(package: str) -> dict[str, Path]:
+    """Modules of a package by dotted name."""
+    found = {}
+    for path in (ROOT / package).rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names of everything a module imports, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+FLOWS, SGCTL = sources("flows"), sources("sgctl")
+
+
+def within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert {"flows.compiler", VERDICT} <= FLOWS.keys()
+    assert {"sgctl.app", "sgctl.store"} <= SGCTL.keys()
+
+
+@pytest.mark.parametrize("module", sorted(FLOWS))
+def test_flows_use_the_standard_library_and_netaddr_only(module: str) -> None:
+    outside = {name.partition(".")[0] for name in imports(FLOWS[module])} - {"flows", "netaddr"}
+    assert outside <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("module", sorted(FLOWS))
+def test_flows_touch_neither_clock_nor_files_nor_network(module: str) -> None:
+    world = {
+        "asyncio",
+        "datetime",
+        "io",
+        "logging",
+        "os",
+        "pathlib",
+        "random",
+        "socket",
+        "subprocess",
+        "time",
+    }
+    assert not {name.partition(".")[0] for name in imports(FLOWS[module])} & world
+
+
+def test_the_reference_knows_the_model_only() -> None:
+    own = {name for name in imports(FLOWS[VERDICT]) if within(name, "flows")}
+    assert own
+    assert all(within(name, "flows.model") for name in own)
+
+
+def test_the_compiler_does_not_know_the_reference() -> None:
+    users = [module for module, path in FLOWS.items() if VERDICT in set(imports(path)) - {module}]
+    assert users == []
+
+
+def test_the_model_knows_nothing() -> None:
+    assert not [name for name in imports(FLOWS["flows.model"]) if within(name, "flows")]
+
+
+@pytest.mark.parametrize("module", sorted(SGCTL))
+def test_only_the_switchs_side_knows_ryu(module: str) -> None:
+    used = {name.partition(".")[0] for name in imports(SGCTL[module])} & RYU
+    assert not used or within(module, *RYU_USERS)
+
+
+@pytest.mark.parametrize("module", sorted(SGCTL))
+def test_nothing_uses_what_is_above_it(module: str) -> None:
+    layer = module.split(".")[1] if "." in module else ""
+    if layer in LOWER_FIRST:
+        below = LOWER_FIRST[: LOWER_FIRST.index(layer) + 1]
+        used = {name.split(".")[1] for name in imports(SGCTL[module]) if name.startswith("sgctl.")}
+        assert used <= set(below)
+
+
+def test_policy_is_known_to_the_store_as_model_only() -> None:
+    """The compiler is the controller's business."""
+    pure = ("flows.model", "flows.validate")
+    for module, path in SGCTL.items():
+        if within(module, "sgctl.store"):
+            own = [name for name in imports(path) if within(name, "flows")]
+            assert all(within(name, *pure) for name in own), module
