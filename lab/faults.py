@@ -85,14 +85,20 @@ class Writer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop editing."""
+        """Stop editing; nothing happens the second time."""
+        if self._ends.is_set():
+            return
         self._ends.set()
         self._thread.join()
         self._store.close()
 
-    def lost_writes(self, store: Store) -> set[str]:
-        """The acknowledged rules that a database does not hold."""
-        return self.acknowledged.keys() - store.objects[Rule].keys()
+    def lost_writes(self, remote: str) -> set[str]:
+        """The acknowledged rules that the database does not hold."""
+        store = Store.connect(remote)
+        try:
+            return self.acknowledged.keys() - store.objects[Rule].keys()
+        finally:
+            store.close()
 
     def _find_group(self, name: str) -> str:
         groups = self._store.objects[SecurityGroup].values()

@@ -180,6 +180,7 @@ class ControlLoop:
                 self._local.secure(managed.bridge.name)
             if managed is not None and not connection.hastened:
                 connection.hastened = True
+                self._local.disable_in_band(managed.bridge.name)
                 self._local.reconnect_soon(managed.bridge.name)
 
     def _report(self) -> None:

@@ -150,6 +150,19 @@ class LocalSwitches:
         update = {"op": "update", "table": "Bridge", "where": where, "row": {"fail_mode": "secure"}}
         self._write([update], f"there is no bridge {bridge}")
 
+    def disable_in_band(self, bridge: str) -> None:
+        """Take away the hidden flows by which Open vSwitch lets anybody's packets reach a remote controller.
+
+        They stand above all others: a workload could talk to the controller, and pose as it to anyone
+        (ovs-vswitchd.conf.db(5), other_config:disable-in-band).
+        """
+        key = "disable-in-band"
+        mutations: list[Json] = [["other_config", "delete", ["set", [key]]]]
+        mutations.append(["other_config", "insert", ["map", [[key, "true"]]]])
+        where = [["name", "==", bridge]]
+        mutate = {"op": "mutate", "table": "Bridge", "where": where, "mutations": mutations}
+        self._write([mutate], f"there is no bridge {bridge}")
+
     def reconnect_soon(self, bridge: str) -> None:
         """Let a bridge that loses its controllers try again every second, unless somebody chose otherwise.
 
