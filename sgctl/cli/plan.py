@@ -12,7 +12,7 @@ from sgctl.cli.apply import read_documents, would_be
 from sgctl.cli.options import exit_code_option, files_option, output_option
 from sgctl.cli.prune import prune_options, read_bounds
 from sgctl.cli.session import Session, pass_session
-from sgctl.cli.terminal import DIFFERENT, plain
+from sgctl.cli.terminal import DIFFERENT, plain, progress
 
 if TYPE_CHECKING:
     from sgctl.forecast.report import Forecast
@@ -42,7 +42,7 @@ def plan(
     from sgctl.cli.forecasts import look_ahead, record
 
     made = would_be(session, read_documents(files), read_bounds(options))
-    with render.progress("compiling the flows of every switch"):
+    with progress("compiling the flows of every switch"):
         found = look_ahead(session, made)
     report = record(made, found, flows=bool(options["flows"]))
     if output == "json":

@@ -37,6 +37,7 @@ class Snapshot:
         self.generation = store.generation
         self.switches = dict(store.switches)
         self.bindings = dict(store.bindings)
+        self.zones = dict(store.zones)
         self.problems = dict(store.problems)
         self.bound_to: dict[str, list[str]] = {}
         for binding in self.bindings.values():

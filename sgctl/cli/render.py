@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 import click
 import yaml
@@ -37,16 +36,6 @@ def console() -> Console:
     """Standard output; colours only on a terminal and without NO_COLOR."""
     width = None if sys.stdout.isatty() else UNLIMITED
     return Console(width=width, highlight=False, markup=False, emoji=False)
-
-
-@contextmanager
-def progress(text: str) -> Iterator[None]:
-    """Something that moves on standard error while work goes on, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    with Console(stderr=True, highlight=False, markup=False).status(text):
-        yield
 
 
 def print_table(columns: Sequence[Column], records: Iterable[Record]) -> None:

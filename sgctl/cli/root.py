@@ -10,6 +10,8 @@ import click
 from sgctl.cli.apply import apply, diff
 from sgctl.cli.completion import completion
 from sgctl.cli.delete import delete
+from sgctl.cli.describe import describe
+from sgctl.cli.edit import edit
 from sgctl.cli.export import export
 from sgctl.cli.get import get
 from sgctl.cli.inspect import flows, verify
@@ -67,7 +69,9 @@ for _command in (
     apply,
     completion,
     delete,
+    describe,
     diff,
+    edit,
     export,
     flows,
     get,

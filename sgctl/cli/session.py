@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 import click
 
-from sgctl.cli.terminal import Failure
+from sgctl.cli.terminal import Failure, progress
 from sgctl.settings import Settings
 
 if TYPE_CHECKING:
@@ -126,8 +126,9 @@ class Session:
         """Carry out a plan."""
         from sgctl.service.transaction import transact
 
-        with plain_failures():
-            return transact(self.store, decide)
+        store = self.store
+        with plain_failures(), progress("checking and storing the policy"):
+            return transact(store, decide)
 
     def find(self, kind: type[T], reference: str) -> T:
         """The object with this id or name. Raises Failure."""
@@ -154,7 +155,7 @@ class Session:
     def wait_applied(self, generation: int, timeout: float) -> None:
         """Return when at least one switch is connected and every connected one has applied the generation."""
         deadline = time.monotonic() + timeout
-        with plain_failures():
+        with plain_failures(), progress("waiting for the switches"):
             self._wait_connected(deadline)
             lagging = self.store.wait_applied(generation, deadline - time.monotonic())
         if lagging:

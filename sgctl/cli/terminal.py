@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -25,6 +27,18 @@ def fail(lines: Iterable[str], code: int) -> int:
         prefix = click.style("error:", fg="red", bold=True)
         click.echo(f"{prefix} {plain(line)}", err=True, color=False if os.environ.get("NO_COLOR") else None)
     return code
+
+
+@contextmanager
+def progress(text: str) -> Iterator[None]:
+    """Something that moves on standard error while work goes on, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console  # noqa: PLC0415  # only terminals need it
+
+    with Console(stderr=True, highlight=False, markup=False).status(text):
+        yield
 
 
 def plain(text: str) -> str:

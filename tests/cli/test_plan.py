@@ -94,13 +94,12 @@ def test_what_is_foreseen_is_what_happens(site: Site, pair: tuple[Workload, Work
         ("added", "ingress IPv4 tcp 443 from anywhere"),
     }
     costs = {each["sentence"]: each["flows"] for each in foreseen["rules"]}
-    actual = json.loads(site.sgctl("get", "rules", "--security-group", "server", "-o", "json"))
-    for rule in actual:
-        shown = json.loads(site.sgctl("flows", "--rule", str(rule["number"]), "-o", "json"))
-        if rule["ports"] == "8080":
-            assert costs["ingress IPv4 tcp 8080 from group client"] == len(shown) > 1
-        if rule["ports"] == "443":
-            assert costs["ingress IPv4 tcp 443 from anywhere"] == len(shown) > 0
+    described = json.loads(site.sgctl("describe", "sg/server", "-o", "json"))
+    assert [member["bound_to"] for member in described["members"]] == [[f"{switch['switch']}:w2"]]
+    for rule in described["rules"]:
+        if rule["permits"] in costs:
+            shown = json.loads(site.sgctl("flows", "--rule", str(rule["number"]), "-o", "json"))
+            assert costs[rule["permits"]] == rule["flows"] == len(shown) > 0
 
 
 def test_the_flows_of_a_change_can_be_listed(site: Site, pair: tuple[Workload, Workload]) -> None:
