@@ -54,15 +54,29 @@ class Keeper:
         return promise.result()
 
     def run(self) -> None:
-        """Go on for ever."""
-        self._store = self._connect()
-        while True:
-            try:
-                self._store.run()
-            except StoreError as error:
-                LOG.warning("policy database: %s", error)
-            self._do_work(self._store)
-            self._block(self._store)
+        """Go on for ever. Should that ever fail, the API says that it is unavailable."""
+        try:
+            self._store = store = self._connect()
+            while True:
+                self._follow(store)
+                self._do_work(store)
+                self._block(store)
+        except Exception:
+            LOG.critical("the API can no longer follow the policy", exc_info=True)
+            raise
+        finally:
+            self._store = None
+            self._give_up()
+
+    def _follow(self, store: Store) -> None:
+        try:
+            store.run()
+        except StoreError as error:
+            LOG.warning("policy database: %s", error)
+
+    def _give_up(self) -> None:
+        while not self._work.empty():
+            self._work.get()[1].set_exception(Unavailable("the policy database cannot be reached"))
 
     def _connect(self) -> Store:
         while True:
