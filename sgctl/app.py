@@ -23,6 +23,7 @@ from sgctl.store.local import LocalSwitches
 from sgctl.store.server import PolicyServer, prepare_remote
 from sgctl.switch import raw_stats
 from sgctl.switch.channel import Channel
+from sgctl.switch.mastership import Mastership
 from sgctl.switch.session import Session
 from sgctl.switch.zone_limits import ZoneLimits
 
@@ -41,6 +42,7 @@ class SecurityGroups(RyuApp):
         raw_stats.install()
         self._settings = Settings.from_values(self.CONF)
         self._server: PolicyServer | None = None
+        self._mastership = Mastership()
         try:
             self._check_seconds = self._settings.check_seconds
             self._loop = self._prepare()
@@ -78,7 +80,8 @@ class SecurityGroups(RyuApp):
             self._server.start()
         store = Store.connect(settings.policy_remote, CONNECT_SECONDS)
         local = LocalSwitches.connect(settings.ovsdb, CONNECT_SECONDS)
-        return ControlLoop(store, local, ZoneLimits(settings.ovsdb), self._tend)
+        limits = ZoneLimits(settings.ovsdb)
+        return ControlLoop(store, local, limits, self._tend, self._mastership.renew)
 
     def _tend(self) -> None:
         if self._server is not None and self._server.ensure():
@@ -99,14 +102,19 @@ class SecurityGroups(RyuApp):
         if event.state == MAIN_DISPATCHER:
             self._channels[datapath.id] = channel = Channel(datapath)
             LOG.info("switch %016x connected", datapath.id)
-            self._loop.connect(datapath.id, partial(_open_session, channel, self._check_seconds))
+            self._loop.connect(datapath.id, partial(self._open_session, channel))
         elif datapath.id in self._channels and self._channels[datapath.id].serves(datapath):
             del self._channels[datapath.id]
             LOG.warning("switch %016x disconnected", datapath.id)
             self._loop.disconnect(datapath.id)
 
     @set_ev_cls(
-        [ofp_event.EventOFPBarrierReply, ofp_event.EventOFPErrorMsg, ofp_event.EventOFPFlowStatsReply],
+        [
+            ofp_event.EventOFPBarrierReply,
+            ofp_event.EventOFPErrorMsg,
+            ofp_event.EventOFPFlowStatsReply,
+            ofp_event.EventOFPRoleReply,
+        ],
         MAIN_DISPATCHER,
     )
     def answered(self, event: Any) -> None:
@@ -115,8 +123,6 @@ class SecurityGroups(RyuApp):
         if channel is not None:
             channel.receive(event.msg)
 
-
-def _open_session(
-    channel: Channel, check_seconds: float | None, generation: int, expected: Expected, report: Report
-) -> Session:
-    return Session(channel, generation, expected, report, check_seconds)
+    def _open_session(self, channel: Channel, generation: int, expected: Expected, report: Report) -> Session:
+        claim = partial(self._mastership.claim, channel)
+        return Session(channel, generation, expected, report, self._check_seconds, claim)

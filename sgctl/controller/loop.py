@@ -55,20 +55,35 @@ class Connection:
         self.error = ""
         self.hastened = False
 
+    def stand_by(self) -> None:
+        """Leave the switch alone."""
+        if self.session is not None:
+            self.session.close()
+        self.session = None
+        self.applied, self.error = -1, ""
+
 
 class ControlLoop:
     """Reads both databases, keeps the engine and the sessions going, and reports back."""
 
     def __init__(
-        self, store: Store, local: LocalSwitches, limits: ZoneLimits, tend: Callable[[], object]
+        self,
+        store: Store,
+        local: LocalSwitches,
+        limits: ZoneLimits,
+        tend: Callable[[], object],
+        renew_mastership: Callable[[], None],
     ) -> None:
         """`tend` is called now and then, for what must be kept alive."""
         self._tend = tend
+        self._renew_mastership = renew_mastership
         self._store = store
         self._local = local
         self._limits = limits
         self._engine = Engine()
         self._engine.change_bridges(local.bridges)
+        self._in_charge = False
+        self._store.compete(f"sgctl_{local.chassis}")
         self._connections: dict[int, Connection] = {}
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
@@ -89,8 +104,8 @@ class ControlLoop:
     def disconnect(self, dpid: int) -> None:
         """A switch's connection is gone."""
         connection = self._connections.pop(dpid, None)
-        if connection is not None and connection.session is not None:
-            connection.session.close()
+        if connection is not None:
+            connection.stand_by()
         self._status_stale = True
         self._wake()
 
@@ -111,11 +126,31 @@ class ControlLoop:
             self._engine.change_bridges(self._local.bridges)
             self._close_sessions_of_lost_bridges()
             self._status_stale = True
+        self._take_turns()
+        if not self._in_charge:
+            self._engine.flush()  # stay ready: what is expected is known when it is our turn
+            return
         self._secure_bridges()
         self._refresh_zones()
         self._limits.apply(self._engine.connection_limits())
         self._hand_out(self._engine.flush())
         self._report()
+
+    def _take_turns(self) -> None:
+        """Of the controllers of one host, the holder of the database's lock works and the others stand by.
+
+        Without the database nobody knows better than who was in charge last.
+        """
+        if not self._in_charge and self._store.has_lock:
+            LOG.info("in charge of the switches of %s", self._local.chassis)
+            self._in_charge = self._status_stale = True
+            self._whole_report_due = 0.0
+            self._renew_mastership()
+        elif self._in_charge and self._store.lock_is_taken:
+            LOG.warning("another controller is in charge of the switches of %s", self._local.chassis)
+            self._in_charge = False
+            for connection in self._connections.values():
+                connection.stand_by()
 
     def _close_sessions_of_lost_bridges(self) -> None:
         """A bridge that nothing is known of is left as it is, and compared as a whole when it is back.

@@ -122,6 +122,20 @@ class Store:
         if not self._view.changed:
             self._replica.poll(timeout)
 
+    def compete(self, lock: str) -> None:
+        """Ask for a lock of which the server lets one client be the holder; it is held until we are gone."""
+        self._replica.set_lock(lock)
+
+    @property
+    def has_lock(self) -> bool:
+        """Whether the server has given us the lock."""
+        return bool(self._replica.has_lock)
+
+    @property
+    def lock_is_taken(self) -> bool:
+        """Whether the server has given it to somebody else. Neither holds while there is no connection."""
+        return bool(self._replica.is_lock_contended)
+
     def wait(self, poller: Any) -> None:
         """Let an `ovs.poller.Poller` wake up when there is something to `run`."""
         if self._view.changed:

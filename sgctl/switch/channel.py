@@ -56,7 +56,7 @@ class Channel:
                 return
         answer = self._answers.pop(message.xid, None)
         if answer is not None:
-            answer.send()
+            answer.send(message)
 
     def installed(self) -> list[wire.Installed]:
         """Table and cookie of every flow on the switch; sets the fragment mode on the way.
@@ -93,6 +93,24 @@ class Channel:
         self._await(answer, f"bundle of {len(edits)} changes")
         self._raise_errors(edits, first)
 
+    def role_generation(self) -> int:
+        """The generation of the newest master there has been; 2⁶⁴ - 1 for none. Raises SwitchRefused."""
+        return int(self._role_request(self._datapath.ofproto.OFPCR_ROLE_NOCHANGE, 0).generation_id)
+
+    def become_master(self, generation: int) -> None:
+        """Make all other controllers slaves, which may look but not touch. Raises SwitchRefused."""
+        self._role_request(self._datapath.ofproto.OFPCR_ROLE_MASTER, generation)
+
+    def _role_request(self, role: int, generation: int) -> Any:
+        request = self._datapath.ofproto_parser.OFPRoleRequest(self._datapath, role, generation)
+        xid = self._datapath.set_xid(request)
+        answer = self._expect(xid)
+        self._datapath.send_msg(request)
+        reply = self._await(answer, "role request")
+        if xid in self._errors:
+            raise SwitchRefused(f"{self._errors.pop(xid)}: another controller is in charge")
+        return reply
+
     def _reserve(self, count: int) -> tuple[int, int]:
         """Transaction ids that follow each other: the first and the last of `count`."""
         highest = self._datapath.ofproto.MAX_XID
@@ -109,10 +127,9 @@ class Channel:
     def _expect(self, xid: int) -> Event:
         return self._answers.setdefault(xid, Event())
 
-    def _await(self, answer: Event, what: str) -> None:
+    def _await(self, answer: Event, what: str) -> Any:
         with Timeout(REPLY_SECONDS, False):
-            answer.wait()
-            return
+            return answer.wait()
         raise SwitchRefused(f"no answer to a {what} within {REPLY_SECONDS:.0f} s")
 
     def _raise_errors(self, edits: Sequence[wire.Edit], first: int) -> None:

@@ -38,9 +38,14 @@ class Session:
         expected: Expected,
         report: Reporter,
         check_seconds: float | None = None,
+        claim: Callable[[], None] = lambda: None,
     ) -> None:
-        """After `check_seconds` without work the switch is compared again; None: only when it connects."""
+        """After `check_seconds` without work the switch is compared again; None: only when it connects.
+
+        `claim` is called before the switch is touched, and raises SwitchRefused when it must not be.
+        """
         self._channel = channel
+        self._claim = claim
         self._check_seconds = check_seconds
         self._expected = expected
         self._report = report
@@ -75,6 +80,8 @@ class Session:
     def _step(self) -> None:
         due = self._in_step and not self._work.wait(self._check_seconds)
         self._work.clear()
+        if not self._in_step:
+            self._claim()
         installed = self._channel.installed() if due or not self._in_step else None
         # Nothing yields from here to the end of this line's neighbours: they take one moment's state.
         generation = self._generation

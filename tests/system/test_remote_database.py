@@ -25,28 +25,6 @@ def remote(tmp_path: Path) -> Iterator[PolicyServer]:
     server.stop()
 
 
-def test_two_controllers_follow_one_policy(
-    ovs: PrivateOvs, workloads: Workloads, remote: PolicyServer
-) -> None:
-    with Controller(ovs.remote, remote.remote) as here, Controller(ovs.remote, remote.remote) as there:
-        site, other = Site(ovs, workloads, here), Site(ovs, workloads, there)
-        site.add_bridge("br0")
-        other.add_bridge("br1")
-        site.apply(
-            document("Network", NETWORK, subnets=["10.0.0.0/24", "2001:db8::/64"]),
-            group("client", ALL_OUT),
-            group("server", tcp_in(80, remote_group="client")),
-            *(site.port_document(number, ["client"]) for number in (1, 3)),
-            *(site.port_document(number, ["server"]) for number in (2, 4)),
-        )
-        pairs = [(site.plug("br0", 1), site.plug("br0", 2), "10.0.0.2")]
-        pairs += [(site.plug("br1", 3), site.plug("br1", 4), "10.0.0.4")]
-        site.sgctl.wait()
-        for client, server, address in pairs:
-            assert connects(client, server, address, 80)
-            assert not connects(client, server, address, 81)
-
-
 def test_policy_is_followed_again_when_the_server_was_away(
     ovs: PrivateOvs, workloads: Workloads, remote: PolicyServer
 ) -> None:
