@@ -16,7 +16,7 @@ SEED ?= 1
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test faults bench peers lint install packages clean
+.PHONY: help demo run test faults mutants bench peers lint install packages clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench: install $(BENCH) $(if $(QUICK),,peers) ## measure it against OVN, Neutron
 peers: packages
 	-@scripts/debian-packages ovn-central ovn-host iperf3
 	-@$(MAKE) --no-print-directory $(NEUTRON)
+
+mutants: install ## break the compiler on purpose: the tests must catch every mutant
+	$(BIN)/python scripts/mutants.py $(ARGS)
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .

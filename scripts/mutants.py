@@ -1,0 +1,313 @@
+"""Break the compiler on purpose, one way at a time: the fast part of the tests must catch every mutant.
+
+Each mutant is a copy of the repository in a temporary directory with one piece of text replaced.
+Usage: mutants.py [WORD…], where only mutants whose description holds one of the words are tried.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("flows", "lab", "sgctl", "tests", "pyproject.toml")
+TESTS = ("tests/unit/test_flows_services.py", "tests/ovs", "tests/unit/test_flows_paths.py")
+AT_ONCE = 2
+SECONDS = 300
+
+
+class Mutant(NamedTuple):
+    """In `flows/<module>.py`, `old` becomes `new`, and so the compiler does `wrong`."""
+
+    wrong: str
+    module: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant(
+        "rules stand in the tables of the other direction",
+        "rules",
+        "tables = EGRESS_TABLES if rule.direction is Direction.EGRESS else INGRESS_TABLES\n        selector",
+        "tables = INGRESS_TABLES if rule.direction is Direction.EGRESS else EGRESS_TABLES\n        selector",
+    ),
+    Mutant(
+        "the remote of a rule is no condition",
+        "rules",
+        "1 + has_service(rule) + (selector != ANY)",
+        "1 + has_service(rule)",
+    ),
+    Mutant("the service of a rule has no clause", "rules", "if has_service(self.rule):", "if False:"),
+    Mutant(
+        "rules keep a local identity that nobody has any more",
+        "rules",
+        "self._board.withdraw(shape.owner, shape.key((p.LOCAL(number),)))",
+        "shape.key((p.LOCAL(number),))",
+    ),
+    Mutant(
+        "addresses of a remote stay after its last rule",
+        "rules",
+        "self._watch_selector(state, shape.selector, present=False)",
+        "state.by_selector[shape.selector]",
+    ),
+    Mutant("port ranges end too late", "services", "size > high - low + 1", "size > high - low + 2"),
+    Mutant(
+        "known connections are judged by their source port",
+        "services",
+        "f.CT_TP_DST(value, mask)",
+        "f.CT_TP_SRC(value, mask)",
+    ),
+    Mutant(
+        "a port rule admits every packet of a known connection",
+        "services",
+        "yield (*tracked, _LATER)",
+        "yield tracked",
+    ),
+    Mutant("later fragments fail", "services", "yield from _later_fragments(header, tracked)", "pass"),
+    Mutant(
+        "the ICMP code does not matter",
+        "services",
+        "for field, value in pairs if value is not None",
+        "for field, value in list(pairs)[:1] if value is not None",
+    ),
+    Mutant("all prefixes are equal", "remotes", "PREFIX_BASE + prefix.length", "PREFIX_BASE + 0"),
+    Mutant(
+        "an address does not inherit from wider prefixes",
+        "remotes",
+        "if length <= prefix.length:",
+        "if length == prefix.length:",
+    ),
+    Mutant(
+        "narrower prefixes do not notice a new wide one",
+        "remotes",
+        "for nested in [prefix, *self._nested(prefix)]:",
+        "for nested in [prefix]:",
+    ),
+    Mutant(
+        "members of one network are members in all",
+        "remotes",
+        "self._flows(address, selectors, p.ZONE(zone))",
+        "self._flows(address, selectors)",
+    ),
+    Mutant(
+        "known connections are judged by the header's addresses",
+        "remotes",
+        "(BY_CONNECTION, _TRACKED[self._side])",
+        "(BY_CONNECTION, _HEADER[self._side])",
+    ),
+    Mutant(
+        "the remote of ingress is the destination",
+        "remotes",
+        "(Direction.INGRESS, 4): f.IPV4_SRC",
+        "(Direction.INGRESS, 4): f.IPV4_DST",
+    ),
+    Mutant(
+        "replies are judged by the rules of their own direction",
+        "static",
+        "(REPLY,), question(identity, reply, verdict)",
+        "(REPLY,), question(identity, original, verdict)",
+    ),
+    Mutant(
+        "the sender's rule counts for the receiver, too",
+        "static",
+        "SetField(p.VIEW, view), SetField(p.VERDICT, 0))",
+        "SetField(p.VIEW, view))",
+    ),
+    Mutant(
+        "the sender's remote counts for the receiver, too",
+        "static",
+        "forget = (SetField(p.MEMBER, 0), SetField(p.PREFIX, 0))",
+        "forget = ()",
+    ),
+    Mutant(
+        "invalid packets pass", "static", "(INVALID,), drop(Reason.INVALID)", "(INVALID,), (call(p.FORWARD),)"
+    ),
+    Mutant(
+        "nothing is dropped at the sender",
+        "static",
+        "(p.VERDICT(0),), drop(Reason.EGRESS_POLICY)",
+        "(p.VERDICT(0),), (call(p.FORWARD),)",
+    ),
+    Mutant(
+        "nothing is dropped at the receiver",
+        "static",
+        "(p.VERDICT(0),), drop(Reason.INGRESS_POLICY)",
+        "(p.VERDICT(0),), (call(p.OUTPUT),)",
+    ),
+    Mutant(
+        "new connections are judged as known ones",
+        "static",
+        "(NEW,), question(identity, original, verdict, p.BY_HEADER)",
+        "(NEW,), question(identity, original, verdict)",
+    ),
+    Mutant(
+        "workloads may answer DHCP",
+        "static",
+        "yield match, drop(Reason.DHCP_SERVER)",
+        "yield match, (call(p.CONNTRACK),)",
+    ),
+    Mutant(
+        "workloads may send multicast",
+        "static",
+        "yield Flow(p.ADMIT, Priority.LOW, match, drop(Reason.BUM))",
+        "yield Flow(p.ADMIT, Priority.LOW, match, (call(p.CONNTRACK),))",
+    ),
+    Mutant(
+        "connections are never remembered",
+        "static",
+        "commit = (Conntrack(p.ZONE, commit=True), OutputRegister(p.OUT))",
+        "commit = (OutputRegister(p.OUT),)",
+    ),
+    Mutant(
+        "IPv4 from any MAC",
+        "local",
+        "ip = (*source, IPV4_TERM, *prefix_term(f.IPV4_SRC, prefix))",
+        "ip = (in_port, IPV4_TERM, *prefix_term(f.IPV4_SRC, prefix))",
+    ),
+    Mutant(
+        "IPv6 from any address",
+        "local",
+        "ip = (*source, IPV6_TERM, *prefix_term(f.IPV6_SRC, prefix))",
+        "ip = (*source, IPV6_TERM)",
+    ),
+    Mutant(
+        "ARP with any hardware address",
+        "local",
+        "*prefix_term(f.ARP_SPA, prefix), f.ARP_SHA(mac))",
+        "*prefix_term(f.ARP_SPA, prefix))",
+    ),
+    Mutant(
+        "no check of sources",
+        "local",
+        "start = p.SPOOF if at.port.port_security_enabled else p.ADMIT",
+        "start = p.ADMIT",
+    ),
+    Mutant(
+        "the outside may use local addresses", "local", "for claim in claims:", "for claim in claims[:1]:"
+    ),
+    Mutant("ports that are down work", "local", "if not at.port.admin_state_up:", "if False:"),
+    Mutant(
+        "egress is open in every network",
+        "compiler",
+        "and local_set.egress_default is EgressDefault.OPEN_UNTIL_RULE",
+        "and local_set is not None",
+    ),
+    Mutant(
+        "egress stays open after the first egress rule",
+        "compiler",
+        "and not self._policy.has_egress_rules(local_set.groups)",
+        "and self._policy is not None",
+    ),
+    Mutant(
+        "wide address pairs make members",
+        "policy",
+        "for pair in port.allowed_address_pairs if pair.prefix.is_host)",
+        "for pair in port.allowed_address_pairs)",
+    ),
+    Mutant(
+        "the default group applies to nobody",
+        "policy",
+        "return frozenset([default]) if default else frozenset()",
+        "return frozenset()",
+    ),
+    Mutant(
+        "one rule's clause replaces another's on the same match",
+        "board",
+        "if isinstance(in_order[0][0], Conjunction) or key.table == NEIGHBOUR.id:",
+        "if key.table == NEIGHBOUR.id:",
+    ),
+    Mutant(
+        "identities forget what may leave by default",
+        "identities",
+        'content_number([*local.groups, f"egress={local.egress_default}"])',
+        "content_number(local.groups)",
+    ),
+)
+
+
+class Stale(Exception):
+    """A mutant's text is not in the code any more."""
+
+
+def caught(mutant: Mutant) -> bool:
+    """Whether a test fails. Raises Stale, and RuntimeError when the tests did not run."""
+    with tempfile.TemporaryDirectory(prefix="sgctl-mutant-") as name:
+        directory = Path(name)
+        _copy(directory)
+        _break(directory / "flows" / f"{mutant.module}.py", mutant)
+        code, output = _test(directory)
+    if code not in (0, 1):
+        raise RuntimeError(f"{mutant.wrong}: the tests did not run: {output[-800:]}")
+    return code == 1
+
+
+def _copy(directory: Path) -> None:
+    for each in COPIED:
+        source = ROOT / each
+        if source.is_dir():
+            shutil.copytree(source, directory / each, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, directory)
+
+
+def _break(file: Path, mutant: Mutant) -> None:
+    text = file.read_text(encoding="utf-8")
+    if mutant.old not in text:
+        raise Stale(f"{mutant.wrong}: flows/{mutant.module}.py does not hold: {mutant.old}")
+    file.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+
+
+def _test(directory: Path) -> tuple[int, str]:
+    options = ["-x", "-q", "-p", "no:randomly", "--hypothesis-seed=1"]
+    environment = {**os.environ, "PYTHONPATH": str(directory), "PAIRS": "5000"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *options, *TESTS],
+            cwd=directory,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return 1, "it never ended"
+    return done.returncode, done.stdout + done.stderr
+
+
+def attempt(mutant: Mutant) -> str:
+    """The verdict on one mutant, as a word."""
+    try:
+        return "caught" if caught(mutant) else "SURVIVED"
+    except (Stale, RuntimeError) as error:
+        return f"ERROR {error}"
+
+
+def main(words: list[str]) -> int:
+    """Try the mutants; 0 when all were caught."""
+    chosen = [m for m in MUTANTS if not words or any(word in m.wrong for word in words)]
+    with tempfile.TemporaryDirectory(prefix="sgctl-mutant-") as name:
+        _copy(Path(name))
+        code, output = _test(Path(name))
+    if code:
+        sys.stdout.write(f"the tests fail without any mutant:\n{output[-2000:]}\n")
+        return 2
+    found = 0
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for mutant, verdict in zip(chosen, pool.map(attempt, chosen), strict=True):
+            sys.stdout.write(f"{verdict:<9} {mutant.module:<11} {mutant.wrong}\n")
+            sys.stdout.flush()
+            found += verdict == "caught"
+    sys.stdout.write(f"{found} of {len(chosen)} mutants caught\n")
+    return 0 if found == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
