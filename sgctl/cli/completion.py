@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
 import click
@@ -58,11 +57,10 @@ def _names(context: click.Context, wanted: Sequence[Kind]) -> list[str]:
         return []
     try:
         draft = Draft(store.objects)
-        switches = [key for kind in wanted if kind == kinds.SWITCHES for key in store.switches]
-        classes = [CLASSES[kind] for kind in wanted if kind.policy]
-        return sorted(
-            [reference_to(draft, each, obj.id) for each in classes for obj in draft.all(each)] + switches
-        )
+        found = [key for kind in wanted if kind == kinds.SWITCHES for key in store.switches]
+        for each in (CLASSES[kind] for kind in wanted if kind.policy):
+            found += [reference_to(draft, each, obj.id) for obj in draft.all(each)]
+        return sorted(name for name in found if name.isprintable())  # what is not could end the shell's line
     finally:
         store.close()
 
@@ -78,5 +76,4 @@ def completion(context: click.Context, shell: str) -> None:
     """
     kind = get_completion_class(shell)
     assert kind is not None, "click knows the shells of the choice"
-    os.environ.setdefault("_SGCTL_COMPLETE", f"{shell}_source")
     click.echo(kind(context.find_root().command, {}, "sgctl", "_SGCTL_COMPLETE").source())
