@@ -6,6 +6,8 @@ BENCH := .venv/installed-bench
 NEUTRON := .venv-neutron/installed
 OPENSTACK := .venv-openstack/installed
 PACKAGES := openvswitch-switch mininet python3-venv iproute2 ethtool iputils-ping tcpdump
+# The programs of honest hosts, for the tests.
+PACKAGES += dnsmasq-base isc-dhcp-client radvd keepalived traceroute
 
 TOPOLOGY ?= topologies/exoscale-frontend-backend.yaml
 ARGS ?=

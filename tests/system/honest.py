@@ -1,0 +1,64 @@
+"""What the tests of honest hosts share: a router behind an uplink, and real programs in namespaces."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab import process
+from lab.netns import Workload
+from lab.site import ALL_OUT, NETWORK, Site, group, mac
+from lab.workloads import Workloads
+
+BRIDGE = "br0"
+ROUTER_MAC = "02:00:00:00:00:fe"
+ROUTER_ADDRESSES = ("10.0.0.254/24", "2001:db8::fe/64")
+ALL_OUT6 = {**ALL_OUT, "ethertype": "IPv6"}
+TALKS = group("talks", ALL_OUT, ALL_OUT6)
+
+
+def plug_router(site: Site, workloads: Workloads, addresses: Sequence[str] = ROUTER_ADDRESSES) -> Workload:
+    """A host that forwards, on an uplink of the network."""
+    router = workloads.by_name["router"] = Workload("router", ROUTER_MAC, addresses)
+    router.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+    site.ovs.add_port(BRIDGE, "router", f"external_ids:sgctl-uplink={NETWORK}")
+    return router
+
+
+def plug_bare(workloads: Workloads, number: int) -> Workload:
+    """Workload `number` without any address; its port is called as everywhere."""
+    return workloads.plug(BRIDGE, f"w{number}", mac(number), [])
+
+
+@contextmanager
+def program(host: Workload, log: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that runs on a host, in the foreground, for the time of the `with`."""
+    with host.inside():
+        running = process.spawn(list(arguments), log, os.environ)
+    try:
+        yield running
+    finally:
+        process.stop(running)
+
+
+def as_by_standard(host: Workload) -> None:
+    """IPv6 as a kernel does it on its own: address detection, router solicitation; the link comes up anew."""
+    host.run("ip", "link", "set", "eth0", "down")
+    settings = ("accept_dad=1", "accept_ra=1", "router_solicitations=3", "router_solicitation_delay=0")
+    host.run("sysctl", "-qw", *(f"net.ipv6.conf.eth0.{setting}" for setting in settings))
+    host.run("ip", "link", "set", "eth0", "up")
+
+
+def has(host: Workload, address: str) -> bool:
+    """Whether the host has the address, usable: neither being looked into nor refused."""
+    lines = host.run("ip", "-oneline", "address", "show", "dev", "eth0").splitlines()
+    mine = [line for line in lines if f" {address}/" in line]
+    return bool(mine) and not any(state in mine[0] for state in ("tentative", "dadfailed"))
+
+
+def pings(host: Workload, address: str, *options: str) -> bool:
+    """Whether one of three questions, 0.2 s apart, is answered."""
+    return host.succeeds("ping", "-q", "-c", "3", "-i", "0.2", "-W", "1", *options, address)
