@@ -53,7 +53,7 @@ class Connection:
         self.session: SessionHandle | None = None
         self.applied = -1
         self.error = ""
-        self.hastened = False
+        self.tuned: frozenset[str] | None = None
 
     def stand_by(self) -> None:
         """Leave the switch alone."""
@@ -213,10 +213,10 @@ class ControlLoop:
             if managed is not None and managed.bridge.fail_mode != SECURE:
                 LOG.warning("bridge %s: setting fail_mode to secure", managed.bridge.name)
                 self._local.secure(managed.bridge.name)
-            if managed is not None and not connection.hastened:
-                connection.hastened = True
+            if managed is not None and managed.bridge.controllers != connection.tuned:
                 self._local.disable_in_band(managed.bridge.name)
                 self._local.reconnect_soon(managed.bridge.name)
+                connection.tuned = managed.bridge.controllers
 
     def _report(self) -> None:
         chassis = self._local.chassis

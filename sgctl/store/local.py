@@ -42,7 +42,8 @@ class Interface:
 class Bridge:
     """A bridge that ovs-vswitchd has set up. `fail_mode` is `secure`, `standalone` or empty.
 
-    `datapath_type` is `system` (the kernel's), `netdev` (the userspace datapath) or a test's.
+    `datapath_type` is `system` (the kernel's), `netdev` (the userspace datapath) or a test's. `controllers`
+    are the ids of the rows that say where its controllers are; `ovs-vsctl set-controller` makes new ones.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Bridge:
     fail_mode: str
     interfaces: tuple[Interface, ...]
     datapath_type: str = "system"
+    controllers: frozenset[str] = frozenset()
 
 
 _EMPTY: Json = ["set", []]
@@ -215,7 +217,9 @@ class LocalSwitches:
         interfaces = tuple(sorted(found, key=lambda interface: interface.ofport))
         dpid = int(_optional(row, "datapath_id"), 16)
         fail_mode = _optional(row, "fail_mode") or ""
-        return Bridge(row.get("name", ""), dpid, fail_mode, interfaces, row.get("datapath_type") or "system")
+        datapath_type = row.get("datapath_type") or "system"
+        controllers = frozenset(identifier for _, identifier in elements(row.get("controller", _EMPTY)))
+        return Bridge(row.get("name", ""), dpid, fail_mode, interfaces, datapath_type, controllers)
 
     def _set_external_id(self, interface: str, key: str, value: str) -> None:
         mutations: list[Json] = [["external_ids", "delete", ["set", [key]]]]

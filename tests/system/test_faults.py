@@ -113,3 +113,13 @@ def test_control_is_never_in_band(site: Site) -> None:
         lambda: "disable-in-band" in site.ovs.vsctl("get", "Bridge", "br0", "other_config"),
         "in-band control is off",
     )
+
+
+def test_a_controller_that_is_set_anew_is_looked_for_every_second(site: Site) -> None:
+    for _ in range(5):
+        site.ovs.vsctl("set-controller", "br0", "tcp:127.0.0.1:1")
+        site.ovs.vsctl("set-controller", "br0", site.controller.target)
+        wait_until(
+            lambda: site.ovs.vsctl("--columns=max_backoff", "list", "controller").split()[-1] == "1000",
+            "the longest wait is a second",
+        )
