@@ -49,17 +49,23 @@ class OpenFlow:
         self._socket.close()
 
     def bundle(self, edits: Sequence[wire.Edit]) -> None:
-        """Make a change: all of it at once, or nothing. Raises Refused on any error."""
+        """Make a change: all of it at once, or nothing. Raises Refused on any error.
+
+        The switch leaves a message that it cannot read out of the bundle, and would commit the rest.
+        """
         self._bundle += 1
-        number, last = self._bundle, len(edits) + 2
-        parts = [wire.bundle_control(number, wire.BUNDLE_OPEN, 1)]
-        parts += [wire.bundle_add(number, wire.encode(edit), xid) for xid, edit in enumerate(edits, 2)]
-        parts += [wire.bundle_control(number, wire.BUNDLE_COMMIT, last), wire.barrier_request(last)]
-        self._socket.sendall(b"".join(parts))
+        adds = [wire.bundle_add(self._bundle, wire.encode(edit), xid) for xid, edit in enumerate(edits, 2)]
+        self._ask([wire.bundle_control(self._bundle, wire.BUNDLE_OPEN, 1), *adds], edits)
+        self._ask([wire.bundle_control(self._bundle, wire.BUNDLE_COMMIT, len(edits) + 2)], edits)
+
+    def _ask(self, messages: Sequence[bytes], edits: Sequence[wire.Edit]) -> None:
+        """Send messages and wait until the switch is done with them."""
+        self._socket.sendall(b"".join([*messages, wire.barrier_request(0)]))
         errors = []
         while (message := self._receive()).kind != _BARRIER_REPLY:
             if message.kind == _ERROR:
-                culprit = edits[message.xid - 2] if 2 <= message.xid < last else "bundle control"
+                position = message.xid - 2
+                culprit = edits[position] if 0 <= position < len(edits) else "bundle control"
                 errors.append("type {} code {}: {}".format(*struct.unpack_from("!HH", message.body), culprit))
         if errors:
             raise Refused("; ".join(errors))

@@ -1,0 +1,129 @@
+"""What a real switch holds after our bytes, our text, and our differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from flows import actions as a
+from flows import fields as f
+from flows import pipeline as p
+from flows.flow import Flow, FlowDiff, FlowKey
+from flows.model import PolicyObject
+from flows.wire import Installed
+from lab.ovs import PrivateOvs
+from tests.ovs.bridge import DummyBridge
+from tests.ovs.openflow import Refused
+from tests.unit.strategies import policies
+from tests.unit.test_flows_paths import Path, Step, step
+from tests.unit.test_flows_pipeline import compiled
+
+pytestmark = pytest.mark.switch
+
+FEW = settings(
+    max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.fixture(scope="module")
+def by_bytes(simulated: PrivateOvs) -> Iterator[DummyBridge]:
+    with DummyBridge(simulated, "bytes", {}) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def by_text(simulated: PrivateOvs) -> Iterator[DummyBridge]:
+    with DummyBridge(simulated, "text", {}) as made:
+        yield made
+
+
+def replace_by_text(bridge: DummyBridge, flows: Mapping[FlowKey, Flow]) -> None:
+    lines = "\n".join(f"cookie={flow.cookie:#x},{flow}" for flow in flows.values())
+    bridge.ovs.ofctl("--bundle", "replace-flows", bridge.name, "-", stdin=lines)
+
+
+def dump(bridge: DummyBridge) -> list[str]:
+    return sorted(bridge.ovs.ofctl("--no-stats", "--no-names", "dump-flows", bridge.name).splitlines()[1:])
+
+
+def expected(flows: Mapping[FlowKey, Flow]) -> list[Installed]:
+    return sorted(Installed(flow.key.table, flow.cookie) for flow in flows.values())
+
+
+@FEW
+@given(policies())
+def test_text_and_bytes_make_the_same_flows(
+    by_bytes: DummyBridge, by_text: DummyBridge, objects: list[PolicyObject]
+) -> None:
+    flows = compiled(objects)
+    by_bytes.load(flows)
+    replace_by_text(by_text, flows)
+    assert len(flows) > 100
+    assert dump(by_bytes) == dump(by_text)
+    assert sorted(by_bytes.installed()) == expected(flows)
+
+
+def test_every_field_and_action_is_the_same_in_text_and_bytes(
+    by_bytes: DummyBridge, by_text: DummyBridge
+) -> None:
+    """Flows that a small policy may not need."""
+    learn = a.Learn(
+        p.FDB.id,
+        100,
+        0x5D << 56,
+        300,
+        4096,
+        matches=((p.ZONE, p.ZONE), (f.ETH_SRC, f.ETH_DST)),
+        loads=((f.IN_PORT, p.OUT),),
+        bound=True,
+    )
+    actions: tuple[a.Action, ...] = (
+        learn,
+        a.PushVlan(4094),
+        a.Move(p.SOURCE, p.LOCAL),
+        a.SetField(p.LOCAL, (1 << 64) - 2),
+        a.Conntrack(p.ZONE, 30),
+        a.Conntrack(p.ZONE, commit=True),
+        a.OutputRegister(p.OUT),
+    )
+    untag = Flow(p.CLASSIFY, 1, (f.VLAN_VID(0x1064),), (a.PopVlan(), a.Resubmit(5)))
+    flows = {flow.key: flow for flow in (untag, *(Flow(table, 65535, (), actions) for table in p.TABLES))}
+    by_bytes.load(flows)
+    replace_by_text(by_text, flows)
+    assert dump(by_bytes) == dump(by_text)
+
+
+@FEW
+@given(st.lists(step(), min_size=8, max_size=12))
+def test_differences_add_up_on_the_switch(by_bytes: DummyBridge, steps: list[Step]) -> None:
+    path = Path()
+    by_bytes.load(path.table)
+    for each in steps:
+        before = dict(path.table)
+        path.take(each)
+        removed = [flow for key, flow in before.items() if key not in path.table]
+        added = [flow for key, flow in path.table.items() if before.get(key) != flow]
+        by_bytes.apply(FlowDiff(added, removed))
+        by_bytes.flows = dict(path.table)
+        assert sorted(by_bytes.installed()) == expected(path.table)
+
+
+def test_a_bundle_with_a_bad_flow_changes_nothing(by_bytes: DummyBridge) -> None:
+    by_bytes.load({})
+    good = Flow(p.FORWARD, 100, (p.ZONE(1),), ())
+    bad = Flow(p.FORWARD, 100, (p.ZONE(2),), (a.Output(0xFFFFFFF0),))
+    with pytest.raises(Refused, match="reg10=0x2"):
+        by_bytes.apply(FlowDiff([good, bad], []))
+    assert by_bytes.installed() == []
+
+
+def test_deleting_leaves_what_is_not_ours(by_bytes: DummyBridge) -> None:
+    by_bytes.load({})
+    ours = Flow(p.FORWARD, 100, (p.ZONE(1),), ())
+    by_bytes.ovs.ofctl("add-flow", by_bytes.name, f"cookie=0x99,{ours}")
+    by_bytes.apply(FlowDiff([], [ours]))
+    assert by_bytes.installed() == [Installed(p.FORWARD.id, 0x99)]
+    by_bytes.ovs.ofctl("del-flows", by_bytes.name)
