@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import control, encoder, live, ovn, scale, stream
+from bench import control, data_plane, encoder, live, neutron, ovn, scale, stream
 from bench.record import Record
 
 
@@ -21,10 +21,12 @@ class Section:
 SECTIONS: dict[str, Section] = {
     "control-400": Section("control plane at W(400, 1000)", control.measure_400),
     "ovn": Section("OVN at W(400, 1000)", ovn.measure, quick=False),
+    "neutron": Section("Neutron at W(400, 1000)", neutron.measure, quick=False),
     "slopes": Section("growth with ports, members and rules", control.slopes),
     "live": Section("real packets while things change", live.measure),
     "encoder": Section("wire encoder", encoder.measure),
     "stream": Section("1,000 changes a second", stream.measure),
     "scale": Section("scale in simulation", scale.measure),
+    "data-plane": Section("data plane", data_plane.measure, quick=False),
     "control-2000": Section("control plane at W(2000, 10000)", control.measure_2000, quick=False),
 }
