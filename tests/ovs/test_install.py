@@ -85,12 +85,13 @@ def test_every_field_and_action_is_the_same_in_text_and_bytes(
         a.PushVlan(4094),
         a.Move(p.SOURCE, p.LOCAL),
         a.SetField(p.LOCAL, (1 << 64) - 2),
-        a.Conntrack(p.ZONE, 30),
-        a.Conntrack(p.ZONE, commit=True),
         a.OutputRegister(p.OUT),
     )
+    track = (a.Conntrack(p.ZONE, 30), a.Conntrack(p.ZONE, commit=True))
     untag = Flow(p.CLASSIFY, 1, (f.VLAN_VID(0x1064),), (a.PopVlan(), a.Resubmit(5)))
-    flows = {flow.key: flow for flow in (untag, *(Flow(table, 65535, (), actions) for table in p.TABLES))}
+    tracked = Flow(p.CONNTRACK, 1, (f.ETH_TYPE(0x0800),), track)
+    everywhere = (Flow(table, 65535, (), actions) for table in p.TABLES)
+    flows = {flow.key: flow for flow in (untag, tracked, *everywhere)}
     by_bytes.load(flows)
     replace_by_text(by_text, flows)
     assert dump(by_bytes) == dump(by_text)
