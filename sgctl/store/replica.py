@@ -184,7 +184,10 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         for operation in operations:
             transaction.add_op(operation)
         transaction.commit()
-        if not self.pump_until(lambda: transaction.commit() != transaction.INCOMPLETE, deadline):
+        # The library gives up on a transaction only when it is connected again, which may need us.
+        if not self.pump_until(
+            lambda: transaction.commit() != transaction.INCOMPLETE or not self.connected, deadline
+        ):
             raise StoreError(
                 f"{self.remote} did not answer in time; the change may or may not have been made"
             )
