@@ -53,6 +53,13 @@ def need_client() -> None:
 
 
 @pytest.fixture
+def alone(private_network: None) -> Iterator[Controller]:
+    """A controller of one test's own, to be maltreated."""
+    with PrivateOvs(dummy=True) as switch, Controller(switch.remote) as running:
+        yield running
+
+
+@pytest.fixture
 def site(ovs: PrivateOvs, workloads: Workloads) -> Iterator[Site]:
     """A bridge under a controller whose API is where the repository's clouds.yaml expects it."""
     need_client()

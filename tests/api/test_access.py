@@ -64,7 +64,7 @@ def test_nobody_gets_in_without_a_token(guarded: Controller) -> None:
 def test_projects_do_not_see_each_other(guarded: Controller) -> None:
     red, blue, admin = (client(guarded, token) for token in (RED, BLUE, ADMIN))
     network = red.make("network", name="red")
-    red.make("subnet", network_id=network["id"], cidr="10.0.0.0/24")
+    subnet = red.make("subnet", network_id=network["id"], cidr="10.0.0.0/24")
     group = red.make("security_group", name="red")
     port = red.make("port", network_id=network["id"], device_id="red-vm")
     rule = group["security_group_rules"][0]
@@ -74,7 +74,7 @@ def test_projects_do_not_see_each_other(guarded: Controller) -> None:
         f"security-groups/{group['id']}",
         f"ports/{port['id']}",
         f"security-group-rules/{rule['id']}",
-        f"subnets/{network['subnets'] or red.list('subnets')[0]['id']}",
+        f"subnets/{subnet['id']}",
     ):
         assert red("GET", f"/v2.0/{path}").status == 200
         assert admin("GET", f"/v2.0/{path}").status == 200

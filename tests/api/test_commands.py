@@ -135,9 +135,9 @@ def test_networks_and_subnets(openstack: Shell, name: str) -> None:
     assert f"{name}b" not in openstack("network list")
 
 
-def test_ports(openstack: Shell, port: str, group: str) -> None:
+def test_ports(openstack: Shell, api: Client, port: str, group: str) -> None:
     shown = openstack.json(f"port show {port}")
-    default = openstack.json("security group show default")["id"]
+    (default,) = (each["id"] for each in api.list("security-groups", "name=default&project_id="))
     assert shown["security_group_ids"] == [default]
     assert shown["fixed_ips"][0]["ip_address"] == "10.1.0.2"
     assert shown["status"] == "DOWN"
@@ -161,7 +161,7 @@ def test_ports(openstack: Shell, port: str, group: str) -> None:
     assert "No Port found" in openstack.run(f"port show {port}b").err
 
 
-def test_finding_ports(openstack: Shell, api: Client, port: str, network: str) -> None:
+def test_finding_ports(openstack: Shell, port: str, network: str) -> None:
     shown = openstack.json(f"port show {port}")
     for options in (
         f"--network {network}",

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from lab.controller import Controller
-from lab.ovs import PrivateOvs
 from lab.process import wait_until
 from lab.site import Site, document, group
 from tests.api.client import Client
@@ -62,13 +61,6 @@ def test_what_the_command_line_makes_shows_at_once(site: Site) -> None:
     site.apply(document("Network", "red", subnets=["10.0.0.0/24", "10.0.1.0/24"]))
     names = {each["cidr"]: each["name"] for each in api.list("subnets", f"network_id={network['id']}")}
     assert names == {"10.0.0.0/24": "named", "10.0.1.0/24": ""}
-
-
-@pytest.fixture
-def alone(private_network: None) -> Any:
-    """A controller of its own, to be maltreated."""
-    with PrivateOvs(dummy=True) as switch, Controller(switch.remote) as running:
-        yield running
 
 
 def test_the_database_dies(alone: Controller) -> None:

@@ -6,12 +6,14 @@ import json
 import subprocess
 from pathlib import Path
 
+from lab.controller import Controller
 from tests.api.client import OPENSTACK, Client, client_environment
 from tests.api.conftest import need_client
 
 
-def test_a_thousand_ports_in_a_hundred_groups(api: Client) -> None:
+def test_a_thousand_ports_in_a_hundred_groups(alone: Controller) -> None:
     need_client()
+    api = Client(alone.wsapi_port)
     before = api.everything()
     script = Path(__file__).with_name("sdk_load.py")
     done = subprocess.run(

@@ -51,7 +51,7 @@ def world(api: Client) -> World:
         "spare": spare,
     }
     made |= {"addresses": addresses, "rule": rule}
-    default = api.list("security-groups", "name=default")[0]
+    default = api.list("security-groups", "name=default&project_id=")[0]
     ids = {name: each["id"] for name, each in made.items()} | {"default": default["id"]}
     return World(api, ids | {"address": port["fixed_ips"][0]["ip_address"]})
 
