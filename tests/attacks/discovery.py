@@ -285,6 +285,17 @@ def _listener_query(sender: Host) -> Packet:
     return head / ICMPv6MLQuery()
 
 
+def large_router_advertisement(sender: Host, receiver: Host) -> list[Packet]:
+    """As large as fragments have to be: options up to somewhere in the second fragment, then the message."""
+    padding = 5 * (bytes([1, 252]) + bytes(252)) + bytes([1, 6]) + bytes(6)
+    head = IPv6(src=sender.link_local, dst=receiver.link_local, hlim=255)
+    message = bytes(head / _router_message(sender))[40:]
+    whole, cut = bytes([58, 159]) + padding + message, 1240
+    first = IPv6ExtHdrFragment(nh=60, offset=0, m=1, id=81) / whole[:cut]
+    second = IPv6ExtHdrFragment(nh=60, offset=cut // 8, m=0, id=81) / whole[cut:]
+    return [ether(sender, receiver) / head / part for part in (first, second)]
+
+
 def fragmented_router_advertisement(sender: Host, receiver: Host) -> list[Packet]:
     """The message begins in the second fragment; the first holds nothing but options."""
     options = bytes([58, 1]) + bytes([1, 12]) + bytes(12)

@@ -31,7 +31,7 @@ from flows.pipeline import Reason
 from lab.attack import ATTACKER, OPEN, ROUTER, VICTIM, Family, Host, said
 from lab.attack_policy import TCP_SERVICE, UDP_SERVICE
 from tests.attacks.connections import CLOSED
-from tests.attacks.discovery import fragmented_router_advertisement
+from tests.attacks.discovery import fragmented_router_advertisement, large_router_advertisement
 from tests.attacks.packets import CLIENT_PORT, ip, ip6, syn, udp
 
 FRAGMENT_ATTACKS = Family("Fragments")
@@ -111,6 +111,15 @@ def _fragments() -> None:
         None,
         whole,
     )
+    head = IP(src=ATTACKER.ip, dst=VICTIM.ip) / UDP(sport=CLIENT_PORT, dport=UDP_SERVICE)
+    datagram = bytes(head / bytes(2500))[20:]
+    add(
+        "large fragments that overlap in their data",
+        ATTACKER,
+        [_part(0, datagram[:1400], proto=17), _part(1360 // 8, datagram[1360:], more=False, proto=17)],
+        None,
+        said(ATTACKER, _large(VICTIM, UDP_SERVICE), VICTIM),
+    )
     add(
         "later fragments alone",
         ATTACKER,
@@ -129,6 +138,13 @@ def _fragments() -> None:
         "IPv6: router advertisement that begins in the second fragment",
         ATTACKER,
         fragmented_router_advertisement(ATTACKER, OPEN),
+        None,
+        said(ATTACKER, _large6(OPEN, CLOSED), OPEN),
+    )
+    add(
+        "IPv6: router advertisement behind 1280 bytes of options, in the second of two large fragments",
+        ATTACKER,
+        large_router_advertisement(ATTACKER, OPEN),
         None,
         said(ATTACKER, _large6(OPEN, CLOSED), OPEN),
     )

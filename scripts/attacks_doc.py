@@ -1,0 +1,104 @@
+"""Write docs/attacks.md: every attack and every honest behaviour that is tested, from the tests' data.
+
+.venv/bin/python scripts/attacks_doc.py          # rewrites the page
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.attack import EVERYBODY, INSIDE, Attack, Family, Host, Send
+from tests.attacks.table import ATTACKS, FAMILIES
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "attacks.md"
+HONEST_TESTS = ROOT / "tests" / "system"
+_FEW = 4
+
+INTRODUCTION = f"""# Attacks, and what honest hosts may expect
+
+This page is made by `scripts/attacks_doc.py` from the data of the tests; a test fails when it no longer
+tells the truth.
+
+{{count}} attacks run against one installation: Open vSwitch with the userspace datapath, the controller as
+its users start it, and a policy that opens TCP 80, UDP 53 and 9 and ping. For each of them
+
+1. the same frame, said honestly, has to arrive (the *control*);
+2. the attack is sent from a network namespace, and nothing at all may arrive at those who are spared,
+   as seen by a raw socket on their device in promiscuous mode;
+3. the switch must have counted a drop for the expected reason. "–" as reason means that the frame goes
+   elsewhere, or that the connection tracker holds it back.
+
+That an attack has met its fate is known without waiting: honest frames sent after it have arrived.
+
+| party | role |
+|---|---|
+{"".join(f"| {host.name} | {host.role} |{chr(10)}" for host in EVERYBODY)}"""
+
+LIMITS = """## What is not stopped
+
+* **Contents of DHCP.** A client's `chaddr` and options are payload; a workload can ask for leases in other
+  names. Leases are the server's to check; addresses that the policy does not give are useless.
+* **Hosts behind uplinks among each other.** They may take each other's MACs and addresses, and poison what
+  the switch learned about them. They cannot take a local port's.
+* **Routed neighbour discovery.** The switch does not look at the hop limit of router advertisements and
+  neighbour discovery from uplinks; receivers have to discard what is not 255 (RFC 4861).
+* **Errors from the outside.** Any router on the path may tell about a connection, so ICMP errors from
+  uplinks are believed.
+* **Shared addresses.** Ports with the same allowed address pair can take the address from each other: that
+  is its purpose.
+
+See also the decisions on [odd packets](decisions/odd-packets.md) and on
+[virtual routers](decisions/virtual-routers.md).
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    chapters = (_chapter(family) for family in FAMILIES)
+    honest = "\n".join(f"* {sentence}" for sentence in _honest_behaviours())
+    head = INTRODUCTION.format(count=len(ATTACKS))
+    return "\n".join([head, *chapters, f"## Honest hosts\n\n{honest}\n", LIMITS])
+
+
+def _chapter(family: Family) -> str:
+    rows = "".join(map(_row, family.attacks))
+    head = "| attack | by | spared | dropped as | control |\n|---|---|---|---|---|\n"
+    return f"## {family.name}\n\n{head}{rows}"
+
+
+def _row(attack: Attack) -> str:
+    reason = "–" if attack.reason is None else attack.reason.name
+    control = "; ".join(map(_described, attack.control))
+    cells = attack.name, attack.sender.name, _hosts(attack.spared, attack.sender), reason, control
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _described(send: Send) -> str:
+    return f"{send.sender.name} → {', '.join(host.name for host in send.to)}"
+
+
+def _hosts(hosts: tuple[Host, ...], sender: Host) -> str:
+    if hosts == EVERYBODY:
+        return "everybody"
+    if hosts == INSIDE:
+        return "all inside"
+    others = [host.name for host in EVERYBODY if host not in hosts and host is not sender]
+    if len(others) < _FEW:
+        return f"all but {', '.join(others)}"
+    return ", ".join(host.name for host in hosts)
+
+
+def _honest_behaviours() -> Iterator[str]:
+    """The names of the tests, read as sentences."""
+    for path in sorted(HONEST_TESTS.glob("test_honest_*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                words = node.name.removeprefix("test_").replace("_", " ")
+                yield f"{words[0].upper()}{words[1:]} (`{path.relative_to(ROOT)}`)"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")

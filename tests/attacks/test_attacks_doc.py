@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from scripts.attacks_doc import PAGE, render
+from tests.attacks.table import ATTACKS
+
+
+def test_the_page_on_attacks_shows_what_is_tested() -> None:
+    assert PAGE.read_text(encoding="utf-8") == render(), "run scripts/attacks_doc.py"
+
+
+def test_every_attack_has_a_name_of_its_own() -> None:
+    names = {(attack.family, attack.name) for attack in ATTACKS}
+    assert len(names) == len(ATTACKS)
