@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 import socket
 import statistics
@@ -247,10 +248,13 @@ def _compare(rounds: dict[str, Rounds], record: Record) -> None:
                     continue
                 mean, error = _ratio(pick(rounds[name]), pick(rounds[base]))
                 record.put(f"{key}{suffix}", mean, column)
+                if column == "ours":
+                    record.put(f"{key}{suffix}", error, "error")
                 record.note(f"{key}, {name} to {base}: {mean:.3f} ± {error:.3f}")
 
 
 def _ratio(ours: Sequence[float], base: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard error of the ratios of the turns."""
-    ratios = [mine / theirs for mine, theirs in zip(ours, base, strict=True)]
-    return statistics.mean(ratios), statistics.stdev(ratios) / len(ratios) ** 0.5
+    """Geometric mean of the ratios of the turns, and its standard error."""
+    logs = [math.log(mine / theirs) for mine, theirs in zip(ours, base, strict=True) if mine and theirs]
+    mean = math.exp(statistics.mean(logs))
+    return mean, mean * statistics.stdev(logs) / len(logs) ** 0.5

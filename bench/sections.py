@@ -21,7 +21,6 @@ class Section:
 SECTIONS: dict[str, Section] = {
     "control-400": Section("control plane at W(400, 1000)", control.measure_400),
     "ovn": Section("OVN at W(400, 1000)", ovn.measure, quick=False),
-    "neutron": Section("Neutron at W(400, 1000)", neutron.measure, quick=False),
     "slopes": Section("growth with ports, members and rules", control.slopes),
     "live": Section("real packets while things change", live.measure),
     "encoder": Section("wire encoder", encoder.measure),
@@ -29,4 +28,5 @@ SECTIONS: dict[str, Section] = {
     "scale": Section("scale in simulation", scale.measure),
     "data-plane": Section("data plane", data_plane.measure, quick=False),
     "control-2000": Section("control plane at W(2000, 10000)", control.measure_2000, quick=False),
+    "neutron": Section("Neutron at W(400, 1000)", neutron.measure, quick=False),
 }
