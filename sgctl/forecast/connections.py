@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from flows.model import Port, Prefix
-from flows.verdict import Conversation, Packet, PolicyText, State, judge
+from flows.model import Direction, EgressDefault, Port, Prefix, Rule
+from flows.verdict import TCP, Conversation, Packet, PolicyText, State, effective_groups, judge
 from sgctl.service import protocols
 
 _LINE = re.compile(r"^(\w+),orig=\(([^)]*)\),reply=\([^)]*\)(.*)$")
@@ -83,6 +83,7 @@ class _Judge:
 
     def __init__(self, text: PolicyText) -> None:
         self.text = text
+        self._refusals: dict[tuple[str, Conversation], str | None] = {}
 
     @cached_property
     def _owners(self) -> dict[tuple[str, Prefix], Port]:
@@ -97,20 +98,74 @@ class _Judge:
         """Whose address it is there."""
         return self._owners.get((network, address))
 
+    @cached_property
+    def _rules_of(self) -> dict[str, list[Rule]]:
+        """Rules by group."""
+        found: dict[str, list[Rule]] = {}
+        for rule in self.text.rules.values():
+            found.setdefault(rule.group_id, []).append(rule)
+        return found
+
+    @cached_property
+    def _members_of(self) -> dict[str, list[Port]]:
+        """Ports by group."""
+        found: dict[str, list[Port]] = {}
+        for port in self.text.ports.values():
+            for group in effective_groups(self.text, port):
+                found.setdefault(group, []).append(port)
+        return found
+
+    def _part(self, ends: list[Port], conversation: Conversation) -> PolicyText:
+        """What of the policy can matter to a connection: with all of it the verdict takes its time."""
+        default_deny = all(
+            self.text.networks[end.network_id].egress_default is EgressDefault.DENY for end in ends
+        )
+        groups = dict.fromkeys(group for end in ends for group in effective_groups(self.text, end))
+        rules = [
+            rule
+            for group in groups
+            for rule in self._rules_of.get(group, ())
+            if _fits(rule, conversation) or not (default_deny or rule.direction is Direction.INGRESS)
+        ]
+        remotes = {rule.remote_group_id: None for rule in rules if rule.remote_group_id is not None}
+        ports = [*ends, *(port for group in remotes for port in self._members_of.get(group, ()))]
+        return replace(
+            self.text, rules={rule.id: rule for rule in rules}, ports={port.id: port for port in ports}
+        )
+
     def refusal(self, network: str, conversation: Conversation) -> str | None:
         """Why the connection may not go on; None when it may."""
+        if conversation.protocol == TCP:
+            conversation = conversation._replace(first=0)  # no rule looks at the client's port
+        key = (network, conversation)
+        if key not in self._refusals:
+            self._refusals[key] = self._judge(network, conversation)
+        return self._refusals[key]
+
+    def _judge(self, network: str, conversation: Conversation) -> str | None:
         if network not in self.text.networks:
             return "its network is gone"
         ends = [self.port_of(network, each) for each in (conversation.source, conversation.destination)]
         sender, receiver = (end.id if end is not None else None for end in ends)
         if sender is None and receiver is None:
             return "none of its ends is a port"
+        text = self._part([end for end in ends if end is not None], conversation)
         packet = Packet(network, sender, receiver, conversation, State.ESTABLISHED, conversation)
         try:
-            refusal = judge(self.text, packet).refusal
+            refusal = judge(text, packet).refusal
         except ValueError:  # neighbour discovery, which is no matter of rules
             return None
         return refusal.value if refusal is not None else None
+
+
+def _fits(rule: Rule, conversation: Conversation) -> bool:
+    """Whether the rule's service may cover the conversation."""
+    if rule.protocol is None:
+        return True
+    if rule.protocol != conversation.protocol:
+        return False
+    low, high = rule.port_range_min, rule.port_range_max
+    return rule.protocol in _ICMP or low is None or high is None or low <= conversation.second <= high
 
 
 def cuts(

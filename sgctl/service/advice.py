@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from flows.model import AddressGroup, Network, Port, Prefix, Rule, SecurityGroup
+from flows.model import AddressGroup, Direction, Ethertype, Network, Port, Prefix, Rule, SecurityGroup
 from flows.policy import link_local
 from flows.validate import ICMP, ICMPV6
 from sgctl.service.draft import Draft
@@ -41,6 +41,7 @@ def advise(draft: Draft, groups: Iterable[str]) -> Iterator[Advice]:
 class _Adviser:
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
+        self._rules_of: dict[str, list[Rule]] = {}
         self._default_of: dict[str, list[Network]] = {}
         for network in draft.all(Network):
             if network.default_group is not None:
@@ -49,9 +50,11 @@ class _Adviser:
     def of_group(self, group: SecurityGroup) -> Iterator[Advice]:
         """At most one remark on each rule of a group."""
         rules = self._rules(group.id)
+        alike = _by_service(rules)
         members = [port for port in self._members(group.id) if port.port_security_enabled]
         for rule in rules:
-            wider = next((other for other in rules if self._replaces(other, rule)), None)
+            candidates = [other for key in _wider_services(rule) for other in alike.get(key, ())]
+            wider = next((other for other in candidates if self._replaces(other, rule)), None)
             if wider is not None:
                 yield Advice(rule, Flaw.REDUNDANT, f"{describe(wider)} of the same group permits it")
             elif not members:
@@ -63,7 +66,10 @@ class _Adviser:
                 yield Advice(rule, Flaw.SHADOWED, reason)
 
     def _rules(self, group: str) -> list[Rule]:
-        return sorted(self._draft.where(Rule, "group_id", group), key=lambda rule: (rule.number, rule.id))
+        if group not in self._rules_of:
+            rules = self._draft.where(Rule, "group_id", group)
+            self._rules_of[group] = sorted(rules, key=lambda rule: (rule.number, rule.id))
+        return self._rules_of[group]
 
     def _members(self, group: str) -> list[Port]:
         ports = self._draft.having(Port, "security_groups", group)
@@ -81,14 +87,14 @@ class _Adviser:
     def _elsewhere(self, rule: Rule, group: SecurityGroup, members: list[Port]) -> str | None:
         """The other groups that permit the rule, when every member has one of them."""
         found: dict[str, None] = {}
-        for port in members:
-            others = sorted(port.security_groups - {group.id})
+        for groups in {port.security_groups: None for port in members}:
+            others = sorted(groups - {group.id})
             wider = next((each for each in others if self._group_covers(each, rule)), None)
             if wider is None:
                 return None
             found[wider] = None
-        groups = (self._draft.get(SecurityGroup, each) for each in found)
-        return " or ".join(describe(each) for each in groups if each is not None)
+        named = (self._draft.get(SecurityGroup, each) for each in found)
+        return " or ".join(describe(each) for each in named if each is not None)
 
     def _group_covers(self, group: str, rule: Rule) -> bool:
         return any(self.covers(other, rule) for other in self._rules(group))
@@ -141,6 +147,22 @@ _EMPTY = "the remote group has no members"
 def _addresses(port: Port) -> list[Prefix]:
     pairs = [pair.prefix for pair in port.allowed_address_pairs if pair.prefix.is_host]
     return [*port.fixed_ips, link_local(port.mac), *pairs]
+
+
+_Service = tuple[Direction, Ethertype, int | None]
+
+
+def _by_service(rules: Iterable[Rule]) -> dict[_Service, list[Rule]]:
+    found: dict[_Service, list[Rule]] = {}
+    for rule in rules:
+        found.setdefault((rule.direction, rule.ethertype, rule.protocol), []).append(rule)
+    return found
+
+
+def _wider_services(rule: Rule) -> list[_Service]:
+    """Where to look for rules that could permit at least as much."""
+    protocols = dict.fromkeys((None, rule.protocol))
+    return [(rule.direction, rule.ethertype, protocol) for protocol in protocols]
 
 
 def _remote(rule: Rule) -> tuple[object, ...]:
