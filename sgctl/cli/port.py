@@ -11,6 +11,7 @@ import click
 from sgctl.cli import kinds
 from sgctl.cli.completion import names_of
 from sgctl.cli.nouns.port import add_verbs
+from sgctl.cli.options import wait_options
 from sgctl.cli.session import Session, pass_session, plain_failures
 from sgctl.cli.terminal import Failure
 
@@ -29,8 +30,9 @@ add_verbs(port)
 @port.command()
 @click.argument("name", metavar="PORT", shell_complete=names_of(kinds.PORTS))
 @click.argument("interface")
+@wait_options
 @pass_session
-def bind(session: Session, name: str, interface: str) -> None:
+def bind(session: Session, name: str, interface: str, wait: bool, timeout: float) -> None:
     """Make INTERFACE the port's: writes the port's iface_id to its external_ids:iface-id.
 
     PORT is a name or an id. libvirt and OpenStack write external_ids:iface-id themselves.
@@ -44,12 +46,15 @@ def bind(session: Session, name: str, interface: str) -> None:
     with plain_failures():
         session.local.bind(interface, wanted.iface_id)
     click.echo(f"port {name} is bound to interface {interface}")
+    if wait:
+        session.wait_for_everything(timeout)
 
 
 @port.command()
 @click.argument("name", metavar="PORT|INTERFACE", shell_complete=names_of(kinds.PORTS))
+@wait_options
 @pass_session
-def unbind(session: Session, name: str) -> None:
+def unbind(session: Session, name: str, wait: bool, timeout: float) -> None:
     """Take the port off its interface: clears external_ids:iface-id. The interface is then quarantined."""
     found = [each for each in session.interfaces if each.name == name]
     if not found:
@@ -61,6 +66,8 @@ def unbind(session: Session, name: str) -> None:
         with plain_failures():
             session.local.bind(each.name, "")
         click.echo(f"interface {each.name} is unbound")
+    if wait:
+        session.wait_for_everything(timeout)
 
 
 def _port(session: Session, name: str) -> Port:

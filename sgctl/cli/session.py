@@ -152,6 +152,12 @@ class Session:
         if options["wait"]:
             self.wait_applied(committed.generation, cast("float", options["timeout"]))
 
+    def wait_for_everything(self, timeout: float) -> None:
+        """Wait for the switches to have all that was applied, bound or declared until now."""
+        with plain_failures():
+            generation = self.store.commit(())  # a new generation: what was bound before it counts, too
+        self.wait_applied(generation, timeout)
+
     def wait_applied(self, generation: int, timeout: float) -> None:
         """Return when at least one switch is connected and every connected one has applied the generation."""
         deadline = time.monotonic() + timeout

@@ -12,7 +12,7 @@ import click
 
 from sgctl.cli import kinds
 from sgctl.cli.options import output_option, timeout_option
-from sgctl.cli.session import Session, pass_session, plain_failures
+from sgctl.cli.session import Session, pass_session
 from sgctl.cli.terminal import FAILED, plain
 
 if TYPE_CHECKING:
@@ -115,6 +115,4 @@ def wait(session: Session, timeout: float) -> None:
     Covers everything applied, bound or declared before. Exit status 1 when the time is over, with the
     switches that lag, or when none is connected.
     """
-    with plain_failures():
-        generation = session.store.commit(())  # a new generation: what was bound before it counts, too
-    session.wait_applied(generation, timeout)
+    session.wait_for_everything(timeout)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sgctl.cli.options import wait_options
 from sgctl.cli.session import Session, pass_session, plain_failures
 from sgctl.cli.terminal import Failure
 
@@ -27,8 +28,11 @@ def uplink() -> None:
     "--network", "names", metavar="NETWORK", multiple=True, help="A network behind it. May be repeated."
 )
 @click.option("--all", "every", is_flag=True, help="Every network, now and later, is behind it.")
+@wait_options
 @pass_session
-def set_(session: Session, interface: str, names: tuple[str, ...], every: bool) -> None:
+def set_(
+    session: Session, /, interface: str, names: tuple[str, ...], every: bool, wait: bool, timeout: float
+) -> None:
     """Declare that the unmanaged side of networks is behind INTERFACE.
 
     Frames of a network with a segmentation_id carry it as their VLAN tag there, those of a network without
@@ -49,16 +53,21 @@ def set_(session: Session, interface: str, names: tuple[str, ...], every: bool) 
     with plain_failures():
         session.local.set_uplink(interface, labels)
     click.echo(f"interface {interface} is an uplink of {'all networks' if every else ', '.join(labels)}")
+    if wait:
+        session.wait_for_everything(timeout)
 
 
 @uplink.command()
 @click.argument("interface")
+@wait_options
 @pass_session
-def unset(session: Session, interface: str) -> None:
+def unset(session: Session, interface: str, wait: bool, timeout: float) -> None:
     """Declare INTERFACE no uplink any more. It is then quarantined."""
     with plain_failures():
         session.local.set_uplink(interface, None)
     click.echo(f"interface {interface} is no uplink")
+    if wait:
+        session.wait_for_everything(timeout)
 
 
 def _refuse_mixture(networks: list[Network]) -> None:
