@@ -8,6 +8,9 @@ from typing import Any
 from bench.record import Record
 
 
+_LINES = ("-", "--", ":", "-.")
+
+
 def draw(record: Record, out: Path) -> None:
     """Write a PNG file for every plot that there is something to show in; none without matplotlib."""
     try:
@@ -33,8 +36,8 @@ def _growth(record: Record, pyplot: Any, out: Path) -> None:
                 if against == what and quantity in label:
                     pane.plot(*zip(*points, strict=True), marker="o", label=label)
             pane.set_xlabel(what)
-            pane.set_ylim(bottom=0)
             pane.legend()
+        panes[0].set_ylim(0, panes[0].get_ylim()[1])  # shared, so only once all is drawn
         panes[0].set_ylabel(unit)
         figure.tight_layout()
         figure.savefig(out / file, dpi=110)
@@ -44,12 +47,12 @@ def _growth(record: Record, pyplot: Any, out: Path) -> None:
 def _latencies(record: Record, pyplot: Any, out: Path) -> None:
     """The share of requests that took at most so long."""
     figure, pane = pyplot.subplots(figsize=(10, 6))
-    for name, values in sorted(record.samples.items()):
-        if "remove" in name or "remote" in name:
-            continue
+    shown = {name: values for name, values in sorted(record.samples.items()) if "_add_" in name}
+    shown |= {name: record.samples[name] for name in ("stream/ours",) if name in record.samples}
+    for number, (name, values) in enumerate(shown.items()):
         ordered = sorted(values)
         shares = [(position + 1) / len(ordered) for position in range(len(ordered))]
-        pane.step(ordered, shares, where="post", label=name)
+        pane.step(ordered, shares, where="post", label=name, color=f"C{number % 10}", linestyle=_LINES[number // 10])
     pane.set_xscale("log")
     pane.set_xlabel("ms, request to confirmed")
     pane.set_ylabel("share of requests")
