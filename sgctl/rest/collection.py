@@ -16,7 +16,7 @@ from sgctl.rest.http import NO_CONTENT, Body, Json, Request, Response, reply, re
 from sgctl.rest.keeper import Keeper, view_of
 from sgctl.rest.listing import reduced, select
 from sgctl.rest.quotas import Quotas
-from sgctl.rest.resource import Desk, Resource, may_see
+from sgctl.rest.resource import Desk, Resource, may_see, owner
 from sgctl.rest.resources.address_groups import ADDRESSES_BODY
 from sgctl.rest.schemas import TAGS, check, mapping
 from sgctl.rest.view import View
@@ -161,7 +161,7 @@ class Collection(Generic[T]):
         def work(desk: Desk) -> list[str]:
             item = self._find(desk.draft, identifier)
             base = self._resource.base(item)
-            if not self._caller.is_admin and base.meta.project_id != self._caller.project:
+            if not self._caller.is_admin and owner(base, desk.draft) != self._caller.project:
                 raise forbidden("Only an admin may change what belongs to no project")
             if expected is not None and base.meta.revision_number != expected:
                 message = f"Constrained to {expected}, but current revision is {base.meta.revision_number}"

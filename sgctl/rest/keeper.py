@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import socket
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -33,30 +34,35 @@ class Keeper:
     def __init__(self, remote: str) -> None:
         self._remote = remote
         self._store: Store | None = None
+        self._connected = threading.Event()
         self._work: queue.SimpleQueue[tuple[Callable[[Store], Any], Future[Any]]] = queue.SimpleQueue()
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
 
     def view(self) -> View:
-        """The policy as last heard of. Raises Unavailable before the first time."""
-        if self._store is None:
-            raise Unavailable("the policy database cannot be reached yet")
-        return view_of(self._store)
+        """The policy as last heard of, first waiting for it to be. Raises Unavailable."""
+        return view_of(self._wait_for_store())
 
     def call(self, work: Callable[[Store], T]) -> T:
-        """What `work` makes of the store, done in the keeper's thread; raises what it raises."""
-        if self._store is None:
-            raise Unavailable("the policy database cannot be reached yet")
+        """What `work` makes of the store in the keeper's thread. Raises what it raises, and Unavailable."""
+        self._wait_for_store()
         promise: Future[T] = Future()
         self._work.put((work, promise))
         self._wake()
         return promise.result()
 
+    def _wait_for_store(self) -> Store:
+        self._connected.wait(PATIENCE_SECONDS)
+        if self._store is None:
+            raise Unavailable("the policy database cannot be reached")
+        return self._store
+
     def run(self) -> None:
         """Go on for ever. Should that ever fail, the API says that it is unavailable."""
         try:
             self._store = store = self._connect()
+            self._connected.set()
             while True:
                 self._follow(store)
                 self._do_work(store)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -55,7 +55,6 @@ class Attribute:
     name: str
     schema: Schema
     on: str = ""
-    help: str = ""
 
 
 def read_only(**schemas: Schema) -> list[Attribute]:
@@ -87,7 +86,6 @@ class Shape:
 
     attributes: tuple[Attribute, ...]
     required: tuple[str, ...] = ()
-    _: None = field(default=None, repr=False)
 
     @cached_property
     def names(self) -> frozenset[str]:

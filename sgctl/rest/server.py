@@ -133,19 +133,22 @@ class Northbound:
             LOG.warning("the API on %s is without TLS: tokens can be read on the way", host)
 
     def start(self) -> None:
-        """Listen at once, in green threads."""
-        self._threads = [hub.spawn(self._keeper.run), hub.spawn(self._serve)]
+        """Listen, and answer in green threads. Ends the process when somebody else listens there."""
+        self._threads = [hub.spawn(self._keeper.run), hub.spawn(self._serve, self._listen())]
 
     def stop(self) -> None:
         """Answer nobody any more."""
         for thread in self._threads:
             hub.kill(thread)
 
-    def _serve(self) -> None:
+    def _listen(self) -> Any:
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         listener = eventlet.listen(self._address, family=family)
         if self._tls is not None:
             listener = self._tls.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
+        return listener
+
+    def _serve(self, listener: Any) -> None:
         quiet = logging.getLogger(f"{__name__}.requests")
         eventlet.wsgi.server(
             listener,

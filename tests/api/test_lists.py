@@ -153,6 +153,26 @@ def test_host_bits_are_cleared(api: Client) -> None:
     assert rule["normalized_cidr"] == "10.0.0.0/8"
 
 
+def test_a_network_as_remote_does_not_look_like_everybody(api: Client) -> None:
+    network = api.make("network", name="remote")
+    api.make("subnet", network_id=network["id"], cidr="10.4.0.0/24")
+    group = api.make("security_group", name="remote")
+    stated = {"security_group_id": group["id"], "direction": "ingress", "remote_network_id": network["id"]}
+    rule = api.make("security_group_rule", **stated)
+    assert (rule["remote_network_id"], rule["remote_ip_prefix"]) == (network["id"], "10.4.0.0/24")
+    assert api("DELETE", f"/v2.0/networks/{network['id']}").kind == "NetworkInUse"
+
+
+def test_addresses_of_both_families(api: Client) -> None:
+    network = api.make("network", name="dual")
+    for version, cidr in ((4, "10.6.0.0/24"), (6, "2001:db8:6::/64")):
+        api.make("subnet", network_id=network["id"], ip_version=version, cidr=cidr)
+    port = api.make("port", network_id=network["id"])
+    assert [each["ip_address"] for each in port["fixed_ips"]] == ["10.6.0.2", "2001:db8:6::2"]
+    bare = api.make("port", network_id=network["id"], fixed_ips=[], security_groups=[])
+    assert (bare["fixed_ips"], bare["security_groups"]) == ([], [])
+
+
 @pytest.mark.parametrize("path", ["/", "/v2.0", "/v2.0/", "/compute/v2.1", "/compute/v2.1/", "/identity/v3"])
 def test_discovery(api: Client, path: str) -> None:
     document = api("GET", path).document

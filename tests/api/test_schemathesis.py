@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from tests.api.conftest import need_client
 
 OBJECTS = 12
 """Of each kind: some get deleted on the way, and the rest is still there to be found."""
+
+SAME_AS_OTHERS = "/v2.0/(networks|ports|security-groups|security-group-rules|address-groups)/.*/tags"
+"""Tags are one piece of code for all; those of subnets are kept in their own way."""
 
 CHECKS = (
     "not_a_server_error",
@@ -43,6 +47,7 @@ def generate(api: Client, tmp_path: Path) -> None:
             OPENSTACK / "schemathesis",
             *("run", path, f"--url=http://127.0.0.1:{api.port}"),
             *(f"--checks={','.join(CHECKS)}", "--phases=coverage,fuzzing"),
+            f"--exclude-path-regex={SAME_AS_OTHERS}",
             *("--max-examples=5", "--seed=1", "--workers=2", "--no-color", "--continue-on-failure"),
         ],
         env=client_environment(),
@@ -53,7 +58,8 @@ def generate(api: Client, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
-    operations = [step for item in document["paths"].values() for step in item if step != "parameters"]
+    paths = {path: item for path, item in document["paths"].items() if not re.match(SAME_AS_OTHERS, path)}
+    operations = [step for item in paths.values() for step in item if step != "parameters"]
     assert f"Tested: {len(operations)}" in done.stdout
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from flows.model import Direction, Ethertype, Prefix, Rule, SecurityGroup
+from flows.model import Direction, Ethertype, Network, Prefix, Rule, SecurityGroup
 from flows.validate import ICMP, ICMPV6
 from sgctl.rest.addresses import cidr, read_network
 from sgctl.rest.errors import ApiError, bad_request, wrong_method
@@ -33,6 +33,7 @@ SHAPE = Shape(
             remote_ip_prefix=optional(ADDRESS),
             remote_group_id=optional(UUID),
             remote_address_group_id=optional(UUID),
+            remote_network_id=optional(UUID),
             description=TEXT,
         ),
         *read_only(name=TEXT, normalized_cidr=optional(ADDRESS), belongs_to_default_sg={"type": "boolean"}),
@@ -44,7 +45,7 @@ SHAPE = Shape(
 
 def render(view: View, rule: Rule) -> Body:
     """A rule as answers show it; `number` is what flows, traces and counters call it."""
-    prefix = cidr(rule.remote_ip_prefix)
+    prefix = cidr(rule.remote_ip_prefix or _only_subnet(view, rule))
     group = view.get(SecurityGroup, rule.group_id)
     return {
         **standard(rule, owner(rule, view)),
@@ -58,9 +59,18 @@ def render(view: View, rule: Rule) -> Body:
         "normalized_cidr": prefix,
         "remote_group_id": rule.remote_group_id,
         "remote_address_group_id": rule.remote_address_group_id,
+        "remote_network_id": rule.remote_network_id,
         "belongs_to_default_sg": group is not None and group.name == DEFAULT_GROUP,
         "number": rule.number,
     }
+
+
+def _only_subnet(view: View, rule: Rule) -> Prefix | None:
+    """The subnet that a network as remote stands for: clients show no remote as anywhere."""
+    network = view.get(Network, rule.remote_network_id) if rule.remote_network_id is not None else None
+    subnets = network.subnets if network is not None else ()
+    fitting = [prefix for prefix in subnets if prefix.version == rule.ethertype.version]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 class Rules(Simple[Rule]):
@@ -109,6 +119,7 @@ def _read(body: Body, group: SecurityGroup, desk: Desk) -> Rule:
         remote_ip_prefix=prefix,
         remote_group_id=body.get("remote_group_id"),
         remote_address_group_id=body.get("remote_address_group_id"),
+        remote_network_id=body.get("remote_network_id"),
         meta=meta,
     )
 
