@@ -7,7 +7,6 @@ from typing import Any
 
 from bench.record import Record
 
-
 _LINES = ("-", "--", ":", "-.")
 
 
@@ -52,7 +51,9 @@ def _latencies(record: Record, pyplot: Any, out: Path) -> None:
     for number, (name, values) in enumerate(shown.items()):
         ordered = sorted(values)
         shares = [(position + 1) / len(ordered) for position in range(len(ordered))]
-        pane.step(ordered, shares, where="post", label=name, color=f"C{number % 10}", linestyle=_LINES[number // 10])
+        pane.step(
+            ordered, shares, where="post", label=name, color=f"C{number % 10}", linestyle=_LINES[number // 10]
+        )
     pane.set_xscale("log")
     pane.set_xlabel("ms, request to confirmed")
     pane.set_ylabel("share of requests")
