@@ -51,9 +51,8 @@ def _latencies(record: Record, pyplot: Any, out: Path) -> None:
     for number, (name, values) in enumerate(shown.items()):
         ordered = sorted(values)
         shares = [(position + 1) / len(ordered) for position in range(len(ordered))]
-        pane.step(
-            ordered, shares, where="post", label=name, color=f"C{number % 10}", linestyle=_LINES[number // 10]
-        )
+        style = {"color": f"C{number % 10}", "linestyle": _LINES[number // 10]}
+        pane.step(ordered, shares, where="post", label=name, **style)
     pane.set_xscale("log")
     pane.set_xlabel("ms, request to confirmed")
     pane.set_ylabel("share of requests")
