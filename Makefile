@@ -12,13 +12,14 @@ PACKAGES += dnsmasq-base isc-dhcp-client radvd keepalived traceroute
 TOPOLOGY ?= topologies/exoscale-frontend-backend.yaml
 ARGS ?=
 FAULTS ?= 50
+PAIRS ?= 200000
 SEED ?= 1
 
 # `su` alone leaves root without the folders of Open vSwitch's servers and of ethtool.
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test faults mutants bench peers lint install packages clean
+.PHONY: help demo run test faults proof mutants bench peers lint install packages clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,9 @@ bench: install $(BENCH) $(if $(QUICK),,peers) ## measure it against OVN, Neutron
 peers: packages
 	-@scripts/debian-packages ovn-central ovn-host iperf3
 	-@$(MAKE) --no-print-directory $(NEUTRON)
+
+proof: install ## hold PAIRS=n random pairs of policy and packet against the reference and a real switch
+	PAIRS=$(PAIRS) $(BIN)/pytest -q tests/ovs/test_verdicts.py $(ARGS)
 
 mutants: install ## break the compiler on purpose: the tests must catch every mutant
 	$(BIN)/python scripts/mutants.py $(ARGS)

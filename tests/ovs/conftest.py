@@ -7,6 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from lab.ovs import PrivateOvs
+from tests.ovs.tally import TALLY
+
+
+def pytest_unconfigure() -> None:
+    if TALLY.pairs:
+        print(TALLY)
 
 
 @pytest.fixture(scope="session")

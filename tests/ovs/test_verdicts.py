@@ -17,6 +17,7 @@ from tests.ovs import wiring
 from tests.ovs.bridge import DummyBridge
 from tests.ovs.judging import disagreements, load, send
 from tests.ovs.packets import PacketMaker
+from tests.ovs.tally import TALLY
 from tests.shrinking import Unshown, brief, plainer_object, shrink, with_one_plainer, without_one
 from tests.unit.strategies import policies
 
@@ -45,7 +46,9 @@ def test_switch_agrees_with_the_reference(
     text = load(bridge, objects.value)
     maker = PacketMaker(text, Random(seed))
     for packet in [maker.packet() for _ in range(PACKETS_PER_POLICY)]:
+        TALLY.pairs += 1
         if disagreements(bridge, text, packet):
+            TALLY.disagreements += 1
             pytest.fail(counterexample(bridge, objects.value, packet), pytrace=False)
 
 
