@@ -193,7 +193,7 @@ class Describer:
             if not isinstance(user, besides) and not (isinstance(user, Rule) and user.group_id == own)
         ]
         records: list[Record] = [{"user": self._user(user)} for user in users]
-        return Section("used_by", "used by", _USERS, sorted(records, key=str), "used by nothing else")
+        return Section("used_by", "used by", _USERS, sorted(records, key=str), "nothing else")
 
     def _user(self, user: PolicyObject) -> str:
         if not isinstance(user, Rule):
