@@ -92,8 +92,8 @@ def _port(draft: Draft, port: Port) -> Iterator[Violation]:
 def _mixed_groups(draft: Draft, port: Port, subject: PolicyObject, field: str) -> Iterator[Violation]:
     """Whether a packet belongs to a connection must not depend on which group is asked."""
     groups = [draft.get(SecurityGroup, each) for each in sorted(port.security_groups)]
-    stateless = [group.name for group in groups if group is not None and not group.stateful]
-    stateful = [group.name for group in groups if group is not None and group.stateful]
+    stateless = [group.name or group.id for group in groups if group is not None and not group.stateful]
+    stateful = [group.name or group.id for group in groups if group is not None and group.stateful]
     if stateless and stateful:
         of_port = "" if subject is port else f"{describe(port)} has "
         reason = (

@@ -146,6 +146,14 @@ def _port(draw: st.DrawFn, number: int, groups: list[str], networks: list[Networ
     )
 
 
+def _unmixed(port: Port, groups: list[SecurityGroup]) -> Port:
+    """A port has stateful groups or stateless ones."""
+    held = [group for group in groups if group.id in port.security_groups]
+    return replace(
+        port, security_groups=frozenset(each.id for each in held if each.stateful == held[0].stateful)
+    )
+
+
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     groups = draw(_groups())
@@ -157,7 +165,8 @@ def policies(draw: st.DrawFn) -> Policy:
         for each in UUIDS[3 : 3 + draw(st.integers(0, 2))]
     ]
     rules = draw(_rules(group_ids, [each.id for each in lists], [each.id for each in networks]))
-    objects: list[PolicyObject] = [*groups, *networks, *lists, *rules, *draw(_ports(group_ids, networks))]
+    objects: list[PolicyObject] = [*groups, *networks, *lists, *rules]
+    objects += [_unmixed(port, groups) for port in draw(_ports(group_ids, networks))]
     policy = Policy()
     for obj in objects:
         assert check(obj) == []
