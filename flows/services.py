@@ -96,10 +96,22 @@ def _port_matches(field: Field, bounds: Bounds, header: Match, tracked: Match) -
         yield header
         yield tracked
         return
+    conditions = [
+        (header, field),
+        *(_sctp_tracked(header) if field is f.SCTP_DST else [(tracked, f.CT_TP_DST)]),
+    ]
     for value, mask in port_masks(low, high):
-        yield (*header, field(value, mask))
-        yield (*tracked, f.CT_TP_DST(value, mask))
+        yield from ((*match, port(value, mask)) for match, port in conditions)
     yield from _later_fragments(header, tracked)
+
+
+def _sctp_tracked(header: Match) -> list[tuple[Match, Field]]:
+    """Userspace conntrack knows no SCTP ports: all talk of two hosts is one connection, with port 0.
+
+    So every packet of it shows its own: the port that was asked for is a reply's source.
+    """
+    states = ("-new-rel-rpl-inv+trk", f.SCTP_DST), ("-new-rel+rpl-inv+trk", f.SCTP_SRC)
+    return [((VIEW(0), ct_state(state), *header[len(BY_HEADER) :]), port) for state, port in states]
 
 
 def _later_fragments(header: Match, tracked: Match) -> Iterator[Match]:

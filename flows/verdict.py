@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import NamedTuple
 
 from flows.model import (
@@ -22,9 +22,23 @@ from flows.model import (
     Rule,
     SecurityGroup,
 )
+from flows.packet import ICMP, ICMPV6, IPV6_FRAGMENT, TCP, UDP, Conversation, Packet, State
 
-TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
-IPV6_FRAGMENT = 44
+__all__ = [
+    "TCP",
+    "Conversation",
+    "Exemption",
+    "Grant",
+    "Packet",
+    "PolicyText",
+    "Refusal",
+    "State",
+    "Verdict",
+    "effective_groups",
+    "judge",
+    "rule_allows",
+]
+
 _NOT_UNICAST = tuple(map(Prefix.parse, ("224.0.0.0/4", "255.255.255.255", "ff00::/8")))
 _LIMITED_BROADCAST = Prefix.parse("255.255.255.255")
 _NEIGHBOUR_DISCOVERY = (135, 136)
@@ -39,75 +53,6 @@ class PolicyText:
     address_groups: Mapping[str, AddressGroup]
     rules: Mapping[str, Rule]
     groups: Mapping[str, SecurityGroup] = field(default_factory=dict)
-
-
-class State(StrEnum):
-    """What the connection tracker says of a packet; REPLY runs against its connection's first packet."""
-
-    NEW = "new"
-    ESTABLISHED = "established"
-    REPLY = "reply"
-    INVALID = "invalid"
-
-
-class Conversation(NamedTuple):
-    """Who talks to whom about what.
-
-    Addresses are host prefixes of one family. `first` and `second` are source and destination port
-    (0–65535), for ICMP type and code (0–255), and 0 for protocols that have neither.
-    """
-
-    source: Prefix
-    destination: Prefix
-    protocol: int
-    first: int = 0
-    second: int = 0
-
-    @property
-    def reverse(self) -> Conversation:
-        """The same conversation as the other side's packets show it, apart from ICMP types."""
-        ports = (self.first, self.second) if self.protocol in (ICMP, ICMPV6) else (self.second, self.first)
-        return Conversation(self.destination, self.source, self.protocol, *ports)
-
-
-@dataclass(frozen=True)
-class Packet:
-    """A unicast IP packet on its way from port to port; None as port id is the outside, by an uplink.
-
-    `connection` is what the first packet of its connection said; None takes it from the header. It
-    differs from the header for a related ICMP error. `source_mac` None is the sender's own.
-    A later fragment carries no ports, and of IPv6 no protocol; those of its header are not looked at.
-    """
-
-    network_id: str
-    sender: str | None
-    receiver: str | None
-    header: Conversation
-    state: State = State.NEW
-    connection: Conversation | None = None
-    source_mac: str | None = None
-    later_fragment: bool = False
-
-    @property
-    def shown(self) -> Conversation:
-        """The header as a switch reads it: a later fragment of IPv6 hides its protocol, too."""
-        hidden = self.later_fragment and self.header.source.version == 6
-        return self.header._replace(protocol=IPV6_FRAGMENT) if hidden else self.header
-
-    @property
-    def related(self) -> bool:
-        """Whether it is an error about another packet's connection."""
-        known = self.state is State.ESTABLISHED or self.state is State.REPLY
-        return known and self.connection not in (None, self.header, self.header.reverse)
-
-    @property
-    def opening(self) -> Conversation:
-        """What the first packet of its connection said; its own header while no connection is known."""
-        if self.state is State.NEW or self.state is State.INVALID:
-            return self.shown
-        if self.connection is not None:
-            return self.connection
-        return self.header.reverse if self.state is State.REPLY else self.header
 
 
 class Refusal(Enum):

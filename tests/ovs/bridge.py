@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Self
 
 from flows.flow import Flow, FlowDiff, FlowKey
@@ -16,12 +18,12 @@ class DummyBridge:
     """A bridge with simulated ports, by name and OpenFlow number, and the flows it was given."""
 
     def __init__(self, ovs: PrivateOvs, name: str, ports: Mapping[str, int]) -> None:
-        ovs.add_bridge(name, "fail_mode=secure", "protocols=OpenFlow14")
-        for port, number in ports.items():
-            ovs.add_port(name, port, f"ofport_request={number}")
-        ovs.ofctl("set-frags", name, "nx-match")
         self.ovs = ovs
         self.name = name
+        ovs.add_bridge(name, "fail_mode=secure", "protocols=OpenFlow14")
+        for port, number in ports.items():
+            ovs.add_port(name, port, f"ofport_request={number}", f"options:tx_pcap={self._capture(port)}")
+        ovs.ofctl("set-frags", name, "nx-match")
         self.flows: Mapping[FlowKey, Flow] = {}
         self.openflow = OpenFlow(ovs.rundir / f"{name}.mgmt")
         (control,) = ovs.rundir.glob("ovs-vswitchd.*.ctl")
@@ -53,3 +55,23 @@ class DummyBridge:
         """Follow a packet, written as a flow of `ofproto/trace`; `tracked` are the `--ct-next` states."""
         states = [word for state in tracked for word in ("--ct-next", state)]
         return Trace.read(self.control.call("ofproto/trace", "--names", self.name, packet, *states))
+
+    def inject(self, port: str, frame: bytes) -> None:
+        """Let a frame come in from what is attached to a port."""
+        self.control.call("netdev-dummy/receive", port, frame.hex())
+
+    def sent(self, port: str) -> list[bytes]:
+        """All frames that went out to what is attached to a port, so far."""
+        return list(_frames(self._capture(port).read_bytes()))
+
+    def _capture(self, port: str) -> Path:
+        return self.ovs.rundir / f"{self.name}-{port}.pcap"
+
+
+def _frames(capture: bytes) -> Iterator[bytes]:
+    """The frames of a capture file in the byte order of this machine (pcap-savefile(5))."""
+    offset = 24
+    while offset + 16 <= len(capture):
+        (length,) = struct.unpack_from("=I", capture, offset + 8)
+        yield capture[offset + 16 : offset + 16 + length]
+        offset += 16 + length

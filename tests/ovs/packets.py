@@ -142,6 +142,6 @@ def _connection(opening: Conversation) -> dict[str, str]:
         f"ct_{kind}_src": str(opening.source),
         f"ct_{kind}_dst": str(opening.destination),
         "ct_nw_proto": str(opening.protocol),
-        "ct_tp_src": str(opening.first),
-        "ct_tp_dst": str(opening.second),
+        "ct_tp_src": str(max(opening.first, 0)),
+        "ct_tp_dst": str(max(opening.second, 0)),
     }

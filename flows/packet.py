@@ -1,0 +1,91 @@
+"""One packet in words that policies are written in: who sends what to whom, and on which connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from flows.model import Prefix
+
+TCP, UDP, SCTP, ICMP, ICMPV6 = 6, 17, 132, 1, 58
+IPV6_FRAGMENT = 44
+_NO_PORT = -1
+
+
+class State(StrEnum):
+    """What the connection tracker says of a packet; REPLY runs against its connection's first packet."""
+
+    NEW = "new"
+    ESTABLISHED = "established"
+    REPLY = "reply"
+    INVALID = "invalid"
+
+
+class Conversation(NamedTuple):
+    """Who talks to whom about what.
+
+    Addresses are host prefixes of one family. `first` and `second` are source and destination port
+    (0–65535), for ICMP type and code (0–255), and 0 for protocols that have neither.
+    """
+
+    source: Prefix
+    destination: Prefix
+    protocol: int
+    first: int = 0
+    second: int = 0
+
+    @property
+    def reverse(self) -> Conversation:
+        """The same conversation as the other side's packets show it, apart from ICMP types."""
+        ports = (self.first, self.second) if self.protocol in (ICMP, ICMPV6) else (self.second, self.first)
+        return Conversation(self.destination, self.source, self.protocol, *ports)
+
+
+def _with_ports_seen(connection: Conversation, as_seen: Conversation) -> Conversation:
+    """Of SCTP the connection tracker remembers no ports: a packet shows its own, an error about one none."""
+    if connection.protocol != SCTP:
+        return connection
+    ports = (as_seen.first, as_seen.second) if as_seen.protocol == SCTP else (_NO_PORT, _NO_PORT)
+    return Conversation(connection.source, connection.destination, SCTP, *ports)
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A unicast IP packet on its way from port to port; None as port id is the outside, by an uplink.
+
+    `connection` is what the first packet of its connection said; None takes it from the header. It
+    differs from the header for a related ICMP error. `source_mac` None is the sender's own.
+    A later fragment carries no ports, and of IPv6 no protocol; those of its header are not looked at.
+    """
+
+    network_id: str
+    sender: str | None
+    receiver: str | None
+    header: Conversation
+    state: State = State.NEW
+    connection: Conversation | None = None
+    source_mac: str | None = None
+    later_fragment: bool = False
+
+    @property
+    def shown(self) -> Conversation:
+        """The header as a switch reads it: a later fragment of IPv6 hides its protocol, too."""
+        hidden = self.later_fragment and self.header.source.version == 6
+        return self.header._replace(protocol=IPV6_FRAGMENT) if hidden else self.header
+
+    @property
+    def related(self) -> bool:
+        """Whether it is an error about another packet's connection."""
+        known = self.state is State.ESTABLISHED or self.state is State.REPLY
+        return known and self.connection not in (None, self.header, self.header.reverse)
+
+    @property
+    def opening(self) -> Conversation:
+        """What the first packet of its connection said; its own header while no connection is known."""
+        if self.state is State.NEW or self.state is State.INVALID:
+            return self.shown
+        as_seen = self.header.reverse if self.state is State.REPLY else self.header
+        if self.connection is None:
+            return as_seen
+        return _with_ports_seen(self.connection, as_seen)

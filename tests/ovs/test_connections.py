@@ -1,0 +1,193 @@
+"""Real frames through Open vSwitch's own connection tracker: what `ofproto/trace` can only be told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.l2 import Ether
+from scapy.layers.sctp import SCTP, SCTPChunkInit, SCTPChunkInitAck
+from scapy.packet import Packet, Raw
+
+from flows.model import Direction, Ethertype, PolicyObject, Rule, SecurityGroup
+from lab import process
+from lab.ovs import PrivateOvs
+from tests.ovs import wiring
+from tests.ovs.bridge import DummyBridge
+from tests.ovs.judging import load
+from tests.ovs.test_hard_cases import BLUE, everything_out, ingress, port
+from tests.unit.strategies import mac_of
+
+pytestmark = pytest.mark.switch
+
+CLIENT, SERVER = SecurityGroup("g0", "g0"), SecurityGroup("g1", "g1")
+BASE: list[PolicyObject] = [
+    BLUE,
+    CLIENT,
+    SERVER,
+    everything_out(16, "g0"),
+    port("p0", "g0"),
+    port("p1", "g1"),
+]
+OUTSIDE_MAC = "02:00:00:00:ff:01"
+
+
+class Wire:
+    """Hosts that send one frame at a time, and what comes of it."""
+
+    def __init__(self, bridge: DummyBridge) -> None:
+        self._bridge = bridge
+        self._seen = {interface: len(bridge.sent(interface)) for interface in wiring.INTERFACES}
+
+    def policy(self, *objects: PolicyObject) -> None:
+        """In force when this returns: the datapath's cached decisions have been looked at again."""
+        load(self._bridge, [*BASE, *objects])
+        self._bridge.control.call("revalidator/wait")
+
+    def send(self, interface: str, frame: Packet) -> set[str]:
+        """Where the frame comes out; a frame to nobody follows it, which the switch handles later."""
+        self._bridge.inject(interface, bytes(frame))
+        arrived: set[str] = set()
+        for _ in range(2):
+            self._bridge.inject("p0", bytes(Ether(src=mac_of("p0"), dst=mac_of("p0"), type=0x88B5)))
+            arrived |= self._arrivals()
+        deadline = time.monotonic() + 0.02
+        while time.monotonic() < deadline:
+            arrived |= self._arrivals()
+            time.sleep(process.POLL_SECONDS)
+        return arrived
+
+    def _arrivals(self) -> set[str]:
+        counts = {interface: len(self._bridge.sent(interface)) for interface in wiring.INTERFACES}
+        new = {interface for interface, count in counts.items() if count > self._seen[interface]}
+        self._seen = counts
+        return new
+
+
+@pytest.fixture(scope="module")
+def bridge(simulated: PrivateOvs) -> Iterator[DummyBridge]:
+    with DummyBridge(simulated, "real", wiring.INTERFACES) as made:
+        yield made
+
+
+@pytest.fixture
+def wire(bridge: DummyBridge) -> Wire:
+    bridge.control.call("dpctl/flush-conntrack")
+    return Wire(bridge)
+
+
+def there(payload: Packet) -> Packet:
+    """From p0 to p1."""
+    return Ether(src=mac_of("p0"), dst=mac_of("p1")) / IP(src="10.0.0.1", dst="10.0.0.2") / payload
+
+
+def back(payload: Packet) -> Packet:
+    """From p1 to p0."""
+    return Ether(src=mac_of("p1"), dst=mac_of("p0")) / IP(src="10.0.0.2", dst="10.0.0.1") / payload
+
+
+def handshake(wire: Wire) -> None:
+    assert wire.send("p0", there(TCP(sport=4000, dport=80, flags="S", seq=1))) == {"p1"}
+    assert wire.send("p1", back(TCP(sport=80, dport=4000, flags="SA", seq=1, ack=2))) == {"p0"}
+    assert wire.send("p0", there(TCP(sport=4000, dport=80, flags="A", seq=2, ack=2))) == {"p1"}
+
+
+def push(wire: Wire) -> set[str]:
+    return wire.send("p1", back(TCP(sport=80, dport=4000, flags="PA", seq=2, ack=2) / Raw(b"data")))
+
+
+def test_a_connection_lives_and_dies_with_its_rule(wire: Wire) -> None:
+    http = ingress(17, "g1", 6, 80, 80)
+    wire.policy(http)
+    handshake(wire)
+    assert push(wire) == {"p0"}
+    wire.policy(ingress(17, "g1", 6, 81, 81))
+    assert push(wire) == set()
+    assert wire.send("p0", there(TCP(sport=4000, dport=80, flags="A", seq=2, ack=2))) == set()
+    wire.policy(http)
+    assert push(wire) == {"p0"}
+
+
+def test_a_connection_is_not_opened_by_what_was_refused(wire: Wire) -> None:
+    """Nothing is remembered before the receiver has agreed, so there is no reply to it either."""
+    wire.policy()
+    assert wire.send("p0", there(UDP(sport=4000, dport=53) / Raw(b"?"))) == set()
+    assert wire.send("p1", back(UDP(sport=53, dport=4000) / Raw(b"!"))) == set()
+
+
+def test_the_other_direction_is_no_reply(wire: Wire) -> None:
+    wire.policy(ingress(17, "g1", 17, 53, 53))
+    assert wire.send("p0", there(UDP(sport=4000, dport=53) / Raw(b"?"))) == {"p1"}
+    assert wire.send("p1", back(UDP(sport=53, dport=4001) / Raw(b"!"))) == set()
+    assert wire.send("p1", back(UDP(sport=54, dport=4000) / Raw(b"!"))) == set()
+    assert wire.send("p1", back(UDP(sport=53, dport=4000) / Raw(b"!"))) == {"p0"}
+
+
+def test_errors_about_a_connection_come_from_its_ends(wire: Wire) -> None:
+    wire.policy(ingress(17, "g1", 17, 53, 53))
+    query = IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=4000, dport=53) / Raw(b"?")
+    other = IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=4001, dport=53) / Raw(b"?")
+    assert wire.send("p0", there(query[UDP])) == {"p1"}
+    unreachable = ICMP(type=3, code=3)
+    assert wire.send("p1", back(unreachable / query)) == {"p0"}
+    assert wire.send("p1", back(unreachable / other)) == set()
+
+
+def test_a_ping_is_known_by_its_first_packet(wire: Wire) -> None:
+    wire.policy(ingress(17, "g1", 1, 8, 0))
+    assert wire.send("p1", back(ICMP(type=0, id=7, seq=1))) == set()
+    assert wire.send("p0", there(ICMP(type=8, id=7, seq=1))) == {"p1"}
+    assert wire.send("p1", back(ICMP(type=0, id=7, seq=1))) == {"p0"}
+    assert wire.send("p1", back(ICMP(type=8, id=8, seq=1))) == set()
+
+
+def test_sctp_knows_its_ports_though_the_tracker_does_not(wire: Wire) -> None:
+    """All SCTP between two hosts is one connection there, so an open port must not open the others."""
+    wire.policy(ingress(17, "g1", 132, 3868, 3868))
+    assert wire.send("p0", there(SCTP(sport=4000, dport=3869) / SCTPChunkInit())) == set()
+    assert wire.send("p0", there(SCTP(sport=4000, dport=3868) / SCTPChunkInit())) == {"p1"}
+    assert wire.send("p1", back(SCTP(sport=3868, dport=4000) / SCTPChunkInitAck())) == {"p0"}
+    assert wire.send("p0", there(SCTP(sport=4000, dport=3868) / SCTPChunkInit())) == {"p1"}
+    assert wire.send("p0", there(SCTP(sport=4000, dport=3869) / SCTPChunkInit())) == set()
+    assert wire.send("p1", back(SCTP(sport=3869, dport=4000) / SCTPChunkInitAck())) == set()
+
+
+def test_protocols_without_ports_are_tracked_by_address(wire: Wire) -> None:
+    wire.policy(ingress(17, "g1", 47))
+    gre = [Ether(bytes(each(Raw(bytes(20))))) for each in (there, back)]
+    for frame in gre:
+        frame[IP].proto, frame[IP].chksum = 47, None
+    assert wire.send("p1", gre[1]) == set()
+    assert wire.send("p0", gre[0]) == {"p1"}
+    assert wire.send("p1", gre[1]) == {"p0"}
+
+
+@pytest.fixture
+def two_uplinks(wire: Wire) -> Wire:
+    """The network is on two uplinks, tagged."""
+    everything_in = Rule("r17", 17, "g0", Direction.INGRESS, Ethertype.IPV4)
+    blue = type(BLUE)("blue", "blue", segmentation_id=100)
+    wire.policy(blue, everything_in)
+    return wire
+
+
+def test_uplinks_are_learned_from_what_comes_by_them(two_uplinks: Wire, bridge: DummyBridge) -> None:
+    def outside(uplink: str) -> set[str]:
+        vlan = bytes.fromhex("81000064")
+        frame = bytes(Ether(src=OUTSIDE_MAC, dst=mac_of("p0")) / IP(src="10.0.0.9", dst="10.0.0.1") / UDP())
+        return two_uplinks.send(uplink, Ether(frame[:12] + vlan + frame[12:]))
+
+    def inside() -> set[str]:
+        frame = Ether(src=mac_of("p0"), dst=OUTSIDE_MAC) / IP(src="10.0.0.1", dst="10.0.0.9") / UDP(dport=9)
+        return two_uplinks.send("p0", frame)
+
+    assert inside() == {"trunk", "blue-up"}
+    assert outside("trunk") == {"p0"}
+    assert inside() == {"trunk"}
+    assert outside("blue-up") == {"p0"}
+    assert inside() == {"blue-up"}
+    two_uplinks.policy()  # one uplink, untagged: what was learned is gone
+    assert "table=46" not in bridge.ovs.ofctl("dump-flows", bridge.name)
+    assert inside() == {"blue-up"}
