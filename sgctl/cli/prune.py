@@ -92,7 +92,8 @@ def _ask(removals: list[Outcome]) -> None:
         return
     for outcome in removals:
         click.echo(plain(f"{outcome.kind} {outcome.name} will be removed"), err=True)
+    count = "1 object" if len(removals) == 1 else f"{len(removals)} objects"
     if not sys.stdin.isatty():
-        raise Failure(f"{len(removals)} objects would be removed; --yes removes them without asking")
-    if not click.confirm(f"Remove {len(removals)} objects?", err=True):
+        raise Failure(f"{count} would be removed; --yes removes without asking")
+    if not click.confirm(f"Remove {count}?", err=True):
         raise Failure("nothing was changed")

@@ -98,7 +98,7 @@ def test_prune_removes_nothing_without_a_yes(cli: Cli, manifest: Write, fresh: F
     assert result.code == 1
     assert result.err.splitlines() == [
         "Port web1 will be removed",
-        "error: 1 objects would be removed; --yes removes them without asking",
+        "error: 1 object would be removed; --yes removes without asking",
     ]
     assert fresh().generation == 1
     assert cli("apply", "--prune", "rules", "--yes", "-f", manifest(NETWORK)).code == 2
