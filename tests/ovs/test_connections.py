@@ -191,3 +191,16 @@ def test_uplinks_are_learned_from_what_comes_by_them(two_uplinks: Wire, bridge: 
     two_uplinks.policy()  # one uplink, untagged: what was learned is gone
     assert "table=46" not in bridge.ovs.ofctl("dump-flows", bridge.name)
     assert inside() == {"blue-up"}
+
+
+@pytest.mark.xfail(
+    strict=True, reason="replies are delivered by MAC alone: nothing ties the receiver to the connection"
+)
+def test_a_reply_reaches_only_who_opened_its_connection(wire: Wire) -> None:
+    """A server without any egress rule must not reach a neighbour with a connection from somebody else."""
+    outside = Ether(src=OUTSIDE_MAC, dst=mac_of("p1")) / IP(src="192.0.2.9", dst="10.0.0.2")
+    answer = IP(src="10.0.0.2", dst="192.0.2.9") / TCP(sport=80, dport=4000, flags="SA", seq=1, ack=2)
+    wire.policy(ingress(17, "g1", 6, 80, 80))
+    assert wire.send("blue-up", outside / TCP(sport=4000, dport=80, flags="S", seq=1)) == {"p1"}
+    assert wire.send("p1", Ether(src=mac_of("p1"), dst=OUTSIDE_MAC) / answer) == {"blue-up"}
+    assert wire.send("p1", Ether(src=mac_of("p1"), dst=mac_of("p0")) / answer) == set()
