@@ -157,10 +157,9 @@ class ControlLoop:
 
         The switch database forgets datapath ids when it restarts, until ovs-vswitchd writes them again.
         """
-        for dpid, connection in self._connections.items():
-            if dpid not in self._engine.bridges and connection.session is not None:
-                connection.session.close()
-                connection.session = None
+        for dpid, connection in list(self._connections.items()):  # closing lets others run
+            if dpid not in self._engine.bridges:
+                connection.stand_by()
 
     def _hand_out(self, diffs: Mapping[int, FlowDiff]) -> None:
         moved = self._store.generation != self._generation

@@ -52,6 +52,7 @@ class Session:
         self._pending: dict[FlowKey, Flow | None] = {}
         self._generation = generation
         self._in_step = False
+        self._closed = False
         self._work = hub.Event()
         self._thread = hub.spawn(self._run)
 
@@ -64,11 +65,16 @@ class Session:
         self._work.set()
 
     def close(self) -> None:
-        """Stop; the switch keeps its flows."""
-        hub.kill(self._thread)
+        """Stop; the switch keeps its flows.
+
+        The thread is ended by another one: eventlet wakes the thread that calls kill once more, later,
+        wherever that waits by then.
+        """
+        self._closed = True
+        hub.spawn(hub.kill, self._thread)
 
     def _run(self) -> None:
-        while True:
+        while not self._closed:
             try:
                 self._step()
             except (SwitchRefused, FlowError) as error:
@@ -83,6 +89,8 @@ class Session:
         if not self._in_step:
             self._claim()
         installed = self._channel.installed() if due or not self._in_step else None
+        if self._closed:
+            return
         # Nothing yields from here to the end of this line's neighbours: they take one moment's state.
         generation = self._generation
         drift = due and not self._work.is_set()
