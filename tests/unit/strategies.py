@@ -17,6 +17,7 @@ from flows.model import (
     Prefix,
     Rule,
     SecurityGroup,
+    SubnetDetail,
 )
 
 NETWORKS = ("blue", "red")
@@ -54,6 +55,9 @@ def mac_of(port: str) -> str:
 
 
 def networks(network: str) -> SearchStrategy[Network]:
+    gateways = st.builds(
+        SubnetDetail, st.just(Prefix.parse("10.0.0.0/24")), gateway=st.sampled_from([None, *ADDRESSES[:2]])
+    )
     return st.builds(
         Network,
         id=st.just(network),
@@ -63,6 +67,8 @@ def networks(network: str) -> SearchStrategy[Network]:
         address_scope=st.sampled_from([None, "corp", "red"]),
         egress_default=st.sampled_from(EgressDefault),
         default_group=st.sampled_from([None, *GROUPS]),
+        connection_limit=st.sampled_from([None, None, 100]),
+        subnet_details=st.lists(gateways, max_size=2, unique=True).map(tuple),
     )
 
 
@@ -91,6 +97,7 @@ def ports(draw: st.DrawFn, port: str) -> Port:
     secure = draw(st.sampled_from([True] * 7 + [False]))
     few_groups = st.frozensets(st.sampled_from(GROUPS), max_size=3)
     pairs = st.lists(address_pairs(port), max_size=2, unique=True)
+    ethertypes = st.sampled_from([frozenset[int]()] * 7 + [frozenset([0x88CC, 0x8809])])
     return Port(
         id=port,
         name=port,
@@ -101,6 +108,7 @@ def ports(draw: st.DrawFn, port: str) -> Port:
         security_groups=draw(few_groups) if secure else frozenset(),
         allowed_address_pairs=tuple(draw(pairs)) if secure else (),
         port_security_enabled=secure,
+        permitted_ethertypes=draw(ethertypes) if secure else frozenset(),
         admin_state_up=draw(st.sampled_from([True] * 9 + [False])),
     )
 
