@@ -61,8 +61,8 @@ MUTANTS = (
     Mutant(
         "known connections are judged by their source port",
         "services",
-        "f.CT_TP_DST(value, mask)",
-        "f.CT_TP_SRC(value, mask)",
+        "else [(tracked, f.CT_TP_DST)]),",
+        "else [(tracked, f.CT_TP_SRC)]),",
     ),
     Mutant(
         "a port rule admits every packet of a known connection",
