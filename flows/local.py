@@ -147,13 +147,12 @@ def _ipv6_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
 def _permitted_flows(at: Attachment, mac: int) -> Iterator[Flow]:
     """Other protocols than IP, to and from one of the port's MACs; neither tracked nor asked of rules."""
     zone = p.ZONE(at.zone)
-    check = p.DEST_STATELESS if at.stateless else p.DEST_CHECK
     for ethertype in sorted(at.port.permitted_ethertypes):
         kind = f.ETH_TYPE(ethertype)
         sent = (f.IN_PORT(at.ofport), f.ETH_SRC(mac), kind)
         yield Flow(p.SPOOF, Priority.NORMAL, sent, (call(p.FORWARD),))
         yield Flow(p.UPLINK_DELIVER, Priority.HIGH, (zone, f.ETH_DST(mac), kind), (call(p.FORWARD),))
-        yield Flow(check, Priority.HIGH, (p.OUT(at.ofport), kind), (call(p.OUTPUT),))
+        yield Flow(p.RECEIVER, Priority.HIGH, (p.OUT(at.ofport), kind), (call(p.OUTPUT),))
 
 
 def _vrrp_flow(in_port: Term, mac: int, prefix: Prefix) -> Flow:
@@ -178,12 +177,13 @@ def _receive_flows(at: Attachment) -> Iterator[Flow]:
     zone, out = p.ZONE(at.zone), SetField(p.OUT, at.ofport)
     for mac in source_macs(at.port):
         to_mac = (zone, f.ETH_DST(mac_number(mac)))
-        check, entry = (p.DEST_STATELESS, p.FORWARD) if at.stateless else (p.DEST_CHECK, p.CONNTRACK)
-        actions = (out, SetField(p.DESTINATION, at.identity), call(check))
+        entry = p.FORWARD if at.stateless else p.CONNTRACK
+        actions = (out, SetField(p.DESTINATION, at.identity), call(p.RECEIVER))
         priority = Priority.NORMAL if mac == at.port.mac else Priority.LOW
         yield Flow(p.FORWARD, priority, to_mac, actions)
         yield Flow(p.UPLINK_DELIVER, priority, to_mac, (call(entry),))
         yield from _permitted_flows(at, mac_number(mac))
+    yield from _address_flows(at)
     if at.port.allowed_address_pairs:
         hear = (out, SetField(p.DESTINATION, at.identity), call(p.DEST_STATELESS))
         yield Flow(p.SHARED, Priority.NORMAL, (zone,), hear)
@@ -191,6 +191,17 @@ def _receive_flows(at: Attachment) -> Iterator[Flow]:
         if pair.prefix.is_host:
             yield Flow(p.NEIGHBOUR, Priority.NORMAL, owner_match(zone, pair.prefix), (Output(at.ofport),))
     yield from _uplink_guards(at, zone)
+
+
+def _address_flows(at: Attachment) -> Iterator[Flow]:
+    """Whose MAC it is says nothing of whose packet it is: an answer must not reach somebody else."""
+    if not at.port.port_security_enabled:
+        return
+    check = p.DEST_STATELESS if at.stateless else p.DEST_CHECK
+    for prefix in dict.fromkeys(pair.prefix for pair in address_pairs(at.port)):
+        family, field = (IPV4_TERM, f.IPV4_DST) if prefix.version == 4 else (IPV6_TERM, f.IPV6_DST)
+        match = (p.OUT(at.ofport), family, *prefix_term(field, prefix))
+        yield Flow(p.RECEIVER, Priority.NORMAL, match, (call(check),))
 
 
 def owner_match(zone: Term, address: Prefix) -> Match:

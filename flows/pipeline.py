@@ -38,6 +38,7 @@ class Reason(IntEnum):
     UNKNOWN_DESTINATION = 19, "the destination is not a local port and the network has no uplink"
     UNREADABLE = 20, "ARP or neighbour discovery that the switch cannot read, though a host might"
     FORGED_ERROR = 21, "an ICMP error about a connection of which the sender is not an end"
+    FOREIGN_ADDRESS = 22, "the packet is for an address that the receiver does not have"
 
     explanation: str
 
@@ -280,25 +281,29 @@ UPLINK_OUT = _table(
     Reason.UNKNOWN_DESTINATION,
     {ZONE, OUT},
 )
-DEST_CHECK = _table(
-    50,
-    "DEST_CHECK",
-    "the receiver's side: asks its ingress rules, or for a reply its egress rules",
+RECEIVER = _table(
+    48,
+    "RECEIVER",
+    "IP only for the receiver's own addresses; what runs the network needs no further check",
     Reason.NOT_TRACKED,
     {f.CT_STATE, DESTINATION, OUT},
     _L3,
     _PORTS,
     _ICMP,
 )
+DEST_CHECK = _table(
+    50,
+    "DEST_CHECK",
+    "the receiver's side: asks its ingress rules, or for a reply its egress rules",
+    Reason.NOT_TRACKED,
+    {f.CT_STATE, f.ETH_TYPE},
+)
 DEST_STATELESS = _table(
     51,
     "DEST_STATELESS",
     "the receiver's side without connections: every packet by itself",
     Reason.NOT_TRACKED,
-    {OUT},
-    _L3,
-    _PORTS,
-    _ICMP,
+    {f.ETH_TYPE},
 )
 DEST_VERDICT = _table(52, "DEST_VERDICT", "drop unless a rule was found", Reason.INGRESS_POLICY, {VERDICT})
 EGRESS_ANY = _table(60, "EGRESS_ANY", "egress rules to any remote", Miss.RETURN, _RULES)

@@ -227,13 +227,13 @@ def _checks() -> Iterator[Flow]:
     yield Flow(p.SOURCE_VERDICT, Priority.NORMAL, (p.VERDICT(0),), drop(Reason.EGRESS_POLICY))
     yield Flow(p.SOURCE_VERDICT, Priority.DEFAULT, (), (call(p.FORWARD),))
 
-    yield Flow(p.DEST_CHECK, Priority.GUARD, (p.DESTINATION(p.UNRESTRICTED),), (call(p.OUTPUT),))
+    yield Flow(p.RECEIVER, Priority.GUARD, (p.DESTINATION(p.UNRESTRICTED),), (call(p.OUTPUT),))
     for match in ((ARP_TERM,), icmpv6(NEIGHBOUR_SOLICITATION), *ESSENTIAL_UNICAST):
-        yield Flow(p.DEST_CHECK, Priority.HIGH, (UNTRACKED, *match), (call(p.OUTPUT),))
-        yield Flow(p.DEST_STATELESS, Priority.HIGH, match, (call(p.OUTPUT),))
+        yield Flow(p.RECEIVER, Priority.HIGH, (UNTRACKED, *match), (call(p.OUTPUT),))
     yield from _ask(p.DEST_CHECK, p.DESTINATION, p.INGRESS_TABLES, p.EGRESS_TABLES, p.DEST_VERDICT)
     stateless = question(p.DESTINATION, p.INGRESS_TABLES, p.DEST_VERDICT, p.BY_HEADER)
     for family in (IPV4_TERM, IPV6_TERM):
+        yield Flow(p.RECEIVER, Priority.LOW, (family,), drop(Reason.FOREIGN_ADDRESS))
         track = (Conntrack(p.ZONE, p.DEST_CHECK.id),)
         yield Flow(p.DEST_CHECK, Priority.LOW, (UNTRACKED, family), track)
         yield Flow(p.DEST_STATELESS, Priority.DEFAULT, (family,), stateless)

@@ -69,6 +69,7 @@ class Refusal(Enum):
     INVALID = "the connection tracker calls it invalid"
     FORGED_ERROR = "an error about a connection of which the sender is not an end"
     SENDER_RULES = "no rule of the sender's groups allows it"
+    FOREIGN_ADDRESS = "it is for an address that the receiving port does not have"
     RECEIVER_RULES = "no rule of the receiver's groups allows it"
     RECEIVER_DOWN = "the receiving port is administratively down"
 
@@ -232,10 +233,17 @@ def _judge_sides(text: PolicyText, packet: Packet, sender: Port | None, receiver
         return Verdict(_refusal(text, packet, sender, Refusal.SENDER_RULES))
     if receiver is not None and not receiver.admin_state_up:
         return Verdict(Refusal.RECEIVER_DOWN, at_sender)
+    if receiver is not None and not _has_address(receiver, packet.header.destination):
+        return Verdict(Refusal.FOREIGN_ADDRESS, at_sender)
     at_receiver = _grant(text, packet, receiver, Direction.INGRESS)
     if at_receiver is None:
         return Verdict(_refusal(text, packet, receiver, Refusal.RECEIVER_RULES), at_sender)
     return Verdict(None, at_sender, at_receiver)
+
+
+def _has_address(port: Port, address: Prefix) -> bool:
+    """A port without port security may have any."""
+    return not port.port_security_enabled or any(pair.prefix.covers(address) for pair in _pairs(port))
 
 
 def _is_forged_error(text: PolicyText, packet: Packet, sender: Port) -> bool:

@@ -26,6 +26,7 @@ REASONS = {
     Refusal.INVALID: Reason.INVALID,
     Refusal.FORGED_ERROR: Reason.FORGED_ERROR,
     Refusal.SENDER_RULES: Reason.EGRESS_POLICY,
+    Refusal.FOREIGN_ADDRESS: Reason.FOREIGN_ADDRESS,
     Refusal.RECEIVER_RULES: Reason.INGRESS_POLICY,
 }
 

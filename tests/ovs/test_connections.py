@@ -193,9 +193,6 @@ def test_uplinks_are_learned_from_what_comes_by_them(two_uplinks: Wire, bridge: 
     assert inside() == {"blue-up"}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="replies are delivered by MAC alone: nothing ties the receiver to the connection"
-)
 def test_a_reply_reaches_only_who_opened_its_connection(wire: Wire) -> None:
     """A server without any egress rule must not reach a neighbour with a connection from somebody else."""
     outside = Ether(src=OUTSIDE_MAC, dst=mac_of("p1")) / IP(src="192.0.2.9", dst="10.0.0.2")
