@@ -33,9 +33,10 @@ A packet of a workload takes this way:
    for the set of security groups that the port carries. Frames of uplinks branch off to `UPLINK`.
 2. `SPOOF…` let pass what carries the port's own MAC and address. `ADMIT` takes neighbour discovery and
    DHCP aside, stops broadcast, and sends the rest through `CONNTRACK`: one lookup per packet.
-3. `SOURCE_CHECK` asks the sender's rules, then `FORWARD` finds the receiver by its MAC, `RECEIVER` sees to it
-   that the packet is for an address of the receiver, and `DEST_CHECK` asks the receiver's rules. When both sides said yes, `OUTPUT` (or `EXIT`, towards an uplink) remembers a
-   new connection and sends the packet.
+3. `SOURCE_CHECK` asks the sender's rules, then `FORWARD` finds the receiver by its MAC, `RECEIVER` sees to
+   it that the packet is for an address of the receiver, and `DEST_CHECK` asks the receiver's rules. When
+   both sides said yes, `OUTPUT` (or `EXIT`, towards an uplink) remembers a new connection and sends the
+   packet.
 4. Whatever is refused on the way gets a reason and dies in `DROP`, where it is counted.
 
 The rule tables are a subroutine. `…_ANY` holds rules without a remote. If none of them matches,
