@@ -39,6 +39,7 @@ __all__ = [
     "rule_allows",
 ]
 
+ALL_PORTS = (0, 65535)
 _NOT_UNICAST = tuple(map(Prefix.parse, ("224.0.0.0/4", "255.255.255.255", "ff00::/8")))
 _LIMITED_BROADCAST = Prefix.parse("255.255.255.255")
 _NEIGHBOUR_DISCOVERY = (135, 136)
@@ -368,4 +369,6 @@ def _is_service(rule: Rule, subject: Conversation, portless: bool) -> bool:
     if rule.protocol in (ICMP, ICMPV6):
         return rule.port_range_min == subject.first and rule.port_range_max in (None, subject.second)
     assert rule.port_range_max is not None, "a port range has two ends"
+    if (rule.port_range_min, rule.port_range_max) == ALL_PORTS:
+        return True  # also where the port is not known
     return rule.port_range_min <= subject.second <= rule.port_range_max

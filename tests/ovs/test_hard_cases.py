@@ -114,3 +114,14 @@ def test_an_address_pair_with_a_neighbours_mac_does_not_take_its_frames(bridge: 
     objects: list[PolicyObject] = [BLUE, SecurityGroup("g0", "g0"), thief, port("p1", secure=False)]
     packet = Packet("blue", None, "p1", Conversation(Prefix.parse("10.0.0.9"), TWO, 17, 1024, 53))
     check(bridge, objects, packet, allowed=True)
+
+
+@pytest.mark.parametrize(("low", "allowed"), [(0, True), (1, False)])
+def test_an_error_about_sctp_shows_no_port_and_passes_a_rule_for_all_of_them(
+    bridge: DummyBridge, low: int, allowed: bool
+) -> None:
+    objects: list[PolicyObject] = [BLUE, SecurityGroup("g1", "g1"), ingress(17, "g1", 132, low, 65535)]
+    objects += [port("p0", secure=False), port("p1", "g1")]
+    error = Conversation(ONE, TWO, 1, 3, 3)
+    connection = Conversation(ONE, TWO, 132, 1024, 3868)
+    check(bridge, objects, Packet("blue", "p0", "p1", error, State.ESTABLISHED, connection), allowed=allowed)
