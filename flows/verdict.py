@@ -369,6 +369,5 @@ def _is_service(rule: Rule, subject: Conversation, portless: bool) -> bool:
     if rule.protocol in (ICMP, ICMPV6):
         return rule.port_range_min == subject.first and rule.port_range_max in (None, subject.second)
     assert rule.port_range_max is not None, "a port range has two ends"
-    if (rule.port_range_min, rule.port_range_max) == ALL_PORTS:
-        return True  # also where the port is not known
-    return rule.port_range_min <= subject.second <= rule.port_range_max
+    any_port = (rule.port_range_min, rule.port_range_max) == ALL_PORTS  # also one that is not known
+    return any_port or rule.port_range_min <= subject.second <= rule.port_range_max
