@@ -42,14 +42,6 @@ class Conversation(NamedTuple):
         return Conversation(self.destination, self.source, self.protocol, *ports)
 
 
-def _with_ports_seen(connection: Conversation, as_seen: Conversation) -> Conversation:
-    """Of SCTP the connection tracker remembers no ports: a packet shows its own, an error about one none."""
-    if connection.protocol != SCTP:
-        return connection
-    ports = (as_seen.first, as_seen.second) if as_seen.protocol == SCTP else (_NO_PORT, _NO_PORT)
-    return Conversation(connection.source, connection.destination, SCTP, *ports)
-
-
 @dataclass(frozen=True)
 class Packet:
     """A unicast IP packet on its way from port to port; None as port id is the outside, by an uplink.
@@ -88,4 +80,8 @@ class Packet:
         as_seen = self.header.reverse if self.state is State.REPLY else self.header
         if self.connection is None:
             return as_seen
-        return _with_ports_seen(self.connection, as_seen)
+        if self.connection.protocol != SCTP:
+            return self.connection
+        # The connection tracker remembers no ports of it: a packet shows its own, an error about one none.
+        ports = (_NO_PORT, _NO_PORT) if self.related else (as_seen.first, as_seen.second)
+        return Conversation(self.connection.source, self.connection.destination, SCTP, *ports)
