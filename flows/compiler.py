@@ -59,6 +59,7 @@ class BridgeCompiler:
         self._local = LocalState()
         self._attached: dict[int, Attachment] = {}
         self._ofport_of: dict[str, int] = {}
+        self._carried: frozenset[str] = frozenset()
         self._identities: dict[int, LocalSet] = {}
         self._ports_of_identity: Counter[int] = Counter()
         self._presence = ZonePresence()
@@ -97,6 +98,7 @@ class BridgeCompiler:
         """Take in what is now attached to the bridge."""
         before, self._local = self._local, state
         self._ofport_of = {port: ofport for ofport, port in state.ports.items()}
+        self._carried = frozenset().union(*state.uplinks.values())
         networks = _differing(before.zones, state.zones)
         for uplink in _differing(before.uplinks, state.uplinks):
             networks |= before.uplinks.get(uplink, frozenset()) | state.uplinks.get(uplink, frozenset())
@@ -161,7 +163,8 @@ class BridgeCompiler:
         if port is None or zone is None:
             return None
         local_set = self._local_set(port)
-        return Attachment(ofport, port, zone, local_number(local_set), local_set.stateless)
+        uplinked = port.network_id in self._carried
+        return Attachment(ofport, port, zone, local_number(local_set), local_set.stateless, uplinked)
 
     def _local_set(self, port: Port) -> LocalSet:
         network = self._policy.networks.get(port.network_id)

@@ -37,13 +37,17 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class Attachment:
-    """A bound policy port: its OpenFlow port, its network's zone on this bridge, its identity."""
+    """A bound policy port: its OpenFlow port, its network's zone on this bridge, its identity.
+
+    `uplinked`: an uplink of this bridge carries the network, so that there is an outside to guard against.
+    """
 
     ofport: int
     port: Port
     zone: int
     identity: int
-    stateless: bool = False
+    stateless: bool
+    uplinked: bool
 
 
 def mac_number(text: str) -> int:
@@ -151,8 +155,9 @@ def _permitted_flows(at: Attachment, mac: int) -> Iterator[Flow]:
         kind = f.ETH_TYPE(ethertype)
         sent = (f.IN_PORT(at.ofport), f.ETH_SRC(mac), kind)
         yield Flow(p.SPOOF, Priority.NORMAL, sent, (call(p.FORWARD),))
-        yield Flow(p.UPLINK_DELIVER, Priority.HIGH, (zone, f.ETH_DST(mac), kind), (call(p.FORWARD),))
         yield Flow(p.RECEIVER, Priority.HIGH, (p.OUT(at.ofport), kind), (call(p.OUTPUT),))
+        if at.uplinked:
+            yield Flow(p.UPLINK_DELIVER, Priority.HIGH, (zone, f.ETH_DST(mac), kind), (call(p.FORWARD),))
 
 
 def _vrrp_flow(in_port: Term, mac: int, prefix: Prefix) -> Flow:
@@ -177,11 +182,12 @@ def _receive_flows(at: Attachment) -> Iterator[Flow]:
     zone, out = p.ZONE(at.zone), SetField(p.OUT, at.ofport)
     for mac in source_macs(at.port):
         to_mac = (zone, f.ETH_DST(mac_number(mac)))
-        entry = p.FORWARD if at.stateless else p.CONNTRACK
         actions = (out, SetField(p.DESTINATION, at.identity), call(p.RECEIVER))
         priority = Priority.NORMAL if mac == at.port.mac else Priority.LOW
         yield Flow(p.FORWARD, priority, to_mac, actions)
-        yield Flow(p.UPLINK_DELIVER, priority, to_mac, (call(entry),))
+        if at.uplinked:
+            entry = p.FORWARD if at.stateless else p.CONNTRACK
+            yield Flow(p.UPLINK_DELIVER, priority, to_mac, (call(entry),))
         yield from _permitted_flows(at, mac_number(mac))
     yield from _address_flows(at)
     if at.port.allowed_address_pairs:
@@ -190,7 +196,8 @@ def _receive_flows(at: Attachment) -> Iterator[Flow]:
     for pair in address_pairs(at.port):
         if pair.prefix.is_host:
             yield Flow(p.NEIGHBOUR, Priority.NORMAL, owner_match(zone, pair.prefix), (Output(at.ofport),))
-    yield from _uplink_guards(at, zone)
+    if at.uplinked:
+        yield from _uplink_guards(at, zone)
 
 
 def _address_flows(at: Attachment) -> Iterator[Flow]:
