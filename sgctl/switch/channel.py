@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from eventlet import Timeout
-from eventlet.event import Event
-
 from flows import wire
-from sgctl.switch.raw_stats import InstalledEntry
+from sgctl.switch.exchange import Exchange, SwitchRefused
 
-REPLY_SECONDS = 60.0
 CHUNK_BYTES = 1 << 16
 MATCH_FRAGMENTS = 3
 """OFPC_FRAG_NX_MATCH of Open vSwitch: first fragments keep their ports (ovs-ofctl(8), set-frags)."""
-
-
-class SwitchRefused(Exception):
-    """The switch answered with an error, or not at all; the text says to what."""
 
 
 class Channel:
@@ -29,9 +21,7 @@ class Channel:
 
     def __init__(self, datapath: Any) -> None:
         self._datapath = datapath
-        self._answers: dict[int, Event] = {}
-        self._entries: list[InstalledEntry] = []
-        self._errors: dict[int, str] = {}
+        self._exchange = Exchange()
         self._bundle = 0
 
     def serves(self, datapath: Any) -> bool:
@@ -44,54 +34,38 @@ class Channel:
         return int(self._datapath.id)
 
     def receive(self, message: Any) -> None:
-        """Take in a reply or an error; what nobody waits for is dropped."""
-        ofproto = self._datapath.ofproto
-        if message.msg_type == ofproto.OFPT_ERROR:
-            kind = ofproto.ofp_error_type_to_str(message.type)
-            code = ofproto.ofp_error_code_to_str(message.type, message.code)
-            self._errors.setdefault(message.xid, f"{kind}, {code}")
-        elif message.msg_type == ofproto.OFPT_MULTIPART_REPLY:
-            self._entries.extend(message.body)
-            if message.flags & ofproto.OFPMPF_REPLY_MORE:
-                return
-        answer = self._answers.pop(message.xid, None)
-        if answer is not None:
-            answer.send(message)
+        """Take in a reply or an error."""
+        self._exchange.take(message, self._datapath.ofproto)
 
     def installed(self) -> list[wire.Installed]:
         """Table and cookie of every flow on the switch; sets the fragment mode on the way.
 
         Raises SwitchRefused.
         """
-        self._entries = []
         parser, ofproto = self._datapath.ofproto_parser, self._datapath.ofproto
-        self._datapath.send_msg(
-            parser.OFPSetConfig(self._datapath, MATCH_FRAGMENTS, ofproto.OFPCML_NO_BUFFER)
-        )
-        request = parser.OFPFlowStatsRequest(self._datapath)
-        answer = self._expect(self._datapath.set_xid(request))
-        self._datapath.send_msg(request)
-        self._await(answer, "flow statistics request")
-        return [entry.flow for entry in self._entries]
+        mode = parser.OFPSetConfig(self._datapath, MATCH_FRAGMENTS, ofproto.OFPCML_NO_BUFFER)
+        self._ask(mode, parser.OFPFlowStatsRequest(self._datapath))
+        return [entry.flow for entry in self._exchange.entries]
 
     def push(self, edits: Sequence[wire.Edit]) -> None:
         """Make a change: all of it at once, confirmed by the switch's barrier.
 
-        Raises SwitchRefused, and then nothing has changed.
+        Raises SwitchRefused or FlowError, and then nothing has changed, unless all that is missing is the
+        answer to the commit. Open vSwitch leaves a message that it cannot read out of the bundle and would
+        commit the rest: the commit goes out only when the switch has said that everything is in.
         """
-        self._errors.clear()
         self._bundle += 1
-        first, last = self._reserve(len(edits) + 3)
-        answer = self._expect(last)
-        buffer = bytearray()
-        for message in _bundle_messages(self._bundle, edits, first):
-            buffer += message
-            if len(buffer) >= CHUNK_BYTES:
-                self._send(buffer)
-                buffer = bytearray()
-        self._send(buffer)
-        self._await(answer, f"bundle of {len(edits)} changes")
-        self._raise_errors(edits, first)
+        bundle, commit = self._bundle, len(edits) + 2
+        ends = ["the bundle's messages", "the bundle's commit", "the bundle's commit"]
+        first = self._begin(["the bundle's opening", *edits, *ends])
+        try:
+            self._send(_filling(bundle, edits, first))
+            self._exchange.answer(commit - 1)
+            self._send(_commit(bundle, first + commit))
+            self._exchange.answer(commit + 1)
+        except BaseException:  # the end of this green thread, too, must not leave a bundle open
+            self._datapath.send(wire.bundle_control(bundle, wire.BUNDLE_DISCARD, self._reserve(1)))
+            raise
 
     def role_generation(self) -> int:
         """The generation of the newest master there has been; 2⁶⁴ - 1 for none. Raises SwitchRefused."""
@@ -99,50 +73,60 @@ class Channel:
 
     def become_master(self, generation: int) -> None:
         """Make all other controllers slaves, which may look but not touch. Raises SwitchRefused."""
-        self._role_request(self._datapath.ofproto.OFPCR_ROLE_MASTER, generation)
+        try:
+            self._role_request(self._datapath.ofproto.OFPCR_ROLE_MASTER, generation)
+        except SwitchRefused as error:
+            raise SwitchRefused(f"another controller is in charge: {error}") from error
 
     def _role_request(self, role: int, generation: int) -> Any:
-        request = self._datapath.ofproto_parser.OFPRoleRequest(self._datapath, role, generation)
-        xid = self._datapath.set_xid(request)
-        answer = self._expect(xid)
-        self._datapath.send_msg(request)
-        reply = self._await(answer, "role request")
-        if xid in self._errors:
-            raise SwitchRefused(f"{self._errors.pop(xid)}: another controller is in charge")
-        return reply
+        return self._ask(self._datapath.ofproto_parser.OFPRoleRequest(self._datapath, role, generation))
 
-    def _reserve(self, count: int) -> tuple[int, int]:
-        """Transaction ids that follow each other: the first and the last of `count`."""
-        highest = self._datapath.ofproto.MAX_XID
-        first = self._datapath.xid + 1
-        if first + count > highest:
+    def _ask(self, *messages: Any) -> Any:
+        """The reply to the last of these messages of Ryu's. Raises SwitchRefused for an error to any."""
+        first = self._begin([type(message).__name__ for message in messages])
+        for xid, message in enumerate(messages, first):
+            message.set_xid(xid)
+            message.serialize()
+        self._send(message.buf for message in messages)
+        return self._exchange.answer(len(messages) - 1)
+
+    def _begin(self, subjects: Sequence[object]) -> int:
+        """Expect answers to so many requests from now on; the transaction id of the first."""
+        first = self._reserve(len(subjects))
+        self._exchange = Exchange(first, subjects)
+        return first
+
+    def _reserve(self, count: int) -> int:
+        """Transaction ids that follow each other: the first of `count`."""
+        first: int = self._datapath.xid + 1
+        if first + count > self._datapath.ofproto.MAX_XID:
             first = 1
         self._datapath.xid = first + count - 1
-        return first, first + count - 1
+        return first
 
-    def _send(self, data: bytearray) -> None:
+    def _send(self, messages: Iterable[bytes]) -> None:
+        """Send in chunks, each when there is room for it, and no more of them once there is an error."""
+        buffer = bytearray()
+        for message in messages:
+            buffer += message
+            if len(buffer) >= CHUNK_BYTES:
+                self._send_chunk(buffer)
+                self._exchange.check()
+                buffer = bytearray()
+        self._send_chunk(buffer)
+
+    def _send_chunk(self, data: bytearray) -> None:
         if data and not self._datapath.send(bytes(data)):
             raise SwitchRefused("the connection is closing")
 
-    def _expect(self, xid: int) -> Event:
-        return self._answers.setdefault(xid, Event())
 
-    def _await(self, answer: Event, what: str) -> Any:
-        with Timeout(REPLY_SECONDS, False):
-            return answer.wait()
-        raise SwitchRefused(f"no answer to a {what} within {REPLY_SECONDS:.0f} s")
-
-    def _raise_errors(self, edits: Sequence[wire.Edit], first: int) -> None:
-        for xid, text in sorted(self._errors.items()):
-            position = xid - first - 1
-            culprit = edits[position] if 0 <= position < len(edits) else "bundle control"
-            raise SwitchRefused(f"{text}: {culprit}")
-
-
-def _bundle_messages(bundle: int, edits: Sequence[wire.Edit], first: int) -> Iterator[bytes]:
+def _filling(bundle: int, edits: Sequence[wire.Edit], first: int) -> Iterator[bytes]:
     yield wire.bundle_control(bundle, wire.BUNDLE_OPEN, first)
     for xid, edit in enumerate(edits, first + 1):
         yield wire.bundle_add(bundle, wire.encode(edit), xid)
-    commit = first + len(edits) + 1
-    yield wire.bundle_control(bundle, wire.BUNDLE_COMMIT, commit)
-    yield wire.barrier_request(commit + 1)
+    yield wire.barrier_request(first + len(edits) + 1)
+
+
+def _commit(bundle: int, first: int) -> Iterator[bytes]:
+    yield wire.bundle_control(bundle, wire.BUNDLE_COMMIT, first)
+    yield wire.barrier_request(first + 1)

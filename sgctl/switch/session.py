@@ -14,7 +14,8 @@ from ryu.lib import hub
 from flows import wire
 from flows.flow import Flow, FlowDiff, FlowError, FlowKey
 from flows.pipeline import COOKIE_TAG
-from sgctl.switch.channel import Channel, SwitchRefused
+from sgctl.switch.channel import Channel
+from sgctl.switch.exchange import SwitchRefused
 
 LOG = logging.getLogger(__name__)
 
@@ -79,9 +80,15 @@ class Session:
                 self._step()
             except (SwitchRefused, FlowError) as error:
                 LOG.warning("switch %016x: %s", self._channel.dpid, error)
-                self._in_step = False
-                self._report(-1, str(error))
-                hub.sleep(RETRY_SECONDS)
+                self._start_over(str(error))
+            except Exception as error:  # whatever it is, a switch must not be given up unnoticed
+                LOG.exception("switch %016x", self._channel.dpid)
+                self._start_over(f"{type(error).__name__}: {error}")
+
+    def _start_over(self, error: str) -> None:
+        self._in_step = False
+        self._report(-1, error)
+        hub.sleep(RETRY_SECONDS)
 
     def _step(self) -> None:
         due = self._in_step and not self._work.wait(self._check_seconds)

@@ -1,0 +1,68 @@
+"""What has been asked of a switch and what it says to that: one exchange at a time on a connection."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from eventlet import Timeout
+from eventlet.event import Event
+
+from sgctl.switch.raw_stats import InstalledEntry
+
+REPLY_SECONDS = 60.0
+
+
+class SwitchRefused(Exception):
+    """The switch answered with an error, or not at all; the text says to what."""
+
+
+class Exchange:
+    """Requests with transaction ids that follow each other from `first`, and what each of them is about.
+
+    What comes with any other transaction id is about something that was given up before: it is too late
+    to matter, and none of it may be taken for an answer to this.
+    """
+
+    def __init__(self, first: int = 0, subjects: Sequence[object] = ()) -> None:
+        self.entries: list[InstalledEntry] = []
+        self._first = first
+        self._subjects = subjects
+        self._errors: dict[int, str] = {}
+        self._answers: defaultdict[int, Event] = defaultdict(Event)
+
+    def take(self, message: Any, ofproto: Any) -> None:
+        """Take in a reply or an error."""
+        position = message.xid - self._first
+        if not 0 <= position < len(self._subjects):
+            return
+        if message.msg_type == ofproto.OFPT_ERROR:
+            self._errors.setdefault(position, _error_text(message, ofproto))
+        elif message.msg_type == ofproto.OFPT_MULTIPART_REPLY:
+            self.entries.extend(message.body)
+            if message.flags & ofproto.OFPMPF_REPLY_MORE:
+                return
+        answer = self._answers[position]
+        if not answer.ready():
+            answer.send(message)
+
+    def answer(self, position: int) -> Any:
+        """Wait for the reply to the request at this position. Raises SwitchRefused for any error so far."""
+        with Timeout(REPLY_SECONDS, False):
+            reply = self._answers[position].wait()
+            self.check()
+            return reply
+        raise SwitchRefused(f"no answer to {self._subjects[position]} within {REPLY_SECONDS:.0f} s")
+
+    def check(self) -> None:
+        """Raise SwitchRefused if there has been an error."""
+        for position, text in sorted(self._errors.items()):
+            raise SwitchRefused(f"{text}: {self._subjects[position]}")
+
+
+def _error_text(message: Any, ofproto: Any) -> str:
+    if message.type == ofproto.OFPET_EXPERIMENTER:
+        return f"OFPET_EXPERIMENTER({message.experimenter:#x}), {message.exp_type}"
+    kind = ofproto.ofp_error_type_to_str(message.type)
+    return f"{kind}, {ofproto.ofp_error_code_to_str(message.type, message.code)}"

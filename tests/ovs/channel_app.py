@@ -1,0 +1,170 @@
+"""A Ryu application that talks to a switch as sgctl does, goes wrong in many ways and notes what comes of it.
+
+`ryu-manager` runs it. SWITCH_PID is the process id of ovs-vswitchd, OUTCOMES the file to write at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ryu.base.app_manager import RyuApp
+from ryu.controller import ofp_event
+from ryu.controller.handler import MAIN_DISPATCHER, set_ev_cls
+from ryu.lib import hub
+from ryu.ofproto import ofproto_v1_4
+
+from flows import actions as a
+from flows import pipeline as p
+from flows import wire
+from flows.flow import Flow, FlowError, FlowKey
+from sgctl.switch import exchange, raw_stats
+from sgctl.switch.channel import Channel
+from sgctl.switch.exchange import SwitchRefused
+from sgctl.switch.session import Session
+
+Outcome = dict[str, Any]
+
+UNREADABLE = Flow(p.FORWARD, 100, (p.ZONE(2),), (a.Output(0xFFFFFFF0),))
+MIXED = Flow(p.EGRESS_RULES, 100, (p.LOCAL(2),), (a.Conjunction(16, 1, 2), a.Output(1)))
+TOO_LARGE_A_NUMBER = Flow(p.FORWARD, 100, (p.ZONE(4),), (a.SetField(p.OUT, 1 << 32),))
+TOO_LONG = Flow(p.FORWARD, 100, (p.ZONE(3),), tuple(a.Output(port) for port in range(1, 5000)))
+
+
+def good(count: int, first: int = 100) -> list[Flow]:
+    """Flows to which no switch objects."""
+    return [Flow(p.FORWARD, 100, (p.ZONE(zone),), ()) for zone in range(first, first + count)]
+
+
+MANY = good(2000)
+"""More than is sent at once."""
+
+
+def error_of(push: Callable[[], None]) -> str:
+    """What is said when a change fails; nothing when it does not."""
+    try:
+        push()
+    except (SwitchRefused, FlowError) as error:
+        return str(error)
+    return ""
+
+
+def attempt(channel: Channel, edits: Sequence[wire.Edit]) -> Outcome:
+    """Push, see what the switch holds then, and leave it empty."""
+    error = error_of(lambda: channel.push(edits))
+    held = channel.installed()
+    channel.push([entry.cookie for entry in held])
+    return {"error": error, "held": len(held)}
+
+
+def same_bundle_again(channel: Channel) -> Outcome:
+    """A bundle with the number of the one before: refused if that is still open."""
+    channel._bundle -= 1
+    return attempt(channel, good(1))
+
+
+@contextmanager
+def switch_stands_still() -> Iterator[None]:
+    """The switch does nothing meanwhile."""
+    pid = int(os.environ["SWITCH_PID"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def fails_in_the_middle(channel: Channel) -> Outcome:
+    outcome = attempt(channel, [*MANY, TOO_LONG, *MANY])
+    channel._bundle -= 1  # of `attempt`, which cleans up
+    return {**outcome, "again": same_bundle_again(channel)}
+
+
+def thread_ends_in_the_middle(channel: Channel) -> Outcome:
+    with switch_stands_still():
+        thread = hub.spawn(channel.push, MANY)
+        hub.sleep(0.2)
+        hub.kill(thread)
+    return {"held": len(channel.installed()), "again": same_bundle_again(channel)}
+
+
+def answers_late(channel: Channel) -> Outcome:
+    """The error arrives when the next change is under way."""
+    patience, exchange.REPLY_SECONDS = exchange.REPLY_SECONDS, 0.2
+    with switch_stands_still():
+        error = error_of(lambda: channel.push([UNREADABLE, *good(1)]))
+        exchange.REPLY_SECONDS = patience
+        waiting = hub.spawn(attempt, channel, good(2))
+        hub.sleep(0.1)
+    return {"error": error, "then": waiting.wait()}
+
+
+def session(channel: Channel, bad: Flow) -> Outcome:
+    """Expected flows of which one is bad, and then only the others."""
+    reports: list[tuple[int, str]] = []
+    expected = [*good(3), bad]
+
+    def flows() -> Mapping[FlowKey, Flow]:
+        return {flow.key: flow for flow in expected}
+
+    running = Session(channel, 7, flows, lambda generation, error: reports.append((generation, error)))
+    while not reports:
+        hub.sleep(0.01)
+    before = len(channel.installed())
+    del expected[-1]
+    while reports[-1][1]:
+        hub.sleep(0.01)
+    running.close()
+    after = attempt(channel, [])
+    return {"reports": [reports[0], reports[-1]], "before": before, "after": after["held"]}
+
+
+SCENARIOS: dict[str, Callable[[Channel], Outcome]] = {
+    "good": lambda channel: attempt(channel, MANY),
+    "unreadable": lambda channel: attempt(channel, [*good(2), UNREADABLE, *good(2, 200)]),
+    "unreadable among many": lambda channel: attempt(channel, [*MANY, UNREADABLE, *MANY]),
+    "experimenter's error": lambda channel: attempt(channel, [*good(2), MIXED]),
+    "full table": lambda channel: attempt(channel, [Flow(p.FDB, n, (), ()) for n in (1, 2)]),
+    "fails in the middle": fails_in_the_middle,
+    "thread ends in the middle": thread_ends_in_the_middle,
+    "answers late": answers_late,
+    "session, unreadable flow": lambda channel: session(channel, UNREADABLE),
+    "session, flow that cannot be encoded": lambda channel: session(channel, TOO_LARGE_A_NUMBER),
+}
+
+
+class Trial(RyuApp):  # type: ignore[misc]  # Ryu has no types
+    """Runs the scenarios with the first switch that connects."""
+
+    OFP_VERSIONS = (ofproto_v1_4.OFP_VERSION,)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        raw_stats.install()
+        self._channel: Channel | None = None
+
+    @set_ev_cls(ofp_event.EventOFPStateChange, MAIN_DISPATCHER)  # type: ignore[untyped-decorator]
+    def connected(self, event: Any) -> None:
+        """A switch is ready to talk."""
+        self._channel = Channel(event.datapath)
+        hub.spawn(self._run, self._channel)
+
+    @set_ev_cls(  # type: ignore[untyped-decorator]
+        [ofp_event.EventOFPBarrierReply, ofp_event.EventOFPErrorMsg, ofp_event.EventOFPFlowStatsReply],
+        MAIN_DISPATCHER,
+    )
+    def answered(self, event: Any) -> None:
+        """A switch replies."""
+        if self._channel is not None:
+            self._channel.receive(event.msg)
+
+    def _run(self, channel: Channel) -> None:
+        outcomes = {name: scenario(channel) for name, scenario in SCENARIOS.items()}
+        file = Path(os.environ["OUTCOMES"])
+        file.with_suffix(".new").write_text(json.dumps(outcomes), encoding="utf-8")
+        file.with_suffix(".new").rename(file)
