@@ -65,7 +65,7 @@ class Store:
         self._bindings = KeyedRows(rows["Binding"], read_binding)
         self._zones = KeyedRows(rows["Zone"], read_zone)
         self.objects: Mapping[type[PolicyObject], Mapping[str, PolicyObject]] = self._view.objects
-        self.generation = 0
+        self.generation = self._generation_told = 0
         self._accepted = self._replica.served
 
     @classmethod
@@ -114,12 +114,15 @@ class Store:
         The first call tells everything. An object comes after those it refers to when it appears or changes,
         and before them when it goes. Raises StoreError when the schema is not this version's any more.
         """
-        self._take()
+        try:
+            self._take()
+        finally:
+            self._generation_told = self.generation
         return self._view.changes()
 
     def block(self, timeout: float) -> None:
         """Sleep until there is something to `run`, or for `timeout` seconds; other green threads run."""
-        if not self._view.changed:
+        if not self._has_news:
             self._replica.poll(timeout)
 
     def compete(self, lock: str) -> None:
@@ -138,7 +141,7 @@ class Store:
 
     def wait(self, poller: Any) -> None:
         """Let an `ovs.poller.Poller` wake up when there is something to `run`."""
-        if self._view.changed:
+        if self._has_news:
             poller.immediate_wake()
         else:
             self._replica.wait(poller)
@@ -216,6 +219,11 @@ class Store:
     def close(self) -> None:
         """Give up the connection."""
         self._replica.close()
+
+    @property
+    def _has_news(self) -> bool:
+        """Whether a report or a commit has taken in what `run` has not told."""
+        return self._view.changed or self.generation != self._generation_told
 
     def _wait_for_rows(self, deadline: float) -> None:
         def ready() -> bool:

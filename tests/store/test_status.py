@@ -67,6 +67,20 @@ def test_reports_are_no_policy(store: Store) -> None:
     assert store.run() == []
 
 
+def test_a_generation_that_came_while_reporting_does_not_wait(store: Store, connect: Connect) -> None:
+    """It changes no object, but somebody waits for the switches to have it."""
+    connect().commit(())
+    store.report([BR0], [UPLINK])
+    start = time.monotonic()
+    store.block(5.0)
+    assert time.monotonic() - start < 1.0
+    store.run()
+    store.block(0.2)
+    start = time.monotonic()
+    store.block(0.2)
+    assert time.monotonic() - start > 0.1, "once it is told there is nothing to wake up for"
+
+
 def test_a_deleted_port_leaves_its_binding(store: Store) -> None:
     blue = network()
     web1 = port(blue)
