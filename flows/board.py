@@ -12,7 +12,7 @@ from itertools import chain
 
 from flows.actions import Action, Conjunction
 from flows.flow import Flow, FlowDiff, FlowKey
-from flows.pipeline import NEIGHBOUR, SHARED
+from flows.pipeline import LISTENERS, NEIGHBOUR, SHARED
 
 Actions = tuple[Action, ...]
 Owner = tuple[str, int | str] | tuple[str, int | str, int | str] | tuple[str, int | str, int | str, int | str]
@@ -34,7 +34,7 @@ def merge(key: FlowKey, claims: Claims) -> Actions:
     in_order = [actions for _, actions in sorted(claims.items())]
     if key.table == SHARED.id:
         return tuple(chain.from_iterable(in_order))
-    if isinstance(in_order[0][0], Conjunction) or key.table == NEIGHBOUR.id:
+    if isinstance(in_order[0][0], Conjunction) or key.table in (NEIGHBOUR.id, LISTENERS.id):
         return tuple(dict.fromkeys(chain.from_iterable(in_order)))
     return in_order[0]
 

@@ -22,6 +22,7 @@ from flows.static import (
     NEIGHBOUR_SOLICITATION,
     NEW,
     TELL_ALL,
+    TELL_OUTSIDE,
     VRRP4,
     VRRP6,
     call,
@@ -127,7 +128,7 @@ def _ipv4_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
         own = f.ARP_TPA(prefix.value)
         yield Flow(p.SPOOF_ARP, Priority.HIGH, (*arp[:-1], own, arp[-1]), TELL_ALL)
         probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), own, f.ARP_SHA(mac))
-        yield Flow(p.SPOOF_ARP, Priority.HIGH, probe, (call(p.EXIT),))  # only the outside may have it, too
+        yield Flow(p.SPOOF_ARP, Priority.HIGH, probe, TELL_OUTSIDE)  # only the outside may have it, too
     ip = (*source, IPV4_TERM, *prefix_term(f.IPV4_SRC, prefix))
     yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (call(p.ADMIT),))
 
@@ -140,8 +141,8 @@ def _ipv6_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
     kind, code = icmpv6(NEIGHBOUR_SOLICITATION), icmpv6(NEIGHBOUR_ADVERTISEMENT)
     detection = (*source, IPV6_TERM, f.IPV6_SRC(0), *kind[1:], *target, f.ND_SLL(0))
     # Only the outside may have an own address, too; one in a wider prefix may be a neighbour's.
-    asked, rank = (p.EXIT, 50) if prefix.is_host else (p.NEIGHBOUR, 0)
-    yield Flow(p.SPOOF_ND, Priority.HIGH + rank, detection, (call(asked),))
+    asked, rank = (TELL_OUTSIDE, 50) if prefix.is_host else ((call(p.NEIGHBOUR),), 0)
+    yield Flow(p.SPOOF_ND, Priority.HIGH + rank, detection, asked)
     without_address = 0  # as an answer to a solicitation that knew the MAC already (RFC 4861 section 4.4)
     for link_address in (mac, without_address):
         advertisement = (*source, *code, *target, f.ND_TLL(link_address))
@@ -190,7 +191,9 @@ def _receive_flows(at: Attachment) -> Iterator[Flow]:
             yield Flow(p.UPLINK_DELIVER, priority, to_mac, (call(entry),))
         yield from _permitted_flows(at, mac_number(mac))
     yield from _address_flows(at)
-    if at.port.allowed_address_pairs:
+    if not at.port.port_security_enabled:
+        yield Flow(p.LISTENERS, Priority.NORMAL, (zone,), (Output(at.ofport),))
+    elif at.port.allowed_address_pairs:
         hear = (out, SetField(p.DESTINATION, at.identity), call(p.DEST_STATELESS))
         yield Flow(p.SHARED, Priority.NORMAL, (zone,), hear)
     for pair in address_pairs(at.port):
@@ -274,8 +277,10 @@ def _gateway_announcements(segment: Segment) -> Iterator[Flow]:
     for detail in segment.network.subnet_details:
         if detail.gateway is not None and detail.gateway.version == 4:
             address = detail.gateway.value
-            match = (zone, GROUP_MAC, ARP_TERM, f.ARP_SPA(address), f.ARP_TPA(address))
-            yield Flow(p.UPLINK_DELIVER, Priority.GUARD, match, TELL_ALL)
+            match = (GROUP_MAC, ARP_TERM, f.ARP_SPA(address), f.ARP_TPA(address))
+            yield Flow(p.UPLINK_DELIVER, Priority.GUARD, (zone, *match), TELL_ALL)
+            trusted = (p.SOURCE(p.UNRESTRICTED), zone)
+            yield Flow(p.ADMIT, Priority.GUARD + 50, (*trusted, *match), TELL_ALL)
 
 
 def _learn(segment: Segment, uplink: int) -> tuple[Action, ...]:

@@ -26,8 +26,14 @@ class Reason(IntEnum):
     ARP_SPOOF = 7, "ARP with a MAC or address that is not the port's own"
     IP_SPOOF = 8, "source MAC and IP address are not a pair of the port's own"
     ND_SPOOF = 9, "neighbour discovery for an address or MAC that is not the port's own"
-    DHCP_SERVER = 10, "DHCP server messages come from uplinks only"
-    ROUTER_ADVERTISEMENT = 11, "router advertisements and redirects come from uplinks only"
+    DHCP_SERVER = (
+        10,
+        "DHCP server messages come from trusted ports only: uplinks, and those without port security",
+    )
+    ROUTER_ADVERTISEMENT = (
+        11,
+        "router advertisements and redirects come from trusted ports only, see DHCP_SERVER",
+    )
     BUM = 12, "broadcast and multicast from a workload"
     UNSPECIFIED_SOURCE = 13, "the unspecified address is for DHCP and address detection only"
     UPLINK_SPOOF = 14, "a frame from an uplink claims a local port's MAC or address"
@@ -206,8 +212,9 @@ ADMIT = _table(
     "ADMIT",
     "checked frames from workloads: neighbour discovery and DHCP apart, no broadcast, the rest is tracked",
     Reason.NOT_TRACKED,
-    {SOURCE, STATELESS},
+    {SOURCE, STATELESS, ZONE},
     _L2,
+    _ARP,
     _L3,
     _PORTS,
     _ICMP,
@@ -257,6 +264,13 @@ SHARED = _table(
     43,
     "SHARED",
     "VRRP, to every local port that has an allowed address pair, as its rules say",
+    Miss.RETURN,
+    {ZONE},
+)
+LISTENERS = _table(
+    44,
+    "LISTENERS",
+    "what is for routers, servers and the like outside goes to the ports without port security, too",
     Miss.RETURN,
     {ZONE},
 )

@@ -126,8 +126,11 @@ class Policy:
         return touched
 
     def effective_groups(self, port: Port) -> frozenset[str]:
-        """The groups that apply: the port's own, or its network's default when it has none."""
-        if port.security_groups:
+        """The groups that apply: the port's own, or its network's default when it has none.
+
+        To a port without port security nothing applies by default.
+        """
+        if port.security_groups or not port.port_security_enabled:
             return port.security_groups
         network = self.networks.get(port.network_id)
         default = network.default_group if network else None

@@ -17,6 +17,8 @@ GROUP_MAC = f.ETH_DST(1 << 40, 1 << 40)
 UDP4 = (IPV4_TERM, f.IP_PROTO(UDP))
 UDP6 = (IPV6_TERM, f.IP_PROTO(UDP))
 DHCP_FROM_SERVER = (*UDP4, f.UDP_SRC(67), f.UDP_DST(68))
+LIMITED_BROADCAST = f.IPV4_DST(0xFFFFFFFF)
+MULTICAST6 = f.IPV6_DST(0xFF << 120, 0xFF << 120)
 DHCP_FROM_CLIENT = (*UDP4, f.UDP_SRC(68), f.UDP_DST(67))
 DHCPV6_FROM_SERVER = (*UDP6, f.UDP_SRC(547), f.UDP_DST(546))
 DHCPV6_FROM_CLIENT = (*UDP6, f.UDP_SRC(546), f.UDP_DST(547))
@@ -66,10 +68,16 @@ RECEIVER_REASONS = frozenset({Reason.INGRESS_POLICY})
 
 TELL_ALL: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.BROADCAST), call(p.EXIT))
 """To every local port of the network but the sender, and out of its uplinks."""
-
-
-TELL_SHARERS: tuple[Action, ...] = (call(p.SHARED), call(p.EXIT))
-"""To the local ports that have an allowed address pair, and out of the network's uplinks."""
+TELL_OUTSIDE: tuple[Action, ...] = (call(p.LISTENERS), call(p.EXIT))
+"""To the local ports without port security, and out of the network's uplinks."""
+TELL_SHARERS: tuple[Action, ...] = (call(p.SHARED), *TELL_OUTSIDE)
+"""To the local ports that have an allowed address pair, and as `TELL_OUTSIDE`."""
+TOLD_TO_ALL: tuple[Match, ...] = (
+    READABLE_ARP[1],
+    DHCP_FROM_SERVER,
+    *map(icmpv6, (NEIGHBOUR_ADVERTISEMENT, ROUTER_ADVERTISEMENT, MLD_QUERY)),
+)
+"""What every port must hear when somebody trusted says it to a group address."""
 
 
 def static_flows() -> list[Flow]:
@@ -125,15 +133,11 @@ def _uplink_delivery() -> Iterator[Flow]:
         yield Flow(table, Priority.HIGH, match, (call(p.NEIGHBOUR),))
     for match in ESSENTIAL_UNICAST:
         yield Flow(table, Priority.HIGH, match, (call(p.FORWARD),))
-    told_to_all: tuple[Match, ...] = (
-        READABLE_ARP[1],
-        DHCP_FROM_SERVER,
-        *map(icmpv6, (NEIGHBOUR_ADVERTISEMENT, ROUTER_ADVERTISEMENT, MLD_QUERY)),
-    )
-    for match in told_to_all:
+    for match in TOLD_TO_ALL:
         yield Flow(table, Priority.GUARD, (GROUP_MAC, *match), TELL_ALL)
     for match in (VRRP4, VRRP6):
         yield Flow(table, Priority.GUARD, match, TELL_SHARERS)
+    yield Flow(table, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
     yield Flow(table, Priority.DEFAULT, (), (call(p.EXIT),))
 
 
@@ -174,8 +178,8 @@ def _admit() -> Iterator[Flow]:
     multicast: tuple[Match, ...] = (
         (GROUP_MAC,),
         (IPV4_TERM, f.IPV4_DST(0xE0000000, 0xF0000000)),
-        (IPV4_TERM, f.IPV4_DST(0xFFFFFFFF)),
-        (IPV6_TERM, f.IPV6_DST(0xFF << 120, 0xFF << 120)),
+        (IPV4_TERM, LIMITED_BROADCAST),
+        (IPV6_TERM, MULTICAST6),
     )
     for match in multicast:
         yield Flow(p.ADMIT, Priority.LOW, match, drop(Reason.BUM))
@@ -190,10 +194,11 @@ def _admit_control() -> Iterator[tuple[Match, tuple[Action, ...]]]:
         yield match, drop(Reason.DHCP_SERVER)
     for kind in (ROUTER_ADVERTISEMENT, REDIRECT, MLD_QUERY):
         yield icmpv6(kind), drop(Reason.ROUTER_ADVERTISEMENT)
-    for match in (DHCP_FROM_CLIENT, DHCPV6_FROM_CLIENT):
-        yield match, (call(p.EXIT),)
+    # To one address they are packets like any other: a channel that no rule governs would be left open.
+    yield (*DHCP_FROM_CLIENT, LIMITED_BROADCAST), TELL_OUTSIDE
+    yield (*DHCPV6_FROM_CLIENT, MULTICAST6), TELL_OUTSIDE
     for kind in (ROUTER_SOLICITATION, MLD_REPORT, MLD_DONE, MLDV2_REPORT):
-        yield icmpv6(kind), (call(p.EXIT),)
+        yield (*icmpv6(kind), MULTICAST6), TELL_OUTSIDE
     for kind in (NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT):
         yield icmpv6(kind), (call(p.SPOOF_ND),)
 
@@ -201,18 +206,20 @@ def _admit_control() -> Iterator[tuple[Match, tuple[Action, ...]]]:
 def _admit_unrestricted() -> Iterator[Flow]:
     """A port without port security speaks as an uplink does, but its packets are tracked."""
     source = p.SOURCE(p.UNRESTRICTED)
-    ranked: tuple[tuple[Match, Table], ...] = (
-        ((), p.FORWARD),
-        ((IPV6_TERM,), p.CONNTRACK),
-        ((IPV4_TERM,), p.CONNTRACK),
-        *((match, p.FORWARD) for match in ESSENTIAL_UNICAST),
-        ((GROUP_MAC,), p.EXIT),
-        (icmpv6(NEIGHBOUR_ADVERTISEMENT), p.NEIGHBOUR),
-        (icmpv6(NEIGHBOUR_SOLICITATION), p.NEIGHBOUR),
-        ((ARP_TERM,), p.NEIGHBOUR),
+    ranked: tuple[tuple[Match, tuple[Action, ...]], ...] = (
+        ((), (call(p.FORWARD),)),
+        ((IPV6_TERM,), (call(p.CONNTRACK),)),
+        ((IPV4_TERM,), (call(p.CONNTRACK),)),
+        *((match, (call(p.FORWARD),)) for match in ESSENTIAL_UNICAST),
+        ((GROUP_MAC,), TELL_OUTSIDE),
+        (icmpv6(NEIGHBOUR_ADVERTISEMENT), (call(p.NEIGHBOUR),)),
+        (icmpv6(NEIGHBOUR_SOLICITATION), (call(p.NEIGHBOUR),)),
+        ((ARP_TERM,), (call(p.NEIGHBOUR),)),
+        *(((GROUP_MAC, *match), TELL_ALL) for match in TOLD_TO_ALL),
+        *(((group,), TELL_SHARERS) for group in (VRRP_MAC4, VRRP_MAC6)),
     )
-    for rank, (match, table) in enumerate(ranked):
-        yield Flow(p.ADMIT, Priority.GUARD + rank, (source, *match), (call(table),))
+    for rank, (match, actions) in enumerate(ranked):
+        yield Flow(p.ADMIT, Priority.GUARD + rank, (source, *match), actions)
 
 
 def _checks() -> Iterator[Flow]:
@@ -270,7 +277,7 @@ def _delivery() -> Iterator[Flow]:
     yield Flow(p.FORWARD, Priority.DEFAULT, (), (call(p.EXIT),))
     announcement = (GROUP_MAC, *icmpv6(NEIGHBOUR_ADVERTISEMENT))
     yield Flow(p.NEIGHBOUR, Priority.LOW + 10, announcement, TELL_ALL)
-    yield Flow(p.NEIGHBOUR, Priority.LOW, (GROUP_MAC,), (call(p.EXIT),))
+    yield Flow(p.NEIGHBOUR, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
     yield Flow(p.NEIGHBOUR, Priority.DEFAULT, (), (call(p.FORWARD),))
     for family in (IPV4_TERM, IPV6_TERM):
         commit = (Conntrack(p.ZONE, commit=True), OutputRegister(p.OUT))

@@ -42,6 +42,7 @@ __all__ = [
 ALL_PORTS = (0, 65535)
 _NOT_UNICAST = tuple(map(Prefix.parse, ("224.0.0.0/4", "255.255.255.255", "ff00::/8")))
 _LIMITED_BROADCAST = Prefix.parse("255.255.255.255")
+_ALL_SERVERS = (_LIMITED_BROADCAST, Prefix.parse("ff00::/8"))
 _NEIGHBOUR_DISCOVERY = (135, 136)
 
 
@@ -65,7 +66,7 @@ class Refusal(Enum):
     NOT_UNICAST = "a workload may not send multicast or broadcast"
     DHCP_SERVER = "a workload may not answer DHCP"
     ROUTER = "a workload may not advertise a router"
-    FOR_OUTSIDE = "a message to the network's own servers does not go to workloads"
+    FOR_SERVERS = "a message to the network's own servers does not go to ports with port security"
     CLAIMED_SOURCE = "the outside uses the address of a local port"
     INVALID = "the connection tracker calls it invalid"
     FORGED_ERROR = "an error about a connection of which the sender is not an end"
@@ -109,7 +110,7 @@ class _Role(Enum):
 
     FROM_SERVER = Refusal.DHCP_SERVER
     FROM_ROUTER = Refusal.ROUTER
-    TO_SERVERS = Refusal.FOR_OUTSIDE
+    TO_SERVERS = Refusal.FOR_SERVERS
 
 
 _UDP_ROLES = {
@@ -134,7 +135,7 @@ def judge(text: PolicyText, packet: Packet) -> Verdict:
     role = _role(packet)
     sender = None if packet.sender is None else text.ports[packet.sender]
     receiver = None if packet.receiver is None else text.ports[packet.receiver]
-    refusal = _refused_at_entry(text, packet, sender, role)
+    refusal = _refused_at_entry(text, packet, sender, receiver, role)
     if refusal is not None:
         return Verdict(refusal)
     restricted = sender is not None and sender.port_security_enabled
@@ -144,9 +145,14 @@ def judge(text: PolicyText, packet: Packet) -> Verdict:
 
 
 def _role(packet: Packet) -> _Role | None:
-    header, version = packet.header, packet.header.source.version
-    if packet.later_fragment:
-        return None
+    role = None if packet.later_fragment else _role_of_kind(packet.header)
+    if role is _Role.TO_SERVERS and not any(all_.covers(packet.header.destination) for all_ in _ALL_SERVERS):
+        return None  # to one address it is a packet like any other
+    return role
+
+
+def _role_of_kind(header: Conversation) -> _Role | None:
+    version = header.source.version
     if header.protocol == UDP:
         return _UDP_ROLES.get((version, header.first, header.second))
     if (version, header.protocol) != (6, ICMPV6):
@@ -157,7 +163,7 @@ def _role(packet: Packet) -> _Role | None:
 
 
 def _refused_at_entry(
-    text: PolicyText, packet: Packet, sender: Port | None, role: _Role | None
+    text: PolicyText, packet: Packet, sender: Port | None, receiver: Port | None, role: _Role | None
 ) -> Refusal | None:
     """What stops a packet whatever the rules say."""
     if sender is None:
@@ -170,8 +176,8 @@ def _refused_at_entry(
         return Refusal.SPOOFED_SOURCE
     if role is None:
         return _unfit_address(packet.header)
-    to_servers = role is _Role.TO_SERVERS and packet.receiver is None
-    return None if to_servers else role.value
+    may_be_server = receiver is None or not receiver.port_security_enabled
+    return None if role is _Role.TO_SERVERS and may_be_server else role.value
 
 
 def _unfit_address(header: Conversation) -> Refusal | None:
@@ -305,9 +311,9 @@ def _is_egress(rule: Rule) -> bool:
 
 
 def effective_groups(text: PolicyText, port: Port) -> frozenset[str]:
-    """The port's groups, or its network's default group when it has none."""
+    """The port's groups, or its network's default group when it has none and has port security."""
     default = text.networks[port.network_id].default_group
-    if port.security_groups or default is None:
+    if port.security_groups or default is None or not port.port_security_enabled:
         return port.security_groups
     return frozenset([default])
 

@@ -154,6 +154,18 @@ MUTANTS = (
         "yield match, (call(p.CONNTRACK),)",
     ),
     Mutant(
+        "what looks like a DHCP request needs no rule",
+        "static",
+        "yield (*DHCP_FROM_CLIENT, LIMITED_BROADCAST), TELL_OUTSIDE",
+        "yield DHCP_FROM_CLIENT, TELL_OUTSIDE",
+    ),
+    Mutant(
+        "all ports hear what is for routers and servers",
+        "static",
+        "TELL_OUTSIDE: tuple[Action, ...] = (call(p.LISTENERS), call(p.EXIT))",
+        "TELL_OUTSIDE: tuple[Action, ...] = TELL_ALL",
+    ),
+    Mutant(
         "workloads may send multicast",
         "static",
         "yield Flow(p.ADMIT, Priority.LOW, match, drop(Reason.BUM))",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.dhcp6 import DHCP6_Advertise, DHCP6_Reply, DHCP6_Solicit
 from scapy.layers.inet import IP, UDP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet6 import ICMPv6ND_RS, IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from flows.pipeline import Reason
-from lab.attack import ATTACKER, INSIDE, NEIGHBOUR, ROUTER, VICTIM, WORKLOADS, Family, Host, said
-from tests.attacks.packets import BROADCAST, ether, ip, multicast
+from lab.attack import ATTACKER, INSIDE, MUTE, NEIGHBOUR, ROUTER, VICTIM, WORKLOADS, Family, Host, said
+from tests.attacks.packets import BROADCAST, ether, ip, ip6, multicast
 
 DHCP_ATTACKS = Family("DHCP")
 _BLUE = tuple(host for host in WORKLOADS if host.name != "green")
@@ -128,5 +128,32 @@ def _clients() -> None:
     )
 
 
+def _smuggled() -> None:
+    """Data that poses as a request to a server, from a workload that has no egress rule."""
+    solicitation = IPv6(src=MUTE.link_local, dst=ROUTER.link_local) / ICMPv6ND_RS()
+    DHCP_ATTACKS.add(
+        "data for one host outside that looks like a DHCP request",
+        MUTE,
+        [
+            ip(MUTE, ROUTER) / UDP(sport=68, dport=67) / b"secret",
+            ip6(MUTE, ROUTER) / UDP(sport=546, dport=547) / b"secret",
+        ],
+        Reason.EGRESS_POLICY,
+        said(MUTE, [_discover(MUTE), _solicit6(MUTE, MUTE.link_local)], ROUTER),
+    )
+    DHCP_ATTACKS.add(
+        "data for one host outside that looks like a router solicitation",
+        MUTE,
+        ether(MUTE, ROUTER) / solicitation / b"secret",
+        Reason.INVALID,
+        said(
+            MUTE,
+            multicast(MUTE, "ff02::2") / IPv6(src=MUTE.link_local, dst="ff02::2") / ICMPv6ND_RS(),
+            ROUTER,
+        ),
+    )
+
+
 _rogue_servers()
 _clients()
+_smuggled()

@@ -21,7 +21,7 @@ REASONS = {
     Refusal.NOT_UNICAST: Reason.BUM,
     Refusal.DHCP_SERVER: Reason.DHCP_SERVER,
     Refusal.ROUTER: Reason.ROUTER_ADVERTISEMENT,
-    Refusal.FOR_OUTSIDE: None,  # sent on, but not to a workload
+    Refusal.FOR_SERVERS: None,  # sent on, but not to a workload
     Refusal.CLAIMED_SOURCE: Reason.UPLINK_SPOOF,
     Refusal.INVALID: Reason.INVALID,
     Refusal.FORGED_ERROR: Reason.FORGED_ERROR,
@@ -57,11 +57,25 @@ def entry(text: PolicyText, packet: Packet) -> str:
 def expected_outputs(text: PolicyText, packet: Packet, verdict: Verdict) -> frozenset[str]:
     """Where the packet goes."""
     outside = frozenset(wiring.carriers(text.networks[packet.network_id])) - {entry(text, packet)}
-    if verdict.refusal is Refusal.FOR_OUTSIDE:
-        return outside
+    if verdict.refusal is Refusal.FOR_SERVERS or _is_for_servers(text, packet, verdict):
+        return outside | _listeners(text, packet)
     if not verdict.allowed:
         return frozenset()
     return outside if packet.receiver is None else frozenset([packet.receiver])
+
+
+def _is_for_servers(text: PolicyText, packet: Packet, verdict: Verdict) -> bool:
+    """What a port with port security may say without a rule is for routers and servers."""
+    restricted = packet.sender is not None and text.ports[packet.sender].port_security_enabled
+    return restricted and verdict.allowed and verdict.sender == Grant(exemption=Exemption.CONTROL)
+
+
+def _listeners(text: PolicyText, packet: Packet) -> frozenset[str]:
+    return frozenset(
+        port.id
+        for port in text.ports.values()
+        if port.network_id == packet.network_id and port.admin_state_up and not port.port_security_enabled
+    )
 
 
 def rule_fits(text: PolicyText, grant: Grant | None, number: int) -> bool:

@@ -29,6 +29,8 @@ ALL_NODES = "33:33:00:00:00:01"
 FE0, FE1 = "fe80::ff:fe00:1", "fe80::ff:fe00:2"
 
 UPLINKS = {"blue-up", "trunk"}
+OUTSIDE = {"p2", *UPLINKS}
+"""Where routers and servers may be: behind uplinks, or at a port without port security."""
 
 
 def port(name: str, network: str, *addresses: str, secure: bool = True, up: bool = True) -> Port:
@@ -131,7 +133,7 @@ FROM_WORKLOAD = [
     frame("IPv6 multicast to one MAC", (M0, M1), ip6(FE0, "ff02::fb", "udp6"), Reason.BUM),
     frame("ARP for a neighbour", (M0, ALL), arp(1, (M0, "10.0.0.1"), "10.0.0.2"), {"p1"}),
     frame("ARP for one without security", (M0, ALL), arp(1, (M0, "10.0.0.1"), "10.0.0.3"), {"p2"}),
-    frame("ARP for the outside", (M0, ALL), arp(1, (M0, "10.0.0.1"), "10.0.0.9"), UPLINKS),
+    frame("ARP for the outside", (M0, ALL), arp(1, (M0, "10.0.0.1"), "10.0.0.9"), OUTSIDE),
     frame("ARP probe", (M0, ALL), arp(1, (M0, "0.0.0.0"), "10.0.0.2"), {"p1"}),
     frame("ARP announcement", (M0, ALL), arp(1, (M0, "10.0.0.1"), "10.0.0.1"), {"p1", "p2", *UPLINKS}),
     frame("ARP answer", (M0, M1), arp(2, (M0, "10.0.0.1"), "10.0.0.2"), {"p1"}),
@@ -141,25 +143,27 @@ FROM_WORKLOAD = [
     frame("ARP probe of a foreign MAC", (M0, ALL), arp(1, (M1, "0.0.0.0"), "10.0.0.2"), Reason.ARP_SPOOF),
     frame("ARP answer without address", (M0, M1), arp(2, (M0, "0.0.0.0"), "10.0.0.2"), Reason.ARP_SPOOF),
     frame("RARP", (M0, ALL), "rarp", Reason.ETHERTYPE),
-    frame("DHCP discover", (M0, ALL), ip("0.0.0.0", "255.255.255.255", DHCP_DISCOVER), UPLINKS),
+    frame("DHCP discover", (M0, ALL), ip("0.0.0.0", "255.255.255.255", DHCP_DISCOVER), OUTSIDE),
     frame("DHCP renewal", (M0, NOBODY), ip("10.0.0.1", "10.0.0.254", DHCP_DISCOVER), UPLINKS),
-    frame("DHCP to a neighbour", (M0, M1), ip("10.0.0.1", "10.0.0.2", DHCP_DISCOVER), UPLINKS),
+    frame("DHCP to a neighbour", (M0, M1), ip("10.0.0.1", "10.0.0.2", DHCP_DISCOVER), {"p1"}),
     frame(
         "DHCP for another MAC", (M1, ALL), ip("0.0.0.0", "255.255.255.255", DHCP_DISCOVER), Reason.IP_SPOOF
     ),
     frame("DHCP offer", (M0, M1), ip("10.0.0.1", "10.0.0.2", DHCP_OFFER), Reason.DHCP_SERVER),
     frame("DHCP offer to all", (M0, ALL), ip("10.0.0.1", "255.255.255.255", DHCP_OFFER), Reason.DHCP_SERVER),
-    frame("DHCPv6 solicit", (M0, "33:33:00:01:00:02"), ip6(FE0, "ff02::1:2", SOLICIT6), UPLINKS),
+    frame("DHCPv6 solicit", (M0, "33:33:00:01:00:02"), ip6(FE0, "ff02::1:2", SOLICIT6), OUTSIDE),
+    frame("DHCPv6 to a neighbour", (M0, M1), ip6(FE0, FE1, SOLICIT6), {"p1"}),
     frame("DHCPv6 advertise", (M0, M1), ip6(FE0, FE1, ADVERTISE6), Reason.DHCP_SERVER),
-    frame("router solicitation", (M0, "33:33:00:00:00:02"), ip6(FE0, "ff02::2", icmp6(133)), UPLINKS),
-    frame("listener report", (M0, "33:33:00:00:00:16"), ip6("::", "ff02::16", icmp6(143)), UPLINKS),
+    frame("router solicitation", (M0, "33:33:00:00:00:02"), ip6(FE0, "ff02::2", icmp6(133)), OUTSIDE),
+    frame("listener report", (M0, "33:33:00:00:00:16"), ip6("::", "ff02::16", icmp6(143)), OUTSIDE),
+    frame("router solicitation to a neighbour", (M0, M1), ip6(FE0, FE1, icmp6(133)), {"p1"}),
     frame(
         "router advertisement", (M0, ALL_NODES), ip6(FE0, "ff02::1", icmp6(134)), Reason.ROUTER_ADVERTISEMENT
     ),
     frame("redirect", (M0, M1), ip6(FE0, FE1, icmp6(137)), Reason.ROUTER_ADVERTISEMENT),
     frame("listener query", (M0, ALL_NODES), ip6(FE0, "ff02::1", icmp6(130)), Reason.ROUTER_ADVERTISEMENT),
     frame("ND for a neighbour", (M0, ALL_NODES), ip6(FE0, "ff02::1", nd(135, "2001:db8::2", M0)), {"p1"}),
-    frame("ND for the outside", (M0, ALL_NODES), ip6(FE0, "ff02::1", nd(135, "2001:db8::9", M0)), UPLINKS),
+    frame("ND for the outside", (M0, ALL_NODES), ip6(FE0, "ff02::1", nd(135, "2001:db8::9", M0)), OUTSIDE),
     frame("ND of a known neighbour", (M0, M1), ip6(FE0, FE1, nd(135, FE1)), {"p1"}),
     frame("ND with a foreign MAC", (M0, M1), ip6(FE0, FE1, nd(135, FE1, M1)), Reason.ND_SPOOF),
     frame("ND from a foreign address", (M0, M1), ip6(FE1, FE1, nd(135, FE1, M0)), Reason.IP_SPOOF),
@@ -170,7 +174,7 @@ FROM_WORKLOAD = [
     frame("ND answer with a foreign MAC", (M0, M1), ip6(FE0, FE1, nd(136, FE0, M1)), Reason.ND_SPOOF),
     frame("broken ND", (M0, M1), ip6(FE0, FE1, icmp6(135)), Reason.ND_SPOOF),
     frame("broken ND answer", (M0, M1), ip6(FE0, FE1, icmp6(136)), Reason.ND_SPOOF),
-    frame("address detection", (M0, ALL_NODES), ip6("::", "ff02::1:ff00:1", nd(135, "2001:db8::1")), UPLINKS),
+    frame("address detection", (M0, ALL_NODES), ip6("::", "ff02::1:ff00:1", nd(135, "2001:db8::1")), OUTSIDE),
     frame(
         "address detection of another's",
         (M0, ALL_NODES),
@@ -196,7 +200,7 @@ HERE = {"p0", "p1", "p2"}
 FROM_UPLINK = [
     frame("to a workload", (OUT, M0), TAG + ip("10.0.0.9", "10.0.0.1"), {"p0"}),
     frame("transit", (OUT, NOBODY), TAG + ip("10.0.0.9", "10.0.0.8"), {"trunk"}),
-    frame("broadcast", (OUT, ALL), TAG + ip("10.0.0.9", "255.255.255.255", "udp"), {"trunk"}),
+    frame("broadcast", (OUT, ALL), TAG + ip("10.0.0.9", "255.255.255.255", "udp"), {"p2", "trunk"}),
     frame("to a workload of another network", (OUT, M3), TAG + ip("10.0.0.9", "10.0.0.1"), {"trunk"}),
     frame("not IP, to a workload", (OUT, M0), TAG + "dl_type=0x88cc", Reason.NOT_TRACKED),
     frame("untagged", (OUT, M0), ip("10.0.0.9", "10.0.0.1"), Reason.UNDECLARED_VLAN),
@@ -217,7 +221,7 @@ FROM_UPLINK = [
         "ND for a local address", (OUT, M0), TAG + ip6("fe80::9", FE0, nd(136, FE1, OUT)), Reason.UPLINK_SPOOF
     ),
     frame("ARP", (OUT, ALL), TAG + arp(1, (OUT, "10.0.0.9"), "10.0.0.1"), {"p0"}),
-    frame("ARP in transit", (OUT, ALL), TAG + arp(1, (OUT, "10.0.0.9"), "10.0.0.8"), {"trunk"}),
+    frame("ARP in transit", (OUT, ALL), TAG + arp(1, (OUT, "10.0.0.9"), "10.0.0.8"), {"p2", "trunk"}),
     frame("ARP answer", (OUT, M0), TAG + arp(2, (OUT, "10.0.0.9"), "10.0.0.1"), {"p0"}),
     frame("ARP announcement", (OUT, ALL), TAG + arp(2, (OUT, "10.0.0.9"), "10.0.0.9"), {*HERE, "trunk"}),
     frame("ND", (OUT, ALL_NODES), TAG + ip6("fe80::9", "ff02::1", nd(135, FE0, OUT)), {"p0"}),
@@ -251,7 +255,20 @@ FROM_UNSECURED = [
     frame("LLDP to a workload", (M2, M0), "dl_type=0x88cc", Reason.NOT_TRACKED),
     frame("tagged", (M2, M0), f"dl_vlan=100,{ip('10.0.0.3', '10.0.0.1')}", Reason.VLAN_TAG),
     frame("ARP", (M2, ALL), arp(1, (M2, "10.0.0.3"), "10.0.0.1"), {"p0"}),
+    frame("ARP announcement", (M2, ALL), arp(2, (M2, "10.0.0.3"), "10.0.0.3"), {"p0", "p1", *UPLINKS}),
     frame("DHCP offer", (M2, M0), ip("10.0.0.3", "10.0.0.1", DHCP_OFFER), {"p0"}),
+    frame(
+        "DHCP offer to all",
+        (M2, ALL),
+        ip("10.0.0.3", "255.255.255.255", DHCP_OFFER),
+        {"p0", "p1", *UPLINKS},
+    ),
+    frame(
+        "router advertisement",
+        (M2, ALL_NODES),
+        ip6("fe80::3", "ff02::1", icmp6(134)),
+        {"p0", "p1", *UPLINKS},
+    ),
     frame("ND", (M2, ALL_NODES), ip6("fe80::3", "ff02::1", nd(135, FE0, M2)), {"p0"}),
     frame("ND answer", (M2, M0), ip6("fe80::3", FE0, nd(136, "fe80::3", M2)), {"p0"}),
     frame(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab import process
 from lab.netns import Workload
-from lab.site import ALL_OUT, NETWORK, Site, group, mac
+from lab.site import ALL_OUT, NETWORK, Site, document, group, mac
 from lab.workloads import Workloads
 
 BRIDGE = "br0"
@@ -22,9 +22,23 @@ TALKS = group("talks", ALL_OUT, ALL_OUT6)
 
 def plug_router(site: Site, workloads: Workloads, addresses: Sequence[str] = ROUTER_ADDRESSES) -> Workload:
     """A host that forwards, on an uplink of the network."""
+    return _plug_router(site, workloads, addresses, f"sgctl-uplink={NETWORK}")
+
+
+def plug_trusted_router(site: Site, workloads: Workloads) -> Workload:
+    """The same host at a port of the policy that has no port security."""
+    unsecured = {"security_groups": [], "port_security_enabled": False}
+    addresses = [address.partition("/")[0] for address in ROUTER_ADDRESSES]
+    site.apply(
+        document("Port", "router", network=NETWORK, mac_address=ROUTER_MAC, fixed_ips=addresses, **unsecured)
+    )
+    return _plug_router(site, workloads, ROUTER_ADDRESSES, "iface-id=router")
+
+
+def _plug_router(site: Site, workloads: Workloads, addresses: Sequence[str], declared: str) -> Workload:
     router = workloads.by_name["router"] = Workload("router", ROUTER_MAC, addresses)
     router.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
-    site.ovs.add_port(BRIDGE, "router", f"external_ids:sgctl-uplink={NETWORK}")
+    site.ovs.add_port(BRIDGE, "router", f"external_ids:{declared}")
     return router
 
 

@@ -13,7 +13,16 @@ from lab.probe_frames import internet_checksum
 from lab.process import wait_until
 from lab.site import Site
 from lab.workloads import Workloads
-from tests.system.honest import TALKS, as_by_standard, has, pings, plug_bare, plug_router, program
+from tests.system.honest import (
+    TALKS,
+    as_by_standard,
+    has,
+    pings,
+    plug_bare,
+    plug_router,
+    plug_trusted_router,
+    program,
+)
 
 pytestmark = pytest.mark.switch
 
@@ -39,10 +48,11 @@ ADVERTISE = """interface eth0 {
 """
 
 
-@pytest.fixture
-def router(site: Site, workloads: Workloads) -> Workload:
+@pytest.fixture(params=[plug_router, plug_trusted_router], ids=["uplink", "port-without-security"])
+def router(request: pytest.FixtureRequest, site: Site, workloads: Workloads) -> Workload:
     site.apply(TALKS, site.port_document(1, ["talks"]))
-    return plug_router(site, workloads)
+    plugged: Workload = request.param(site, workloads)
+    return plugged
 
 
 def server(*ranges: str) -> list[str]:

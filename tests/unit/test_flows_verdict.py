@@ -33,6 +33,7 @@ A = {
         "web6": "2001:db8::1",
         "db6": "2001:db8::2",
         "web-ll": "fe80::ff:fe00:1",
+        "all": "255.255.255.255",
     }.items()
 }
 NET = Network("net", "net", subnets=(Prefix.parse("10.0.0.0/24"),))
@@ -216,7 +217,7 @@ def test_without_port_security_nothing_is_asked_of_that_side() -> None:
         ({"header": Conversation(A["web"], Prefix.parse("224.0.0.1"), 17)}, Refusal.NOT_UNICAST),
         ({"header": Conversation(Prefix.parse("::"), A["db6"], *SQL)}, Refusal.UNSPECIFIED_SOURCE),
         ({"header": Conversation(A["web"], A["db"], 17, 67, 68)}, Refusal.DHCP_SERVER),
-        ({"header": Conversation(A["web"], A["db"], 17, 68, 67)}, Refusal.FOR_OUTSIDE),
+        ({"header": Conversation(A["web"], A["all"], 17, 68, 67)}, Refusal.FOR_SERVERS),
         ({"header": Conversation(A["web6"], A["db6"], 58, 134, 0)}, Refusal.ROUTER),
         ({"state": State.INVALID}, Refusal.INVALID),
     ],
@@ -243,6 +244,15 @@ def test_ports_that_are_down() -> None:
 def test_the_outside_may_not_use_a_local_address() -> None:
     forged = replace(packet(None, DB, *SQL), header=Conversation(A["web"], A["db"], *SQL))
     assert judge(text(rule("r", "g-db")), forged).refusal is Refusal.CLAIMED_SOURCE
+
+
+def test_a_lease_is_asked_of_all_servers_and_never_of_one_without_a_rule() -> None:
+    asked = packet(WEB, DB, 17, 68, 67)
+    to_all = replace(asked, header=asked.header._replace(destination=A["all"]))
+    assert judge(text(), to_all).refusal is Refusal.FOR_SERVERS
+    for server in (LOOSE, None):
+        assert judge(text(), replace(to_all, receiver=server)).allowed
+        assert judge(text(), replace(packet(WEB, server, 17, 68, 67))).refusal is Refusal.SENDER_RULES
 
 
 def test_later_fragments_pass_by_protocol() -> None:
