@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from flows.model import Change
 from lab.controller import Controller
 from lab.ovs import PrivateOvs
 from lab.process import LabError, wait_until
+from lab.running import Running
 from sgctl.store import Store
 
 BRIDGE = "br0"
@@ -29,7 +28,7 @@ def add_interfaces(ovs: PrivateOvs, names: Sequence[str], bridge: str = BRIDGE) 
         ovs.vsctl("--timeout=120", *words[1:])
 
 
-class Installation:
+class Installation(Running):
     """A private switch with bridge `br0`, the controller as a process, and a client of its database."""
 
     def __init__(self, ovs: PrivateOvs | None = None) -> None:
@@ -37,27 +36,18 @@ class Installation:
         self.ovs = ovs or PrivateOvs(dummy=True)
         self.controller = Controller(self.ovs.remote)
 
-    def __enter__(self) -> Self:
-        try:
-            self.ovs.__enter__()
-            self.ovs.add_bridge(BRIDGE, "fail_mode=secure", "protocols=OpenFlow14")
-            self.controller.__enter__()
-            self.store = Store.connect(self.controller.db)
-            self.store.timeout = _PATIENCE
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if hasattr(self, "store"):
-            self.store.close()
-        self.close()
+    def start(self) -> None:
+        """Switch, controller and client; the switch has no controller yet."""
+        self.ovs.start()
+        self.ovs.add_bridge(BRIDGE, "fail_mode=secure", "protocols=OpenFlow14")
+        self.controller.start()
+        self.store = Store.connect(self.controller.db)
+        self.store.timeout = _PATIENCE
 
     def close(self) -> None:
         """Stop everything."""
+        if hasattr(self, "store"):
+            self.store.close()
         self.controller.close()
         self.ovs.close()
 

@@ -11,8 +11,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from bench.installation import add_interfaces
 from bench.record import Record
@@ -21,6 +19,7 @@ from flows.model import Port
 from lab import process
 from lab.ovs import PrivateOvs
 from lab.process import LabError
+from lab.running import Running
 
 BRIDGE = "br-int"
 _SCHEMAS = Path("/usr/share/ovn")
@@ -28,7 +27,7 @@ _NEW_PORT = 1_000_000
 _PATIENCE = 120
 
 
-class Ovn:
+class Ovn(Running):
     """Northbound and southbound databases, northd and ovn-controller on a switch."""
 
     def __init__(self, ovs: PrivateOvs) -> None:
@@ -37,19 +36,6 @@ class Ovn:
         self._env = {**ovs.env, **dict.fromkeys(("OVN_RUNDIR", "OVN_LOGDIR"), str(self._directory))}
         self._children: list[subprocess.Popen[bytes]] = []
         self._controller: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop everything."""
@@ -83,7 +69,8 @@ class Ovn:
         self._controller.kill()
         self._controller.wait()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Databases, northd and ovn-controller."""
         for name in ("nb", "sb"):
             self._start_database(name)
         databases = [f"--ovn{name}-db=unix:{self._directory}/{name}.sock" for name in ("nb", "sb")]

@@ -11,8 +11,6 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
 
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
@@ -35,6 +33,7 @@ from lab.attack_policy import DISCARD, documents
 from lab.netns import Workload
 from lab.packet_tap import PacketTap
 from lab.process import LabError
+from lab.running import Running
 from lab.site import Site
 
 BRIDGE = "br0"
@@ -43,7 +42,7 @@ _REASONS = {int(reason): reason for reason in Reason}
 _REASON = re.compile(rf"n_packets=(\d+).*{pipeline.REASON.name}=(0x[0-9a-f]+|\d+)")
 
 
-class AttackBench:
+class AttackBench(Running):
     """On an empty site, for the time of a `with`."""
 
     def __init__(self, site: Site) -> None:
@@ -52,20 +51,8 @@ class AttackBench:
         self._taps: dict[str, PacketTap] = {}
         self._hosts: list[Workload] = []
 
-    def __enter__(self) -> Self:
-        try:
-            self._build()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _build(self) -> None:
+    def start(self) -> None:
+        """Build it all."""
         self._site.add_bridge(BRIDGE)
         self._site.apply(*documents())
         for host in EVERYBODY:

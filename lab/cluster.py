@@ -7,10 +7,9 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from lab import process
+from lab.running import Running
 from sgctl.store.schema import DATABASE, SCHEMA_FILE
 
 
@@ -76,7 +75,7 @@ class Member:
         return process.answers(self._socket)
 
 
-class Cluster:
+class Cluster(Running):
     """Members in a directory of their own, started by `with` and gone without a trace after it."""
 
     def __init__(self, size: int = 3) -> None:
@@ -88,22 +87,13 @@ class Cluster:
         """The OVSDB remote of the whole."""
         return ",".join(member.remote for member in self.members)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Found the cluster with the first member, and let the others join."""
         first, *others = self.members
-        try:
-            first.found()
-            for member in others:
-                member.join(first)
-                member.wait_joined()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        first.found()
+        for member in others:
+            member.join(first)
+            member.wait_joined()
 
     def close(self) -> None:
         """Kill all members and remove their copies."""

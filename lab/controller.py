@@ -10,16 +10,15 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from lab import process
 from lab.process import LabError
+from lab.running import Running
 
 RYU_MANAGER = Path(sys.executable).with_name("ryu-manager")
 
 
-class Controller:
+class Controller(Running):
     """`ryu-manager sgctl` on free ports of 127.0.0.1, with directories of its own, started by `with`.
 
     `ovsdb` is the remote of the Open_vSwitch database, `db` that of the policy database; without the
@@ -35,19 +34,6 @@ class Controller:
         self._serves_policy = not db
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def target(self) -> str:

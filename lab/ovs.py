@@ -8,11 +8,10 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from lab import netns, process
 from lab.process import LabError
+from lab.running import Running
 
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 
@@ -115,7 +114,7 @@ class OvsServers:
         return process.run(["ovs-appctl", "--timeout=10", *arguments], self.env)
 
 
-class PrivateOvs(OvsServers):
+class PrivateOvs(OvsServers, Running):
     """An Open vSwitch started by `with` and gone without a trace after it.
 
     Bridges are of the userspace datapath, with real devices: they need this process in a network of its
@@ -130,19 +129,10 @@ class PrivateOvs(OvsServers):
         kind = ["--disable-system", *(["--enable-dummy=override"] if dummy else [])]
         super().__init__(rundir, rundir / "conf.db", [*kind, *options])
 
-    def __enter__(self) -> Self:
-        try:
-            self.start_database()
-            self.start_switch()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def start(self) -> None:
+        """Start both processes."""
+        self.start_database()
+        self.start_switch()
 
     def close(self) -> None:
         """Stop both processes and remove the directory."""
