@@ -54,8 +54,8 @@ class Site:
         self.sgctl.apply(documents)
         self.sgctl.wait()
 
-    def port_document(self, number: int, groups: Sequence[str]) -> Document:
-        """The manifest of workload `number`'s port, called `w<number>`."""
+    def port_document(self, number: int, groups: Sequence[str], **more: Any) -> Document:
+        """The manifest of workload `number`'s port, called `w<number>`; `more` are fields of its spec."""
         addresses = [f"10.0.0.{number}", f"2001:db8::{number:x}"]
         return document(
             "Port",
@@ -64,6 +64,7 @@ class Site:
             mac_address=mac(number),
             fixed_ips=addresses,
             security_groups=list(groups),
+            **more,
         )
 
     def plug(self, bridge: str, number: int) -> Workload:

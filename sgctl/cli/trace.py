@@ -15,15 +15,18 @@ from sgctl.cli.session import Session, pass_session
 from sgctl.cli.terminal import plain
 
 if TYPE_CHECKING:
+    from flows.frame import Frame
     from flows.model import Port
     from flows.verdict import Packet, PolicyText, State
     from sgctl.explain.answer import Answer
+    from sgctl.explain.frame_answer import FrameAnswer
     from sgctl.explain.path import Path
-    from sgctl.explain.question import Service
+    from sgctl.explain.question import Error, Service
     from sgctl.explain.reach import Outside, Reach, Reached
 
 DISAGREES, DENIED = 3, 4
 """Exit statuses of a trace."""
+ALLOWED = "allowed"
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
@@ -59,7 +62,16 @@ def service_options(command: Decorated) -> Decorated:
 @click.option("--established", is_flag=True, help="A later packet of a connection that FROM opened.")
 @click.option("--reply", is_flag=True, help="An answer of FROM in a connection that TO opened to --port.")
 @click.option(
-    "--frame", metavar="HEX", help="A raw Ethernet frame that FROM sends, instead of TO and a service."
+    "--error",
+    metavar="KIND",
+    help="An ICMP error of FROM to TO about their connection, such as port-unreachable, packet-too-big, "
+    "time-exceeded; FROM opened the connection, or with --reply TO did.",
+)
+@click.option("--by", metavar="ROUTER", help="Who sends the error instead of FROM: a port or an address.")
+@click.option(
+    "--frame",
+    metavar="HEX",
+    help="A raw Ethernet frame of any kind that FROM sends, instead of TO and a service.",
 )
 @click.option("--on-switch", is_flag=True, help="Ask this machine's switches, too, and compare.")
 @output_option("text", "json")
@@ -78,35 +90,62 @@ def trace(session: Session, context: click.Context, /, output: str, on_switch: b
       3  switch and policy disagree
     """
     from sgctl.cli import render
-    from sgctl.explain.answer import answer
 
     with explained():
         text = session.picture.text
-        packet = _packet(text, **asked)
-        said = answer(text, packet)
-        ways = _ways(session, packet) if on_switch else []
-    record = _record(text, said, ways)
+        subject, raw = _subject(text, **asked)
+        record = _record(text, subject)
+        ways = _ways(session, subject, raw) if on_switch else []
+    record["switches"] = [_switch_record(*way) for way in ways]
     if output == "json":
         render.print_json(record)
     else:
         _print(record)
     disagrees = any(way[2] for way in ways)
-    context.exit(DISAGREES if disagrees else 0 if said.verdict.allowed else DENIED)
+    context.exit(DISAGREES if disagrees else 0 if record["verdict"] == ALLOWED else DENIED)
 
 
-def _packet(
+def _subject(
     text: PolicyText, source: str, destination: str | None, frame: str | None, **asked: Any
-) -> Packet:
-    from sgctl.explain.question import ask, ask_frame
+) -> tuple[Packet | Frame, bytes | None]:
+    """What is asked about; the bytes of a raw frame, too."""
+    from sgctl.explain.frames import frame_bytes
+    from sgctl.explain.question import ask_frame
 
-    state, ipv6, service = _state(asked.pop("established"), asked.pop("reply")), asked.pop("ipv6"), asked
-    if frame is not None:
-        if destination is not None or any(value is not None for value in service.values()):
-            raise click.UsageError("--frame says all of the packet: TO and a service do not go with it")
-        return ask_frame(text, source, frame, state)
-    if destination is None:
-        raise click.UsageError("give TO, or --frame")
-    return ask(text, (source, destination), _service(**service), 6 if ipv6 else None, state)
+    if frame is None:
+        if destination is None:
+            raise click.UsageError("give TO, or --frame")
+        return _packet(text, (source, destination), **asked), None
+    state = _state(asked.pop("established"), asked.pop("reply"))
+    if destination is not None or any(value not in (None, False) for value in asked.values()):
+        raise click.UsageError("--frame says all of the packet: TO and a service do not go with it")
+    return ask_frame(text, source, frame, state), frame_bytes(frame)
+
+
+def _packet(text: PolicyText, ends: tuple[str, str], **asked: Any) -> Packet:
+    from sgctl.explain.question import ask, ask_error
+
+    error, version = (
+        _error(asked.pop("error"), asked.pop("by"), asked["reply"]),
+        6 if asked.pop("ipv6") else None,
+    )
+    state = _state(asked.pop("established"), asked.pop("reply"))
+    service = _service(**asked)
+    if error is not None:
+        return ask_error(text, ends, service, version, error)
+    return ask(text, ends, service, version, state)
+
+
+def _error(kind: str | None, by: str | None, reply: bool) -> Error | None:
+    from sgctl.explain.question import ERRORS, Error
+
+    if kind is None:
+        if by is not None:
+            raise click.UsageError("--by goes with --error")
+        return None
+    if kind not in ERRORS:
+        raise click.BadParameter(f"{kind!r} is no ICMP error; use one of {', '.join(sorted(ERRORS))}")
+    return Error(kind, by, reply)
 
 
 def _state(established: bool, reply: bool) -> State:
@@ -127,7 +166,7 @@ def _service(protocol: str | None, **numbers: int | None) -> Service:
         raise click.BadParameter(str(error)) from error
 
 
-def _ways(session: Session, packet: Packet) -> list[tuple[str, Path, str]]:
+def _ways(session: Session, subject: Packet | Frame, raw: bytes | None) -> list[tuple[str, Path, str]]:
     """Bridge, path, and what disagrees, for each of this machine's bridges that the packet passes."""
     from sgctl.explain.expected import Unexplained
     from sgctl.explain.names import Names
@@ -137,41 +176,47 @@ def _ways(session: Session, packet: Packet) -> list[tuple[str, Path, str]]:
     for dpid in picture.managed(None):
         managed = picture.engine.bridges[dpid]
         tracer = Tracer(picture.text, managed)
-        if tracer.has(packet.sender) or tracer.has(packet.receiver):
+        if tracer.concerns(subject):
             name = managed.bridge.name
-            output = session.tools.trace(name, [tracer.flow(packet)], tracer.tracked(packet))
+            output = session.tools.trace(name, *tracer.question(subject, raw))
             path = read_path(output, Names(picture.engine.policy, managed))
-            ways.append((name, path, tracer.disagreement(packet, path)))
+            ways.append((name, path, tracer.disagreement(subject, path)))
     if not ways:
         raise Unexplained("neither end is bound to a bridge of this machine")
     return ways
 
 
-def _record(text: PolicyText, said: Answer, ways: list[tuple[str, Path, str]]) -> dict[str, Any]:
-    from sgctl.explain.answer import describe_packet
+def _record(text: PolicyText, subject: Packet | Frame) -> dict[str, Any]:
+    from flows.frame import Frame
+    from sgctl.explain.answer import answer, describe_packet
+    from sgctl.explain.frame_answer import answer_frame, describe_frame
 
-    verdict = said.verdict
-    grants = {"sender": verdict.sender, "receiver": verdict.receiver}
+    rules: dict[str, list[int]] = {"sender": [], "receiver": []}
+    said: Answer | FrameAnswer
+    if isinstance(subject, Frame):
+        said, described = answer_frame(text, subject), describe_frame(text, subject)
+    else:
+        said, described = answer(text, subject), describe_packet(text, subject)
+        for side, grant in (("sender", said.verdict.sender), ("receiver", said.verdict.receiver)):
+            rules[side] = sorted(text.rules[rule].number for rule in grant.rules) if grant else []
+    refusal = said.verdict.refusal
     return {
-        "packet": describe_packet(text, said.packet),
-        "verdict": "allowed" if verdict.allowed else "denied",
-        "refusal": None if verdict.refusal is None else verdict.refusal.name.lower(),
-        "rules": {
-            side: sorted(text.rules[rule].number for rule in grant.rules) if grant else []
-            for side, grant in grants.items()
-        },
+        "packet": described,
+        "verdict": ALLOWED if said.verdict.allowed else "denied",
+        "refusal": None if refusal is None else refusal.name.lower(),
+        "rules": rules,
         "reasons": list(said.reasons),
         "changes": list(said.changes),
-        "switches": [
-            {
-                "bridge": bridge,
-                "outputs": sorted(path.outputs),
-                "dropped": path.reason.name if path.reason is not None else None,
-                "disagreement": disagreement or None,
-                "path": list(path.lines),
-            }
-            for bridge, path, disagreement in ways
-        ],
+    }
+
+
+def _switch_record(bridge: str, path: Path, disagreement: str) -> dict[str, Any]:
+    return {
+        "bridge": bridge,
+        "outputs": sorted(path.outputs),
+        "dropped": path.reason.name if path.reason is not None else None,
+        "disagreement": disagreement or None,
+        "path": list(path.lines),
     }
 
 

@@ -55,9 +55,13 @@ def describe_packet(text: PolicyText, packet: Packet) -> str:
         f"{text.ports[port].name or port} ({address})" if port else f"outside ({address})"
         for port, address in ((packet.sender, header.source), (packet.receiver, header.destination))
     ]
-    service = describe_service(packet.opening)
     later = ", later fragment" if packet.later_fragment else ""
-    return f"{service} from {ends[0]} to {ends[1]}, {packet.state}{later}"
+    way = f"from {ends[0]} to {ends[1]}"
+    if packet.related and packet.connection is not None:
+        about = packet.connection
+        opened = f"{describe_service(about)} from {about.source} to {about.destination}"
+        return f"{describe_service(header)} {way}, an error about {opened}{later}"
+    return f"{describe_service(packet.opening)} {way}, {packet.state}{later}"
 
 
 def describe_service(said: Conversation) -> str:
@@ -65,7 +69,7 @@ def describe_service(said: Conversation) -> str:
     name = str(protocols.show(said.protocol))
     if said.protocol in _ICMP:
         return f"{name} type {said.first} code {said.second}"
-    return f"{name}/{said.second}" if said.first or said.second else name
+    return f"{name}/{said.second}" if said.first > 0 or said.second > 0 else name
 
 
 def describe_rule(text: PolicyText, rule: Rule) -> str:
@@ -96,10 +100,19 @@ class _Words:
             source, port = self._packet.header.source, self._text.ports[self._packet.sender or ""]
             mac = self._packet.source_mac or port.mac
             yield f"an allowed address pair {mac} {source} of port {_name(port)} would make it valid"
+        if verdict.refusal is Refusal.FORGED_ERROR:
+            end, port = self._told_about(), self._text.ports[self._packet.sender or ""]
+            yield f"an allowed address pair {port.mac} {end} of port {_name(port)} would make it an end"
+            yield f"or let {end} send it itself, or a router outside"
         if verdict.refusal in (Refusal.ADMIN_DOWN, Refusal.RECEIVER_DOWN):
             yield "admin_state_up: true of that port would let it be judged"
         if verdict.refusal in (Refusal.SENDER_RULES, Refusal.RECEIVER_RULES):
             yield from self._missing_rule(_side_of(verdict.refusal))
+
+    def _told_about(self) -> Prefix:
+        """The end of the connection on the side from which an error comes."""
+        opening = self._packet.opening
+        return opening.destination if self._packet.state is State.REPLY else opening.source
 
     def _side(self, direction: Direction) -> str:
         role = "sender" if direction is Direction.EGRESS else "receiver"
@@ -120,7 +133,7 @@ class _Words:
         port = self._text.ports[self._ends[direction] or ""]
         groups = effective_groups(self._text, port) & self._text.groups.keys()
         if any(not self._text.groups[group].stateful for group in groups):
-            return port, direction, self._packet.header
+            return port, direction, self._packet.shown
         if self._packet.state is State.REPLY:
             direction = _OTHER_SIDE[direction]
         return port, direction, self._packet.opening

@@ -1,61 +1,105 @@
-"""A raw Ethernet frame as the packet that the reference verdict judges.
+"""A raw Ethernet frame as what the reference verdicts judge: a packet's header, ARP, neighbour discovery.
 
-Sources: IEEE 802.3 and 802.1Q; RFC 791, RFC 8200 (extension headers), RFC 9293, RFC 768, RFC 792, RFC 4443.
+What Open vSwitch cannot read is read as it does, so that both speak of the same frame.
+Sources: IEEE 802.3 and 802.1Q; RFC 791, RFC 8200 (extension headers), RFC 9293, RFC 768, RFC 792, RFC 4443,
+RFC 826, RFC 4861 section 4.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from flows.frame import ADVERTISEMENT, SOLICITATION, Arp, Neighbour
 from flows.model import Prefix
 from flows.verdict import Conversation
 from sgctl.explain.expected import Unexplained
 
-_VLAN, _IPV4, _IPV6 = 0x8100, 0x0800, 0x86DD
-_WITH_PORTS = frozenset({6, 17, 33, 132, 136})
-_ICMP = frozenset({1, 58})
+_IPV4, _IPV6, _ARP, _VLANS = 0x0800, 0x86DD, 0x0806, (0x8100, 0x88A8)
+_ARP_FOR_IPV4 = bytes.fromhex("0001 0800 06 04")
+_ARP_LENGTH = 28
+_LINK_ADDRESS_OPTION = {SOLICITATION: 1, ADVERTISEMENT: 2}
+_WITH_PORTS = frozenset({6, 17, 132})
+_ICMP, _ICMPV6 = 1, 58
+_ERRORS = {4: frozenset({3, 4, 5, 11, 12}), 6: frozenset({1, 2, 3, 4})}
+"""The ICMP types that carry the beginning of the packet that they are about."""
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _OPTIONS = 0, 43, 44, 60
+_NOBODY4, _NOBODY6 = Prefix(4, 0, 32), Prefix(6, 0, 128)
+_NO_MAC = "00:00:00:00:00:00"
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What a frame says. `header` is None for what is not IP; `vlan` is None when it is untagged."""
+class ReadFrame:
+    """What a frame says. `header` is None for what is not IP; `about` is what an ICMP error quotes."""
 
     source_mac: str
     destination_mac: str
     ethertype: int
-    vlan: int | None = None
+    tagged: bool = False
     header: Conversation | None = None
     later_fragment: bool = False
+    message: Arp | Neighbour | None = None
+    about: Conversation | None = None
 
 
-def read_frame(text: str) -> Frame:
-    """Read a frame in hexadecimal, in which spaces and colons may stand. Raises Unexplained."""
+@dataclass(frozen=True)
+class _Packet:
+    """An IP packet's header, and where its payload begins."""
+
+    header: Conversation
+    later_fragment: bool
+    payload: int
+
+
+def frame_bytes(text: str) -> bytes:
+    """A frame in hexadecimal, in which spaces and colons may stand. Raises Unexplained."""
     try:
         data = bytes.fromhex(text.replace(":", "").replace(" ", ""))
     except ValueError as error:
         raise Unexplained(f"the frame is not hexadecimal: {error}") from error
     if len(data) < 14:
         raise Unexplained(f"a frame has 14 bytes or more, this one {len(data)}")
-    ethertype, at, vlan = _number(data, 12, 2), 14, None
-    if ethertype == _VLAN:
-        vlan, ethertype, at = _number(data, 14, 2) & 0xFFF, _number(data, 16, 2), 18
-    macs = _mac(data[6:12]), _mac(data[:6])
-    if ethertype == _IPV4:
-        return Frame(*macs, ethertype, vlan, *_read_ipv4(data, at))
-    if ethertype == _IPV6:
-        return Frame(*macs, ethertype, vlan, *_read_ipv6(data, at))
-    return Frame(*macs, ethertype, vlan)
+    return data
 
 
-def _read_ipv4(data: bytes, at: int) -> tuple[Conversation, bool]:
+def read_frame(text: str) -> ReadFrame:
+    """Read a frame in hexadecimal. Raises Unexplained for an IP packet that ends within a header."""
+    data = frame_bytes(text)
+    ethertype, at = _number(data, 12, 2), 14
+    tagged = ethertype in _VLANS
+    if tagged:
+        ethertype, at = _number(data, 16, 2), 18
+    plain = ReadFrame(_mac(data[6:12]), _mac(data[:6]), ethertype, tagged)
+    if ethertype == _ARP:
+        return replace(plain, message=_read_arp(data, at))
+    if ethertype not in (_IPV4, _IPV6):
+        return plain
+    packet = _read_ip(data, at, 4 if ethertype == _IPV4 else 6)
+    frame = replace(plain, header=packet.header, later_fragment=packet.later_fragment)
+    if packet.later_fragment:
+        return frame
+    return replace(frame, message=_read_neighbour(data, packet), about=_read_about(data, packet))
+
+
+def _read_arp(data: bytes, at: int) -> Arp:
+    if len(data) < at + _ARP_LENGTH or data[at : at + 6] != _ARP_FOR_IPV4:
+        return Arp(0, _NO_MAC, _NOBODY4, _NOBODY4)
+    operation = _number(data, at + 6, 2)
+    addresses = (Prefix(4, _number(data, at + offset, 4), 32) for offset in (14, 24))
+    return Arp(operation if operation <= 0xFF else 0, _mac(data[at + 8 : at + 14]), *addresses)
+
+
+def _read_ip(data: bytes, at: int, version: int) -> _Packet:
+    return _read_ipv4(data, at) if version == 4 else _read_ipv6(data, at)
+
+
+def _read_ipv4(data: bytes, at: int) -> _Packet:
     protocol, later = _number(data, at + 9, 1), bool(_number(data, at + 6, 2) & 0x1FFF)
-    header_length = (_number(data, at, 1) & 0xF) * 4
+    payload = at + (_number(data, at, 1) & 0xF) * 4
     ends = Prefix(4, _number(data, at + 12, 4), 32), Prefix(4, _number(data, at + 16, 4), 32)
-    return Conversation(*ends, protocol, *_numbers(data, at + header_length, protocol, later)), later
+    return _Packet(Conversation(*ends, protocol, *_numbers(data, payload, protocol, later)), later, payload)
 
 
-def _read_ipv6(data: bytes, at: int) -> tuple[Conversation, bool]:
+def _read_ipv6(data: bytes, at: int) -> _Packet:
     ends = Prefix(6, _number(data, at + 8, 16), 128), Prefix(6, _number(data, at + 24, 16), 128)
     protocol, later = _number(data, at + 6, 1), False
     at += 40
@@ -67,7 +111,47 @@ def _read_ipv6(data: bytes, at: int) -> tuple[Conversation, bool]:
         protocol, at = following, at + length
         if later:
             break
-    return Conversation(*ends, protocol, *_numbers(data, at, protocol, later)), later
+    return _Packet(Conversation(*ends, protocol, *_numbers(data, at, protocol, later)), later, at)
+
+
+def _read_neighbour(data: bytes, packet: _Packet) -> Neighbour | None:
+    """A message that is cut short, has another code than 0 or tells two MACs reads as one without target."""
+    header, at = packet.header, packet.payload
+    if header.source.version != 6 or header.protocol != _ICMPV6 or header.first not in _LINK_ADDRESS_OPTION:
+        return None
+    unreadable = Neighbour(header.first, header.source, None, None)
+    if header.second or len(data) < at + 24:
+        return unreadable
+    macs = [mac for kind, mac in _link_options(data, at + 24) if kind == _LINK_ADDRESS_OPTION[header.first]]
+    target = Prefix(6, _number(data, at + 8, 16), 128)
+    if len(macs) > 1 or target == _NOBODY6:
+        return unreadable
+    return Neighbour(header.first, header.source, target, next((mac for mac in macs if mac != _NO_MAC), None))
+
+
+def _link_options(data: bytes, at: int) -> list[tuple[int, str]]:
+    found = []
+    while at + 8 <= len(data) and data[at + 1] and at + 8 * data[at + 1] <= len(data):
+        if data[at + 1] == 1:
+            found.append((data[at], _mac(data[at + 2 : at + 8])))
+        at += 8 * data[at + 1]
+    return found
+
+
+def _read_about(data: bytes, packet: _Packet) -> Conversation | None:
+    """The packet whose beginning an ICMP error carries; None when it cannot be read."""
+    if not is_error(packet.header):
+        return None
+    try:
+        return _read_ip(data, packet.payload + 8, packet.header.source.version).header
+    except Unexplained:
+        return None
+
+
+def is_error(header: Conversation) -> bool:
+    """Whether this is an ICMP error about another packet."""
+    version = header.source.version
+    return header.protocol == (_ICMP if version == 4 else _ICMPV6) and header.first in _ERRORS[version]
 
 
 def _numbers(data: bytes, at: int, protocol: int, later: bool) -> tuple[int, int]:
@@ -76,7 +160,7 @@ def _numbers(data: bytes, at: int, protocol: int, later: bool) -> tuple[int, int
         return 0, 0
     if protocol in _WITH_PORTS:
         return _number(data, at, 2), _number(data, at + 2, 2)
-    if protocol in _ICMP:
+    if protocol in (_ICMP, _ICMPV6):
         return _number(data, at, 1), _number(data, at + 1, 1)
     return 0, 0
 

@@ -6,13 +6,14 @@ Sources: ovs-vswitchd(8), ovs-fields(7).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from flows import pipeline as p
+from flows.frame import Frame, FrameRefusal, judge_frame
 from flows.model import Network
 from flows.pipeline import Reason
-from flows.verdict import Conversation, Exemption, Packet, PolicyText, State, Verdict, judge
+from flows.verdict import Conversation, Exemption, Packet, PolicyText, Refusal, State, Verdict, judge
 from sgctl.controller.engine import ManagedBridge
 from sgctl.explain.expected import Unexplained
 from sgctl.explain.names import Names, table_name
@@ -24,6 +25,19 @@ _TRACKED = {
     State.ESTABLISHED: "trk,est",
     State.REPLY: "trk,est,rpl",
     State.INVALID: "trk,inv",
+}
+_RELATED = {State.ESTABLISHED: "trk,rel", State.REPLY: "trk,rel,rpl"}
+FRAME_REASONS = {
+    FrameRefusal.SOURCE_MAC: Reason.BAD_SOURCE_MAC,
+    FrameRefusal.TAGGED: Reason.VLAN_TAG,
+    FrameRefusal.ADMIN_DOWN: Reason.ADMIN_DOWN,
+    FrameRefusal.ETHERTYPE: Reason.ETHERTYPE,
+    FrameRefusal.UNREADABLE: Reason.UNREADABLE,
+    FrameRefusal.ARP_SPOOF: Reason.ARP_SPOOF,
+    FrameRefusal.SPOOFED_SOURCE: Reason.IP_SPOOF,
+    FrameRefusal.ND_SPOOF: Reason.ND_SPOOF,
+    FrameRefusal.NOT_UNICAST: Reason.BUM,
+    FrameRefusal.RECEIVER: Reason.NOT_TRACKED,
 }
 _PORT_FIELDS = {6: "tcp", 17: "udp", 132: "sctp"}
 _ICMP_FIELDS = {(4, 1): "icmp", (6, 58): "icmpv6"}
@@ -91,6 +105,28 @@ class Tracer:
         """Whether a policy port is bound to this bridge."""
         return port in self._ofports
 
+    def concerns(self, subject: Packet | Frame) -> bool:
+        """Whether one of its ends is bound to this bridge."""
+        if isinstance(subject, Frame):
+            return self.has(subject.sender)
+        return self.has(subject.sender) or self.has(subject.receiver)
+
+    def question(self, subject: Packet | Frame, raw: bytes | None) -> tuple[list[str], str]:
+        """What `ofproto/trace` takes: a flow, or port and bytes; and what the connection tracker is to say.
+
+        Raises Unexplained when it cannot enter this bridge.
+        """
+        if isinstance(subject, Frame):
+            assert raw is not None, "a frame is known by its bytes"
+            return [f"in_port={self._ofports[subject.sender]}", raw.hex()], _TRACKED[State.NEW]
+        if raw is None or not self.has(subject.sender):
+            return [self.flow(subject)], tracked_as(subject)
+        terms = {"in_port": str(self._ofports[subject.sender or ""])}
+        if subject.state in (State.ESTABLISHED, State.REPLY):
+            family = "0x0800" if subject.header.source.version == 4 else "0x86dd"
+            terms |= {"dl_type": family} | _connection(subject.opening)
+        return [_joined(terms), raw.hex()], tracked_as(subject)
+
     def flow(self, packet: Packet) -> str:
         """The packet as `ofproto/trace` takes it. Raises Unexplained when it cannot enter this bridge."""
         network = self._text.networks[packet.network_id]
@@ -99,20 +135,37 @@ class Tracer:
             terms["dl_vlan"] = str(network.segmentation_id)
         if packet.state in (State.ESTABLISHED, State.REPLY):
             terms |= _connection(packet.opening)
-        return ",".join(f"{name}={value}" for name, value in terms.items())
+        return _joined(terms)
 
-    @staticmethod
-    def tracked(packet: Packet) -> str:
-        """What the connection tracker is to say of the packet."""
-        return _TRACKED[packet.state]
-
-    def disagreement(self, packet: Packet, path: Path) -> str:
+    def disagreement(self, subject: Packet | Frame, path: Path) -> str:
         """In what the switch differs from the reference; empty when they agree."""
+        if isinstance(subject, Frame):
+            return self._frame_disagreement(subject, path)
+        return self._packet_disagreement(subject, path)
+
+    def _frame_disagreement(self, frame: Frame, path: Path) -> str:
+        here = {port.id: port for port in self._text.ports.values() if self.has(port.id)}
+        verdict = judge_frame(self._text.networks, here, frame)
+        expected = self._interfaces(verdict.ports)
+        if verdict.outside:
+            uplinks = frozenset(self._names[o] for o in self._uplinks(here[frame.sender].network_id))
+            learned = not expected and path.outputs and path.outputs < uplinks  # one of several uplinks
+            expected |= path.outputs if learned else uplinks
+        if path.outputs != expected:
+            return _differ(expected, path.outputs)
+        if verdict.refusal is not None and path.reason is not FRAME_REASONS[verdict.refusal]:
+            found = path.reason.explanation if path.reason is not None else "nothing is wrong with it"
+            return f"the policy says: {verdict.refusal.value}; the switch says: {found}"
+        return ""
+
+    def _packet_disagreement(self, packet: Packet, path: Path) -> str:
         verdict = judge(self._as_seen_here(packet), self._seen_from_here(packet))
         expected, found = self._expected(packet, verdict), path.outputs
+        if verdict.refusal is Refusal.RECEIVER_DOWN:  # as if it were not there
+            expected = found - self._interfaces([packet.receiver or ""])
         learned = packet.receiver is None and found and found < expected  # one of several uplinks
         if found != expected and not learned:
-            return f"the policy says: {_leaves(expected)}; the switch does: {_leaves(found)}"
+            return _differ(expected, found)
         for side, grant, number in (
             ("sender", verdict.sender, path.sender_rule),
             ("receiver", verdict.receiver, path.receiver_rule),
@@ -161,12 +214,45 @@ class Tracer:
 
     def _expected(self, packet: Packet, verdict: Verdict) -> frozenset[str]:
         """The interfaces by which it should leave."""
+        entered = set() if self.has(packet.sender) else {self._uplinks(packet.network_id)[0]}
+        outside = frozenset(self._names[uplink] for uplink in set(self._uplinks(packet.network_id)) - entered)
+        if self._is_for_servers(packet, verdict):
+            return outside | self._interfaces(self._servers(packet))
         if not verdict.allowed:
             return frozenset()
         if packet.receiver is not None and self.has(packet.receiver):
-            return frozenset([self._names[self._ofports[packet.receiver]]])
-        entered = set() if self.has(packet.sender) else {self._uplinks(packet.network_id)[0]}
-        return frozenset(self._names[uplink] for uplink in set(self._uplinks(packet.network_id)) - entered)
+            return self._interfaces([packet.receiver])
+        return outside
+
+    def _is_for_servers(self, packet: Packet, verdict: Verdict) -> bool:
+        """Whether it is a question to the network's own servers, wherever they are."""
+        if verdict.refusal is Refusal.FOR_SERVERS:
+            return True
+        exempt = verdict.sender is not None and verdict.sender.exemption is Exemption.CONTROL
+        return exempt and self.has(packet.sender)
+
+    def _servers(self, packet: Packet) -> Iterator[str]:
+        """The ports of this bridge on which there may be servers."""
+        for port in self._text.ports.values():
+            trusted = port.network_id == packet.network_id and not port.port_security_enabled
+            if trusted and port.admin_state_up and port.id != packet.sender and self.has(port.id):
+                yield port.id
+
+    def _interfaces(self, ports: Iterable[str]) -> frozenset[str]:
+        return frozenset(self._names[self._ofports[port]] for port in ports if self.has(port))
+
+
+def tracked_as(packet: Packet) -> str:
+    """What the connection tracker is to say of the packet; an error about another packet is related."""
+    return _RELATED[packet.state] if packet.related else _TRACKED[packet.state]
+
+
+def _joined(terms: Mapping[str, str]) -> str:
+    return ",".join(f"{name}={value}" for name, value in terms.items())
+
+
+def _differ(expected: frozenset[str], found: frozenset[str]) -> str:
+    return f"the policy says: {_leaves(expected)}; the switch does: {_leaves(found)}"
 
 
 def _leaves(interfaces: frozenset[str]) -> str:
@@ -183,7 +269,7 @@ def _header(packet: Packet) -> dict[str, str]:
     }
     terms |= {f"{kind}_src": str(source), f"{kind}_dst": str(destination)}
     if packet.later_fragment:
-        return terms | {"nw_frag": "later"}
+        return terms | {"nw_frag": "later", "nw_proto": str(packet.shown.protocol)}
     if name := _ICMP_FIELDS.get((source.version, protocol)):
         return terms | {f"{name}_type": str(first), f"{name}_code": str(second)}
     if name := _PORT_FIELDS.get(protocol):
@@ -199,6 +285,6 @@ def _connection(opening: Conversation) -> dict[str, str]:
         f"ct_{kind}_src": str(opening.source),
         f"ct_{kind}_dst": str(opening.destination),
         "ct_nw_proto": str(opening.protocol),
-        "ct_tp_src": str(opening.first),
-        "ct_tp_dst": str(opening.second),
+        "ct_tp_src": str(max(opening.first, 0)),
+        "ct_tp_dst": str(max(opening.second, 0)),
     }

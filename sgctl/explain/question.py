@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flows.frame import Frame, is_no_source, receiver_of
 from flows.model import Port, Prefix
 from flows.policy import member_addresses
 from flows.verdict import Conversation, Packet, PolicyText, State
 from sgctl.explain.expected import Unexplained
-from sgctl.explain.frames import read_frame
+from sgctl.explain.frames import ReadFrame, is_error, read_frame
 
 CLIENT_PORT = 40000
 """The port that a client is taken to use when nothing else is said."""
@@ -16,6 +17,16 @@ TCP = 6
 _ICMP = {4: 1, 6: 58}
 _ECHO_REQUEST = {4: 8, 6: 128}
 _ECHO_REPLY = {4: 0, 6: 129}
+ERRORS = {
+    "fragmentation-needed": {4: (3, 4), 6: (2, 0)},
+    "packet-too-big": {4: (3, 4), 6: (2, 0)},
+    "port-unreachable": {4: (3, 3), 6: (1, 4)},
+    "host-unreachable": {4: (3, 1), 6: (1, 3)},
+    "net-unreachable": {4: (3, 0), 6: (1, 0)},
+    "prohibited": {4: (3, 13), 6: (1, 1)},
+    "time-exceeded": {4: (11, 0), 6: (3, 0)},
+}
+"""ICMP errors (RFC 792, RFC 1812 section 5.2.7.1, RFC 4443): type and code by family."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,19 @@ class End:
         if found is None:
             raise Unexplained(f"{what} has no IPv{version} address")
         return found
+
+
+@dataclass(frozen=True)
+class Error:
+    """An ICMP error about a connection, by a name of ERRORS.
+
+    The first end sends it, or whoever `by` is: a router on the way. With `reply` the second end, which is
+    told, opened the connection, else the first.
+    """
+
+    kind: str
+    by: str | None = None
+    reply: bool = False
 
 
 def find_end(text: PolicyText, word: str, network: str | None = None) -> End:
@@ -114,32 +138,73 @@ def ask(
     )
 
 
-def ask_frame(text: PolicyText, sender: str, frame: str, state: State) -> Packet:
-    """The packet that a raw frame of a port is; its MACs say who it claims to be and for whom it is.
+def ask_error(
+    text: PolicyText, ends: tuple[str, str], service: Service, version: int | None, error: Error
+) -> Packet:
+    """An ICMP error to the second end about its connection with the first. Raises Unexplained."""
+    first, told = _pair(text, *ends)
+    version = version or _version(first, told)
+    one, other = first.at(version, ends[0]), told.at(version, ends[1])
+    sender = first if error.by is None else _pair(text, error.by, ends[1])[0]
+    source = one if error.by is None else sender.at(version, error.by)
+    opened = (other, one) if error.reply else (one, other)
+    return Packet(
+        _network_id(told, sender),
+        _port_id(sender),
+        _port_id(told),
+        Conversation(source, other, _ICMP[version], *ERRORS[error.kind][version]),
+        State.REPLY if error.reply else State.ESTABLISHED,
+        Conversation(*opened, *service.numbers(version)),
+    )
 
-    Raises Unexplained, also for frames that no rule is about (ARP, neighbour discovery).
+
+def ask_frame(text: PolicyText, sender: str, frame: str, state: State) -> Packet | Frame:
+    """What a raw frame of a port is; its MACs say who it claims to be and for whom it is.
+
+    It is a Frame when no rule is about it. An ICMP error is about the connection of the packet that it
+    carries, of which `state` tells who opened it; with State.NEW nobody knows it. Raises Unexplained.
     """
     port, read = find_end(text, sender).port, read_frame(frame)
     if port is None:
         raise Unexplained(f"{sender} is no port: a frame is traced from a port")
-    if read.vlan:
-        raise Unexplained("a workload may not send tagged frames: the switch drops this one (VLAN_TAG)")
-    if read.header is None:
-        raise Unexplained(f"a frame of type {read.ethertype:#06x} is judged by its addresses, not by rules")
-    receiver = next((p for p in _peers(text, port) if read.destination_mac == p.mac), None)
+    if read.header is None or read.message is not None or read.tagged or is_no_source(read.source_mac):
+        return Frame(
+            port.id, read.source_mac, read.destination_mac, read.ethertype, read.tagged, read.message
+        )
+    if is_error(read.header) and state is State.NEW:
+        state = State.INVALID
+    receiver = receiver_of(_peers(text, port), read.destination_mac)
     return Packet(
         port.network_id,
         port.id,
         receiver.id if receiver else None,
         read.header,
         state,
+        _connection_of(read, state),
         source_mac=read.source_mac,
         later_fragment=read.later_fragment,
     )
 
 
+def _connection_of(read: ReadFrame, state: State) -> Conversation | None:
+    """What opened the connection that an ICMP error is about: the packet in it, or what that answers."""
+    if read.about is None:
+        return None
+    return read.about if state is State.REPLY else _opening_of(read.about)
+
+
+def _opening_of(answer: Conversation) -> Conversation:
+    version = answer.source.version
+    opening = answer.reverse
+    if (answer.protocol, answer.first) == (_ICMP[version], _ECHO_REPLY[version]):
+        return opening._replace(first=_ECHO_REQUEST[version])
+    return opening
+
+
 def _peers(text: PolicyText, port: Port) -> list[Port]:
-    return [peer for peer in text.ports.values() if peer.network_id == port.network_id]
+    """The ports to which a frame of this one may lead."""
+    ports = text.ports.values()
+    return [peer for peer in ports if peer.network_id == port.network_id and peer.id != port.id]
 
 
 def _pair(text: PolicyText, source: str, destination: str) -> tuple[End, End]:

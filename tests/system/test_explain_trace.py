@@ -7,9 +7,13 @@ import subprocess
 from typing import Any, NamedTuple
 
 import pytest
+from scapy.layers.inet import ICMP, IP, UDP, IPerror, UDPerror
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.packet import Packet, Raw
 
 from lab.policy_cli import SGCTL
-from lab.site import ALL_OUT, Site, group, tcp_in
+from lab.site import ALL_OUT, Site, group, mac, tcp_in
 
 pytestmark = pytest.mark.switch
 
@@ -28,7 +32,7 @@ def inhabited(site: Site) -> Site:
         group("client", ALL_OUT, ALL_OUT_6),
         group("server", {**tcp_in(80, remote_group="client"), "name": "http"}, tcp_in(22)),
         group("web", tcp_in(80, remote_group="client", ethertype="IPv6")),
-        site.port_document(1, ["client"]),
+        site.port_document(1, ["client"], permitted_ethertypes=[0x88CC]),
         site.port_document(2, ["server", "web"]),
         site.port_document(3, ["client"]),
     )
@@ -64,7 +68,24 @@ QUESTIONS = {
     "192.0.2.1 w2 --port 80": DENIED,
     "w3 w2 --port 80": ALLOWED,
     "w1 w3 --port 80": DENIED,
+    "w1 w2 --port 80 --error packet-too-big": ALLOWED,
+    "w2 w1 --port 80 --error fragmentation-needed --reply": ALLOWED,
+    "w2 w1 --port 81 --error port-unreachable --reply": DENIED,
+    "w2 w1 --port 80 --error packet-too-big --reply -6": ALLOWED,
+    "w2 w1 --port 443 --error packet-too-big --reply -6": DENIED,
+    "w2 w1 --port 80 --error time-exceeded --reply --by 10.0.0.254": ALLOWED,
+    "w2 w1 --port 80 --error time-exceeded --reply --by 2001:db8::fe -6": ALLOWED,
+    "192.0.2.1 w1 --protocol udp --port 53 --error port-unreachable --reply": ALLOWED,
+    "192.0.2.1 w1 --protocol udp --port 53 --error host-unreachable --reply --by 198.51.100.1": ALLOWED,
+    "192.0.2.1 w2 --protocol udp --port 53 --error host-unreachable --reply": DENIED,
+    "w2 192.0.2.1 --port 22 --error fragmentation-needed --reply": ALLOWED,
+    "w2 192.0.2.1 --port 23 --error fragmentation-needed --reply": DENIED,
+    "192.0.2.1 w2 --port 22 --error packet-too-big": ALLOWED,
+    "192.0.2.1 w2 --port 23 --error packet-too-big": DENIED,
+    "w2 w1 --protocol sctp --port 9 --error port-unreachable --reply": DENIED,
+    "w3 w1 --error time-exceeded --reply --by w2": DENIED,
 }
+FORGED = "w3 w1 --port 80 --error time-exceeded --reply --by w2"
 
 
 def test_switch_and_policy_agree(inhabited: Site) -> None:
@@ -72,6 +93,96 @@ def test_switch_and_policy_agree(inhabited: Site) -> None:
         traced = trace(inhabited, *question.split())
         assert [switch["disagreement"] for switch in traced.record["switches"]] == [None], question
         assert traced.code == code, question
+
+
+def test_an_error_of_a_stranger_is_forged(inhabited: Site) -> None:
+    traced = trace(inhabited, *FORGED.split())
+    assert traced.record["refusal"] == "forged_error"
+    assert traced.record["changes"][0] == (
+        f"an allowed address pair {mac(2)} 10.0.0.3 of port w2 would make it an end"
+    )
+    (switch,) = traced.record["switches"]
+    assert (switch["dropped"], switch["disagreement"]) == ("FORGED_ERROR", None)
+
+
+M1, M2, ALL = mac(1), mac(2), "ff:ff:ff:ff:ff:ff"
+A1, A2, NODES = "2001:db8::1", "2001:db8::2", "33:33:00:00:00:01"
+BETWEEN = Ether(src=M1, dst=M2)
+
+
+def arp(operation: int, mac: str, address: str, target: str, to: str = ALL) -> Packet:
+    return Ether(src=M1, dst=to) / ARP(op=operation, hwsrc=mac, psrc=address, pdst=target)
+
+
+def solicitation(source: str, target: str, link: str | None) -> Packet:
+    asked = Ether(src=M1, dst=NODES) / IPv6(src=source, dst="ff02::1") / ICMPv6ND_NS(tgt=target)
+    return asked / ICMPv6NDOptSrcLLAddr(lladdr=link) if link else asked
+
+
+def advertisement(target: str, link: str, to: tuple[str, str] = (M2, A2)) -> Packet:
+    told = Ether(src=M1, dst=to[0]) / IPv6(src=A1, dst=to[1]) / ICMPv6ND_NA(tgt=target)
+    return told / ICMPv6NDOptDstLLAddr(lladdr=link)
+
+
+def unreachable(port: int) -> Packet:
+    quoted = IPerror(src="10.0.0.2", dst="10.0.0.1") / UDPerror(sport=port, dport=40000)
+    return BETWEEN / IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(type=3, code=3) / quoted
+
+
+ANY_UDP = IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=40000, dport=80)
+FRAMES: dict[str, tuple[Packet, str | None]] = {
+    "ARP for a neighbour": (arp(1, M1, "10.0.0.1", "10.0.0.2"), None),
+    "ARP for the outside": (arp(1, M1, "10.0.0.1", "10.0.0.99"), None),
+    "ARP for a port of another host": (arp(1, M1, "10.0.0.1", "10.0.0.3"), None),
+    "ARP announcement": (arp(1, M1, "10.0.0.1", "10.0.0.1"), None),
+    "ARP probe": (arp(1, M1, "0.0.0.0", "10.0.0.1"), None),
+    "ARP answer": (arp(2, M1, "10.0.0.1", "10.0.0.2", M2), None),
+    "ARP of a foreign address": (arp(2, M1, "10.0.0.2", "10.0.0.1"), "arp_spoof"),
+    "ARP of a foreign MAC": (arp(2, M2, "10.0.0.1", "10.0.0.2"), "arp_spoof"),
+    "ARP operation that nobody knows": (arp(9, M1, "10.0.0.1", "10.0.0.2"), "unreadable"),
+    "broken ARP": (Ether(src=M1, dst=ALL, type=0x0806) / Raw(bytes(20)), "unreadable"),
+    "solicitation": (solicitation(A1, A2, M1), None),
+    "solicitation for the outside": (solicitation(A1, "2001:db8::99", M1), None),
+    "address detection": (solicitation("::", A1, None), None),
+    "address detection of another's": (solicitation("::", A2, None), "nd_spoof"),
+    "solicitation of a foreign MAC": (solicitation(A1, A2, M2), "nd_spoof"),
+    "solicitation of a foreign address": (solicitation(A2, A2, M1), "spoofed_source"),
+    "advertisement": (advertisement(A1, M1), None),
+    "advertisement to all": (advertisement(A1, M1, (NODES, "ff02::1")), None),
+    "advertisement of another's": (advertisement(A2, M1), "nd_spoof"),
+    "advertisement with another code": (
+        BETWEEN / IPv6(src=A1, dst=A2) / ICMPv6ND_NA(tgt=A1, code=1),
+        "nd_spoof",
+    ),
+    "two MACs": (advertisement(A1, M1) / ICMPv6NDOptDstLLAddr(lladdr=M1), "nd_spoof"),
+    "another Ethernet type": (BETWEEN / Raw(bytes(46)), "ethertype"),
+    "a permitted type": (Ether(src=M1, dst="02:00:00:00:00:99", type=0x88CC) / Raw(bytes(46)), None),
+    "a permitted type to a port without": (Ether(src=M1, dst=M2, type=0x88CC) / Raw(bytes(46)), "receiver"),
+    "a permitted type to all": (Ether(src=M1, dst=ALL, type=0x88CC) / Raw(bytes(46)), "not_unicast"),
+    "tagged": (BETWEEN / Dot1Q(vlan=5) / ANY_UDP, "tagged"),
+    "doubly tagged": (Ether(src=M1, dst=M2, type=0x88A8) / Dot1Q(vlan=5) / Dot1Q(vlan=6) / ANY_UDP, "tagged"),
+    "group source": (Ether(src=ALL, dst=M2) / ANY_UDP, "source_mac"),
+    "UDP": (BETWEEN / ANY_UDP, "receiver_rules"),
+    "an error that nobody asked for": (unreachable(53), "invalid"),
+}
+ERRORS = {"--established": "receiver_rules", "--reply": "sender_rules"}
+
+
+@pytest.mark.parametrize("flag", ERRORS)
+def test_an_error_in_a_frame_is_about_a_connection(inhabited: Site, flag: str) -> None:
+    traced = trace(inhabited, "w1", "--frame", bytes(unreachable(53)).hex(), flag)
+    assert traced.record["refusal"] == ERRORS[flag], traced.record
+    assert [switch["disagreement"] for switch in traced.record["switches"]] == [None]
+
+
+def test_any_frame_is_judged(inhabited: Site) -> None:
+    for name, (frame, refusal) in FRAMES.items():
+        traced = trace(inhabited, "w1", "--frame", bytes(frame).hex())
+        (switch,) = traced.record["switches"]
+        assert traced.record["refusal"] == refusal, (name, traced.record)
+        assert switch["disagreement"] is None, (name, traced.record)
+        assert bool(switch["outputs"]) == (refusal is None), name
+        assert traced.code == (ALLOWED if refusal is None else DENIED), name
 
 
 def test_the_path_has_names(inhabited: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flows.frame import Frame
 from flows.model import (
     AddressGroup,
     Change,
@@ -20,8 +21,9 @@ from flows.policy import Policy
 from flows.verdict import Conversation, Packet, PolicyText, State
 from sgctl.explain.answer import Answer, answer, describe_packet
 from sgctl.explain.expected import Unexplained
+from sgctl.explain.frame_answer import FrameAnswer, answer_frame, describe_frame
 from sgctl.explain.frames import read_frame
-from sgctl.explain.question import Service, ask, ask_frame
+from sgctl.explain.question import Error, Service, ask, ask_error, ask_frame
 
 INGRESS, EGRESS, IPV4 = Direction.INGRESS, Direction.EGRESS, Ethertype.IPV4
 
@@ -141,18 +143,90 @@ def test_questions_that_make_no_sense_are_refused(
         asked(text, source, target)
 
 
+def test_an_error_is_judged_as_the_connection_that_it_is_about(text: PolicyText) -> None:
+    ends, service = ("w2", "w1"), Service(port=80)
+    packet = ask_error(text, ends, service, None, Error("packet-too-big", "10.0.0.254", reply=True))
+    said = answer(text, packet)
+    assert describe_packet(text, packet) == (
+        "icmp type 3 code 4 from outside (10.0.0.254) to w1 (10.0.0.1), "
+        "an error about tcp/80 from 10.0.0.1 to 10.0.0.2"
+    )
+    assert said.reasons == (
+        "sender outside: the outside has no rules",
+        "receiver w1: allowed by rule 16 of group client",
+    )
+    denied = answer(
+        text, ask_error(text, ends, Service(port=81), None, Error("port-unreachable", reply=True))
+    )
+    assert denied.reasons == ("sender w2: no ingress rule of group server allows tcp/81 from 10.0.0.1",)
+    assert denied.changes[-1] == "or a new ingress rule for tcp/81 from 10.0.0.1"
+
+
+def test_an_error_of_a_stranger_is_forged(text: PolicyText) -> None:
+    error = Error("time-exceeded", "w3", reply=True)
+    said = answer(text, ask_error(text, ("w2", "w1"), Service(port=80), 6, error))
+    assert said.reasons == ("dropped: an error about a connection of which the sender is not an end",)
+    assert said.changes[0] == (
+        "an allowed address pair 02:00:00:00:00:03 2001:db8::2 of port w3 would make it an end"
+    )
+
+
+def test_the_error_of_a_connection_with_stateless_ends_has_its_own_rules(text: PolicyText) -> None:
+    groups = {**text.groups, "s": SecurityGroup("s", "server", stateful=False)}
+    changed = PolicyText(text.networks, text.ports, text.address_groups, text.rules, groups)
+    said = answer(changed, ask_error(changed, ("w1", "w2"), Service(port=80), None, Error("packet-too-big")))
+    assert said.reasons[-1] == (
+        "receiver w2: no ingress rule of group server allows icmp type 3 code 4 from 10.0.0.1"
+    )
+
+
+def framed(text: PolicyText, frame: str) -> FrameAnswer:
+    asked = ask_frame(text, "w1", frame, State.NEW)
+    assert isinstance(asked, Frame)
+    return answer_frame(text, asked)
+
+
+ARP = "ffffffffffff 020000000001 0806 0001080006040001 020000000001 0a000001 000000000000 0a000002"
+
+
+def test_frames_that_no_rule_is_about_have_words_too(text: PolicyText) -> None:
+    said = framed(text, ARP)
+    assert describe_frame(text, said.frame) == (
+        "ARP request for 10.0.0.2 of 02:00:00:00:00:01 10.0.0.1 "
+        "from w1 (02:00:00:00:00:01) to ff:ff:ff:ff:ff:ff"
+    )
+    assert said.reasons == ("may pass, to w2",)
+    spoofed = framed(text, ARP.replace("0a000001", "0a000003"))
+    assert spoofed.reasons == ("dropped: ARP that announces another MAC or address than the sending port's",)
+    assert spoofed.changes == (
+        "an allowed address pair 02:00:00:00:00:01 10.0.0.3 of port w1 would make it valid",
+    )
+    other = framed(text, "020000000002 020000000001 88cc 00")
+    assert not other.verdict.allowed
+    assert other.changes == ("permitted_ethertypes of port w1 with 0x88cc, from one of its MACs",)
+    assert framed(text, ARP.replace("0806", "8100 0005 0806")).reasons == (
+        "dropped: a workload may not send tagged frames",
+    )
+
+
 FRAME = (
     "020000000002 020000000001 0800 4500002800010000400666cd 0a000001 0a000002"
     "03e8 0050 00000000 00000000 50022000d6480000"
 )
 
 
+def packet_of(text: PolicyText, frame: str) -> Packet:
+    packet = ask_frame(text, "w1", frame, State.NEW)
+    assert isinstance(packet, Packet)
+    return packet
+
+
 def test_a_frame_says_all_of_the_packet(text: PolicyText) -> None:
-    packet = ask_frame(text, "w1", FRAME, State.NEW)
+    packet = packet_of(text, FRAME)
     ends = Prefix.parse("10.0.0.1"), Prefix.parse("10.0.0.2")
     expected = Packet("blue", "p1", "p2", Conversation(*ends, 6, 1000, 80), source_mac="02:00:00:00:00:01")
     assert packet == expected
-    spoofed = answer(text, ask_frame(text, "w1", FRAME.replace("0a000001", "0a000003"), State.NEW))
+    spoofed = answer(text, packet_of(text, FRAME.replace("0a000001", "0a000003")))
     assert spoofed.reasons == ("dropped: MAC and source address are not a pair of the sending port",)
     assert spoofed.changes == (
         "an allowed address pair 02:00:00:00:00:01 10.0.0.3 of port w1 would make it valid",

@@ -1,0 +1,245 @@
+"""The reference verdict on what no rule is about: ARP, neighbour discovery, other Ethernet types.
+
+As plain as the reference for packets, and as ignorant of tables and switches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from flows.model import Network, Port, Prefix
+
+REQUEST, REPLY = 1, 2
+SOLICITATION, ADVERTISEMENT = 135, 136
+
+
+@dataclass(frozen=True)
+class Arp:
+    """What an ARP message says of its sender (RFC 826); operation 0 is one that a switch cannot read."""
+
+    operation: int
+    mac: str
+    address: Prefix
+    target: Prefix
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Neighbour solicitation or advertisement (RFC 4861 sections 4.3 and 4.4) from an IPv6 source.
+
+    `target` is None when a switch cannot read the message. `link_address` is the MAC in the source's or
+    the target's option, None without it.
+    """
+
+    kind: int
+    source: Prefix
+    target: Prefix | None
+    link_address: str | None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame that a port sends, by its id; `message` is None for what is neither ARP nor discovery."""
+
+    sender: str
+    source_mac: str
+    destination_mac: str
+    ethertype: int
+    tagged: bool = False
+    message: Arp | Neighbour | None = None
+
+
+class FrameRefusal(Enum):
+    """Why a frame goes nowhere."""
+
+    SOURCE_MAC = "the source MAC is zero or a group address"
+    TAGGED = "a workload may not send tagged frames"
+    ADMIN_DOWN = "the sending port is administratively down"
+    ETHERTYPE = (
+        "neither ARP nor IP, nor of the Ethernet types that are permitted from the sending port's MACs"
+    )
+    UNREADABLE = "ARP that the switch cannot read, though a host might"
+    ARP_SPOOF = "ARP that announces another MAC or address than the sending port's"
+    SPOOFED_SOURCE = "MAC and source address are not a pair of the sending port"
+    ND_SPOOF = "neighbour discovery with another MAC or address than the sending port's"
+    NOT_UNICAST = "a workload may not send multicast or broadcast"
+    RECEIVER = "the receiving port takes no frames of this Ethernet type"
+
+
+class FrameVerdict(NamedTuple):
+    """`refusal` is None for a frame that may pass: to these ports, and `outside` by the uplinks."""
+
+    refusal: FrameRefusal | None
+    ports: frozenset[str] = frozenset()
+    outside: bool = False
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it may pass, even when there is nobody to whom it goes."""
+        return self.refusal is None
+
+
+def judge_frame(networks: Mapping[str, Network], ports: Mapping[str, Port], frame: Frame) -> FrameVerdict:
+    """Whether the frame may pass, and to whom it goes. Ports of its network count as local to one switch.
+
+    Raises KeyError for ids that are not there, ValueError for a packet that is a matter of rules.
+    """
+    sender = ports[frame.sender]
+    refusal = _refusal(sender, frame)
+    if refusal is not None:
+        return FrameVerdict(refusal)
+    here = [each for each in ports.values() if each.network_id == sender.network_id and each.admin_state_up]
+    return _Delivery(networks[sender.network_id], here, sender, frame).verdict()
+
+
+def _refusal(sender: Port, frame: Frame) -> FrameRefusal | None:
+    if is_no_source(frame.source_mac):
+        return FrameRefusal.SOURCE_MAC
+    if frame.tagged:
+        return FrameRefusal.TAGGED
+    if not sender.admin_state_up:
+        return FrameRefusal.ADMIN_DOWN
+    return _refusal_of_kind(sender, frame) if sender.port_security_enabled else None
+
+
+def _refusal_of_kind(sender: Port, frame: Frame) -> FrameRefusal | None:
+    if isinstance(frame.message, Arp):
+        return _arp_refusal(sender, frame.source_mac, frame.message)
+    if isinstance(frame.message, Neighbour):
+        return _discovery_refusal(sender, frame.source_mac, frame.message)
+    if frame.ethertype in (0x0800, 0x86DD):
+        raise ValueError("an IP packet is judged by rules")
+    permitted = frame.ethertype in sender.permitted_ethertypes and frame.source_mac in _macs(sender)
+    return None if permitted else FrameRefusal.ETHERTYPE
+
+
+def _arp_refusal(sender: Port, mac: str, said: Arp) -> FrameRefusal | None:
+    if said.operation not in (REQUEST, REPLY):
+        return FrameRefusal.UNREADABLE
+    probe = said.operation == REQUEST and said.address.value == 0 and mac in _macs(sender)
+    own = probe or _covered(said.address, _own(sender, mac))
+    return None if own and said.mac == mac else FrameRefusal.ARP_SPOOF
+
+
+def _discovery_refusal(sender: Port, mac: str, said: Neighbour) -> FrameRefusal | None:
+    nobody = said.source.value == 0 and mac in _macs(sender)
+    if not nobody and not _covered(said.source, _own(sender, mac)):
+        return FrameRefusal.SPOOFED_SOURCE
+    if said.target is None or said.link_address not in (None, mac):
+        return FrameRefusal.ND_SPOOF
+    own = _covered(said.target, _own(sender, mac))
+    if said.kind == ADVERTISEMENT:
+        return None if own else FrameRefusal.ND_SPOOF
+    detection = own and said.link_address is None
+    return FrameRefusal.ND_SPOOF if said.source.value == 0 and not detection else None
+
+
+class _Delivery:
+    """To whom a frame goes that passed the sender's checks."""
+
+    def __init__(self, network: Network, here: Iterable[Port], sender: Port, frame: Frame) -> None:
+        self._gateways = {detail.gateway for detail in network.subnet_details}
+        self._peers = [port for port in here if port.id != sender.id]
+        self._sender, self._frame = sender, frame
+
+    def verdict(self) -> FrameVerdict:
+        frame, said = self._frame, self._frame.message
+        if isinstance(said, Arp | Neighbour):
+            if self._tells_all(said):
+                return self._to(self._peers, outside=True)
+            if self._asks_outside(said):
+                return self._to_servers()
+            return self._neighbour(said)
+        if not is_group(frame.destination_mac):
+            return self._by_mac()
+        if self._sender.port_security_enabled:
+            return FrameVerdict(FrameRefusal.NOT_UNICAST)
+        return self._to_servers()
+
+    def _tells_all(self, said: Arp | Neighbour) -> bool:
+        """An announcement of what belongs to the sender, or to somebody trusted, to everybody."""
+        group = is_group(self._frame.destination_mac)
+        if isinstance(said, Neighbour):
+            return group and said.kind == ADVERTISEMENT
+        announced = said.address == said.target
+        if self._sender.port_security_enabled:
+            return announced and said.address in _own(self._sender, self._frame.source_mac)
+        return group and (said.operation == REPLY or (announced and said.address in self._gateways))
+
+    def _asks_outside(self, said: Arp | Neighbour) -> bool:
+        """Address detection for an own address: nobody here can have it, too."""
+        if not self._sender.port_security_enabled or said.target is None:
+            return False
+        nobody = said.address if isinstance(said, Arp) else said.source
+        request = isinstance(said, Arp) or said.kind == SOLICITATION
+        return request and nobody.value == 0 and said.target in _own(self._sender, self._frame.source_mac)
+
+    def _neighbour(self, said: Arp | Neighbour) -> FrameVerdict:
+        """A request goes to the owner of the address only."""
+        request = said.operation == REQUEST if isinstance(said, Arp) else said.kind == SOLICITATION
+        if request:
+            owners = [port for port in (self._sender, *self._peers) if said.target in set(_all_own(port))]
+            if owners:
+                return self._to(owners, outside=False)
+        return self._to_servers() if is_group(self._frame.destination_mac) else self._by_mac()
+
+    def _by_mac(self) -> FrameVerdict:
+        receiver = receiver_of([self._sender, *self._peers], self._frame.destination_mac)
+        if receiver is None:
+            return FrameVerdict(None, outside=True)
+        takes = not receiver.port_security_enabled or self._frame.ethertype in receiver.permitted_ethertypes
+        if self._frame.message is None and not takes:
+            return FrameVerdict(FrameRefusal.RECEIVER)
+        return self._to([receiver], outside=False)
+
+    def _to_servers(self) -> FrameVerdict:
+        """Servers and routers are outside, and on ports without port security."""
+        return self._to((port for port in self._peers if not port.port_security_enabled), outside=True)
+
+    def _to(self, ports: Iterable[Port], outside: bool) -> FrameVerdict:
+        return FrameVerdict(None, frozenset(port.id for port in ports) - {self._sender.id}, outside)
+
+
+def receiver_of(ports: Iterable[Port], mac: str) -> Port | None:
+    """The port to which a MAC leads: its own goes before one of an allowed address pair."""
+    found = [port for port in ports if mac in _macs(port)]
+    return min(found, key=lambda port: (port.mac != mac, port.id), default=None)
+
+
+def is_no_source(mac: str) -> bool:
+    """Whether a MAC cannot be a sender's: it is zero, or stands for many."""
+    return is_group(mac) or not int(mac.replace(":", ""), 16)
+
+
+def is_group(mac: str) -> bool:
+    """Whether a MAC stands for many."""
+    return bool(int(mac[:2], 16) & 1)
+
+
+def _macs(port: Port) -> set[str]:
+    return {port.mac, *(pair.mac for pair in port.allowed_address_pairs)}
+
+
+def _own(port: Port, mac: str) -> set[Prefix]:
+    """The addresses and CIDRs that a port may use with one MAC."""
+    fixed = set(port.fixed_ips) if mac == port.mac else set()
+    pairs = {pair.prefix for pair in port.allowed_address_pairs if pair.mac == mac}
+    return fixed | pairs | ({_link_local(mac)} if mac in _macs(port) else set())
+
+
+def _all_own(port: Port) -> Iterator[Prefix]:
+    for mac in _macs(port):
+        yield from _own(port, mac)
+
+
+def _covered(address: Prefix, prefixes: Iterable[Prefix]) -> bool:
+    return any(prefix.covers(address) for prefix in prefixes)
+
+
+def _link_local(mac: str) -> Prefix:
+    """RFC 4291 appendix A."""
+    value = int(mac.replace(":", ""), 16) ^ 1 << 41
+    return Prefix(6, 0xFE80 << 112 | value >> 24 << 40 | 0xFFFE << 24 | value & 0xFFFFFF, 128)

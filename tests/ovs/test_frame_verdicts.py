@@ -1,0 +1,148 @@
+"""The reference for frames that no rule is about, held against Open vSwitch: random ports, random frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.packet import Packet, Raw
+
+from flows.frame import Frame, FrameRefusal, judge_frame
+from flows.model import PolicyObject, Port
+from flows.pipeline import Reason
+from flows.policy import link_local, member_addresses
+from flows.verdict import PolicyText, State
+from lab.ovs import PrivateOvs
+from sgctl.explain.path import FRAME_REASONS
+from sgctl.explain.question import ask_frame
+from tests.ovs import wiring
+from tests.ovs.bridge import DummyBridge
+from tests.ovs.judging import load
+from tests.ovs.tracing import Trace
+from tests.shrinking import Unshown, brief
+from tests.unit.strategies import ADDRESSES, PAIR_MACS, PORTS, mac_of, policies
+
+pytestmark = pytest.mark.switch
+
+POLICIES, FRAMES_PER_POLICY = 60, 40
+ALL, NODES, NOBODY, ZERO = "ff:ff:ff:ff:ff:ff", "33:33:00:00:00:01", "02:00:00:00:ff:02", "00:00:00:00:00:00"
+
+
+@pytest.fixture(scope="module")
+def bridge(simulated: PrivateOvs) -> Iterator[DummyBridge]:
+    with DummyBridge(simulated, "linkframes", wiring.INTERFACES) as made:
+        yield made
+
+
+class FrameMaker:
+    """Makes frames of a policy's ports, most of them nearly honest."""
+
+    def __init__(self, text: PolicyText, random: Random) -> None:
+        self._ports = list(text.ports.values())
+        self._gateways = [
+            detail.gateway
+            for network in text.networks.values()
+            for detail in network.subnet_details
+            if detail.gateway is not None
+        ]
+        self._random = random
+
+    def frame(self) -> tuple[Port, Packet]:
+        """A frame and who sends it."""
+        pick = self._random.choice
+        sender = pick(self._ports)
+        source = pick([sender.mac, sender.mac, sender.mac, self._mac(sender)])
+        ether = Ether(src=source, dst=pick([ALL, NODES, NOBODY, self._mac(pick(self._ports))]))
+        said = pick([self._arp, self._arp, self._discovery, self._discovery, self._other])(sender, source)
+        return sender, ether / (Dot1Q(vlan=100) / said if self._one_in(30) else said)
+
+    def _one_in(self, count: int) -> bool:
+        return self._random.randrange(count) == 0
+
+    def _mac(self, sender: Port) -> str:
+        macs = [sender.mac, *(pair.mac for pair in sender.allowed_address_pairs)]
+        return self._random.choice(macs if self._one_in(2) else [*PAIR_MACS, *map(mac_of, PORTS), ALL, ZERO])
+
+    def _address(self, sender: Port, version: int) -> str:
+        """Mostly one of the sender's own."""
+        own = [*member_addresses(sender), *(pair.prefix for pair in sender.allowed_address_pairs)]
+        fitting = [address.address for address in own if address.version == version]
+        anything = [
+            address.address for address in (*ADDRESSES, *self._gateways) if address.version == version
+        ]
+        anything.append("0.0.0.0" if version == 4 else "::")
+        anything += [str(link_local(mac)) for mac in (*PAIR_MACS, sender.mac)] if version == 6 else []
+        return self._random.choice(anything if not fitting or self._one_in(3) else fitting)
+
+    def _arp(self, sender: Port, source: str) -> Packet:
+        pick = self._random.choice
+        address = self._address(sender, 4)
+        target = pick([address, self._address(sender, 4), pick(ADDRESSES[:10]).address])
+        claimed = source if self._random.random() < 0.8 else self._mac(sender)
+        operation = pick([1, 1, 1, 1, 2, 2, 2, 2, 3, 0, 257])
+        return ARP(op=operation, hwsrc=claimed, psrc=address, pdst=target, hwtype=pick([1] * 20 + [6]))
+
+    def _discovery(self, sender: Port, source: str) -> Packet:
+        pick = self._random.choice
+        nobody = self._one_in(4)
+        ip = IPv6(src="::" if nobody else self._address(sender, 6), dst="ff02::1", hlim=255)
+        kind, option = pick([(ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr), (ICMPv6ND_NA, ICMPv6NDOptDstLLAddr)])
+        packet = ip / kind(tgt=self._address(sender, 6), code=1 if self._one_in(20) else 0)
+        for _ in range(pick([0, 0, 1, 1, 1, 2])):
+            packet /= option(lladdr=source if self._random.random() < 0.7 else self._mac(sender))
+        return packet
+
+    def _other(self, _: Port, __: str) -> Packet:
+        return Raw(bytes(46))
+
+    def typed(self, frame: Packet) -> bytes:
+        """The frame's bytes, with an Ethernet type where it has none."""
+        data = bytes(frame)
+        if data[12:14] == b"\x90\x00":
+            data = data[:12] + self._random.choice([b"\x88\xcc", b"\x88\x09", b"\x88\x63"]) + data[14:]
+        return data
+
+
+def traced(bridge: DummyBridge, sender: Port, data: bytes) -> Trace:
+    arguments = f"in_port={wiring.OFPORTS[sender.id]}", data.hex()
+    return Trace.read(bridge.control.call("ofproto/trace", "--names", bridge.name, *arguments))
+
+
+def expected(text: PolicyText, frame: Frame) -> tuple[frozenset[str], Reason | None]:
+    verdict = judge_frame(text.networks, text.ports, frame)
+    network = text.networks[text.ports[frame.sender].network_id]
+    outside = frozenset(wiring.carriers(network)) if verdict.outside else frozenset[str]()
+    reason = None if verdict.refusal is None else FRAME_REASONS[verdict.refusal]
+    return verdict.ports | outside, reason
+
+
+def test_every_refusal_is_a_reason() -> None:
+    assert FRAME_REASONS.keys() == set(FrameRefusal)
+
+
+@settings(
+    max_examples=POLICIES,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(objects=policies().map(Unshown), seed=st.integers(0, 2**32))
+def test_switch_agrees_with_the_reference(
+    bridge: DummyBridge, objects: Unshown[list[PolicyObject]], seed: int
+) -> None:
+    text = load(bridge, objects.value)
+    maker = FrameMaker(text, Random(seed))
+    for _ in range(FRAMES_PER_POLICY):
+        sender, packet = maker.frame()
+        data = maker.typed(packet)
+        frame = ask_frame(text, sender.id, data.hex(), State.NEW)
+        assert isinstance(frame, Frame)
+        trace = traced(bridge, sender, data)
+        if (trace.outputs, trace.reason) != expected(text, frame):
+            policy = "\n".join(map(brief, objects.value))
+            pytest.fail(f"{expected(text, frame)}\n{frame}\n{policy}\n{trace.text}", pytrace=False)
