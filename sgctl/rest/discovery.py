@@ -31,8 +31,11 @@ EXTENSIONS = {
     "ip-substring-filtering": "ip_address_substr in the fixed_ips filter",
     "filter-validation": "unknown filters are refused",
     "net-mtu": "mtu of networks",
+    "sgctl-network": "address_scope, egress_default, default_group and connection_limit of networks",
+    "sgctl-port": "iface_id and permitted_ethertypes of ports",
+    "sgctl-rule": "number and remote_network_id of rules",
 }
-"""Aliases of the extensions of the Neutron API that are there, with what they add."""
+"""Aliases of the Neutron API's extensions that are there and, with `sgctl-`, of our own: what they add."""
 
 
 def versions(request: Request) -> Response:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import uuid4
 
-from flows.model import Network
+from flows.model import EgressDefault, Network
+from flows.validate import MOST_CONNECTIONS
 from sgctl.rest.errors import ApiError, bad_request, forbidden
 from sgctl.rest.http import Body
 from sgctl.rest.resource import Desk, is_shared, new_meta, standard, with_description
@@ -31,6 +32,12 @@ _TAG = "provider:segmentation_id"
 
 
 _SEGMENT: Schema = {"type": ["integer", "string", "null"], "pattern": "^[0-9]{1,4}$"}
+_SCOPE: Schema = {"type": ["string", "null"], "minLength": 1, "maxLength": 255}
+_LIMIT: Schema = {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_CONNECTIONS}
+_EGRESS: Schema = {"type": "string", "enum": list(EgressDefault)}
+
+_FOR_ADMINS = ("address_scope", "connection_limit")
+"""What reaches beyond the network: whose members others know, and its share of what all have together."""
 
 
 class Networks(Simple[Network]):
@@ -48,6 +55,12 @@ class Networks(Simple[Network]):
                 name=TEXT, description=TEXT, admin_state_up=FLAG, shared=FLAG, port_security_enabled=FLAG
             ),
             *editable(**{"router:external": FLAG}),
+            *editable(
+                address_scope=_SCOPE,
+                egress_default=_EGRESS,
+                default_group=optional(UUID),
+                connection_limit=_LIMIT,
+            ),
             *given_once(
                 **{
                     _TYPE: {"type": ["string", "null"], "enum": ["flat", "vlan", None]},
@@ -73,6 +86,10 @@ class Networks(Simple[Network]):
             "provider:physical_network": None,
             "subnets": [subnet_id(item, prefix) for prefix in item.subnets],
             "mtu": 1500,
+            "address_scope": item.address_scope,
+            "egress_default": str(item.egress_default),
+            "default_group": item.default_group,
+            "connection_limit": item.connection_limit,
         }
 
     def create(self, desk: Desk, body: Body) -> str:
@@ -89,14 +106,30 @@ class Networks(Simple[Network]):
         number = None if tag is None else int(tag)
         _refuse_taken(desk, number)
         network = Network(str(uuid4()), body.get("name", ""), number, meta=meta)
-        desk.put(network)
+        desk.put(_with_habits(desk, network, body))
         return network.id
 
     def update(self, desk: Desk, item: Network, body: Body) -> None:
-        """Another name or description."""
+        """Other names, descriptions and habits; what it is on the uplinks stays."""
         _refuse_the_impossible(body, shared=is_shared(item), new=False)
         name = body.get("name", item.name)
-        desk.put(replace(item, name=name, meta=with_description(item.meta, body)))
+        network = replace(item, name=name, meta=with_description(item.meta, body))
+        desk.put(_with_habits(desk, network, body))
+
+
+def _with_habits(desk: Desk, network: Network, body: Body) -> Network:
+    """The network with what the body says of its scope, its ports' defaults and its bound."""
+    for name in _FOR_ADMINS:
+        if not desk.caller.is_admin and body.get(name, getattr(network, name)) != getattr(network, name):
+            raise forbidden(f"Only an admin may set {name}")
+    group = body.get("default_group", network.default_group)
+    return replace(
+        network,
+        address_scope=body.get("address_scope", network.address_scope),
+        egress_default=EgressDefault(body.get("egress_default", network.egress_default)),
+        default_group=group.lower() if group is not None else None,
+        connection_limit=body.get("connection_limit", network.connection_limit),
+    )
 
 
 def _refuse_taken(desk: Desk, tag: int | None) -> None:

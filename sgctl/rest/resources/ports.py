@@ -19,6 +19,7 @@ from sgctl.rest.schemas import (
     TEXT,
     UUID,
     Attribute,
+    Schema,
     Shape,
     editable,
     given_once,
@@ -34,8 +35,14 @@ from sgctl.service.subnets import details_of, subnet_id
 
 _FIXED_IP = {**mapping(subnet_id=optional(UUID), ip_address=optional(ADDRESS)), "minProperties": 1}
 _PAIR = mapping(["ip_address"], ip_address=ADDRESS, mac_address=optional(TEXT))
-_OWNERS_ONLY = ("mac_address", "port_security_enabled", "allowed_address_pairs")
-"""What lets a port use addresses that are not its own: for the network's owner to decide."""
+_ETHERTYPE: Schema = {
+    "type": ["integer", "string"],
+    "pattern": "^0[xX][0-9a-fA-F]{1,4}$",
+    "minimum": 0x0600,
+    "maximum": 0xFFFF,
+}
+_OWNERS_ONLY = ("mac_address", "port_security_enabled", "allowed_address_pairs", "permitted_ethertypes")
+"""What lets a port send as others or past the checks of IP: for the network's owner to decide."""
 
 _STANDARD = [attribute for attribute in STANDARD if attribute.name != "tags"]
 
@@ -62,6 +69,7 @@ class Ports(Simple[Port]):
                 security_groups=optional(list_of(UUID, 100)),
                 allowed_address_pairs=optional(list_of(_PAIR, 100)),
                 port_security_enabled=FLAG,
+                permitted_ethertypes=list_of(_ETHERTYPE, 100),
                 device_id=TEXT,
                 device_owner=TEXT,
             ),
@@ -103,6 +111,7 @@ class Ports(Simple[Port]):
             "binding:profile": {},
             "extra_dhcp_opts": [],
             "iface_id": item.iface_id,
+            "permitted_ethertypes": [f"{each:#06x}" for each in sorted(item.permitted_ethertypes)],
         }
 
     def create(self, desk: Desk, body: Body) -> str:
@@ -161,11 +170,18 @@ def _edited(desk: Desk, network: Network, port: Port, body: Body) -> Port:
     if "allowed_address_pairs" in body:
         pairs = [_pair(pair, changed.mac) for pair in body["allowed_address_pairs"] or ()]
         changed = replace(changed, allowed_address_pairs=tuple(pairs))
+    if "permitted_ethertypes" in body:
+        types = frozenset(map(_ethertype, body["permitted_ethertypes"]))
+        changed = replace(changed, permitted_ethertypes=types)
     if "fixed_ips" in body:
         # What the port has now is free for it to keep; addresses given without a subnet are taken first.
         desk.draft.put(replace(changed, fixed_ips=()))
         changed = replace(changed, fixed_ips=_addresses(desk, network, port, body["fixed_ips"]))
     return changed
+
+
+def _ethertype(value: str | int) -> int:
+    return int(value, 16) if isinstance(value, str) else value
 
 
 def _pair(pair: Body, mac: str) -> AddressPair:
