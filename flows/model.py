@@ -206,9 +206,9 @@ class Rule:
     """One permission of a security group.
 
     `number` is unique, never reused and at least `FIRST_RULE_NUMBER`: it is the conjunction id.
-    `protocol` is an IP protocol number (0–255; 58 is ICMPv6), None is any. For TCP, UDP, SCTP,
-    DCCP and UDP-Lite `port_range_min`/`max` are an inclusive range 0–65535; for ICMP they are type
-    and code (0–255). At most one `remote_…` is set; none means any remote. `remote_network_id`
+    `protocol` is an IP protocol number (0–255; 58 is ICMPv6), None is any. For TCP, UDP and SCTP
+    `port_range_min`/`max` are an inclusive range 0–65535; for ICMP they are type and code (0–255).
+    At most one `remote_…` is set; none means any remote. `remote_network_id`
     stands for all subnets of that network.
     """
 

@@ -31,8 +31,10 @@ from flows.model import (
 
 ICMP = 1
 ICMPV6 = 58
-WITH_PORTS = frozenset({6, 17, 33, 132, 136})
-"""TCP, UDP, DCCP, SCTP and UDP-Lite: the protocols whose headers carry ports (IANA protocol numbers)."""
+WITH_PORTS = frozenset({6, 17, 132})
+"""TCP, UDP and SCTP: the protocols whose ports Open vSwitch sees (ovs-fields(7), IANA protocol numbers)."""
+PORTS_UNSEEN = {33: "dccp", 136: "udplite"}
+"""Protocols that have ports which Open vSwitch cannot look at; Neutron takes rules that name them."""
 
 MAX_RULE_NUMBER = 2**32 - 1
 """A rule's number is a conjunction id, 32 bits wide (ovs-fields(7), `conj_id`)."""
@@ -72,19 +74,40 @@ def _check_network(network: Network) -> Iterator[Problem]:
     yield from _reference("default_group", network.default_group)
     if network.connection_limit is not None and not _integer(network.connection_limit, 1, MOST_CONNECTIONS):
         yield Problem("connection_limit", f"{network.connection_limit!r} is not from 1 to {MOST_CONNECTIONS}")
-    for detail in network.subnet_details:
-        yield from _subnet_detail(detail)
+    yield from _subnet_details(network)
     yield from _meta(network.meta)
 
 
+def _subnet_details(network: Network) -> Iterator[Problem]:
+    """Problems of a subnet's details name the subnet by its place among the network's subnets."""
+    seen: set[Prefix] = set()
+    for detail in network.subnet_details:
+        if detail.prefix not in network.subnets:
+            yield Problem("subnet_details", f"{detail.prefix} is not among the network's subnets")
+        elif detail.prefix in seen:
+            yield Problem("subnet_details", f"{detail.prefix} is described twice")
+        else:
+            place = f"subnets[{network.subnets.index(detail.prefix)}]"
+            for field, reason in _subnet_detail(detail):
+                yield Problem(f"{place}.{field}", reason)
+        seen.add(detail.prefix)
+
+
 def _subnet_detail(detail: SubnetDetail) -> Iterator[Problem]:
-    yield from _text("subnet_name", detail.name)
-    yield from _text("subnet_description", detail.description, lines=True)
+    yield from _text("name", detail.name)
+    yield from _text("description", detail.description, lines=True)
     yield from _flag("enable_dhcp", detail.enable_dhcp)
     for tag in detail.tags:
-        yield from _identifier("subnet_tags", tag)
+        yield from _identifier("tags", tag)
     if detail.gateway is not None and not (detail.gateway.is_host and detail.prefix.covers(detail.gateway)):
         yield Problem("gateway_ip", f"{detail.gateway} is no address of subnet {detail.prefix}")
+    for server in detail.dns_nameservers:
+        if not server.is_host:
+            yield Problem("dns_nameservers", f"{server} is a CIDR, not an address")
+    yield from _pools(detail)
+
+
+def _pools(detail: SubnetDetail) -> Iterator[Problem]:
     last = detail.prefix.value | ~detail.prefix.mask & (1 << detail.prefix.bits) - 1
     for first, end in detail.pools:
         if not detail.prefix.value <= first <= end <= last:
@@ -122,7 +145,8 @@ def _check_port(port: Port) -> Iterator[Problem]:
     yield from _flag("admin_state_up", port.admin_state_up)
     for ethertype in port.permitted_ethertypes:
         if not _integer(ethertype, 0x0600, 0xFFFF) or ethertype in CHECKED_ETHERTYPES:
-            yield Problem("permitted_ethertypes", f"{ethertype!r} is no Ethernet type that can be permitted")
+            shown = f"{ethertype:#06x}" if type(ethertype) is int else repr(ethertype)
+            yield Problem("permitted_ethertypes", f"{shown} is no Ethernet type that can be permitted")
     yield from _text("device_id", port.device_id)
     yield from _text("device_owner", port.device_owner)
     yield from _unsecured(port)
@@ -182,10 +206,15 @@ def _ports(rule: Rule) -> Iterator[Problem]:
         ]
         yield from faults or _ordered(low, high)
     else:
-        protocol = "any protocol" if rule.protocol is None else f"protocol {rule.protocol}"
-        for field, value in (("port_range_min", low), ("port_range_max", high)):
-            if value is not None:
-                yield Problem(field, f"{protocol} has no ports; name one that has, such as tcp or udp")
+        yield Problem("port_range_min" if low is not None else "port_range_max", why_no_ports(rule.protocol))
+
+
+def why_no_ports(protocol: int | None) -> str:
+    """What to tell somebody who names ports with a protocol (None: any) that takes none."""
+    if protocol in PORTS_UNSEEN:
+        return f"the switch cannot see the ports of {PORTS_UNSEEN[protocol]}; only those of tcp, udp and sctp"
+    named = "any protocol" if protocol is None else f"protocol {protocol}"
+    return f"{named} has no ports; name one that has, such as tcp or udp"
 
 
 def _ordered(low: int | None, high: int | None) -> Iterator[Problem]:

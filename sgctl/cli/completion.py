@@ -44,9 +44,9 @@ def complete_words(context: click.Context, parameter: click.Parameter, incomplet
 
 
 def _names(context: click.Context, wanted: Sequence[Kind]) -> list[str]:
-    from sgctl.cli.records import CLASSES
+    from sgctl.cli.records import NAMED
     from sgctl.service.draft import Draft
-    from sgctl.service.names import reference_to
+    from sgctl.service.names import all_of, reference_to
     from sgctl.settings import Settings
     from sgctl.store import Store, StoreError
 
@@ -58,8 +58,8 @@ def _names(context: click.Context, wanted: Sequence[Kind]) -> list[str]:
     try:
         draft = Draft(store.objects)
         found = [key for kind in wanted if kind == kinds.SWITCHES for key in store.switches]
-        for each in (CLASSES[kind] for kind in wanted if kind.policy):
-            found += [reference_to(draft, each, obj.id) for obj in draft.all(each)]
+        for each in (NAMED[kind] for kind in wanted if kind.policy):
+            found += [reference_to(draft, each, obj.id) for obj in all_of(draft, each)]
         return sorted(name for name in found if name.isprintable())  # what is not could end the shell's line
     finally:
         store.close()

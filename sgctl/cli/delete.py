@@ -52,7 +52,7 @@ def remove(session: Session, targets: list[Target], output: str, options: Mappin
 
 
 def _of_words(pairs: list[tuple[Kind, str]]) -> list[Target]:
-    from sgctl.cli.records import CLASSES
+    from sgctl.cli.records import NAMED
     from sgctl.service.removal import Target
 
     if not pairs:
@@ -60,7 +60,7 @@ def _of_words(pairs: list[tuple[Kind, str]]) -> list[Target]:
     for kind, _ in pairs:
         if not kind.policy:
             raise click.UsageError(f"{kind.name} are reported by controllers and cannot be deleted")
-    return [Target(CLASSES[kind], name) for kind, name in pairs]
+    return [Target(NAMED[kind], name) for kind, name in pairs]
 
 
 def _of_files(files: tuple[str, ...]) -> list[Target]:

@@ -16,7 +16,9 @@ from sgctl.cli.words import sentence
 from sgctl.forecast.fleet import Fleet
 from sgctl.service.advice import advise
 from sgctl.service.kinds import describe
+from sgctl.service.names import by_id
 from sgctl.service.references import users_of
+from sgctl.service.subnets import Subnet, ports_in
 
 _RULES = (
     Column("NUMBER", "number"),
@@ -95,6 +97,12 @@ class Describer:
             Section("switches", "switches", _ZONES, zones, "on no switch"),
             self._users(Network, network, besides=(Port,)),
         ]
+
+    def subnet(self, record: Record) -> list[Section]:
+        """The ports with addresses of it."""
+        subnet = by_id(self._draft, Subnet, str(record["id"]))
+        assert subnet is not None
+        return [self._ports("ports", "ports", ports_in(self._draft, subnet))]
 
     def security_group(self, record: Record) -> list[Section]:
         """Its rules, its members, and who refers to it."""
@@ -210,6 +218,7 @@ def _why_none(port: Port, groups: frozenset[str]) -> str:
 
 _SECTIONS: dict[Kind, Callable[[Describer, Record], list[Section]]] = {
     kinds.NETWORKS: Describer.network,
+    kinds.SUBNETS: Describer.subnet,
     kinds.SECURITY_GROUPS: Describer.security_group,
     kinds.ADDRESS_GROUPS: Describer.address_group,
     kinds.PORTS: Describer.port,

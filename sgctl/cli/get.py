@@ -27,7 +27,7 @@ _HELP = "\n".join(
         "  table  the fields that matter most",
         "  wide   more of them",
         "  json   every field, for programs",
-        "  yaml   manifests that apply takes again; every field of rules, switches and bindings",
+        "  yaml   manifests that apply takes again; every field of subnets, rules and reports",
         "  name   KIND/NAME, one a line, as delete takes them",
         "",
         "\b",
@@ -98,12 +98,12 @@ def _records(session: Session, snapshot: Snapshot, kind: Kind) -> list[Record]:
 def select(snapshot: Snapshot, kind: Kind, names: list[str], records: list[Record]) -> Selection:
     """Those of a kind's records that answer to the names; all when there are none. Raises Failure."""
     from sgctl.cli.lookup import find_all
-    from sgctl.cli.records import CLASSES
+    from sgctl.cli.records import NAMED
 
     if not names:
         return Selection(kind, records, single=False)
     if kind.policy:
-        ids = {obj.id for obj in find_all(snapshot.draft, CLASSES[kind], names)}
+        ids = {obj.id for obj in find_all(snapshot.draft, NAMED[kind], names)}
         found = [record for record in records if record["id"] in ids]
     else:
         missing = [name for name in names if not any(_answers(record, name) for record in records)]
@@ -166,11 +166,11 @@ def _print_yaml(snapshot: Snapshot, selections: list[Selection]) -> None:
 
 
 def _names(snapshot: Snapshot, selection: Selection) -> Iterator[str]:
-    from sgctl.cli.records import CLASSES
+    from sgctl.cli.records import NAMED
 
     for record in selection.records:
         kind = selection.kind
-        label = snapshot.name(CLASSES[kind], str(record["id"])) if kind.policy else record["name"]
+        label = snapshot.name(NAMED[kind], str(record["id"])) if kind.policy else record["name"]
         yield f"{kind.singular}/{label}"
 
 

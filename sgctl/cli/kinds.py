@@ -10,7 +10,7 @@ import click
 class Kind(NamedTuple):
     """`name` is plural and used in tables and `-o name`; `aliases` are other spellings, in lower case.
 
-    Kinds that are `policy` can be written as manifests or deleted; the others are reports of the controllers.
+    Kinds that are `policy` stand in manifests and can be deleted; the others are reports of the controllers.
     """
 
     name: str
@@ -25,6 +25,8 @@ class Kind(NamedTuple):
 
 
 NETWORKS = Kind("networks", "network", ("net", "nets"))
+SUBNETS = Kind("subnets", "subnet", ())
+"""Parts of networks, in whose manifests they are."""
 PORTS = Kind("ports", "port", ())
 SECURITY_GROUPS = Kind("security-groups", "security-group", ("sg", "sgs", "securitygroup", "securitygroups"))
 RULES = Kind("rules", "rule", ("sgr",))
@@ -34,7 +36,7 @@ BINDINGS = Kind("bindings", "binding", (), policy=False)
 DROPS = Kind("drops", "drop", (), policy=False)
 """Read from this machine's switches, not from the policy database."""
 
-KINDS = (NETWORKS, ADDRESS_GROUPS, SECURITY_GROUPS, RULES, PORTS, SWITCHES, BINDINGS, DROPS)
+KINDS = (NETWORKS, SUBNETS, ADDRESS_GROUPS, SECURITY_GROUPS, RULES, PORTS, SWITCHES, BINDINGS, DROPS)
 WITH_MANIFEST = (NETWORKS, ADDRESS_GROUPS, SECURITY_GROUPS, PORTS)
 
 BY_SPELLING = {spelling: kind for kind in KINDS for spelling in kind.spellings}

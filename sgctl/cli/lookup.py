@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from flows.model import PolicyObject
 from sgctl.cli.terminal import Failure
 from sgctl.service.draft import Draft
-from sgctl.service.names import Unresolved, resolve
+from sgctl.service.names import Named, Unresolved, resolve
 
-T = TypeVar("T", bound=PolicyObject)
+T = TypeVar("T", bound=Named)
 
 
 def find(draft: Draft, kind: type[T], reference: str) -> T:

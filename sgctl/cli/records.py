@@ -13,7 +13,9 @@ from flows.validate import ICMP, ICMPV6
 from sgctl.cli import kinds
 from sgctl.service import protocols
 from sgctl.service.draft import Draft
-from sgctl.service.names import reference_to
+from sgctl.service.manifests.subnets import subnet_item
+from sgctl.service.names import Named, reference_to
+from sgctl.service.subnets import Subnet, ports_in, subnets_of
 
 if TYPE_CHECKING:
     from sgctl.store import Store
@@ -27,6 +29,8 @@ CLASSES: dict[kinds.Kind, type[PolicyObject]] = {
     kinds.RULES: Rule,
     kinds.PORTS: Port,
 }
+NAMED: dict[kinds.Kind, type[Named]] = {**CLASSES, kinds.SUBNETS: Subnet}
+"""What can be looked up by name: objects, and the parts of objects that have a name of their own."""
 
 
 class Snapshot:
@@ -45,7 +49,7 @@ class Snapshot:
                 place = f"{binding.switch}:{binding.interface}"
                 self.bound_to.setdefault(binding.port_id, []).append(place)
 
-    def name(self, kind: type[PolicyObject], identifier: str | None) -> str:
+    def name(self, kind: type[Named], identifier: str | None) -> str:
         """What to call an object; empty for None."""
         return "" if identifier is None else reference_to(self.draft, kind, identifier)
 
@@ -75,6 +79,29 @@ def _network(snapshot: Snapshot, network: Network) -> Record:
         "default_group_id": network.default_group,
         "port_count": len(snapshot.draft.where(Port, "network_id", network.id)),
     }
+
+
+def _subnet(snapshot: Snapshot, subnet: Subnet) -> Record:
+    network, detail = subnet.network, subnet.detail
+    item = subnet_item(detail)
+    own = {"id": subnet.id, "name": detail.name, "description": detail.description}
+    return (_common(network) | own) | {
+        "tags": sorted(detail.tags),
+        "network": snapshot.name(Network, network.id),
+        "network_id": network.id,
+        "cidr": str(detail.prefix),
+        "ip_version": detail.prefix.version,
+        "gateway_ip": None if detail.gateway is None else str(detail.gateway),
+        "allocation_pools": item.get("allocation_pools", []),
+        "enable_dhcp": detail.enable_dhcp,
+        "dns_nameservers": item.get("dns_nameservers", []),
+        "port_count": len(ports_in(snapshot.draft, subnet)),
+    }
+
+
+def _subnets(snapshot: Snapshot) -> Iterable[Record]:
+    networks = sorted(snapshot.draft.all(Network), key=_position)
+    return (_subnet(snapshot, subnet) for subnet in subnets_of(networks))
 
 
 def _address_group(_: Snapshot, group: AddressGroup) -> Record:
@@ -202,6 +229,7 @@ def _position(obj: PolicyObject) -> tuple[int, str, str]:
 
 RECORDS: dict[kinds.Kind, Callable[[Snapshot], Iterable[Record]]] = {
     kinds.NETWORKS: _of(Network, _network),
+    kinds.SUBNETS: _subnets,
     kinds.ADDRESS_GROUPS: _of(AddressGroup, _address_group),
     kinds.SECURITY_GROUPS: _of(SecurityGroup, _security_group),
     kinds.RULES: _of(Rule, _rule),

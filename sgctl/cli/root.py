@@ -18,6 +18,7 @@ from sgctl.cli.inspect import flows, verify
 from sgctl.cli.nouns.address_group import address_group
 from sgctl.cli.nouns.network import network
 from sgctl.cli.nouns.security_group import security_group
+from sgctl.cli.nouns.subnet import subnet
 from sgctl.cli.plan import plan
 from sgctl.cli.port import port
 from sgctl.cli.session import Session
@@ -81,6 +82,7 @@ for _command in (
     reach,
     security_group,
     status,
+    subnet,
     trace,
     uplink,
     verify,

@@ -17,16 +17,16 @@ from sgctl.cli.terminal import Failure, progress
 from sgctl.settings import Settings
 
 if TYPE_CHECKING:
-    from flows.model import PolicyObject
     from sgctl.explain.expected import Picture
     from sgctl.explain.switch import SwitchTools
     from sgctl.service.draft import Objects
+    from sgctl.service.names import Named
     from sgctl.service.plan import Plan
     from sgctl.service.transaction import Committed
     from sgctl.store import Store
     from sgctl.store.local import Interface, LocalSwitches
 
-T = TypeVar("T", bound="PolicyObject")
+T = TypeVar("T", bound="Named")
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until a database that does not answer is given up."""

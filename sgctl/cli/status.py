@@ -76,7 +76,8 @@ def _print(report: dict[str, Any]) -> None:
     from sgctl.cli.render import console, print_table, show
     from sgctl.cli.tables import COLUMNS
 
-    counts = [_count(kind, report["objects"][kind.name]) for kind in kinds.KINDS if kind.policy]
+    objects = report["objects"]
+    counts = [_count(kind, objects[kind.name]) for kind in kinds.KINDS if kind.name in objects]
     click.echo(f"policy: generation {report['generation']}: {', '.join(counts)}")
     if report["switches"]:
         click.echo()

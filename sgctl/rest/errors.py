@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import NamedTuple
 
 from sgctl.rest.http import Body, Response, reply
@@ -96,10 +98,16 @@ def from_policy(error: PolicyError) -> ApiError:
     return ApiError(status, kind, "; ".join(map(_told, error.findings)))
 
 
+_OF_SUBNET = re.compile(r"subnets\[[0-9]+\]\.")
+
+
 def _told(finding: Finding) -> str:
-    """A finding in words; a rule that is about to be made has no name that would mean anything."""
+    """A finding in words; a rule that is about to be made has no name that would mean anything.
+
+    A subnet's attribute is called as the API does: it shows no place among the network's subnets.
+    """
     if finding.source.kind != "Rule":
-        return str(finding)
+        return str(replace(finding, field=_OF_SUBNET.sub("", finding.field)))
     return ": ".join(part for part in ("Security group rule", finding.field, finding.reason) if part)
 
 

@@ -61,8 +61,13 @@ def _dangling(draft: Draft, obj: PolicyObject) -> Iterator[Violation]:
 def _still_used(draft: Draft, gone: PolicyObject) -> Iterator[Violation]:
     users = [_describe_user(draft, user) for user in users_of(draft, type(gone), gone.id)]
     if users:
-        shown = ", ".join(users[:5]) + (f" and {len(users) - 5} more" if len(users) > 5 else "")
-        yield Violation(gone, "", f"in use by {shown}", Code.IN_USE)
+        yield Violation(gone, "", in_use_by(users), Code.IN_USE)
+
+
+def in_use_by(users: Sequence[str]) -> str:
+    """Why something cannot go, in words."""
+    more = f" and {len(users) - 5} more" if len(users) > 5 else ""
+    return f"in use by {', '.join(users[:5])}{more}"
 
 
 def _describe_user(draft: Draft, obj: PolicyObject) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
+from sgctl.service.subnets import Subnet
 
 NOUNS: dict[type[object], str] = {
     Network: "network",
@@ -10,13 +11,16 @@ NOUNS: dict[type[object], str] = {
     AddressGroup: "address group",
     Rule: "rule",
     Port: "port",
+    Subnet: "subnet",
 }
 
 MANIFEST_KINDS: dict[type[object], str] = {kind: kind.__name__ for kind in NOUNS}
-"""The `kind` of a manifest; rules are part of their group's."""
+"""The `kind` of a manifest; rules are part of their group's, subnets of their network's."""
 
 
-def describe(obj: PolicyObject) -> str:
-    """`port web1`, `rule 17`: the object by its name, else by its number or id."""
+def describe(obj: PolicyObject | Subnet) -> str:
+    """`port web1`, `rule 17`: the object by its name, else by its number, CIDR or id."""
+    if isinstance(obj, Subnet):
+        return f"{NOUNS[Subnet]} {obj.name or obj.detail.prefix}"
     label = str(obj.number) if isinstance(obj, Rule) and obj.number else obj.name or obj.id
     return f"{NOUNS[type(obj)]} {label}"

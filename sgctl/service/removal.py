@@ -7,21 +7,22 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from flows.model import Network, PolicyObject, Port, Rule, SecurityGroup
-from sgctl.service.checks import Violation, violations
+from sgctl.service.checks import Violation, in_use_by, violations
 from sgctl.service.draft import Draft, Key, Objects
 from sgctl.service.errors import Code, Finding, PolicyError, Source
-from sgctl.service.kinds import MANIFEST_KINDS
+from sgctl.service.kinds import MANIFEST_KINDS, describe
 from sgctl.service.manifests.documents import Document
-from sgctl.service.names import Unresolved, resolve
+from sgctl.service.names import Named, Unresolved, resolve
 from sgctl.service.ownership import DEFAULT_GROUP_TAG, MACHINE_OWNER, ports_of
 from sgctl.service.plan import Action, Outcome, Plan
 from sgctl.service.references import users_of
+from sgctl.service.subnets import Subnet, ports_in, without_subnet
 
 
 class Target(NamedTuple):
     """What to delete: an object by name or id, or, with kind None, what a virtual machine left behind."""
 
-    kind: type[PolicyObject] | None
+    kind: type[Named] | None
     reference: str
     source: Source = Source()
 
@@ -53,11 +54,12 @@ class _Removal:
 
     def run(self, targets: list[Target]) -> Plan:
         found = [(target, obj) for target in targets for obj in self._find(target)]
-        for target, obj in found:
-            if target.kind is None:
+        for target, obj in sorted(found, key=_turn):
+            if isinstance(obj, Subnet):
+                self._take_subnet(obj, target.source)
+            elif target.kind is None:
                 self._detach(target, obj)
-        for target, obj in found:
-            if target.kind is not None:
+            else:
                 self._take(obj, target.source)
         changes = tuple(self._draft.changes())
         for violation in violations(self._draft, changes):
@@ -66,7 +68,7 @@ class _Removal:
             raise PolicyError(self._findings)
         return Plan(changes, tuple(dict.fromkeys(self._outcomes)))
 
-    def _find(self, target: Target) -> list[PolicyObject]:
+    def _find(self, target: Target) -> list[Named]:
         if target.kind is not None:
             try:
                 return [resolve(self._draft, target.kind, target.reference)]
@@ -77,12 +79,12 @@ class _Removal:
             return self._missing(target, Code.NOT_FOUND, f"there is no port of machine {target.reference!r}")
         return list(ports)
 
-    def _missing(self, target: Target, code: Code, reason: str) -> list[PolicyObject]:
+    def _missing(self, target: Target, code: Code, reason: str) -> list[Named]:
         if not (self._ignore_missing and code is Code.NOT_FOUND):
             self._findings.append(Finding(target.source, "", reason, code))
         return []
 
-    def _detach(self, target: Target, obj: PolicyObject) -> None:
+    def _detach(self, target: Target, obj: Named) -> None:
         """A port made for the machine goes; one that was stated for itself only loses its groups."""
         assert isinstance(obj, Port)
         self._outcomes.append(Outcome("VirtualMachine", target.reference, Action.DELETED))
@@ -103,6 +105,17 @@ class _Removal:
         if isinstance(obj, Network) and obj.default_group is not None:
             self._take_default_group(obj.default_group, source)
 
+    def _take_subnet(self, subnet: Subnet, source: Source) -> None:
+        prefix, network = subnet.detail.prefix, self._draft.get(Network, subnet.network.id)
+        name = subnet.name or str(prefix)
+        users = [describe(port) for port in ports_in(self._draft, subnet)]
+        if users:
+            source = replace(source, kind=MANIFEST_KINDS[Subnet], name=name)
+            self._findings.append(Finding(source, "", in_use_by(users), Code.IN_USE))
+        elif network is not None:
+            self._draft.put(without_subnet(network, prefix))
+        self._outcomes.append(Outcome(MANIFEST_KINDS[Subnet], name, Action.DELETED))
+
     def _take_default_group(self, identifier: str, source: Source) -> None:
         group = self._draft.get(SecurityGroup, identifier)
         if group is None or DEFAULT_GROUP_TAG not in group.meta.tags:
@@ -117,6 +130,12 @@ class _Removal:
         if not source.kind:
             source = replace(source, kind=MANIFEST_KINDS[type(subject)], name=subject.name or subject.id)
         self._findings.append(Finding(source, violation.field, violation.reason, violation.code))
+
+
+def _turn(found: tuple[Target, Named]) -> int:
+    """Machines let go of their ports first; subnets go last, when the ports in them may have gone."""
+    target, obj = found
+    return 2 if isinstance(obj, Subnet) else 0 if target.kind is None else 1
 
 
 def _label(obj: PolicyObject) -> str:

@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from uuid import NAMESPACE_OID, uuid5
 
-from flows.model import Network, Prefix, SubnetDetail
+from flows.model import Network, Port, Prefix, SubnetDetail
+from sgctl.service.draft import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """One of a network's subnets: what has a name and an id of its own, and is kept with its network."""
+
+    network: Network
+    detail: SubnetDetail
+
+    @property
+    def id(self) -> str:
+        """The subnet's id."""
+        return subnet_id(self.network, self.detail.prefix)
+
+    @property
+    def name(self) -> str:
+        """The subnet's name."""
+        return self.detail.name
+
+
+def subnets_of(networks: Iterable[Network]) -> Iterator[Subnet]:
+    """The subnets of these networks."""
+    for network in networks:
+        for detail in details_of(network):
+            yield Subnet(network, detail)
+
+
+def ports_in(draft: Draft, subnet: Subnet) -> list[Port]:
+    """The ports of the network that have an address of the subnet."""
+    ports = draft.where(Port, "network_id", subnet.network.id)
+    return [port for port in ports if any(map(subnet.detail.prefix.covers, port.fixed_ips))]
 
 
 def details_of(network: Network) -> list[SubnetDetail]:

@@ -168,7 +168,7 @@ NUMBERS = _members(_same, _same)
 PREFIXES = _members(_prefix, str)
 PREFIX_LIST = _ordered(_prefix, str)
 DETAILS = Form(
-    lambda value: tuple(map(_read_detail, sorted(elements(value)))),
+    lambda value: tuple(sorted(map(_read_detail, elements(value)), key=lambda detail: detail.prefix)),
     lambda values: _set(sorted(map(_write_detail, values))),
     (),
 )

@@ -9,6 +9,8 @@ import pytest
 
 from tests.cli.conftest import Cli, Enforcer
 
+SEEN = "; only those of tcp, udp and sctp"
+
 
 @pytest.fixture
 def blue(cli: Cli) -> Cli:
@@ -74,6 +76,35 @@ def test_a_network_is_made_changed_and_deleted(cli: Cli) -> None:
     assert cli("network", "delete", "azure").out == "Network azure deleted\n"
 
 
+def test_a_network_may_be_bounded(cli: Cli) -> None:
+    made = _show(cli, "network", "create", "blue", "--connection-limit", "1000", "--address-scope", "corp")
+    assert (made["connection_limit"], made["address_scope"]) == (1000, "corp")
+    assert _show(cli, "network", "set", "blue", "--connection-limit", "9")["connection_limit"] == 9
+    assert cli("network", "set", "blue", "--connection-limit", "0").errors == [
+        "Network blue: connection_limit: must be from 1 to 2147483647, not 0"
+    ]
+    wide = cli("network", "list", "--long").out.splitlines()
+    assert "CONNECTION LIMIT" in wide[0]
+    away = _show(cli, "network", "unset", "blue", "--connection-limit", "--address-scope")
+    assert (away["connection_limit"], away["address_scope"]) == (None, None)
+
+
+def test_a_port_may_exchange_more_than_ip(blue: Cli) -> None:
+    words = ("--permitted-ethertype", "0x88cc", "--permitted-ethertype", "34825")
+    made = _show(blue, "port", "create", "p", "--network", "blue", *words)
+    assert made["permitted_ethertypes"] == ["0x8809", "0x88cc"]
+    assert "0x8809, 0x88cc" in blue("port", "list", "--long").out
+    away = _show(blue, "port", "unset", "p", "--permitted-ethertype", "0x88CC")
+    assert away["permitted_ethertypes"] == ["0x8809"]
+    for wrong in ("0x0800", "0x8100"):
+        assert blue("port", "set", "p", "--permitted-ethertype", wrong).errors == [
+            f"Port p: permitted_ethertypes: {wrong} is no Ethernet type that can be permitted"
+        ]
+    assert blue("port", "set", "p", "--permitted-ethertype", "lldp").code == 2
+    bare = _show(blue, "port", "set", "p", "--no-permitted-ethertype")
+    assert bare["permitted_ethertypes"] == []
+
+
 def test_a_group_begins_as_neutrons_do_unless_told_otherwise(cli: Cli) -> None:
     cli("security-group", "create", "bare", "--no-default-rules", "--stateless", "--description", "d")
     shown = _show(cli, "security-group", "show", "bare")
@@ -114,6 +145,17 @@ def test_rules_of_every_shape(blue: Cli, arguments: tuple[str, ...], expected: t
         (
             ("--protocol", "tcp", "--dst-port", "80:22"),
             "SecurityGroup web: ports: 80-22 ends before it begins",
+        ),
+        *(
+            (
+                ("--protocol", name, "--dst-port", "22"),
+                f"SecurityGroup web: ports: the switch cannot see the ports of {name}{SEEN}",
+            )
+            for name in ("dccp", "udplite")
+        ),
+        (
+            ("--protocol", "ipv6-icmp", "--ethertype", "IPv4"),
+            "SecurityGroup web: protocol: 58 (ipv6-icmp) is for IPv6; for IPv4 use 1 (icmp)",
         ),
         (("--icmp-type", "8"), "SecurityGroup web: type: only goes with protocol icmp or icmpv6"),
         (

@@ -54,21 +54,26 @@ def mac_of(port: str) -> str:
     return f"02:00:00:00:00:{PORTS.index(port) + 1:02x}"
 
 
-def networks(network: str) -> SearchStrategy[Network]:
-    gateways = st.builds(
-        SubnetDetail, st.just(Prefix.parse("10.0.0.0/24")), gateway=st.sampled_from([None, *ADDRESSES[:2]])
-    )
-    return st.builds(
-        Network,
-        id=st.just(network),
-        name=st.just(network),
-        segmentation_id=st.sampled_from([None, SEGMENTS[network]]),
-        subnets=st.lists(st.sampled_from(SUBNETS), max_size=3, unique=True).map(tuple),
-        address_scope=st.sampled_from([None, "corp", "red"]),
-        egress_default=st.sampled_from(EgressDefault),
-        default_group=st.sampled_from([None, *GROUPS]),
-        connection_limit=st.sampled_from([None, None, 100]),
-        subnet_details=st.lists(gateways, max_size=2, unique=True).map(tuple),
+@st.composite
+def networks(draw: st.DrawFn, network: str) -> Network:
+    subnets = draw(st.lists(st.sampled_from(SUBNETS), max_size=3, unique=True))
+    described = [subnet for subnet in subnets if subnet.covers(ADDRESSES[0]) and draw(st.booleans())]
+    gateways = st.sampled_from([None, *ADDRESSES[:2]])
+    return draw(
+        st.builds(
+            Network,
+            id=st.just(network),
+            name=st.just(network),
+            segmentation_id=st.sampled_from([None, SEGMENTS[network]]),
+            subnets=st.just(tuple(subnets)),
+            address_scope=st.sampled_from([None, "corp", "red"]),
+            egress_default=st.sampled_from(EgressDefault),
+            default_group=st.sampled_from([None, *GROUPS]),
+            connection_limit=st.sampled_from([None, None, 100]),
+            subnet_details=st.tuples(
+                *(st.builds(SubnetDetail, st.just(each), gateway=gateways) for each in described)
+            ),
+        )
     )
 
 

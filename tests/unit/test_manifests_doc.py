@@ -37,7 +37,7 @@ def test_every_protocol_is_listed() -> None:
 
 
 def test_the_examples_can_be_applied() -> None:
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3
     for text in EXAMPLES:
         policy = Policy()
         policy.apply(EXAMPLES[0])

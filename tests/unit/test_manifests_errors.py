@@ -33,6 +33,10 @@ def _group(*rules: str) -> str:
     return _doc("SecurityGroup", "g", "  rules:\n" + "".join(f"  - {rule}\n" for rule in rules))
 
 
+def _subnet(more: str) -> str:
+    return _doc("Network", "n", f"  subnets: [10.0.0.0/24, {{cidr: 10.0.1.0/24, {more}}}]")
+
+
 def _port(spec: str, name: str = "p") -> str:
     return _doc("Port", name, "  " + spec)
 
@@ -96,6 +100,20 @@ def test_every_document_of_every_file_is_judged_before_anything_is_refused() -> 
             "spec.subnets",
             "10.0.0.0/8 and 10.1.0.0/16 ov",
         ),
+        (_doc("Network", "n", "  subnets: [5]"), "spec.subnets[0]", "must be text or a mapping, not 5"),
+        (_doc("Network", "n", "  subnets: [{name: x}]"), "spec.subnets[0].cidr", "is missing"),
+        (_subnet("gateway: x"), "spec.subnets[1].gateway", "is not a known key; did you mean gateway_ip?"),
+        (_subnet("gateway_ip: 10.0.2.1"), "spec.subnets[1].gateway_ip", "no address of subnet 10.0.1.0/24"),
+        (_subnet("gateway_ip: x"), "spec.subnets[1].gateway_ip", "'x' is not an IP address or CIDR"),
+        (_subnet("dns_nameservers: [10.0.0.0/8]"), "spec.subnets[1].dns_nameservers", "is a CIDR"),
+        (_subnet("dns_nameservers: [x]"), "spec.subnets[1].dns_nameservers[0]", "'x' is not an IP address"),
+        (
+            _subnet("allocation_pools: [{start: 10.0.1.1, end: '::1'}]"),
+            "spec.subnets[1].allocation_pools[0].end",
+            "::1 is no address of subnet 10.0.1.0/24",
+        ),
+        (_subnet("allocation_pools: [{start: 10.0.1.1}]"), "spec.subnets[1].allocation_pools[0].end", "is m"),
+        (_subnet("enable_dhcp: maybe"), "spec.subnets[1].enable_dhcp", 'must be true or false, not "maybe"'),
         (_doc("AddressGroup", "a", "  {}"), "spec.addresses", "is missing"),
         (
             _doc("AddressGroup", "a", "  addresses: [x]"),
@@ -114,6 +132,19 @@ def test_every_document_of_every_file_is_judged_before_anything_is_refused() -> 
             "only goes with a protocol that has ports",
         ),
         (_group("{direction: ingress, port_range_min: 80}"), "spec.rules[0].port_range_min", "has no ports"),
+        *(
+            (
+                _group(f"{{direction: ingress, protocol: {protocol}, {ports}}}"),
+                f"spec.rules[0].{field}",
+                "cannot see",
+            )
+            for protocol in ("dccp", 33, "udplite", 136)
+            for field, ports in (
+                ("ports", "ports: 80"),
+                ("port_range_min", "port_range_min: 80, port_range_max: 81"),
+                ("port_range_max", "port_range_max: 81"),
+            )
+        ),
         (
             _group("{direction: ingress, protocol: tcp, port_range_min: 80}"),
             "spec.rules[0].port_range_max",

@@ -22,6 +22,7 @@ from flows.model import (
     Prefix,
     Rule,
     SecurityGroup,
+    SubnetDetail,
 )
 from flows.validate import check
 from sgctl.service.checks import violations
@@ -75,8 +76,33 @@ def _groups(draw: st.DrawFn) -> list[SecurityGroup]:
 
 
 @st.composite
+def _details(draw: st.DrawFn, prefix: Prefix) -> SubnetDetail:
+    hosts = [Prefix(prefix.version, prefix.value + number, prefix.bits) for number in (1, 2, 254)]
+    pools = st.sampled_from([(), ((5, 9),), ((20, 29), (10, 19))])
+    return SubnetDetail(
+        prefix,
+        draw(names),
+        draw(st.sampled_from(["", "no", "two\nlines"])),
+        draw(_some(hosts)),
+        tuple((prefix.value + first, prefix.value + last) for first, last in draw(pools)),
+        draw(st.booleans()),
+        tuple(
+            draw(st.lists(st.sampled_from([*hosts, Prefix.parse("2001:db8::53")]), unique=True, max_size=2))
+        ),
+        draw(st.frozensets(st.sampled_from(["a", "1"]))),
+    )
+
+
+@st.composite
+def _described(draw: st.DrawFn, network: Network) -> Network:
+    """With details of some of its subnets."""
+    chosen = [each for each in sorted(network.subnets) if draw(st.booleans())]
+    return replace(network, subnet_details=tuple(draw(_details(each)) for each in chosen))
+
+
+@st.composite
 def _networks(draw: st.DrawFn, groups: list[str]) -> list[Network]:
-    return [
+    made = [
         Network(
             UUIDS[20 + number],
             draw(names),
@@ -85,10 +111,12 @@ def _networks(draw: st.DrawFn, groups: list[str]) -> list[Network]:
             address_scope=draw(_some(["corp", "null"])),
             egress_default=draw(st.sampled_from(EgressDefault)),
             default_group=draw(_some(groups)),
+            connection_limit=draw(_some([1, 2**31 - 1])),
             meta=draw(metas),
         )
         for number in range(draw(st.integers(1, 3)))
     ]
+    return [draw(_described(network)) for network in made]
 
 
 @st.composite
@@ -140,6 +168,7 @@ def _port(draw: st.DrawFn, number: int, groups: list[str], networks: list[Networ
         else frozenset(),
         allowed_address_pairs=tuple(draw(st.lists(pairs, unique=True, max_size=2))) if secured else (),
         port_security_enabled=secured,
+        permitted_ethertypes=draw(st.sampled_from([frozenset(), frozenset({0x88CC, 0x0600})])),
         admin_state_up=draw(st.booleans()),
         device_id=draw(st.sampled_from(["", "vm", "on"])),
         meta=draw(metas),
@@ -178,6 +207,14 @@ def _documents(policy: Policy) -> list[str]:
     return sorted(map(repr, yaml.safe_load_all(policy.export())))
 
 
+def _described_in(policy: Policy) -> list[tuple[object, ...]]:
+    return sorted(
+        (each.subnets, repr(each.subnet_details), each.connection_limit or 0)
+        for each in policy.objects[Network].values()
+        if isinstance(each, Network)
+    )
+
+
 @given(policies())
 @settings(max_examples=60, deadline=None)
 def test_an_export_changes_nothing_here_and_rebuilds_everything_elsewhere(policy: Policy) -> None:
@@ -190,6 +227,7 @@ def test_an_export_changes_nothing_here_and_rebuilds_everything_elsewhere(policy
     made = elsewhere.apply(exported)
     assert list(violations(elsewhere.draft(), made.changes)) == []
     assert _documents(elsewhere) == _documents(policy)
+    assert _described_in(elsewhere) == _described_in(policy)
     assert elsewhere.plan(exported).changes == ()
     assert {kind: len(found) for kind, found in elsewhere.objects.items()} == {
         kind: len(found) for kind, found in policy.objects.items()

@@ -18,6 +18,7 @@ from flows.model import (
     Prefix,
     Rule,
     SecurityGroup,
+    SubnetDetail,
 )
 from flows.validate import check
 
@@ -30,6 +31,20 @@ PAIR = AddressPair("02:00:00:00:00:02", prefix("10.0.0.0/24"))
 NETWORK = Network(
     "n", "blue", 100, (prefix("10.0.0.0/24"), prefix("2001:db8::/64")), "corp", default_group="g"
 )
+_NET6 = prefix("2001:db8::/64")
+DETAIL = SubnetDetail(_NET6, gateway=prefix("2001:db8::1"), pools=((_NET6.value + 9, _NET6.value + 19),))
+WRONG_DETAILS: list[tuple[str, dict[str, Any]]] = [
+    ("name", {"name": "bell \a"}),
+    ("enable_dhcp", {"enable_dhcp": "yes"}),
+    ("tags", {"tags": frozenset({""})}),
+    ("gateway_ip", {"gateway": prefix("2001:db9::1")}),
+    ("gateway_ip", {"gateway": prefix("10.0.0.1")}),
+    ("gateway_ip", {"gateway": _NET6}),
+    ("dns_nameservers", {"dns_nameservers": (prefix("192.0.2.0/24"),)}),
+    ("allocation_pools", {"pools": ((1, 2),)}),
+    ("allocation_pools", {"pools": ((_NET6.value + 2, _NET6.value + 1),)}),
+    ("allocation_pools", {"pools": ((_NET6.value + 1, _NET6.value + 5), (_NET6.value + 5, _NET6.value + 9))}),
+]
 GROUP = SecurityGroup("g", "web")
 ADDRESSES = AddressGroup("a", "monitors", frozenset({prefix("192.0.2.0/24"), prefix("::/0")}))
 PORT = Port("p", "web1", "n", "02:00:00:00:00:01", "web1", (prefix("10.0.0.1"),), frozenset({"g"}), (PAIR,))
@@ -71,7 +86,9 @@ def forged(obj: PolicyObject, **values: Any) -> PolicyObject:
         replace(RULE, protocol=47, port_range_min=None, port_range_max=None),
         replace(RULE, protocol=1, port_range_min=255, port_range_max=None),
         replace(RULE, protocol=1, port_range_min=8, port_range_max=0),
-        *(replace(RULE, protocol=number) for number in (17, 33, 132, 136)),
+        *(replace(RULE, protocol=number) for number in (17, 132)),
+        *(replace(RULE, protocol=number, port_range_min=None, port_range_max=None) for number in (33, 136)),
+        replace(NETWORK, subnet_details=(DETAIL,)),
     ],
 )
 def test_sound_objects_have_no_problems(obj: PolicyObject) -> None:
@@ -101,6 +118,11 @@ def test_sound_objects_have_no_problems(obj: PolicyObject) -> None:
         (forged(NETWORK, address_scope=""), ["address_scope"]),
         (forged(NETWORK, egress_default="deny"), ["egress_default"]),
         (forged(NETWORK, default_group=""), ["default_group"]),
+        *((forged(NETWORK, connection_limit=number), ["connection_limit"]) for number in (0, 2**31, True)),
+        (forged(NETWORK, subnets=(), subnet_details=(DETAIL,)), ["subnet_details"]),
+        (forged(NETWORK, subnet_details=(DETAIL, DETAIL)), ["subnet_details"]),
+        *((forged(NETWORK, subnet_details=(replace(DETAIL, **wrong),)), [f"subnets[1].{field}"])
+          for field, wrong in WRONG_DETAILS),
         (forged(GROUP, stateful=1), ["stateful"]),
         (forged(GROUP, meta=Meta(description="bell \a")), ["description"]),
         (forged(GROUP, meta=Meta(description="x" * 256)), ["description"]),
@@ -130,6 +152,8 @@ def test_sound_objects_have_no_problems(obj: PolicyObject) -> None:
           (PAIR._replace(mac="01:00:5e:00:00:01"), PAIR._replace(prefix=Prefix(4, 1, 8)))),
         (forged(PORT, port_security_enabled=None), ["port_security_enabled"]),
         (forged(PORT, admin_state_up="yes"), ["admin_state_up"]),
+        *((forged(PORT, permitted_ethertypes=frozenset({number})), ["permitted_ethertypes"]) for number in
+          (0x05FF, 0x0800, 0x0806, 0x86DD, 0x8100, 0x10000, "0x88cc")),
         (forged(PORT, device_id=7, device_owner=7), ["device_id", "device_owner"]),
         (forged(PORT, port_security_enabled=False), ["security_groups", "allowed_address_pairs"]),
         (forged(RULE, number=15), ["number"]),
@@ -145,8 +169,8 @@ def test_sound_objects_have_no_problems(obj: PolicyObject) -> None:
         (forged(RULE, port_range_max=65536), ["port_range_max"]),
         (forged(RULE, port_range_min=-1), ["port_range_min"]),
         (forged(RULE, port_range_min="80"), ["port_range_min"]),
-        (forged(RULE, protocol=None), ["port_range_min", "port_range_max"]),
-        (forged(RULE, protocol=47), ["port_range_min", "port_range_max"]),
+        *((forged(RULE, protocol=number), ["port_range_min"]) for number in (None, 47, 33, 136)),
+        (forged(RULE, protocol=47, port_range_min=None), ["port_range_max"]),
         (forged(RULE, protocol=1, port_range_min=256, port_range_max=None), ["port_range_min"]),
         (forged(RULE, protocol=1, port_range_min=3, port_range_max=256), ["port_range_max"]),
         (forged(RULE, protocol=1, port_range_min=None, port_range_max=0), ["port_range_min"]),

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sgctl.cli import kinds
+from sgctl.cli.completion import names_of
 from sgctl.cli.nouns.noun import Data, Noun, Options, assign, discard, extend, option
 
 if TYPE_CHECKING:
     from sgctl.service.draft import Draft
 
-_FIELDS = {"segmentation_id": "vlan", "address_scope": "scope", "default_group": "default_group"}
+_FIELDS = {
+    "segmentation_id": "vlan",
+    "address_scope": "scope",
+    "default_group": "default_group",
+    "connection_limit": "connection_limit",
+}
 
 
 def _fill(draft: Draft, data: Data, options: Options) -> None:
@@ -22,7 +28,8 @@ def _fill(draft: Draft, data: Data, options: Options) -> None:
     assign(spec, options, egress_default="egress_default", defaults="defaults", **_FIELDS)
     if options.get("no_subnet"):
         spec["subnets"] = []
-    extend(spec, "subnets", options["subnet"])
+    held = set(map(cidr_of, spec.get("subnets", ())))
+    extend(spec, "subnets", [cidr for cidr in options["subnet"] if cidr not in held])
 
 
 def _clear(draft: Draft, data: Data, options: Options) -> None:
@@ -31,7 +38,13 @@ def _clear(draft: Draft, data: Data, options: Options) -> None:
     for field, name in _FIELDS.items():
         if options[name]:
             spec.pop(field, None)
-    discard(spec, "subnets", options["subnet"])
+    stated = {cidr_of(item): item for item in spec.get("subnets", ())}
+    discard(spec, "subnets", [stated.get(cidr, cidr) for cidr in options["subnet"]])
+
+
+def cidr_of(item: str | Data) -> str:
+    """The CIDR of a subnet as manifests state it."""
+    return item if isinstance(item, str) else str(item["cidr"])
 
 
 def _keep(draft: Draft, options: Options) -> Callable[[Mapping[str, Any]], bool]:
@@ -65,7 +78,17 @@ _NOUN = Noun(
             type=click.Choice(["deny", "open-until-rule"]),
             help="What a port may send while none of its groups has an egress rule.",
         ),
-        option("--default-group", help="The group of ports that have none of their own."),
+        option(
+            "--default-group",
+            help="The group of ports that have none of their own.",
+            shell_complete=names_of(kinds.SECURITY_GROUPS),
+        ),
+        option(
+            "--connection-limit",
+            type=int,
+            metavar="NUMBER",
+            help="How many connections it may have on one bridge; without: no bound.",
+        ),
     ),
     sets=(option("--no-subnet", is_flag=True, help="Take all subnets off first."),),
     takes=(
@@ -73,6 +96,7 @@ _NOUN = Noun(
         option("--provider-segment", "vlan", is_flag=True, help="Make it untagged."),
         option("--address-scope", "scope", is_flag=True, help="Let it stand alone."),
         option("--default-group", is_flag=True, help="Leave ports without groups without any."),
+        option("--connection-limit", is_flag=True, help="Let it have any number of connections."),
     ),
     filters=(_vlan("Only the one with this VLAN id."),),
 )

@@ -85,17 +85,17 @@ class Noun:
             present(session, self.kind, identifier, committed, options)
 
         parameters = [*_META, *self.creates, *self.adds]
-        return _command("create", create, f"Make a {self.words}.", [click.Argument(["name"]), *parameters])
+        return _command("create", create, f"Make {_a(self.words)}.", [click.Argument(["name"]), *parameters])
 
     def _set(self) -> click.Command:
         names = option("--name", help="Its new name.")
         no_tag = option("--no-tag", is_flag=True, help="Take all tags off first.")
         parameters = [names, no_tag, *_META, *self.sets, *self.adds]
-        text = f"Change a {self.words}; what may be there several times is added."
+        text = f"Change {_a(self.words)}; what may be there several times is added."
         return self._amend("set", text, self._fill, parameters)
 
     def _unset(self) -> click.Command:
-        text = f"Take something off a {self.words}."
+        text = f"Take something off {_a(self.words)}."
         return self._amend("unset", text, self._clear, [*_UNSET, *self.takes])
 
     def _amend(
@@ -159,6 +159,10 @@ def _command(
     return click.Command(name, callback=callback, params=[*parameters, *decorated], help=text)
 
 
+def _a(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
 def reference_argument(kind: Kind, many: bool = False) -> click.Argument:
     """The name or id of an object, or of several."""
     metavar = kind.singular.rpartition("-")[2].upper() + ("..." if many else "")
@@ -178,10 +182,10 @@ def delete_command(kind: Kind) -> click.Command:
     @output_option("table", "json", "yaml", "name")
     @pass_session
     def delete(session: Session, /, references: tuple[str, ...], output: str, **options: Any) -> None:
-        from sgctl.cli.records import CLASSES
+        from sgctl.cli.records import NAMED
         from sgctl.service.removal import Target
 
-        targets = [Target(CLASSES[kind], reference) for reference in references]
+        targets = [Target(NAMED[kind], reference) for reference in references]
         remove(session, targets, output, options)
 
     missing = option("--ignore-missing", is_flag=True, help="Objects that do not exist are no error.")
@@ -195,12 +199,12 @@ def show_command(kind: Kind) -> click.Command:
     @output_option("table", "json", "yaml", "name")
     @pass_session
     def show(session: Session, /, reference: str, output: str) -> None:
-        from sgctl.cli.records import CLASSES
+        from sgctl.cli.records import NAMED
 
-        show_object(session, kind, session.find(CLASSES[kind], reference).id, output)
+        show_object(session, kind, session.find(NAMED[kind], reference).id, output)
 
     words = kind.singular.replace("-", " ")
-    return _command("show", show, f"Show every field of a {words}.", [reference_argument(kind)])
+    return _command("show", show, f"Show every field of {_a(words)}.", [reference_argument(kind)])
 
 
 def list_command(noun: Noun, *arguments: click.Argument) -> click.Command:

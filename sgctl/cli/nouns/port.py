@@ -29,6 +29,7 @@ _LISTS = {
     "fixed_ips": "fixed_ip",
     "security_groups": "security_group",
     "allowed_address_pairs": "allowed_address",
+    "permitted_ethertypes": "permitted_ethertype",
 }
 
 
@@ -43,6 +44,7 @@ def _fill(draft: Draft, data: Data, options: Options) -> None:
     extend(spec, "security_groups", _labels(draft, options["security_group"]))
     extend(spec, "fixed_ips", [_address(draft, spec, each) for each in options["fixed_ip"]])
     extend(spec, "allowed_address_pairs", [_pair(each) for each in options["allowed_address"]])
+    extend(spec, "permitted_ethertypes", list(map(_ethertype, options["permitted_ethertype"])))
 
 
 def _clear(draft: Draft, data: Data, options: Options) -> None:
@@ -53,6 +55,7 @@ def _clear(draft: Draft, data: Data, options: Options) -> None:
     discard(spec, "security_groups", _labels(draft, options["security_group"]))
     discard(spec, "fixed_ips", [_address(draft, spec, each) for each in options["fixed_ip"]])
     discard(spec, "allowed_address_pairs", [_pair(each) for each in options["allowed_address"]])
+    discard(spec, "permitted_ethertypes", list(map(_ethertype, options["permitted_ethertype"])))
 
 
 def _labels(draft: Draft, references: Iterable[str]) -> list[str]:
@@ -94,12 +97,16 @@ def _next_address(draft: Draft, spec: Data, subnet: str) -> str:
     from sgctl.cli.lookup import find
     from sgctl.cli.terminal import Failure
     from sgctl.service.addresses import AddressPool
-    from sgctl.service.subnets import details_of
+    from sgctl.service.subnets import subnets_of
 
     if "network" not in spec:
         raise click.UsageError("a subnet needs a --network")
     network = find(draft, Network, spec["network"])
-    wanted = [each for each in details_of(network) if subnet in (each.name, str(each.prefix))]
+    wanted = [
+        each.detail
+        for each in subnets_of([network])
+        if subnet in (each.id, each.name, str(each.detail.prefix))
+    ]
     if not wanted:
         raise Failure(f"network {network.name} has no subnet {subnet!r}")
     try:
@@ -111,6 +118,14 @@ def _next_address(draft: Draft, spec: Data, subnet: str) -> str:
 def _pair(text: str) -> dict[str, str]:
     parts = _parts(text, "mac-address", "ip-address")
     return {key.replace("-", "_"): value for key, value in sorted(parts.items())}
+
+
+def _ethertype(text: str) -> int:
+    """An Ethernet type in hexadecimal, as everybody writes them, or decimal."""
+    try:
+        return int(text, 16 if text.lower().startswith("0x") else 10)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no Ethernet type such as 0x88cc") from None
 
 
 def _keep(draft: Draft, options: Options) -> Callable[[Mapping[str, Any]], bool]:
@@ -160,6 +175,8 @@ _NOUN = Noun(
         option("--no-security-group", is_flag=True, help="Take it out of all groups first."),
         _several("allowed-address", _PAIR, "A source that it may use besides its own."),
         option("--no-allowed-address", is_flag=True, help="Take all such sources off first."),
+        _several("permitted-ethertype", "TYPE", "An Ethernet type besides ARP and IP, such as 0x88cc."),
+        option("--no-permitted-ethertype", is_flag=True, help="Take all such types off first."),
         option(
             "--enable-port-security/--disable-port-security",
             "port_security",
@@ -175,6 +192,7 @@ _NOUN = Noun(
         _several("fixed-ip", "ip-address=IP", "Take off this address."),
         _several("security-group", "GROUP", "Take it out of this group.", **_GROUP),
         _several("allowed-address", _PAIR, "Take off this source."),
+        _several("permitted-ethertype", "TYPE", "Take off this Ethernet type."),
         option("--device", is_flag=True, help="Let it belong to no machine."),
         option("--device-owner", is_flag=True, help="Clear what owns the machine."),
     ),

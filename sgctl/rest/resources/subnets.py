@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
-from flows.model import Network, Port, Prefix, SubnetDetail
+from flows.model import Network, Prefix, SubnetDetail
 from sgctl.rest.addresses import address_text, cidr, read_address, read_network
 from sgctl.rest.errors import ApiError, bad_request, forbidden
 from sgctl.rest.http import Body
@@ -29,27 +29,17 @@ from sgctl.rest.schemas import (
 from sgctl.rest.view import View
 from sgctl.service.addresses import host_range
 from sgctl.service.draft import Draft
-from sgctl.service.subnets import default_detail, details_of, subnet_id, with_subnet, without_subnet
+from sgctl.service.subnets import (
+    Subnet,
+    default_detail,
+    ports_in,
+    subnet_id,
+    subnets_of,
+    with_subnet,
+    without_subnet,
+)
 
 _POOLS = list_of(mapping(["start", "end"], start=ADDRESS, end=ADDRESS), 100)
-
-
-@dataclass(frozen=True, slots=True)
-class Subnet:
-    """One of a network's subnets."""
-
-    network: Network
-    detail: SubnetDetail
-
-    @property
-    def id(self) -> str:
-        """The subnet's id."""
-        return subnet_id(self.network, self.detail.prefix)
-
-    @property
-    def name(self) -> str:
-        """The subnet's name."""
-        return self.detail.name
 
 
 class Subnets(Resource[Subnet]):
@@ -83,18 +73,11 @@ class Subnets(Resource[Subnet]):
 
     def items(self, view: View) -> Iterator[Subnet]:
         """The subnets of all networks."""
-        for network in view.all(Network):
-            for detail in details_of(network):
-                yield Subnet(network, detail)
+        return subnets_of(view.all(Network))
 
     def item(self, view: View | Draft, identifier: str) -> Subnet | None:
         """The subnet with this id."""
-        networks: Iterable[Network] = view.all(Network)
-        for network in networks:
-            for prefix in network.subnets:
-                if subnet_id(network, prefix) == identifier:
-                    return Subnet(network, next(d for d in details_of(network) if d.prefix == prefix))
-        return None
+        return next((each for each in subnets_of(view.all(Network)) if each.id == identifier), None)
 
     def base(self, item: Subnet) -> Network:
         """The network."""
@@ -156,10 +139,9 @@ class Subnets(Resource[Subnet]):
 
     def delete(self, desk: Desk, item: Subnet) -> None:
         """Take away a subnet in which no port has an address."""
-        for port in desk.draft.where(Port, "network_id", item.network.id):
-            if any(item.detail.prefix.covers(address) for address in port.fixed_ips):
-                message = f"Subnet {item.id} is in use: port {port.name or port.id} has an address"
-                raise ApiError(409, "SubnetInUse", f"{message} of it.")
+        for port in ports_in(desk.draft, item):
+            message = f"Subnet {item.id} is in use: port {port.name or port.id} has an address of it."
+            raise ApiError(409, "SubnetInUse", message)
         desk.put(without_subnet(item.network, item.detail.prefix))
 
     def tags(self, item: Subnet) -> frozenset[str]:

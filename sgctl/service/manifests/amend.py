@@ -78,7 +78,11 @@ def plan_new_rule(objects: Objects, group: str, identifier: str, spec: Spec, pro
     if twin is not None:
         raise _refused(SecurityGroup, holder.name, "", f"{describe(twin)} permits the same", Code.TAKEN)
     planning.draft.put(rule)
-    return settle(planning.draft)
+    try:
+        return settle(planning.draft)
+    except PolicyError as error:  # of a rule that has no name and will have no id
+        source = Source(kind=MANIFEST_KINDS[SecurityGroup], name=holder.name)
+        raise PolicyError(replace(finding, source=source) for finding in error.findings) from error
 
 
 def plan_rule_notes(objects: Objects, reference: str, edit: Callable[[Rule], Rule]) -> Plan:

@@ -12,6 +12,7 @@ from sgctl.service import protocols
 from sgctl.service.draft import Draft
 from sgctl.service.kinds import MANIFEST_KINDS
 from sgctl.service.manifests.documents import OWN
+from sgctl.service.manifests.subnets import subnet_item
 from sgctl.service.names import reference_to
 
 Manifest = dict[str, object]
@@ -63,9 +64,10 @@ def _spec(draft: Draft, obj: PolicyObject) -> Manifest:
 def _network(draft: Draft, network: Network) -> Manifest:
     group = network.default_group
     deny = network.egress_default is EgressDefault.DENY
+    details = {detail.prefix: subnet_item(detail) for detail in network.subnet_details}
     return _present(
         segmentation_id=network.segmentation_id,
-        subnets=[str(subnet) for subnet in network.subnets],
+        subnets=[details.get(subnet, str(subnet)) for subnet in network.subnets],
         address_scope=network.address_scope,
         egress_default=None if deny else str(network.egress_default),
         connection_limit=network.connection_limit,

@@ -8,8 +8,9 @@ from uuid import uuid4
 
 from flows.model import EgressDefault, Ethertype, Meta, Network, SecurityGroup
 from sgctl.service.manifests.documents import Document
-from sgctl.service.manifests.planning import Planning, Statement, metadata, prefixes
+from sgctl.service.manifests.planning import Planning, Statement, metadata
 from sgctl.service.manifests.rules import Remote, RuleReader, StatedRule, all_egress, replace_rules
+from sgctl.service.manifests.subnets import with_subnets
 from sgctl.service.ownership import DEFAULT_GROUP_TAG
 
 PROFILES = {
@@ -27,14 +28,13 @@ def state_network(planning: Planning, document: Document, network: Network) -> N
     stated = replace(
         network,
         segmentation_id=cast("int | None", spec.get("segmentation_id")),
-        subnets=tuple(prefixes(planning, document, ("spec", "subnets"))),
         address_scope=cast("str | None", spec.get("address_scope")),
         egress_default=EgressDefault(cast("str", spec.get("egress_default", PROFILES[profile]))),
         connection_limit=cast("int | None", spec.get("connection_limit")),
         default_group=_default_group(planning, document, network, makes_one=profile == "evroc"),
         meta=metadata(document, network),
     )
-    planning.state(stated, Statement(document))
+    planning.state(with_subnets(planning, document, stated), Statement(document))
 
 
 def _default_group(planning: Planning, document: Document, network: Network, makes_one: bool) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import cast
 
 from flows.model import Ethertype, Meta
-from flows.validate import ICMP, ICMPV6, WITH_PORTS
+from flows.validate import ICMP, ICMPV6, PORTS_UNSEEN, WITH_PORTS, why_no_ports
 from sgctl.service import protocols
 from sgctl.service.manifests.documents import Spec
 from sgctl.service.manifests.rules import Invalid, Remote, RuleReader, StatedRule, family_of, icmp_of
@@ -93,6 +93,8 @@ def _range(reader: RuleReader, path: Path, spec: Spec, protocol: int | None) -> 
     if "code" in spec and "type" not in spec:
         raise reader.fail((*path, "code"), "needs a type")
     if "ports" in spec:
+        if protocol in PORTS_UNSEEN:
+            raise reader.fail((*path, "ports"), why_no_ports(protocol))
         if protocol not in WITH_PORTS:
             names = " ".join(str(protocols.show(number)) for number in sorted(WITH_PORTS))
             raise reader.fail((*path, "ports"), f"only goes with a protocol that has ports: {names}")

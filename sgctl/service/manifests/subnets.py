@@ -1,0 +1,112 @@
+"""Subnets of networks' manifests: a CIDR, or a mapping that says more of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from flows.model import Network, Prefix, SubnetDetail
+from sgctl.service.manifests.documents import Document
+from sgctl.service.manifests.planning import Planning
+from sgctl.service.manifests.yaml_reader import Path
+from sgctl.service.subnets import default_detail
+
+_PATH: Path = ("spec", "subnets")
+
+
+def with_subnets(planning: Planning, document: Document, network: Network) -> Network:
+    """The network with the subnets that the document states; problems are noted.
+
+    What was said before of a subnet that is now stated by its CIDR alone stays.
+    """
+    listed = cast("list[str | dict[str, Any]]", document.spec.get("subnets", ()))
+    before = len(planning.findings)
+    read = [_read(planning, document, (*_PATH, place), item) for place, item in enumerate(listed)]
+    found = [each for each in read if each is not None]
+    details = [each for each in found if isinstance(each, SubnetDetail)]
+    details += [each for each in network.subnet_details if each.prefix in found]
+    if len(planning.findings) > before:
+        details = []  # their places would be told wrong
+    prefixes = tuple(each.prefix if isinstance(each, SubnetDetail) else each for each in found)
+    details.sort(key=lambda each: each.prefix)
+    return replace(network, subnets=prefixes, subnet_details=tuple(details))
+
+
+def _read(
+    planning: Planning, document: Document, path: Path, item: str | dict[str, Any]
+) -> Prefix | SubnetDetail | None:
+    reader = _Reader(planning, document)
+    if isinstance(item, str):
+        return reader.prefix(path, item)
+    prefix = reader.prefix((*path, "cidr"), item["cidr"])
+    return reader.detail(path, prefix, item) if prefix is not None else None
+
+
+class _Reader:
+    """Reads the values of one document, and notes what is wrong with them."""
+
+    def __init__(self, planning: Planning, document: Document) -> None:
+        self._planning = planning
+        self._document = document
+
+    def prefix(self, path: Path, text: str) -> Prefix | None:
+        """An address or CIDR."""
+        try:
+            return Prefix.parse(text)
+        except ValueError as error:
+            self._planning.report(self._document, path, str(error))
+            return None
+
+    def detail(self, path: Path, prefix: Prefix, item: dict[str, Any]) -> SubnetDetail:
+        """What a mapping says of a subnet."""
+        gateway = default_detail(prefix).gateway
+        if "gateway_ip" in item:
+            stated = item["gateway_ip"]
+            gateway = None if stated is None else self.prefix((*path, "gateway_ip"), stated)
+        servers = enumerate(item.get("dns_nameservers", ()))
+        read = [self.prefix((*path, "dns_nameservers", place), text) for place, text in servers]
+        return SubnetDetail(
+            prefix=prefix,
+            name=item.get("name", ""),
+            description=item.get("description", ""),
+            gateway=gateway,
+            pools=self._pools((*path, "allocation_pools"), prefix, item.get("allocation_pools", [])),
+            enable_dhcp=item.get("enable_dhcp", True),
+            dns_nameservers=tuple(each for each in read if each is not None),
+            tags=frozenset(item.get("tags", ())),
+        )
+
+    def _pools(self, path: Path, prefix: Prefix, stated: list[dict[str, str]]) -> tuple[tuple[int, int], ...]:
+        pools = []
+        for place, pool in enumerate(stated):
+            ends = {key: self.prefix((*path, place, key), pool[key]) for key in ("start", "end")}
+            for key, end in ends.items():
+                if end is not None and not (end.is_host and prefix.covers(end)):
+                    reason = f"{end} is no address of subnet {prefix}"
+                    self._planning.report(self._document, (*path, place, key), reason)
+            first, last = ends.values()
+            if first is not None and last is not None:
+                pools.append((first.value, last.value))
+        return tuple(pools)
+
+
+def subnet_item(detail: SubnetDetail) -> dict[str, Any]:
+    """The mapping that states this subnet; what it leaves out has its default."""
+    version, bits = detail.prefix.version, detail.prefix.bits
+
+    def address(value: int) -> str:
+        return Prefix(version, value, bits).address
+
+    stated: dict[str, Any] = {"cidr": str(detail.prefix)}
+    if detail.gateway != default_detail(detail.prefix).gateway:
+        stated["gateway_ip"] = None if detail.gateway is None else str(detail.gateway)
+    if not detail.enable_dhcp:
+        stated["enable_dhcp"] = False
+    more: dict[str, Any] = {
+        "name": detail.name,
+        "description": detail.description,
+        "allocation_pools": [{"start": address(first), "end": address(last)} for first, last in detail.pools],
+        "dns_nameservers": [str(server) for server in detail.dns_nameservers],
+        "tags": sorted(detail.tags),
+    }
+    return stated | {key: value for key, value in more.items() if value}

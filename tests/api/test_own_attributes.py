@@ -1,0 +1,112 @@
+"""Attributes that Neutron does not have, and what becomes of values that cannot be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lab.controller import Controller
+from lab.policy_cli import PolicyCli
+from tests.api.client import Client
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def network(api: Client) -> Iterator[Any]:
+    made = api.make("network", name="own")
+    yield made
+    for port in api.list("ports", f"network_id={made['id']}"):
+        api("DELETE", f"/v2.0/ports/{port['id']}")
+    api("DELETE", f"/v2.0/networks/{made['id']}")
+
+
+def test_they_are_announced(api: Client) -> None:
+    aliases = {each["alias"]: each["description"] for each in api("GET", "/v2.0/extensions").one}
+    assert "connection_limit" in aliases["sgctl-network"]
+    assert "permitted_ethertypes" in aliases["sgctl-port"]
+
+
+def test_networks(api: Client, network: Any) -> None:
+    own = ("address_scope", "egress_default", "default_group", "connection_limit")
+    assert [network[name] for name in own] == [None, "deny", None, None]
+    group = api.make("security_group", name="own")["id"]
+    wanted = {
+        "address_scope": "own",
+        "egress_default": "open-until-rule",
+        "default_group": group,
+        "connection_limit": 1000,
+    }
+    path = f"/v2.0/networks/{network['id']}"
+    changed = api("PUT", path, {"network": wanted})
+    assert (changed.status, {name: changed.one[name] for name in own}) == (200, wanted)
+    assert api("PUT", path, {"network": {"description": "x"}}).one["connection_limit"] == 1000
+    assert [each["id"] for each in api.list("networks", "address_scope=own")] == [network["id"]]
+    in_use = api("DELETE", f"/v2.0/security-groups/{group}")
+    assert (in_use.status, in_use.kind) == (409, "SecurityGroupInUse")
+    assert api.make("port", network_id=network["id"])["security_groups"] == []
+    none = {"address_scope": None, "default_group": None, "connection_limit": None}
+    assert api("PUT", path, {"network": none}).status == 200
+    assert {name: api.show("network", network["id"])[name] for name in none} == none
+    made = api.make("network", name="own2", egress_default="open-until-rule", connection_limit=7)
+    assert (made["egress_default"], made["connection_limit"]) == ("open-until-rule", 7)
+    assert api("DELETE", f"/v2.0/networks/{made['id']}").status == 204
+
+
+def test_ports(api: Client, network: Any) -> None:
+    made = api.make("port", network_id=network["id"], permitted_ethertypes=["0x88CC", 0x8809])
+    assert made["permitted_ethertypes"] == ["0x8809", "0x88cc"]
+    found = api.list("ports", "permitted_ethertypes=0x88cc")
+    assert [each["id"] for each in found] == [made["id"]]
+    path = f"/v2.0/ports/{made['id']}"
+    assert api("PUT", path, {"port": {"name": "x"}}).one["permitted_ethertypes"] == ["0x8809", "0x88cc"]
+    assert api("PUT", path, {"port": {"permitted_ethertypes": []}}).one["permitted_ethertypes"] == []
+
+
+def test_the_command_line_shows_what_the_api_set(controller: Controller, api: Client, network: Any) -> None:
+    api("PUT", f"/v2.0/networks/{network['id']}", {"network": {"connection_limit": 5}})
+    shown = json.loads(PolicyCli(controller.environment)("network", "show", "own", "-o", "json"))
+    assert shown["connection_limit"] == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        *(("network", "address_scope", value) for value in ("", "x" * 256, 5, ["x"], "bell \a")),
+        *(("network", "egress_default", value) for value in ("open", None, True)),
+        *(("network", "default_group", value) for value in ("web", 5)),
+        *(("network", "connection_limit", value) for value in (0, -1, 2**31, "5", 1.5, True)),
+        *(
+            ("port", "permitted_ethertypes", [value])
+            for value in (0x05FF, 0x10000, 0x0800, 0x86DD, 0x8100, "0x0806", "0x9100", "0x0", "lldp", True)
+        ),
+        ("port", "permitted_ethertypes", "0x88cc"),
+        ("port", "permitted_ethertypes", None),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_is_refused_with_the_attributes_name(
+    api: Client, network: Any, kind: str, name: str, value: Any
+) -> None:
+    before = api.everything()
+    home = {"network_id": network["id"]} if kind == "port" else {}
+    answer = api("POST", f"/v2.0/{kind}s", {kind: {name: value, **home}})
+    assert (answer.status, name in answer.message) == (400, True), answer
+    if kind == "network":
+        answer = api("PUT", f"/v2.0/networks/{network['id']}", {kind: {name: value}})
+        assert (answer.status, name in answer.message) == (400, True), answer
+    assert api.everything() == before
+
+
+def test_a_default_group_that_nobody_has(api: Client, network: Any) -> None:
+    answer = api("PUT", f"/v2.0/networks/{network['id']}", {"network": {"default_group": NOBODY}})
+    assert (answer.status, answer.kind) == (404, "SecurityGroupNotFound")
+
+
+def test_what_is_wrong_with_a_subnet_is_told_by_the_attributes_name(api: Client, network: Any) -> None:
+    stated = {"network_id": network["id"], "cidr": "10.8.0.0/24", "gateway_ip": "10.7.0.1"}
+    answer = api("POST", "/v2.0/subnets", {"subnet": stated})
+    assert answer.status == 400
+    assert answer.message == "Network own: gateway_ip: 10.7.0.1 is no address of subnet 10.8.0.0/24"
