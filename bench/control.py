@@ -10,11 +10,12 @@ from pathlib import Path
 
 from bench.installation import BRIDGE, Installation
 from bench.record import Record
-from bench.workload import Workload, interface, local_port, remote_member, tcp_rule
+from bench.workload import NETWORK, Workload, interface, local_port, remote_member, tcp_rule
 from flows.model import Change, PolicyObject
 
 LIMIT_BRIDGE = "limit"
 _NEW_PORT = 1_000_000
+_UPLINK = "uplink"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def _measure(size: Size, record: Record) -> None:
         programs = _program(here, size)
         record.median_s(f"program_{size.name}", programs)
         record.put(f"flows_{size.name}", here.flow_count())
+        if size.name == "400":
+            record.put("flows_400_uplink", _flows_with_uplink(here))
         record.median_s(f"connect_{size.name}", _reconnect(here, size))
         limit = limits(here, size.rounds)
         record.median_s(f"program_{size.name}", limit, "limit")
@@ -74,6 +77,17 @@ def removals(here: Installation) -> list[Change]:
     """The changes that leave no policy."""
     here.store.run()
     return [Change(obj, None) for objects in here.store.objects.values() for obj in objects.values()]
+
+
+def _flows_with_uplink(here: Installation) -> int:
+    """The same with an outside, against which every port has to be guarded."""
+    here.ovs.add_port(BRIDGE, _UPLINK, f"external_ids:sgctl-uplink={NETWORK}")
+    here.wait_for_interfaces([_UPLINK])
+    here.confirm()
+    count = here.flow_count()
+    here.ovs.vsctl("del-port", _UPLINK)
+    here.confirm()
+    return count
 
 
 def _reconnect(here: Installation, size: Size) -> list[float]:

@@ -85,6 +85,7 @@ GOALS: list[Goal] = [
         _no_more_flows,
         ("ours", "neutron", "ovn"),
     ),
+    _plain("flows_400_uplink", "the same with an uplink, where the peers guard nothing", "flows"),
     _plain("flows_2000", "flows at W(2000, 10000)", "flows"),
     _plain("slope_port", "flows for one more port", "flows"),
     _at_most("slope_member", "flows for one more member", "flows", 4),
