@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from bench.record import Record
-from bench.report import write_report
+from bench.report import conditions, write_report
 from bench.sections import SECTIONS
 from lab import sandbox
 
@@ -45,7 +45,7 @@ def _measure(name: str, quick: bool, into: Path) -> int:
 
 def _run(names: list[str], *, quick: bool) -> None:
     OUT.mkdir(exist_ok=True)
-    total = Record(quick)
+    total, heading = Record(quick), conditions()
     for name in names:
         start = time.monotonic()
         print(f"{SECTIONS[name].title} …", end=" ", flush=True)
@@ -53,7 +53,7 @@ def _run(names: list[str], *, quick: bool) -> None:
         print(problem or "done", f"({time.monotonic() - start:.0f} s)", flush=True)
         if problem:
             total.note(f"not measured: {SECTIONS[name].title}: {problem}")
-        write_report(total, OUT)
+        write_report(total, heading, OUT)
     print((OUT / "results.txt").read_text(encoding="utf-8"))
 
 

@@ -33,13 +33,13 @@ def rows(record: Record) -> list[dict[str, Any]]:
     return found
 
 
-def write_report(record: Record, out: Path) -> None:
+def write_report(record: Record, heading: list[str], out: Path) -> None:
     """Write results.json, results.txt and the plots."""
     found = rows(record)
     (out / "results.json").write_text(
         json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    lines = [*conditions(), "", *table(found), ""]
+    lines = [*heading, "", *table(row for row in found if row["ours"] is not None), ""]
     lines += [f"* {note}" for note in record.notes]
     missing = [row["figure"] for row in found if row["ours"] is None]
     if missing:
@@ -76,7 +76,7 @@ def _number(value: float | None, unit: str) -> str:
 
 
 def conditions() -> list[str]:
-    """Machine, versions, load."""
+    """Machine, versions, and the load before the benchmark adds its own."""
     versions = [_first_line(["ovs-vswitchd", "--version"]), _first_line(["ovn-controller", "--version"])]
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     return [

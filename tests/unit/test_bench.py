@@ -71,7 +71,7 @@ def test_files_hold_every_row_and_every_note(tmp_path: Path) -> None:
     record.put("flows_400", 1000)
     record.put("flows_400", 3000, "ovn")
     record.note("said once")
-    write_report(record, tmp_path)
+    write_report(record, ["where and when"], tmp_path)
     written = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert [set(row) for row in written] == [KEYS] * len(GOALS)
     text = (tmp_path / "results.txt").read_text(encoding="utf-8")
