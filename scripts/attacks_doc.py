@@ -41,6 +41,10 @@ LIMITS = """## What is not stopped
 
 * **Contents of DHCP.** A client's `chaddr` and options are payload; a workload can ask for leases in other
   names. Leases are the server's to check; addresses that the policy does not give are useless.
+* **DHCP answers from the outside.** UDP 67 → 68 and 547 → 546 to a port's own address pass without a rule:
+  a client that has no address yet has opened no connection.
+* **Ports without port security.** They are trusted like uplinks: router advertisements, DHCP answers and ARP
+  replies of theirs are believed, whatever they claim.
 * **Hosts behind uplinks among each other.** They may take each other's MACs and addresses, and poison what
   the switch learned about them. They cannot take a local port's.
 * **Routed neighbour discovery.** The switch does not look at the hop limit of router advertisements and
@@ -50,8 +54,8 @@ LIMITS = """## What is not stopped
 * **Shared addresses.** Ports with the same allowed address pair can take the address from each other: that
   is its purpose.
 
-See also the decisions on [odd packets](decisions/odd-packets.md) and on
-[virtual routers](decisions/virtual-routers.md).
+See also the decisions on [odd packets](decisions/odd-packets.md),
+[routers and servers](decisions/routers-and-servers.md) and [virtual routers](decisions/virtual-routers.md).
 """
 
 
