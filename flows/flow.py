@@ -145,11 +145,13 @@ def _action_text(action: Action, names: bool) -> str:
 class FlowDiff(NamedTuple):
     """What has to change on a switch: `added` replaces flows of equal key, `removed` is gone after.
 
-    `removed` never holds a key that `added` holds.
+    `removed` never holds a key that `added` holds. `vacated` are the OpenFlow ports whose
+    occupant has left: what was counted there is not the next one's.
     """
 
     added: list[Flow]
     removed: list[Flow]
+    vacated: frozenset[int] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.removed)
+        return bool(self.added or self.removed or self.vacated)

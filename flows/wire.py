@@ -9,8 +9,9 @@ import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from flows.fields import IN_PORT, Match
 from flows.flow import Flow, FlowKey, match_bytes
-from flows.pipeline import COOKIE_TAG
+from flows.pipeline import COOKIE_TAG, DROPPED, DROPS_COOKIE, OUT
 
 VERSION = 5
 FLOW_MOD = 14
@@ -58,15 +59,38 @@ def delete_by_cookie(cookie: int, xid: int = 0) -> bytes:
     return _flow_mod(_DELETE, _ALL_TABLES, (cookie, _EXACT_COOKIE), 0, match_bytes(()), xid)
 
 
-Edit = Flow | FlowKey | int
-"""One change of a switch: add this flow; delete the flow with this key; delete by this cookie."""
+class DropCounters(NamedTuple):
+    """The learned flows that count drops and match at least this."""
+
+    match: Match
+
+    @classmethod
+    def of_port(cls, ofport: int) -> list[DropCounters]:
+        """Those of an OpenFlow port: of what it sent, and of what was for it."""
+        return [cls((IN_PORT(ofport),)), cls((OUT(ofport),))]
+
+
+def delete_counters(counters: DropCounters, xid: int = 0) -> bytes:
+    """The flow mod that forgets what was counted."""
+    cookie = DROPS_COOKIE, _EXACT_COOKIE
+    return _flow_mod(_DELETE, DROPPED.id, cookie, 0, match_bytes(counters.match), xid)
+
+
+Edit = Flow | FlowKey | int | DropCounters
+"""One change of a switch: add this flow; delete the flow with this key, by this cookie, these counters."""
 
 
 def encode(edit: Edit, xid: int = 0) -> bytes:
     """The flow mod of an edit."""
-    if isinstance(edit, Flow):
-        return add_flow(edit, xid)
-    return delete_by_cookie(edit, xid) if isinstance(edit, int) else delete_flow(edit, xid)
+    match edit:
+        case Flow():
+            return add_flow(edit, xid)
+        case FlowKey():
+            return delete_flow(edit, xid)
+        case DropCounters():
+            return delete_counters(edit, xid)
+        case _:
+            return delete_by_cookie(edit, xid)
 
 
 def bundle_control(bundle: int, kind: int, xid: int) -> bytes:

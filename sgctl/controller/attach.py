@@ -29,14 +29,27 @@ class Role:
     networks: frozenset[str] = frozenset()
     reason: str = ""
 
+    def leaves_for(self, other: Role | None) -> bool:
+        """Whether the OpenFlow port has another occupant, or none, when this interface's role is `other`."""
+        if other is None or other.interface.ofport != self.interface.ofport:
+            return True
+        return self.state is not State.QUARANTINED and (self.state, self.port_id) != (
+            other.state,
+            other.port_id,
+        )
+
 
 @dataclass
 class Roles:
-    """The roles of all interfaces of one bridge: by name, and by OpenFlow port what compiling needs."""
+    """The roles of all interfaces of one bridge: by name, and by OpenFlow port what compiling needs.
+
+    `vacated` are the OpenFlow ports that an occupant has left since the set was last emptied.
+    """
 
     of_interface: dict[str, Role] = field(default_factory=dict)
     ports: dict[int, str] = field(default_factory=dict)
     uplinks: dict[int, frozenset[str]] = field(default_factory=dict)
+    vacated: set[int] = field(default_factory=set)
     _networks: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -53,10 +66,12 @@ class Roles:
         elif role.state is State.UPLINK:
             self.uplinks[role.interface.ofport] = role.networks
 
-    def drop(self, name: str) -> None:
-        """An interface loses its role, if it has one."""
+    def drop(self, name: str, successor: Role | None) -> None:
+        """An interface loses its role, if it has one, and has another or none after that."""
         role = self.of_interface.pop(name, None)
         if role is not None:
+            if role.leaves_for(successor):
+                self.vacated.add(role.interface.ofport)
             self._networks -= Counter(role.networks)
             self.ports.pop(role.interface.ofport, None)
             self.uplinks.pop(role.interface.ofport, None)
@@ -104,7 +119,7 @@ class Attachments:
         self._stale.clear()
         changed = {place for place, role in news.items() if self._held(place) != role}
         for bridge, name in changed:  # first of all, because an OpenFlow port may pass from one to another
-            self.of_bridge[bridge].drop(name)
+            self.of_bridge[bridge].drop(name, news[bridge, name])
         for bridge, name in changed:
             role = news[bridge, name]
             if role is not None:

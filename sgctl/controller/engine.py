@@ -24,6 +24,12 @@ class ManagedBridge:
     compiler: BridgeCompiler
     roles: Roles
 
+    def flush(self) -> FlowDiff:
+        """What has changed since the last call."""
+        vacated = frozenset(self.roles.vacated)
+        self.roles.vacated.clear()
+        return self.compiler.flush()._replace(vacated=vacated)
+
 
 class Engine:
     """Takes in changes of the policy, of the bridges and of the zones; yields differences per bridge."""
@@ -96,7 +102,7 @@ class Engine:
             if managed.bridge.name in self._stale_bridges:
                 managed.compiler.set_local(self._local_state(managed))
         self._stale_bridges.clear()
-        diffs = {dpid: managed.compiler.flush() for dpid, managed in self.bridges.items()}
+        diffs = {dpid: managed.flush() for dpid, managed in self.bridges.items()}
         return {dpid: diff for dpid, diff in diffs.items() if diff}
 
     def moved_interfaces(self) -> set[Place]:

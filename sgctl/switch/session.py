@@ -20,6 +20,11 @@ from sgctl.switch.exchange import SwitchRefused
 LOG = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+DELETIONS = 2
+"""How often the drop counters of an OpenFlow port are deleted when its occupant leaves."""
+SETTLE_SECONDS = 1.0
+"""Between them. Packets of the last 0.5 s (`other_config:max-revalidator`) are counted only when they have
+passed, and make the counter anew."""
 
 Expected = Callable[[], Mapping[FlowKey, Flow]]
 Reporter = Callable[[int, str], None]
@@ -51,6 +56,7 @@ class Session:
         self._expected = expected
         self._report = report
         self._pending: dict[FlowKey, Flow | None] = {}
+        self._vacated: dict[int, int] = {}
         self._generation = generation
         self._in_step = False
         self._closed = False
@@ -63,6 +69,7 @@ class Session:
         if diff is not None:
             self._pending.update(dict.fromkeys((flow.key for flow in diff.removed), None))
             self._pending.update({flow.key: flow for flow in diff.added})
+            self._vacated.update(dict.fromkeys(diff.vacated, DELETIONS))
         self._work.set()
 
     def close(self) -> None:
@@ -102,10 +109,31 @@ class Session:
         generation = self._generation
         drift = due and not self._work.is_set()
         edits = self._take_pending() if installed is None else self._difference(installed, quiet=due)
-        if edits:
-            self._channel.push(edits)
+        self._push(edits)
         self._in_step = True
         self._report(generation, self._drift(edits) if drift else "")
+
+    def _push(self, edits: Sequence[wire.Edit]) -> None:
+        """Unlike edits of flows, the counters to forget cannot be worked out again: they are kept until done.
+
+        A new session has none: whether a port changed hands while there was no session is not known.
+        """
+        vacated, self._vacated = self._vacated, {}
+        counters = [each for ofport in vacated for each in wire.DropCounters.of_port(ofport)]
+        if not edits and not counters:
+            return
+        try:
+            self._channel.push([*edits, *counters])
+        except BaseException:
+            self._vacated = vacated | self._vacated
+            raise
+        again = {ofport: left - 1 for ofport, left in vacated.items() if left > 1}
+        if again:
+            hub.spawn_after(SETTLE_SECONDS, self._vacate_again, again)
+
+    def _vacate_again(self, vacated: Mapping[int, int]) -> None:
+        self._vacated = {**vacated, **self._vacated}
+        self._work.set()
 
     def _take_pending(self) -> list[wire.Edit]:
         pending, self._pending = self._pending, {}

@@ -107,3 +107,35 @@ def test_a_port_stays_closed_until_its_network_has_a_zone(engine: Engine) -> Non
     assert engine.flush() == {}
     engine.change_bridges({1: bridge()})
     assert any("in_port=1" in str(flow) for flow in engine.flush()[1].removed)
+
+
+def vacated(engine: Engine, *interfaces: Interface) -> frozenset[int]:
+    engine.change_bridges({1: bridge(*interfaces)})
+    diffs = engine.flush()
+    return diffs[1].vacated if diffs else frozenset()
+
+
+def test_a_port_number_is_vacated_when_its_occupant_leaves(engine: Engine) -> None:
+    two = replace(ONE, id="port-2", name="two", iface_id="two")
+    add(engine, two)
+    engine.change_zones({("br0", BLUE.id): 5})
+    tap = workload("tap1", 1, "")
+    assert vacated(engine, tap, workload("tap2", 2, "")) == frozenset()
+    assert vacated(engine, replace(tap, iface_id="one"), workload("tap2", 2, "")) == frozenset()
+    assert vacated(engine, replace(tap, iface_id="two"), workload("tap2", 2, "")) == {1}
+    assert vacated(engine, replace(tap, iface_id="two")) == {2}
+    assert vacated(engine, replace(tap, iface_id="two", ofport=9)) == {1}
+    assert vacated(engine, workload("tap3", 9, "two")) == {9}
+    assert vacated(engine) == {9}
+
+
+def test_a_change_of_the_policy_vacates_nothing(engine: Engine) -> None:
+    engine.change_zones({("br0", BLUE.id): 5})
+    assert vacated(engine, workload("tap1", 1, "one")) == frozenset()
+    closed = replace(ONE, security_groups=frozenset(), admin_state_up=False)
+    engine.change_policy([Change(ONE, closed)])
+    diff = engine.flush()[1]
+    assert diff.removed
+    assert not diff.vacated
+    engine.change_policy([Change(closed, None)])
+    assert engine.flush()[1].vacated == {1}

@@ -1,0 +1,88 @@
+"""Whose drops are counted: counters outlive other changes and the controller, not the binding."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lab.netns import Workload
+from lab.process import wait_until
+from lab.site import ALL_OUT, Site, group, tcp_in
+
+pytestmark = pytest.mark.switch
+
+OFPORT = 7
+TO_W2 = ("w2", "to", "INGRESS_POLICY")
+FROM_W2 = ("w2", "from", "EGRESS_POLICY")
+
+
+@pytest.fixture
+def client(site: Site) -> Workload:
+    """May send anything; nobody may send it anything."""
+    site.apply(
+        group("client", ALL_OUT),
+        group("server"),
+        site.port_document(1, ["client"]),
+        *(site.port_document(number, ["server"]) for number in (2, 3)),
+    )
+    return site.plug("br0", 1)
+
+
+def drops(site: Site) -> dict[tuple[str, str, str], int]:
+    records = json.loads(site.sgctl("get", "drops", "-o", "json"))
+    return {(drop["port"], drop["direction"], drop["reason"]): drop["packets"] for drop in records}
+
+
+def ping(source: Workload, address: str) -> None:
+    assert not source.succeeds("ping", "-c", "2", "-i", "0.2", "-W", "0.2", address)
+
+
+def occupy(site: Site, number: int) -> Workload:
+    """Plug a workload that gets this OpenFlow port, and have the switch know it."""
+    workload = site.plug("br0", number)
+    site.ovs.vsctl("del-port", f"w{number}")
+    site.ovs.add_port("br0", f"w{number}", f"ofport_request={OFPORT}", f"external_ids:iface-id=w{number}")
+    site.sgctl.wait()
+    return workload
+
+
+def refused_both_ways(client: Workload, second: Workload, address: str) -> None:
+    ping(client, address)
+    ping(second, "10.0.0.1")
+
+
+def test_nobody_inherits_the_drops_of_who_had_the_port_number_before(site: Site, client: Workload) -> None:
+    refused_both_ways(client, occupy(site, 2), "10.0.0.2")
+    site.apply(group("nobody"))
+    before = drops(site)
+    assert (before[TO_W2], before[FROM_W2]) == (2, 2)
+    site.unplug(2)
+    third = occupy(site, 3)
+    assert not [key for key in drops(site) if "POLICY" in key[2]]
+
+    def counted_anew() -> bool:
+        refused_both_ways(client, third, "10.0.0.3")
+        return drops(site).keys() >= {("w3", "to", "INGRESS_POLICY"), ("w3", "from", "EGRESS_POLICY")}
+
+    wait_until(counted_anew, "the new occupant's own drops are counted")
+
+
+def test_counters_go_with_the_binding(site: Site, client: Workload) -> None:
+    second = occupy(site, 2)
+    refused_both_ways(client, second, "10.0.0.2")
+    site.ovs.vsctl("remove", "Interface", "w2", "external_ids", "iface-id")
+    site.sgctl.wait()
+    wait_until(lambda: not drops(site).keys() & {TO_W2, FROM_W2}, "the counters of the binding are gone")
+
+
+def test_counters_outlive_other_changes_and_the_controller(site: Site, client: Workload) -> None:
+    refused_both_ways(client, occupy(site, 2), "10.0.0.2")
+    site.apply(group("server", tcp_in(80)), site.port_document(2, ["server", "client"]))
+    for end in (site.controller.kill, site.controller.stop):
+        end()
+        site.controller.start()
+        site.sgctl.wait()
+    found = drops(site)
+    assert (found[TO_W2], found[FROM_W2]) == (2, 2)
+    assert ": 0 flows to add, 0 to remove" in site.controller.log.read_text()
