@@ -21,10 +21,11 @@ from sgctl.cli.nouns.security_group import security_group
 from sgctl.cli.nouns.subnet import subnet
 from sgctl.cli.plan import plan
 from sgctl.cli.port import port
+from sgctl.cli.reach import reach
 from sgctl.cli.session import Session
 from sgctl.cli.status import status, wait
 from sgctl.cli.terminal import FAILED, OK, USAGE, Failure, fail
-from sgctl.cli.trace import reach, trace
+from sgctl.cli.trace import trace
 from sgctl.cli.uplink import uplink
 from sgctl.cli.version import version
 

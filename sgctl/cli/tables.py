@@ -118,6 +118,7 @@ FLOW_COLUMNS = (
 REACH_COLUMNS = (
     Column("PORT", "port"),
     Column("ADDRESSES", "addresses"),
+    Column("SERVICES", "services"),
     Column("EGRESS RULES", "egress_rules"),
     Column("INGRESS RULES", "ingress_rules"),
 )

@@ -1,4 +1,4 @@
-"""`sgctl trace` and `sgctl reach`: what the policy lets through, and why."""
+"""`sgctl trace`: what the policy lets through, and why."""
 
 # ruff: noqa: PLC0415  # what explains verdicts is loaded when a command runs
 
@@ -16,13 +16,11 @@ from sgctl.cli.terminal import plain
 
 if TYPE_CHECKING:
     from flows.frame import Frame
-    from flows.model import Port
     from flows.verdict import Packet, PolicyText, State
     from sgctl.explain.answer import Answer
     from sgctl.explain.frame_answer import FrameAnswer
     from sgctl.explain.path import Path
     from sgctl.explain.question import Error, Service
-    from sgctl.explain.reach import Outside, Reach, Reached
 
 DISAGREES, DENIED = 3, 4
 """Exit statuses of a trace."""
@@ -31,33 +29,34 @@ ALLOWED = "allowed"
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
-def service_options(command: Decorated) -> Decorated:
-    """What a connection is about."""
-    number = click.IntRange(0, 65535)
+def service_options(otherwise: str) -> Callable[[Decorated], Decorated]:
+    """What a connection is about; `otherwise` is what is meant when nothing is said."""
+    number, octet = click.IntRange(0, 65535), click.IntRange(0, 255)
+    default = f"Default: tcp with --port, else {otherwise}."
     options = (
-        click.option(
-            "--protocol", metavar="PROTOCOL", help="Name or number. Default: tcp with --port, else icmp."
-        ),
+        click.option("--protocol", metavar="PROTOCOL", help=f"Name or number. {default}"),
         click.option(
             "--port", metavar="PORT", type=number, help="The port that the connection was opened to."
         ),
         click.option(
-            "--icmp-type", metavar="TYPE", type=click.IntRange(0, 255), help="Default: echo request."
+            "--icmp-type", metavar="TYPE", type=octet, help="The number; echo request is 8, or 128."
         ),
-        click.option("--icmp-code", metavar="CODE", type=click.IntRange(0, 255)),
-        click.option(
-            "-6", "--ipv6", is_flag=True, help="IPv6, where the ends have addresses of both families."
-        ),
+        click.option("--icmp-code", metavar="CODE", type=octet, help="Default: 0."),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+    def decorate(command: Decorated) -> Decorated:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @click.command()
 @click.argument("source", metavar="FROM")
 @click.argument("destination", metavar="[TO]", required=False)
-@service_options
+@service_options("a ping")
+@click.option("-6", "--ipv6", is_flag=True, help="IPv6, where the ends have addresses of both families.")
 @click.option("--source-port", metavar="PORT", type=click.IntRange(0, 65535), help="The client's port.")
 @click.option("--established", is_flag=True, help="A later packet of a connection that FROM opened.")
 @click.option("--reply", is_flag=True, help="An answer of FROM in a connection that TO opened to --port.")
@@ -130,7 +129,7 @@ def _packet(text: PolicyText, ends: tuple[str, str], **asked: Any) -> Packet:
         6 if asked.pop("ipv6") else None,
     )
     state = _state(asked.pop("established"), asked.pop("reply"))
-    service = _service(**asked)
+    service = read_service(**asked)
     if error is not None:
         return ask_error(text, ends, service, version, error)
     return ask(text, ends, service, version, state)
@@ -156,7 +155,8 @@ def _state(established: bool, reply: bool) -> State:
     return State.REPLY if reply else State.ESTABLISHED if established else State.NEW
 
 
-def _service(protocol: str | None, **numbers: int | None) -> Service:
+def read_service(protocol: str | None, **numbers: int | None) -> Service:
+    """What the service options say."""
     from sgctl.explain.question import Service
     from sgctl.service.protocols import parse
 
@@ -237,70 +237,3 @@ def _print(record: dict[str, Any]) -> None:
             click.echo(f"{mark}: {plain(switch['disagreement'])}")
         else:
             click.echo("the switch agrees")
-
-
-@click.group()
-def reach() -> None:
-    """Tell who can open connections to whom, for all ports of a network at once."""
-
-
-def _reach_command(name: str, incoming: bool, text: str) -> None:
-    @reach.command(name, help=text)
-    @click.argument("end", metavar="PORT")
-    @service_options
-    @output_option("table", "json", "name")
-    @pass_session
-    def command(session: Session, /, end: str, output: str, ipv6: bool, **service: Any) -> None:
-        with explained():
-            picture = session.picture
-            asked, port = _reach_of(session, end, ipv6, service)
-            from flows.model import Direction
-
-            found = asked.sources(port) if incoming else asked.targets(port)
-            outside = asked.outside(port, Direction.INGRESS if incoming else Direction.EGRESS)
-        _print_reach(picture.text, found, outside, output)
-
-
-_reach_command("to", True, "Who can open a connection to PORT.")
-_reach_command("from", False, "To whom PORT can open a connection.")
-
-
-def _reach_of(session: Session, end: str, ipv6: bool, service: dict[str, Any]) -> tuple[Reach, Port]:
-    from sgctl.explain.expected import Unexplained
-    from sgctl.explain.question import find_end
-    from sgctl.explain.reach import Reach
-
-    picture = session.picture
-    port = find_end(picture.text, end).port
-    if port is None:
-        raise Unexplained(f"{end} is no port of the policy")
-    families = {address.version for address in port.fixed_ips} or {4}
-    return Reach(picture.engine.policy, _service(**service), 6 if ipv6 else min(families)), port
-
-
-def _print_reach(text: PolicyText, found: list[Reached], outside: list[Outside], output: str) -> None:
-    from sgctl.cli import render
-    from sgctl.cli.tables import REACH_COLUMNS
-
-    records: list[dict[str, object]] = [
-        {
-            "port": each.port.name or each.port.id,
-            "port_id": each.port.id,
-            "addresses": list(map(str, each.port.fixed_ips)),
-            "egress_rules": list(each.egress),
-            "ingress_rules": list(each.ingress),
-        }
-        for each in sorted(found, key=lambda each: (each.port.name, each.port.id))
-    ]
-    beyond = [{"remote": each.remote, "rule": each.rule or None} for each in outside]
-    if output == "json":
-        render.print_json({"ports": records, "outside": beyond})
-    elif output == "name":
-        render.print_names(f"port/{record['port']}" for record in records)
-    else:
-        if records:
-            render.print_table(REACH_COLUMNS, records)
-        click.echo(f"{len(records)} ports of {len(text.ports)}")
-        for each in beyond:
-            rule = f" (rule {each['rule']})" if each["rule"] else ""
-            click.echo(plain(f"outside: {each['remote']}{rule}"))

@@ -10,6 +10,7 @@ from flows.policy import member_addresses
 from flows.verdict import Conversation, Packet, PolicyText, State
 from sgctl.explain.expected import Unexplained
 from sgctl.explain.frames import ReadFrame, is_error, read_frame
+from sgctl.explain.services import ALL, FULL, Services
 
 CLIENT_PORT = 40000
 """The port that a client is taken to use when nothing else is said."""
@@ -33,7 +34,7 @@ ERRORS = {
 class Service:
     """What the connection is: protocol number, destination port or ICMP type and code.
 
-    None is "not said": without anything it is a ping, with a port it is TCP.
+    None is "not said": a packet without anything is a ping, with a port it is TCP.
     """
 
     protocol: int | None = None
@@ -54,6 +55,16 @@ class Service:
         if protocol in (1, 58):
             raise Unexplained("ICMP has no ports")
         return protocol, client, self.port or 0
+
+    def meant(self, version: int) -> Services:
+        """All services that fit what was said; without anything it is every one. Raises Unexplained."""
+        said = (self.port, self.source_port, self.icmp_type, self.icmp_code)
+        if any(number is not None for number in said):
+            return Services.one(*self.numbers(version))
+        if self.protocol is None:
+            return ALL
+        protocol = _ICMP[version] if self.protocol in _ICMP.values() else self.protocol
+        return Services(ranges={protocol: (FULL,)})
 
 
 @dataclass(frozen=True)

@@ -8,32 +8,49 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from flows.model import Direction, EgressDefault, Port, Prefix, Rule
 from flows.policy import Policy, member_addresses
-from flows.verdict import Conversation, PolicyText, rule_allows
+from flows.verdict import TCP, Conversation, PolicyText, rule_allows
 from sgctl.explain.question import Service
+from sgctl.explain.services import Services, union
 
-_MATCHING_ADDRESS = {4: Prefix.parse("0.0.0.0"), 6: Prefix.parse("::")}  # noqa: S104 - no address is listened on
+Numbers = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Reached:
-    """A port that can talk or be talked to, and the rules that allow it (none where none are needed)."""
+    """A port that can talk or be talked to by IP of this version: about what, and by which rules.
+
+    No rules means that none is needed.
+    """
 
     port: Port
-    egress: tuple[int, ...]
-    ingress: tuple[int, ...]
+    version: int
+    services: Services
+    egress: Numbers
+    ingress: Numbers
 
 
 @dataclass(frozen=True)
 class Outside:
-    """Addresses outside the policy, as the rule names them."""
+    """Addresses outside the policy, as the rule (0 is none) names them, and the services that it allows."""
 
     remote: str
+    version: int
+    services: Services
     rule: int
+
+
+class _Meeting(NamedTuple):
+    """What two sides let pass together, and the rules that have a part in it."""
+
+    services: Services
+    egress: Numbers
+    ingress: Numbers
 
 
 class _Side:
@@ -73,12 +90,14 @@ def _has_no_remote(rule: Rule) -> bool:
 
 
 class Reach:
-    """Answers for one service and one family."""
+    """Answers for one service, a whole protocol or all services, and for one family."""
 
     def __init__(self, policy: Policy, service: Service, version: int) -> None:
         self.policy = policy
         self._version = version
-        self._numbers = service.numbers(version)
+        self._within = service.meant(version)
+        self._services: dict[str, Services] = {}
+        self._met: dict[tuple[Numbers, Numbers], _Meeting] = {}
         self._text = PolicyText(
             policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups
         )
@@ -88,53 +107,81 @@ class Reach:
 
     def sources(self, target: Port) -> list[Reached]:
         """The ports that can open a connection to `target`."""
-        pairs = ((peer, self._allowed(peer, target)) for peer in self._peers(target))
-        return [Reached(peer, *rules) for peer, rules in pairs if rules is not None]
+        return [each for peer in self._peers(target) if (each := self._reached(peer, peer, target))]
 
     def targets(self, source: Port) -> list[Reached]:
         """The ports to which `source` can open a connection."""
-        pairs = ((peer, self._allowed(source, peer)) for peer in self._peers(source))
-        return [Reached(peer, *rules) for peer, rules in pairs if rules is not None]
+        return [each for peer in self._peers(source) if (each := self._reached(peer, source, peer))]
 
     def outside(self, port: Port, direction: Direction) -> list[Outside]:
         """What a port's rules say of addresses that are no port's."""
         if not port.admin_state_up:
             return []
-        if not port.port_security_enabled:
-            return [Outside("anywhere", 0)]
-        if direction is Direction.EGRESS and self._open(port):
-            return [Outside("anywhere", 0)]
+        if not port.port_security_enabled or (direction is Direction.EGRESS and self._open(port)):
+            return [Outside("anywhere", self._version, self._within, 0)]
         side = self._side(port, direction)
-        everyone = [Outside("anywhere", rule.number) for rule in side.everyone]
-        return everyone + [Outside(self._prefixes(rule), rule.number) for rule in side.by_prefix]
+        named = [(rule, "anywhere") for rule in side.everyone]
+        named += [(rule, self._prefixes(rule)) for rule in side.by_prefix]
+        return [Outside(remote, self._version, self.services_of(rule), rule.number) for rule, remote in named]
 
     def is_service(self, rule: Rule) -> bool:
-        """Whether the rule speaks of the family and the service asked for."""
-        address = _MATCHING_ADDRESS[self._version]
-        if rule.ethertype.version != self._version:
-            return False
-        anybody = Rule(
-            rule.id, rule.number, "", rule.direction, rule.ethertype, rule.protocol, rule.port_range_min,
-            rule.port_range_max,
-        )  # fmt: skip
-        return rule_allows(self._text, anybody, "", Conversation(address, address, *self._numbers))
+        """Whether the rule speaks of the family, and of services that are asked for."""
+        return rule.ethertype.version == self._version and bool(self.services_of(rule))
+
+    def services_of(self, rule: Rule) -> Services:
+        """What the rule allows of the services that are asked for."""
+        if rule.id not in self._services:
+            self._services[rule.id] = Services.of_rule(rule) & self._within
+        return self._services[rule.id]
 
     def _peers(self, port: Port) -> Iterator[Port]:
         for identifier in self.policy.ports_of_network.get(port.network_id, ()):
             if identifier != port.id and identifier in self.policy.ports:
                 yield self.policy.ports[identifier]
 
-    def _allowed(self, source: Port, target: Port) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-        """The rules at both sides for the first pair of addresses that works; None when none does."""
+    def _reached(self, peer: Port, source: Port, target: Port) -> Reached | None:
+        """The peer with what both sides let pass, over all pairs of addresses; None when it is nothing."""
         if not (source.admin_state_up and target.admin_state_up):
             return None
+        met = list(self._meetings(source, target))
+        if not met:
+            return None
+        if all(each is met[0] for each in met):
+            return Reached(peer, self._version, *met[0])
+        services = union(each.services for each in met)
+        egress = sorted({number for each in met for number in each.egress})
+        ingress = sorted({number for each in met for number in each.ingress})
+        return Reached(peer, self._version, services, tuple(egress), tuple(ingress))
+
+    def _meetings(self, source: Port, target: Port) -> Iterator[_Meeting]:
         for sender in self._addresses(source):
             for receiver in self._addresses(target):
                 egress = self._admits(source, Direction.EGRESS, receiver)
                 ingress = None if egress is None else self._admits(target, Direction.INGRESS, sender)
                 if egress is not None and ingress is not None:
-                    return egress, ingress
-        return None
+                    met = self._meeting(egress, ingress)
+                    if met.services:
+                        yield met
+
+    def _meeting(self, egress: Numbers, ingress: Numbers) -> _Meeting:
+        """The services that both sides allow, and the rules that have a part in it; no rules is no limit."""
+        key = egress, ingress
+        if key not in self._met:
+            common = self._allowed_by(egress) & self._allowed_by(ingress)
+            self._met[key] = _Meeting(common, self._part_of(egress, common), self._part_of(ingress, common))
+        return self._met[key]
+
+    def _part_of(self, numbers: Numbers, services: Services) -> Numbers:
+        return tuple(number for number in numbers if self.services_of(self._rules[number]) & services)
+
+    def _allowed_by(self, numbers: Numbers) -> Services:
+        if not numbers:
+            return self._within
+        return union(self.services_of(self._rules[number]) for number in numbers)
+
+    @cached_property
+    def _rules(self) -> dict[int, Rule]:
+        return {rule.number: rule for rule in self.policy.rules.values()}
 
     def _addresses(self, port: Port) -> Iterable[Prefix]:
         return (address for address in port.fixed_ips if address.version == self._version)
@@ -165,8 +212,9 @@ class Reach:
     def _covers(self, rule: Rule, remote: Prefix, network: str) -> bool:
         key = (rule.id, remote)
         if key not in self._prefix_hits:
-            ends = Conversation(remote, remote, *self._numbers)
-            self._prefix_hits[key] = rule_allows(self._text, rule, network, ends)
+            of_any_service = replace(rule, protocol=None, port_range_min=None, port_range_max=None)
+            ends = Conversation(remote, remote, TCP)
+            self._prefix_hits[key] = rule_allows(self._text, of_any_service, network, ends)
         return self._prefix_hits[key]
 
     def _groups_of(self, address: Prefix, network: str) -> frozenset[str]:

@@ -206,8 +206,18 @@ def test_disagreement_is_said_loudly(inhabited: Site) -> None:
 
 def test_reach(inhabited: Site) -> None:
     to = json.loads(inhabited.sgctl("reach", "to", "w2", "--port", "80", "-o", "json"))
-    assert [each["port"] for each in to["ports"]] == ["w1", "w3"]
+    assert [(each["port"], each["ip_version"]) for each in to["ports"]] == [
+        ("w1", 4),
+        ("w1", 6),
+        ("w3", 4),
+        ("w3", 6),
+    ]
     assert to["outside"] == []
+    everything = json.loads(inhabited.sgctl("reach", "to", "w2", "-o", "json"))["ports"]
+    assert [each["services"] for each in everything] == [["tcp/22", "tcp/80"], ["tcp/80"]] * 2
+    table = inhabited.sgctl("reach", "to", "w2").splitlines()
+    assert table[-2:] == ["2 ports of 3", table[-1]]
+    assert table[-1].startswith("outside: anywhere by IPv4: tcp/22 (rule ")
     assert inhabited.sgctl("reach", "from", "w1", "--port", "80", "-o", "name") == "port/w2\n"
     assert (
         json.loads(inhabited.sgctl("reach", "to", "w2", "--port", "22", "-o", "json"))["outside"][0]["remote"]

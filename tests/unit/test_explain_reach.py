@@ -13,9 +13,19 @@ from flows.policy import Policy
 from flows.verdict import Conversation, Packet, PolicyText, judge
 from sgctl.explain.question import Service
 from sgctl.explain.reach import Reach
-from tests.unit.strategies import PORT_EDGES, policies
+from sgctl.explain.services import Services
+from tests.unit.strategies import ICMP_TYPES, PORT_EDGES, policies
 
-SERVICES = [Service(), *(Service(protocol=proto, port=port) for proto in (6, 17) for port in PORT_EDGES)]
+SERVICES = [
+    Service(protocol=47),
+    *(Service(protocol=proto, port=port) for proto in (6, 17, 132) for port in PORT_EDGES),
+    *(
+        Service(icmp_type=kind, icmp_code=code)
+        for kinds in ICMP_TYPES.values()
+        for kind in kinds
+        for code in (0, 1, 2)
+    ),
+]
 
 
 def taken_in(objects: list[PolicyObject]) -> tuple[Policy, PolicyText]:
@@ -64,6 +74,50 @@ def test_agrees_with_the_reference(objects: list[PolicyObject], service: Service
             )
 
 
+@settings(max_examples=100, deadline=None)
+@given(policies(), st.sampled_from([4, 6]))
+def test_without_a_service_it_is_every_service(objects: list[PolicyObject], version: int) -> None:
+    policy, text = taken_in(objects)
+    reach = Reach(policy, Service(), version)
+    for source in text.ports.values():
+        found = {each.port.id: each.services for each in reach.targets(source)}
+        for target in text.ports.values():
+            if target.id == source.id or target.network_id != source.network_id:
+                assert target.id not in found
+                continue
+            services = found.get(target.id, Services())
+            for service in SERVICES:
+                listed = bool(services & service.meant(version))
+                assert listed == reachable(text, source, target, service, version), (service, services)
+
+
+def test_services_are_listed_as_both_sides_allow_them() -> None:
+    objects: list[PolicyObject] = [
+        Network("net", "net"),
+        SecurityGroup("c", "c"),
+        SecurityGroup("s", "s"),
+        *(
+            Rule(f"e{n}", 20 + n, "c", Direction.EGRESS, Ethertype.IPV4, *service)
+            for n, service in enumerate([(6, 1, 1023), (17, 53, 53), (1, None, None), (132, 1, 9)])
+        ),
+        *(
+            Rule(f"i{n}", 30 + n, "s", Direction.INGRESS, Ethertype.IPV4, *service)
+            for n, service in enumerate(
+                [(6, 80, 90), (6, 91, 8080), (17, None, None), (1, 8, 0), (1, 3, None), (132, 10, 10)]
+            )
+        ),
+        Port("p", "p", "net", "02:00:00:00:00:01", "p", (Prefix.parse("10.0.0.1"),), frozenset(["c"])),
+        Port("q", "q", "net", "02:00:00:00:00:02", "q", (Prefix.parse("10.0.0.2"),), frozenset(["s"])),
+    ]
+    policy, _ = taken_in(objects)
+    (found,) = Reach(policy, Service(), 4).targets(policy.ports["p"])
+    assert found.services.shown() == ["icmp type 3", "icmp type 8 code 0", "tcp/80-1023", "udp/53"]
+    assert (found.egress, found.ingress) == ((20, 21, 22), (30, 31, 32, 33, 34))
+    (found,) = Reach(policy, Service(protocol=17), 4).targets(policy.ports["p"])
+    assert (found.services.shown(), found.egress, found.ingress) == (["udp/53"], (21,), (32,))
+    assert not Reach(policy, Service(protocol=132), 4).targets(policy.ports["p"])
+
+
 def large_policy(ports: int) -> list[PolicyObject]:
     """Ten tiers of ports; each may be reached by the one before it, on a port of its own."""
     tiers = 10
@@ -86,10 +140,11 @@ def large_policy(ports: int) -> list[PolicyObject]:
     return [Network("net", "net"), *groups, *ingress, *egress, *made]
 
 
-def test_ten_thousand_ports_take_no_time() -> None:
+@pytest.mark.parametrize("service", [Service(port=3306), Service()])
+def test_ten_thousand_ports_take_no_time(service: Service) -> None:
     policy, _ = taken_in(large_policy(10_000))
     begin = time.monotonic()
-    reach = Reach(policy, Service(port=3306), 4)
+    reach = Reach(policy, service, 4)
     sources = reach.sources(policy.ports["p4"])
     elapsed = time.monotonic() - begin
     assert len(sources) == 1000
