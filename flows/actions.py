@@ -33,6 +33,10 @@ NO_RECIRCULATION = 255
 class Action(Protocol):
     """What an action must offer; `str()` gives its ovs-ofctl text."""
 
+    def __hash__(self) -> int:
+        """Actions are values."""
+        ...
+
     def encode(self) -> bytes:
         """The action's bytes, padded to a multiple of 8."""
         ...

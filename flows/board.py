@@ -6,32 +6,26 @@ share). The merged flow depends on the present claims only, never on the order i
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from flows.actions import Action, Conjunction
 from flows.flow import Flow, FlowDiff, FlowKey
+from flows.model import Prefix
 from flows.pipeline import LISTENERS, NEIGHBOUR, SHARED
 
 Actions = tuple[Action, ...]
-Owner = tuple[str, int | str] | tuple[str, int | str, int | str] | tuple[str, int | str, int | str, int | str]
+Owner = tuple[str, int | str] | tuple[str, int, int | Prefix] | tuple[str, int, Prefix, int]
 """What a flow is for: a kind and its key, e.g. ("rule", 17); sortable within a kind."""
 
 
-Claims = tuple[Owner, Actions] | dict[Owner, Actions]
-"""The claims on one key: nearly always it is one, and then without a dictionary of its own."""
-
-
-def merge(key: FlowKey, claims: Claims) -> Actions:
-    """The one action list for all claims on a key.
+def merge(key: FlowKey, claims: Mapping[Owner, Flow]) -> Actions:
+    """The one action list for several claims on a key.
 
     Conjunction clauses add up, and so do the owners of a shared address and those who hear of each
     other; any other key goes to the claimant that sorts first.
     """
-    if isinstance(claims, tuple):
-        return claims[1]
-    in_order = [actions for _, actions in sorted(claims.items())]
+    in_order = [flow.actions for _, flow in sorted(claims.items(), key=lambda claim: claim[0])]
     if key.table == SHARED.id:
         return tuple(chain.from_iterable(in_order))
     if isinstance(in_order[0][0], Conjunction) or key.table in (NEIGHBOUR.id, LISTENERS.id):
@@ -39,70 +33,120 @@ def merge(key: FlowKey, claims: Claims) -> Actions:
     return in_order[0]
 
 
-def _with(claims: Claims | None, owner: Owner, actions: Actions) -> Claims:
-    """The claims and one more, or with another content."""
-    if claims is None or (isinstance(claims, tuple) and claims[0] == owner):
-        return owner, actions
-    merged = dict([claims]) if isinstance(claims, tuple) else claims
-    merged[owner] = actions
-    return merged
+class _Place:
+    """A key, the claims on it, and the flow that the switch should hold there.
+
+    Nearly always there is one claim: `owner` and `wanted`. Several are in `wanted`, by owner.
+    """
+
+    __slots__ = ("flow", "key", "owner", "wanted")
+
+    def __init__(self, key: FlowKey) -> None:
+        self.key = key
+        self.owner: Owner | None = None
+        self.wanted: Flow | dict[Owner, Flow] | None = None
+        self.flow: Flow | None = None
+
+    def claim_of(self, owner: Owner) -> Flow | None:
+        """What the owner claims."""
+        if isinstance(self.wanted, dict):
+            return self.wanted.get(owner)
+        return self.wanted if self.owner == owner else None
+
+    def owners(self) -> list[Owner]:
+        """Who has a claim, in order."""
+        if isinstance(self.wanted, dict):
+            return sorted(self.wanted)
+        return [] if self.owner is None else [self.owner]
+
+    def add(self, owner: Owner, flow: Flow) -> None:
+        """One more claim, or one with another content."""
+        first, wanted = self.owner, self.wanted
+        if isinstance(wanted, dict):
+            wanted[owner] = flow
+        elif wanted is None or first is None or first == owner:
+            self.owner, self.wanted = owner, flow
+        else:
+            self.owner, self.wanted = None, {first: wanted, owner: flow}
+
+    def remove(self, owner: Owner) -> None:
+        """Take back the owner's claim, which must be there."""
+        if not isinstance(self.wanted, dict):
+            self.owner = self.wanted = None
+            return
+        del self.wanted[owner]
+        if len(self.wanted) == 1:
+            ((self.owner, self.wanted),) = self.wanted.items()
+
+    def merged(self) -> Flow | None:
+        """The flow that follows from the claims; the one that is there when it says the same."""
+        flow = self.wanted
+        if isinstance(flow, dict):
+            flow = Flow.at(self.key, merge(self.key, flow))
+        if flow is not None and self.flow is not None and flow.actions == self.flow.actions:
+            return self.flow
+        return flow
 
 
-def _without(claims: Claims, owner: Owner) -> Claims | None:
-    """The claims without the owner's; None when no claim is left."""
-    if isinstance(claims, tuple):
-        return None if claims[0] == owner else claims
-    claims.pop(owner, None)
-    return next(iter(claims.items())) if len(claims) == 1 else claims
+class _Settled(Mapping[FlowKey, Flow]):
+    """The flows of all places, by key; a dictionary of its own would be as large as that of the places."""
 
+    def __init__(self, places: Mapping[FlowKey, _Place]) -> None:
+        self._places = places
+        self.count = 0
 
-def _of(claims: Claims | None, owner: Owner) -> Actions | None:
-    """What the owner claims."""
-    if claims is None or isinstance(claims, dict):
-        return claims.get(owner) if claims else None
-    return claims[1] if claims[0] == owner else None
+    def __getitem__(self, key: FlowKey) -> Flow:
+        flow = self._places[key].flow
+        if flow is None:
+            raise KeyError(key)
+        return flow
+
+    def __iter__(self) -> Iterator[FlowKey]:
+        return (key for key, place in self._places.items() if place.flow is not None)
+
+    def __len__(self) -> int:
+        return self.count
 
 
 class Board:
     """Claims, and the flows that follow from them. `flush` yields what changed since the last one."""
 
     def __init__(self) -> None:
-        self.flows: dict[FlowKey, Flow] = {}
-        self._claims: dict[FlowKey, Claims] = {}
-        self._keys_of: defaultdict[Owner, dict[FlowKey, None]] = defaultdict(dict)  # smaller than sets
-        self._dirty: set[FlowKey] = set()
+        self._places: dict[FlowKey, _Place] = {}
+        # What owners get one by one is in dictionaries, which are smaller than sets.
+        self._held: dict[Owner, tuple[_Place, ...] | dict[_Place, None]] = {}
+        self._dirty: dict[_Place, None] = {}
+        self._flows = _Settled(self._places)
+
+    @property
+    def flows(self) -> Mapping[FlowKey, Flow]:
+        """The flows as of the last `flush`."""
+        return self._flows
 
     def assign(self, owner: Owner, flows: Iterable[Flow]) -> None:
         """Make these the owner's flows, instead of all it had."""
-        wanted = {flow.key: flow.actions for flow in flows}
-        for key in self._keys_of.get(owner, {}).keys() - wanted.keys():
-            self.withdraw(owner, key)
-        for key, actions in wanted.items():
-            self.claim(owner, key, actions)
+        before = self._held.pop(owner, ())
+        after = dict.fromkeys([self._add(owner, flow) for flow in flows])
+        if after:
+            self._held[owner] = tuple(after)
+        for place in before:
+            if place not in after:
+                self._remove(owner, place)
 
     def claim(self, owner: Owner, key: FlowKey, actions: Actions) -> None:
         """Add one flow to the owner's, or change its actions."""
-        claims = self._claims.get(key)
-        if _of(claims, owner) != actions:
-            self._claims[key] = _with(claims, owner, actions)
-            self._keys_of[owner][key] = None
-            self._dirty.add(key)
+        self._one_by_one(owner)[self._add(owner, Flow.at(key, actions))] = None
 
     def withdraw(self, owner: Owner, key: FlowKey) -> None:
         """Take one flow from the owner's; a flow it does not have is left alone."""
-        claims = self._claims.get(key)
-        if claims is None or _of(claims, owner) is None:
+        place = self._places.get(key)
+        if place is None or place.claim_of(owner) is None:
             return
-        self._dirty.add(key)
-        left = _without(claims, owner)
-        if left is None:
-            del self._claims[key]
-        else:
-            self._claims[key] = left
-        keys = self._keys_of[owner]
-        keys.pop(key, None)
-        if not keys:
-            del self._keys_of[owner]
+        self._remove(owner, place)
+        held = self._one_by_one(owner)
+        del held[place]
+        if not held:
+            del self._held[owner]
 
     def release(self, owner: Owner) -> None:
         """Take all of the owner's flows."""
@@ -110,27 +154,42 @@ class Board:
 
     def owners(self, key: FlowKey) -> list[Owner]:
         """Who claims a flow, in order."""
-        claims = self._claims.get(key, {})
-        return [claims[0]] if isinstance(claims, tuple) else sorted(claims)
+        place = self._places.get(key)
+        return place.owners() if place else []
 
     def flush(self) -> FlowDiff:
         """Bring `flows` up to date and return the difference."""
         diff = FlowDiff([], [])
-        for key in self._dirty:
-            self._settle(key, diff)
+        for place in self._dirty:
+            self._settle(place, diff)
         self._dirty.clear()
         return diff
 
-    def _settle(self, key: FlowKey, diff: FlowDiff) -> None:
-        current = self.flows.get(key)
-        claims = self._claims.get(key)
-        if claims is None:
-            if current is not None:
-                del self.flows[key]
-                diff.removed.append(current)
-            return
-        actions = merge(key, claims)
-        if current is None or current.actions != actions:
-            flow = Flow.at(key, actions)
-            self.flows[key] = flow
-            diff.added.append(flow)
+    def _one_by_one(self, owner: Owner) -> dict[_Place, None]:
+        held = self._held.get(owner, ())
+        if isinstance(held, tuple):
+            held = self._held[owner] = dict.fromkeys(held)
+        return held
+
+    def _settle(self, place: _Place, diff: FlowDiff) -> None:
+        before, now = place.flow, place.merged()
+        place.flow = now
+        self._flows.count += (now is not None) - (before is not None)
+        if now is None:
+            del self._places[place.key]
+            if before is not None:
+                diff.removed.append(before)
+        elif now is not before:
+            diff.added.append(now)
+
+    def _add(self, owner: Owner, flow: Flow) -> _Place:
+        place = self._places.setdefault(flow.key, _Place(flow.key))
+        held = place.claim_of(owner)
+        if held is None or held.actions != flow.actions:
+            place.add(owner, flow)
+            self._dirty[place] = None
+        return place
+
+    def _remove(self, owner: Owner, place: _Place) -> None:
+        place.remove(owner)
+        self._dirty[place] = None

@@ -63,6 +63,7 @@ class BridgeCompiler:
         self._identities: dict[int, LocalSet] = {}
         self._ports_of_identity: Counter[int] = Counter()
         self._presence = ZonePresence()
+        self._stale_chunks: dict[tuple[int, int], None] = {}
         self._rules = RuleBook(policy, self._board, self._presence.zones_of_scope)
         self._board.assign(("static", 0), static_flows())
 
@@ -133,6 +134,9 @@ class BridgeCompiler:
 
     def flush(self) -> FlowDiff:
         """The flows to add and remove since the last call."""
+        for zone, chunk in self._stale_chunks:
+            self._refresh_broadcast(zone, chunk)
+        self._stale_chunks.clear()
         return self._board.flush()
 
     def _refresh_segment(self, network_id: str) -> None:
@@ -200,11 +204,11 @@ class BridgeCompiler:
         if new is not None:
             if self._presence.enter(new):
                 self._refresh_scope(new.port.network_id)
-            self._refresh_broadcast(new)
+            self._stale_chunks[new.zone, new.ofport // CHUNK] = None
         if old is not None:
             if self._presence.leave(old):
                 self._rules.refresh_zone(old.zone, None)
-            self._refresh_broadcast(old)
+            self._stale_chunks[old.zone, old.ofport // CHUNK] = None
 
     def _refresh_scope(self, network_id: str) -> None:
         zone = self._local.zones.get(network_id)
@@ -220,14 +224,13 @@ class BridgeCompiler:
         )
         self._board.assign(("egress-open", identity), egress_open_flows(identity) if is_open else ())
 
-    def _refresh_broadcast(self, at: Attachment) -> None:
-        """Only the chunk that the port is in, and the list of chunks, can have changed."""
-        chunk = at.ofport // CHUNK
-        members = self._presence.members(at.zone, chunk)
-        chunks = self._presence.chunks(at.zone)
-        flows = [broadcast_chunk(at.zone, chunk, members)] if members else []
-        self._board.assign(("broadcast", at.zone, chunk), flows)
-        self._board.assign(("broadcast", at.zone), [broadcast_root(at.zone, chunks)] if chunks else ())
+    def _refresh_broadcast(self, zone: int, chunk: int) -> None:
+        """Once for all ports of a chunk that came or went; the list of chunks may have changed with it."""
+        members, chunks = self._presence.members(zone, chunk), self._presence.chunks(zone)
+        self._board.assign(
+            ("broadcast", zone, chunk), [broadcast_chunk(zone, chunk, members)] if members else ()
+        )
+        self._board.assign(("broadcast", zone), [broadcast_root(zone, chunks)] if chunks else ())
 
 
 def egress_open_flows(identity: int) -> list[Flow]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from netaddr import EUI, IPAddress, mac_unix_expanded
@@ -67,9 +67,7 @@ class Field:
 
     def __call__(self, value: int, mask: int | None = None) -> Term:
         """Match `value`, wholly or under `mask`. Raises ValueError where a bit does not fit."""
-        if value & ~self.full or (mask is not None and value & ~mask):
-            raise ValueError(f"{self.name}={value:#x}/{mask or self.full:#x} does not fit {self.bits} bits")
-        return Term(self, value, None if mask == self.full else mask)
+        return _term(self, value, mask)
 
     def show(self, value: int) -> str:
         """The value as ovs-ofctl writes it."""
@@ -109,6 +107,14 @@ class Term(NamedTuple):
             return f"{field.name}={field.show(value)}/{mask.bit_count()}"
         shown = field.show(mask) if field.style is Style.MAC else f"{mask:#x}"
         return f"{field.name}={field.show(value) if field.style is Style.MAC else hex(value)}/{shown}"
+
+
+@lru_cache(maxsize=1 << 14)
+def _term(field: Field, value: int, mask: int | None) -> Term:
+    """Remembered, because the flows of one port say the same again and again, and can share it."""
+    if value & ~field.full or (mask is not None and value & ~mask):
+        raise ValueError(f"{field.name}={value:#x}/{mask or field.full:#x} does not fit {field.bits} bits")
+    return Term(field, value, None if mask == field.full else mask)
 
 
 Match = tuple[Term, ...]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from functools import cached_property
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple, Self
 
 from flows import fields as f
 from flows.actions import Action, Conjunction
-from flows.fields import Match
+from flows.fields import Match, Term
 from flows.pipeline import COOKIE_TAG, TABLE_BY_ID, Table
 
 MAX_ACTION_BYTES = 65_000
 """What still fits one flow mod: OpenFlow lengths are 16 bits."""
 
 _APPLY_ACTIONS = 4
+_PLACE = struct.Struct("!BH")
 
 
 class FlowKey(NamedTuple):
@@ -27,9 +28,15 @@ class FlowKey(NamedTuple):
     match: Match
 
 
+@lru_cache(maxsize=1 << 14, typed=True)
+def _encoded(part: Term | Action) -> bytes:
+    """Remembered, because many flows share it. By type, because different actions can be equal tuples."""
+    return part.encode()
+
+
 def match_bytes(match: Match) -> bytes:
     """The ofp_match structure, padded (OpenFlow 1.4 section 7.2.3.1)."""
-    entries = b"".join([term.encode() for term in match])
+    entries = b"".join([_encoded(term) for term in match])
     length = 4 + len(entries)
     return struct.pack("!HH", 1, length) + entries + bytes(-length % 8)
 
@@ -45,14 +52,16 @@ class Flow:
     does not declare or actions that do not fit one message.
     """
 
-    __slots__ = ("__dict__", "actions", "key")
+    __slots__ = ("_cookie", "actions", "key")
 
     def __init__(self, table: Table, priority: int, match: Match, actions: tuple[Action, ...]) -> None:
+        fields = table.fields
         for term in match:
-            if term.field not in table.fields:
+            if term[0] not in fields:
                 raise FlowError(f"table {table.name} does not match {term.field.name}")
         self.key = FlowKey(table.id, priority, match)
         self.actions = actions
+        self._cookie = 0
 
     @classmethod
     def at(cls, key: FlowKey, actions: tuple[Action, ...]) -> Self:
@@ -61,27 +70,31 @@ class Flow:
         flow.key = key
         return flow
 
-    @cached_property
+    @property
     def match_bytes(self) -> bytes:
         """The conditions on the wire."""
         return match_bytes(self.key.match)
 
-    @cached_property
+    @property
     def instruction_bytes(self) -> bytes:
         """One apply-actions instruction, or nothing: a flow without actions drops."""
-        actions = b"".join([action.encode() for action in self.actions])
+        actions = b"".join([_encoded(action) for action in self.actions])
         if len(actions) > MAX_ACTION_BYTES:
             raise FlowError(f"{self}: {len(actions)} bytes of actions do not fit one flow")
         return struct.pack("!HH4x", _APPLY_ACTIONS, 8 + len(actions)) + actions if actions else b""
 
-    @cached_property
+    @property
     def cookie(self) -> int:
         """COOKIE_TAG and 56 bits that depend on everything the flow says, and on nothing else."""
-        digest = blake2b(digest_size=7)
-        digest.update(struct.pack("!BH", self.key.table, self.key.priority))
-        digest.update(self.match_bytes)
-        digest.update(self.instruction_bytes)
-        return COOKIE_TAG << 56 | int.from_bytes(digest.digest(), "big")
+        return self._cookie or self.encode()[0]
+
+    def encode(self) -> tuple[int, bytes]:
+        """Cookie, and match and instruction on the wire. Only the cookie is remembered, for its size."""
+        body = self.match_bytes + self.instruction_bytes
+        if not self._cookie:
+            digest = blake2b(_PLACE.pack(self.key.table, self.key.priority) + body, digest_size=7)
+            self._cookie = COOKIE_TAG << 56 | int.from_bytes(digest.digest(), "big")
+        return self._cookie, body
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Flow) and self.key == other.key and self.actions == other.actions

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 
 from flows import fields as f
 from flows import pipeline as p
@@ -38,8 +39,31 @@ _TRACKED = {
 }
 
 SelectorSet = frozenset[Selector]
+_NONE: SelectorSet = frozenset()
 Watcher = Callable[[Selector, int, bool], None]
 """Told that a selector is now (True) or no longer (False) part of the identity with this number."""
+
+
+@lru_cache(maxsize=1 << 12)
+def _number(selectors: SelectorSet) -> int:
+    """Remembered, because many addresses have the same selectors."""
+    return content_number(map(str, selectors))
+
+
+@lru_cache(maxsize=1 << 12)
+def _load(register: Field, number: int) -> tuple[SetField]:
+    return (SetField(register, number),)
+
+
+@lru_cache(maxsize=1 << 12)
+def _shared(selectors: SelectorSet) -> SelectorSet:
+    """One set for all addresses that have it: a set takes more room than an address."""
+    return selectors
+
+
+def _changed(selectors: SelectorSet, selector: Selector, present: bool) -> SelectorSet:
+    """The set with the selector, or without it."""
+    return _shared(selectors | {selector} if present else selectors - {selector})
 
 
 class RemoteIdentities:
@@ -52,7 +76,7 @@ class RemoteIdentities:
 
     def number(self, selectors: SelectorSet) -> int:
         """The identity of a set of selectors."""
-        return content_number(map(str, selectors))
+        return _number(selectors)
 
     def sets(self) -> Iterable[SelectorSet]:
         """The sets in use."""
@@ -91,13 +115,13 @@ class RemoteTable:
 
     def _flows(self, prefix: Prefix, selectors: SelectorSet, *extra: Term) -> Iterator[Flow]:
         family = IPV4_TERM if self._side[1] == 4 else IPV6_TERM
-        load = SetField(self._register, self.identities.number(selectors))
+        actions = _load(self._register, self.identities.number(selectors))
         for view, field in ((BY_HEADER, _HEADER[self._side]), (BY_CONNECTION, _TRACKED[self._side])):
             match = (*extra, *view, family, *prefix_term(field, prefix))
-            yield Flow(self._table, PREFIX_BASE + prefix.length, match, (load,))
+            yield Flow(self._table, PREFIX_BASE + prefix.length, match, actions)
 
     def _owner(self, prefix: Prefix) -> Owner:
-        return (self._table.name, self._side[1], str(prefix))
+        return (self._table.name, self._side[1], prefix)
 
 
 class MemberTable(RemoteTable):
@@ -113,31 +137,33 @@ class MemberTable(RemoteTable):
     ) -> None:
         super().__init__(board, table, p.MEMBER, side, watcher)
         self._zones_of_scope = zones_of_scope
-        self._groups: defaultdict[str, dict[Prefix, set[Selector]]] = defaultdict(dict)
+        self._groups: defaultdict[str, dict[Prefix, SelectorSet]] = defaultdict(dict)
         self._placed: dict[tuple[int, Prefix], SelectorSet] = {}
 
     def set_member(self, selector: Selector, member: Member, present: bool) -> None:
         """An address joins or leaves a group."""
         if member.address.version != self._side[1]:
             return
-        here = self._groups[member.scope].setdefault(member.address, set())
-        (here.add if present else here.discard)(selector)
-        if not here:
-            del self._groups[member.scope][member.address]
+        held = self._groups[member.scope]
+        here = _changed(held.get(member.address, _NONE), selector, present)
+        if here:
+            held[member.address] = here
+        else:
+            held.pop(member.address, None)
         for zone in self._zones_of_scope.get(member.scope, ()):
-            self._place(zone, member.address, frozenset(here))
+            self._place(zone, member.address, here)
 
     def refresh_zone(self, zone: int, scope: str | None) -> None:
         """A network appears on the bridge, leaves it (None), or changes its scope."""
         wanted = self._groups.get(scope, {}) if scope is not None else {}
         for placed_zone, address in list(self._placed):
             if placed_zone == zone and address not in wanted:
-                self._place(zone, address, frozenset())
+                self._place(zone, address, _NONE)
         for address, selectors in wanted.items():
-            self._place(zone, address, frozenset(selectors))
+            self._place(zone, address, selectors)
 
     def _place(self, zone: int, address: Prefix, selectors: SelectorSet) -> None:
-        old = self._placed.pop((zone, address), frozenset())
+        old = self._placed.pop((zone, address), _NONE)
         if selectors:
             self._placed[zone, address] = selectors
         if old == selectors:
@@ -152,7 +178,7 @@ class PrefixTable(RemoteTable):
 
     def __init__(self, board: Board, table: Table, side: tuple[Direction, int], watcher: Watcher) -> None:
         super().__init__(board, table, p.PREFIX, side, watcher)
-        self._direct: dict[Prefix, set[Selector]] = {}
+        self._direct: dict[Prefix, SelectorSet] = {}
         self._sorted: list[Prefix] = []
         self._lengths: Counter[int] = Counter()
         self._effective: dict[Prefix, SelectorSet] = {}
@@ -161,7 +187,7 @@ class PrefixTable(RemoteTable):
         """A selector starts or stops covering a prefix."""
         if prefix.version != self._side[1]:
             return
-        here = self._direct.get(prefix, set())
+        here = self._direct.get(prefix, _NONE)
         if (selector in here) == present:
             return
         if present:
@@ -173,13 +199,12 @@ class PrefixTable(RemoteTable):
 
     def _add(self, prefix: Prefix, selector: Selector) -> None:
         if prefix not in self._direct:
-            self._direct[prefix] = set()
             insort(self._sorted, prefix)
             self._lengths[prefix.length] += 1
-        self._direct[prefix].add(selector)
+        self._direct[prefix] = _changed(self._direct.get(prefix, _NONE), selector, present=True)
 
     def _remove(self, prefix: Prefix, selector: Selector) -> None:
-        self._direct[prefix].discard(selector)
+        self._direct[prefix] = _changed(self._direct[prefix], selector, present=False)
         if not self._direct[prefix]:
             del self._direct[prefix]
             del self._sorted[bisect_left(self._sorted, prefix)]
@@ -196,16 +221,16 @@ class PrefixTable(RemoteTable):
     def _covering(self, prefix: Prefix) -> SelectorSet:
         """Every selector whose prefix covers this one; nothing when no rule names the prefix itself."""
         if prefix not in self._direct:
-            return frozenset()
-        found: set[Selector] = set()
+            return _NONE
+        found = _NONE
         for length in self._lengths:
             if length <= prefix.length:
                 mask = ((1 << length) - 1) << (prefix.bits - length)
-                found |= self._direct.get(Prefix(prefix.version, prefix.value & mask, length), set())
-        return frozenset(found)
+                found |= self._direct.get(Prefix(prefix.version, prefix.value & mask, length), _NONE)
+        return _shared(found)
 
     def _place(self, prefix: Prefix, selectors: SelectorSet) -> None:
-        old = self._effective.pop(prefix, frozenset())
+        old = self._effective.pop(prefix, _NONE)
         if selectors:
             self._effective[prefix] = selectors
         if old == selectors:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from flows import pipeline as p
 from flows.actions import Conjunction, SetField
@@ -25,14 +26,24 @@ Side = tuple[Direction, int]
 SIDES: tuple[Side, ...] = tuple((direction, version) for direction in Direction for version in (4, 6))
 
 
-@dataclass(frozen=True)
+@lru_cache(maxsize=1 << 12)
+def _clause(number: int, position: int, clauses: int) -> tuple[Conjunction]:
+    """Remembered, because all flows of a clause can share it."""
+    return (Conjunction(number, position, clauses),)
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
-    """Where a rule's flows stand and how many clauses its conjunction has."""
+    """Where a rule's flows stand and how many clauses its conjunction has.
+
+    `owner` is whom the flows belong to; it sorts by rule number.
+    """
 
     rule: Rule
     selector: Selector
     table: Table
     clauses: int
+    owner: Owner
 
     @classmethod
     def of(cls, rule: Rule) -> Shape:
@@ -40,12 +51,9 @@ class Shape:
         tables = EGRESS_TABLES if rule.direction is Direction.EGRESS else INGRESS_TABLES
         selector = selector_of(rule)
         table = tables.any if selector == ANY else tables.rules
-        return cls(rule, selector, table, 1 + has_service(rule) + (selector != ANY))
-
-    @property
-    def owner(self) -> Owner:
-        """Whom the rule's flows belong to; sorts by rule number."""
-        return ("rule", self.rule.number)
+        return cls(
+            rule, selector, table, 1 + has_service(rule) + (selector != ANY), owner=("rule", rule.number)
+        )
 
     @property
     def side(self) -> Side:
@@ -60,7 +68,7 @@ class Shape:
 
     def clause(self, position: int) -> tuple[Conjunction]:
         """The action of a clause; positions count from 1: local, service if any, remote last."""
-        return (Conjunction(self.rule.number, position, self.clauses),)
+        return _clause(self.rule.number, position, self.clauses)
 
     def base_flows(self) -> Iterable[Flow]:
         """What does not depend on ports and remotes: the conjunction's result and its service."""

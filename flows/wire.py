@@ -43,8 +43,8 @@ def _flow_mod(
 
 def add_flow(flow: Flow, xid: int = 0) -> bytes:
     """The flow mod that adds the flow, in place of one with the same key."""
-    body = flow.match_bytes + flow.instruction_bytes
-    return _flow_mod(_ADD, flow.key.table, (flow.cookie, 0), flow.key.priority, body, xid)
+    cookie, body = flow.encode()
+    return _flow_mod(_ADD, flow.key.table, (cookie, 0), flow.key.priority, body, xid)
 
 
 def delete_flow(key: FlowKey, xid: int = 0) -> bytes:

@@ -232,8 +232,8 @@ MUTANTS = (
     Mutant(
         "one rule's clause replaces another's on the same match",
         "board",
-        "if isinstance(in_order[0][0], Conjunction) or key.table == NEIGHBOUR.id:",
-        "if key.table == NEIGHBOUR.id:",
+        "if isinstance(in_order[0][0], Conjunction) or key.table in (NEIGHBOUR.id, LISTENERS.id):",
+        "if key.table in (NEIGHBOUR.id, LISTENERS.id):",
     ),
     Mutant(
         "identities forget what may leave by default",

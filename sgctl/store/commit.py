@@ -127,7 +127,8 @@ class Commit:
         table = codec.TABLES[change.kind].name
         if old is None:
             assert new is not None
-            yield {"op": "insert", "table": table, "uuid": new.id, "row": codec.encode(new)}
+            row = self._replica.without_defaults(table, codec.encode(new))
+            yield {"op": "insert", "table": table, "uuid": new.id, "row": row}
             return
         yield self._expect_unchanged(old)
         if new is None:
