@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flows.model import KINDS
 from sgctl.rest import discovery
 from sgctl.rest.access import Access, Caller, RateLimit
 from sgctl.rest.collection import Collection
@@ -56,7 +57,7 @@ class Api:
             return public(request)
         head, rest = segments[0], segments[1:]
         if head == "identity":
-            return Identity(self.access).answer(request, rest)
+            return Identity(self.access, self._projects).answer(request, rest)
         caller = self.access.caller(request)
         if head == "v2.0":
             return self._network(request, rest, caller)
@@ -64,11 +65,16 @@ class Api:
             return Compute(self.keeper, caller).answer(request, rest[1:])
         raise no_such_path(request.path[:256])
 
+    def _projects(self) -> set[str]:
+        """All that anything belongs to."""
+        view = self.keeper.view()
+        return {*view.quotas, *(obj.meta.project_id for kind in KINDS for obj in view.all(kind))}
+
     def _network(self, request: Request, rest: tuple[str, ...], caller: Caller) -> Response:
         if rest[0] == "extensions":
             return discovery.extensions(request, rest[1:])
         if rest[0] == "quotas":
-            return self.quotas.answer(request, rest[1:], caller, self.keeper.view())
+            return self.quotas.answer(request, rest[1:], caller)
         for resource in RESOURCES:
             if rest[0] == resource.path:
                 return Collection(resource, self.keeper, caller, self.quotas).answer(request, rest[1:])

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from jsonschema import Draft202012Validator
 
 from sgctl.rest.access import Caller, Role
 from sgctl.rest.errors import ApiError, bad_request, forbidden, no_such_path, wrong_method
-from sgctl.rest.http import NO_CONTENT, Body, Json, Request, Response, reply, reply_list
+from sgctl.rest.http import NO_CONTENT, Body, Request, Response, reply, reply_list
 from sgctl.rest.keeper import Keeper, view_of
 from sgctl.rest.listing import reduced, select
 from sgctl.rest.quotas import Quotas
 from sgctl.rest.resource import Desk, Resource, may_see, owner
 from sgctl.rest.resources.address_groups import ADDRESSES_BODY
-from sgctl.rest.schemas import TAGS, check, mapping
+from sgctl.rest.schemas import TAGS, check, mapping, read_json
 from sgctl.rest.view import View
 from sgctl.service.draft import Draft, Objects
 from sgctl.service.edits import settle
@@ -236,15 +235,3 @@ def _expected_revision(request: Request) -> int | None:
     if match is None:
         raise bad_request("Invalid value for If-Match header. Use revision_number=N.")
     return int(match[1])
-
-
-def read_json(request: Request) -> Json:
-    """The request's body. Raises ApiError 400."""
-    try:
-        return json.loads(request.body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise bad_request("Malformed request body: it must be JSON") from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(name)

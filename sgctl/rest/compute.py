@@ -9,11 +9,11 @@ from uuid import UUID
 
 from flows.model import Network, Port, SecurityGroup
 from sgctl.rest.access import Caller, Role
-from sgctl.rest.collection import read_json
 from sgctl.rest.errors import ApiError, bad_request, forbidden, no_such_path, wrong_method
-from sgctl.rest.http import Body, Request, Response, reply
+from sgctl.rest.http import Body, Json, Request, Response, reply
 from sgctl.rest.keeper import Keeper
 from sgctl.rest.resource import Desk, may_see
+from sgctl.rest.schemas import read_json
 from sgctl.rest.view import View
 from sgctl.service.draft import Draft, Objects
 from sgctl.service.edits import settle
@@ -28,6 +28,15 @@ class Server:
     id: str
     name: str
     ports: tuple[Port, ...]
+
+
+_LIMITED = ("cores", "instances", "key_pairs", "ram", "server_groups", "server_group_members")
+
+
+def _no_limits(project: str, which: str = "") -> Body:
+    """Of servers there are as many as ports belong to; clients ask when they show all quotas of a project."""
+    limit: Json = {"limit": -1, "in_use": 0, "reserved": 0} if which == "detail" else -1
+    return {"quota_set": {"id": project, **dict.fromkeys(_LIMITED, limit)}}
 
 
 def servers(objects: View | Draft, caller: Caller) -> Iterator[Server]:
@@ -66,6 +75,8 @@ class Compute:
         """`rest` is the path below the version."""
         if rest in (("servers",), ("servers", "detail")):
             return self._get(request, lambda view: self._list(request, view, rest))
+        if rest[:1] == ("os-quota-sets",) and rest[1:] and rest[2:] in ((), ("detail",), ("defaults",)):
+            return self._get(request, lambda _: _no_limits(*rest[1:]))
         if rest[:1] != ("servers",):
             raise no_such_path(request.path[:256])
         return self._one(request, *rest[1:])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sgctl.rest.access import Access, Caller
-from sgctl.rest.collection import read_json
 from sgctl.rest.errors import ApiError, bad_request, no_such_path, wrong_method
 from sgctl.rest.http import Body, Request, Response, reply
+from sgctl.rest.schemas import read_json
 
 _VALID = timedelta(hours=24)
 _OPEN = "no-token-needed"
@@ -18,8 +19,10 @@ _DOMAIN = {"id": "default", "name": "Default"}
 class Identity:
     """`/identity/v3`. A password is a token: there are no users, only tokens of projects."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, projects: Callable[[], Iterable[str]]) -> None:
+        """`projects` are all that there are, which admins may list."""
         self._access = access
+        self._all_projects = projects
 
     def answer(self, request: Request, rest: tuple[str, ...]) -> Response:
         """`rest` is the path below `/identity`."""
@@ -82,12 +85,17 @@ class Identity:
         caller = self._access.caller(request)
         if not rest:
             names = request.values("name")
-            listed = names if caller.is_admin and names else [caller.project]
+            listed = names if caller.is_admin and names else self._visible(caller)
             shown = [name for name in listed if not names or name in names]
             return reply({"projects": [_project(Caller(name, caller.role)) for name in shown], "links": {}})
         if not caller.is_admin and rest[0] != caller.project:
             raise ApiError(404, "ProjectNotFound", f"Could not find project: {rest[0][:64]}.")
         return reply({"project": _project(Caller(rest[0], caller.role))})
+
+    def _visible(self, caller: Caller) -> list[str]:
+        """The caller's project, and for an admin all others that have a name."""
+        others = self._all_projects() if caller.is_admin else ()
+        return [caller.project, *sorted({*others} - {caller.project, ""})]
 
 
 def _secret(document: Any) -> str:

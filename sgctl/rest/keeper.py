@@ -122,4 +122,4 @@ class Keeper:
 
 def view_of(store: Store) -> View:
     """What the store knows at this moment."""
-    return View(store.objects, store.switches, store.bindings, store.generation)
+    return View(store.objects, store.switches, store.bindings, store.generation, store.quotas)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sgctl.rest.http import Body
 from sgctl.rest.listing import CONTROLS
+from sgctl.rest.quotas import BODY as QUOTA
 from sgctl.rest.resource import Resource
 from sgctl.rest.resources import RESOURCES
 from sgctl.rest.resources.address_groups import ADDRESSES_BODY
@@ -75,11 +76,17 @@ def _discovery() -> Body:
         "/": "Versions",
         "/v2.0": "The version",
         "/v2.0/extensions": "Extensions",
+        "/v2.0/quotas": "Limits of the projects that have some of their own",
         "/v2.0/quotas/{id}": "Limits of a project",
+        "/v2.0/quotas/{id}/default": "Limits of projects that have none of their own",
         "/v2.0/quotas/{id}/details": "Limits of a project, and what it uses",
     }.items():
         parameters = [_ID] if "{id}" in path else []
         found[path] = {"get": _operation(about, parameters, 200, {"type": "object"}, errors=(404,))}
+    quota = found["/v2.0/quotas/{id}"]
+    answer: Schema = {"type": "object", "properties": {"quota": {"type": "object"}}, "required": ["quota"]}
+    quota["put"] = _operation("Set limits of a project", [_ID], 200, answer, QUOTA, (400, 413))
+    quota["delete"] = _operation("Let a project have the default limits", [_ID], 204, errors=(400, 404))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from sgctl.rest.errors import ApiError, bad_request
-from sgctl.rest.http import Body, Json
+from sgctl.rest.http import Body, Json, Request
 
 Schema = dict[str, Any]
 
@@ -110,6 +111,18 @@ class Shape:
     def check(self, body: Json, step: str) -> Body:
         """The body, if it has the right shape. Raises ApiError 400."""
         return check(self._validators[step], body, self.names)
+
+
+def read_json(request: Request) -> Json:
+    """The request's body. Raises ApiError 400."""
+    try:
+        return json.loads(request.body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise bad_request("Malformed request body: it must be JSON") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
 
 
 def check(validator: Draft202012Validator, body: Json, known: frozenset[str] = frozenset()) -> Body:

@@ -124,7 +124,7 @@ class Northbound:
         self._keeper = Keeper(policy_remote)
         access = _access(settings, host)
         rate = RateLimit(settings.rate, settings.rate * BURST_SECONDS)
-        api = Api(self._keeper, access, Quotas(parse(settings.quota)), rate)
+        api = Api(self._keeper, access, Quotas(parse(settings.quota), self._keeper), rate)
         self._application = WSGIApplication()
         self._application.register(Gateway, {_API: api})
         self._threads: list[Any] = []

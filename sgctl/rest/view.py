@@ -22,7 +22,10 @@ class View:
         switches: Mapping[str, SwitchStatus],
         bindings: Mapping[tuple[str, str], BindingStatus],
         generation: int,
+        quotas: Mapping[str, Mapping[str, int]],
     ) -> None:
+        self.quotas = quotas
+        """Limits by project, of those that have some of their own."""
         self._objects = cast("Mapping[type[object], Mapping[str, PolicyObject]]", objects)
         self._switches = switches
         self._bindings = bindings

@@ -13,6 +13,7 @@ from flows.model import Change, PolicyObject
 from sgctl.store import schema
 from sgctl.store.commit import Commit
 from sgctl.store.errors import StoreError
+from sgctl.store.quotas import Limits, no_quota_operations, quota_operations, read_quota
 from sgctl.store.replica import Operation, Replica, describe_error, first_error
 from sgctl.store.status import (
     BindingStatus,
@@ -64,6 +65,7 @@ class Store:
         self._switches = KeyedRows(rows["Switch"], read_switch)
         self._bindings = KeyedRows(rows["Binding"], read_binding)
         self._zones = KeyedRows(rows["Zone"], read_zone)
+        self._quotas = KeyedRows(rows["Quota"], read_quota)
         self.objects: Mapping[type[PolicyObject], Mapping[str, PolicyObject]] = self._view.objects
         self.generation = self._generation_told = 0
         self._accepted = self._replica.served
@@ -102,6 +104,11 @@ class Store:
     def zones(self) -> Mapping[tuple[str, str, str], int]:
         """Conntrack zones 1–65534 by (chassis, bridge, network id)."""
         return self._zones.values
+
+    @property
+    def quotas(self) -> Mapping[str, Limits]:
+        """Limits by project, of those that have some of their own."""
+        return self._quotas.values
 
     @property
     def connected(self) -> bool:
@@ -216,6 +223,14 @@ class Store:
             ]
         )
 
+    def set_quota(self, project: str, limits: Limits) -> None:
+        """Give a project these limits, besides those it has. Durable when it returns. Raises StoreError."""
+        self._write_until_done(lambda: quota_operations(self._quotas, project, limits))
+
+    def delete_quota(self, project: str) -> None:
+        """Take away a project's own limits. Durable when it returns. Raises StoreError."""
+        self._write_until_done(lambda: no_quota_operations(self._quotas, project))
+
     def close(self) -> None:
         """Give up the connection."""
         self._replica.close()
@@ -278,7 +293,7 @@ class Store:
                 return
             problem = describe_error(error[1])
             self._replica.poll(_PAUSE_SECONDS)
-        raise StoreError(f"the policy database refused a report: {problem}")
+        raise StoreError(f"the policy database refused: {problem}")
 
     def _pump_until(self, condition: Callable[[], bool], deadline: float) -> bool:
         def digested() -> bool:
@@ -308,6 +323,7 @@ class Store:
         self._switches.take(by_table["Switch"])
         self._bindings.take(by_table["Binding"])
         self._zones.take(by_table["Zone"])
+        self._quotas.take(by_table["Quota"])
         for row in self._replica.rows["Global"].values():
             self.generation = row.get("generation", 0)
 

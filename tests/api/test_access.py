@@ -158,6 +158,42 @@ def test_quota(guarded: Controller) -> None:
     }
 
 
+def test_quotas_are_for_admins_to_change_and_for_their_project_to_see(guarded: Controller) -> None:
+    admin, red, blue = (client(guarded, token) for token in (ADMIN, RED, BLUE))
+    mine, path = {"quota": {"port": 500}}, "/v2.0/quotas/red"
+    for method, body in (("PUT", mine), ("DELETE", None)):
+        answer = red(method, path, body)
+        assert (answer.status, answer.kind) == (403, "PolicyNotAuthorized")
+    assert admin("PUT", path, mine).one["port"] == 500
+    assert red("GET", path).one["port"] == 500
+    assert [each["project_id"] for each in red("GET", "/v2.0/quotas").one] == ["red"]
+    assert blue("GET", path).status == 404
+    assert blue("GET", "/v2.0/quotas").one == []
+    projects = {each["id"] for each in admin("GET", "/identity/v3/projects").document["projects"]}
+    assert projects >= {"ops", "red"}
+    assert "" not in projects
+    assert [each["id"] for each in red("GET", "/identity/v3/projects").document["projects"]] == ["red"]
+    assert admin("DELETE", path).status == 204
+
+
+def test_what_reaches_beyond_a_network_is_for_admins(guarded: Controller) -> None:
+    admin, red, blue = (client(guarded, token) for token in (ADMIN, RED, BLUE))
+    for stated in ({"address_scope": "corp"}, {"connection_limit": 5}):
+        assert red("POST", "/v2.0/networks", {"network": stated}).kind == "PolicyNotAuthorized"
+    network = red.make("network", name="habits", egress_default="open-until-rule")
+    path = f"/v2.0/networks/{network['id']}"
+    limit = {"network": {"connection_limit": 5}}
+    assert red("PUT", path, limit).status == 403
+    assert admin("PUT", path, limit).status == 200
+    assert red("PUT", path, {"network": {"connection_limit": 5, "name": "same"}}).status == 200
+    foreign = blue.make("security_group", name="foreign")["id"]
+    assert red("PUT", path, {"network": {"default_group": foreign}}).kind == "SecurityGroupNotFound"
+    shared = admin.make("network", name="for all", project_id="")
+    port = {"network_id": shared["id"], "permitted_ethertypes": ["0x88cc"]}
+    assert red("POST", "/v2.0/ports", {"port": port}).status == 403
+    assert red("POST", "/v2.0/ports", {"port": {**port, "network_id": network["id"]}}).status == 201
+
+
 def test_no_secret_in_the_log(guarded: Controller) -> None:
     client(guarded, RED)("POST", "/v2.0/security-groups", b"{")
     client(guarded, "mistyped-secret-token")("GET", "/v2.0/networks")

@@ -1,4 +1,4 @@
-"""Filters, order, fields and pages of lists; tags; quotas; discovery."""
+"""Filters, order, fields and pages of lists; tags; discovery."""
 
 from __future__ import annotations
 
@@ -112,15 +112,6 @@ def test_tags(api: Client) -> None:
     assert api.show("security_group", group["id"])["revision_number"] == 3
     assert api("DELETE", path).status == 204
     assert api("GET", path).document == {"tags": []}
-
-
-def test_quotas(api: Client) -> None:
-    quota = api("GET", "/v2.0/quotas/some").one
-    assert quota["port"] == -1
-    details = api("GET", "/v2.0/quotas/some/details").one
-    assert details["port"] == {"limit": -1, "used": 0, "reserved": 0}
-    api.make("network", name="of some", project_id="some")
-    assert api("GET", "/v2.0/quotas/some/details").one["network"]["used"] == 1
 
 
 def test_new_project_gets_its_default_group(api: Client) -> None:

@@ -274,7 +274,16 @@ CHANGES: list[tuple[str, str, Any, int, str]] = [
     ("GET", "security-groups?sort_key=name&sort_dir=up", None, 400, "HTTPBadRequest"),
     ("GET", f"security-groups?marker={NOBODY}", None, 404, "HTTPNotFound"),
     ("GET", "firewalls", None, 404, "HTTPNotFound"),
-    ("PUT", "quotas/x", {"quota": {"port": 1}}, 403, "PolicyNotAuthorized"),
+    ("POST", "quotas", {"quota": {"port": 1}}, 405, "HTTPMethodNotAllowed"),
+    ("PUT", "quotas/x", {"port": 1}, 400, "HTTPBadRequest"),
+    ("PUT", "quotas/x", {"quota": {"router": 1}}, 400, "HTTPBadRequest"),
+    *(
+        ("PUT", "quotas/x", {"quota": {"port": value}}, 400, "HTTPBadRequest")
+        for value in (-2, 2**31, "many", "", None, True, 1.5, [1])
+    ),
+    ("PUT", "quotas/" + "x" * 256, {"quota": {"port": 1}}, 400, "HTTPBadRequest"),
+    ("PUT", "quotas/a%00b", {"quota": {"port": 1}}, 400, "HTTPBadRequest"),
+    ("DELETE", "quotas/x", None, 404, "TenantQuotaNotFound"),
 ]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -57,3 +59,20 @@ def transact(server: PolicyServer) -> Callable[..., list[dict[str, Any]]]:
         return answers
 
     return run
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[[], PolicyServer]]:
+    """Makes servers on the same files, as several controllers would; what runs ends with the test."""
+    made: list[PolicyServer] = []
+
+    def make() -> PolicyServer:
+        made.append(PolicyServer(tmp_path / "lib" / "policy.db", tmp_path / "run" / "policy.sock"))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
+    pid = PolicyServer(tmp_path / "lib" / "policy.db", tmp_path / "run" / "policy.sock").pid
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)

@@ -8,7 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -23,23 +23,6 @@ from tests.store.test_writers import kill_server
 from tests.store.waiting import changes_until
 
 pytestmark = pytest.mark.switch
-
-
-@pytest.fixture
-def make_server(tmp_path: Path) -> Iterator[Callable[[], PolicyServer]]:
-    """Makes servers on the same files, as several controllers would; what runs ends with the test."""
-    made: list[PolicyServer] = []
-
-    def make() -> PolicyServer:
-        made.append(PolicyServer(tmp_path / "lib" / "policy.db", tmp_path / "run" / "policy.sock"))
-        return made[-1]
-
-    yield make
-    for server in made:
-        server.stop()
-    pid = PolicyServer(tmp_path / "lib" / "policy.db", tmp_path / "run" / "policy.sock").pid
-    if pid is not None:
-        os.kill(pid, signal.SIGKILL)
 
 
 def schema_file(path: Path, version: str) -> Path:
@@ -189,7 +172,7 @@ def test_an_older_database_that_is_being_served_is_converted_and_kept(
     assert mode(backup) == 0o600
 
 
-@pytest.mark.parametrize("version", ["1.0.1", "1.10.0", "2.0.0"])
+@pytest.mark.parametrize("version", ["1.1.1", "1.10.0", "2.0.0"])
 def test_a_newer_database_is_refused_untouched(
     make_server: Callable[[], PolicyServer], tmp_path: Path, version: str
 ) -> None:
