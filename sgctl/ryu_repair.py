@@ -15,6 +15,8 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
+from sgctl import ryu_imports
+
 
 def prepare(threads: bool = True) -> None:
     """Let eventlet replace the blocking parts of the standard library, Ryu's way of being concurrent.
@@ -23,6 +25,8 @@ def prepare(threads: bool = True) -> None:
     meanwhile. `threads=False` leaves threading alone, for debuggers (Ryu's `--enable-debugger`).
     """
     warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")  # true, and nothing a user can act on
+    # Its resolver for names in Python takes longer to load than all the rest; addresses need none.
+    os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
     import eventlet
 
     eventlet.monkey_patch(thread=threads)
@@ -37,6 +41,7 @@ def repair_imports() -> None:
     eventlet.wsgi.ALREADY_HANDLED = []
     import ryu.utils
 
+    ryu_imports.import_quickly()
     ryu_import = ryu.utils.import_module
 
     def import_module(name: str) -> ModuleType:
