@@ -23,6 +23,8 @@ from sgctl.store.local import LocalSwitches
 from sgctl.store.server import PolicyServer, prepare_remote
 from sgctl.switch import raw_stats
 from sgctl.switch.channel import Channel
+from sgctl.switch.direct import DirectLines
+from sgctl.switch.listener import Listener
 from sgctl.switch.mastership import Mastership
 from sgctl.switch.session import Session
 from sgctl.switch.zone_limits import ZoneLimits
@@ -43,6 +45,8 @@ class SecurityGroups(RyuApp):
         self._settings = Settings.from_values(self.CONF)
         self._server: PolicyServer | None = None
         self._mastership = Mastership()
+        self._channels: dict[int, Channel] = {}
+        self._lines = DirectLines(self._settings.ovsdb, self._listener())
         try:
             self._check_seconds = self._settings.check_seconds
             self._loop = self._prepare()
@@ -54,7 +58,6 @@ class SecurityGroups(RyuApp):
             )
         except (StoreError, AccessError, ValueError) as error:
             raise SystemExit(f"ryu-manager: {error}") from error
-        self._channels: dict[int, Channel] = {}
 
     def start(self) -> None:
         """Ryu's hook: events, and beside them the control loop and the API."""
@@ -81,7 +84,14 @@ class SecurityGroups(RyuApp):
         store = Store.connect(settings.policy_remote, CONNECT_SECONDS)
         local = LocalSwitches.connect(settings.ovsdb, CONNECT_SECONDS)
         limits = ZoneLimits(settings.ovsdb)
-        return ControlLoop(store, local, limits, self._tend, self._mastership.renew)
+        return ControlLoop(store, local, limits, self._tend, self._mastership.renew, self._lines.open)
+
+    def _listener(self) -> Listener:
+        """Where Ryu listens, which depends on whether it has a certificate."""
+        conf = self.CONF
+        if conf.ctl_privkey is not None and conf.ctl_cert is not None:
+            return Listener("ssl", conf.ofp_listen_host, conf.ofp_ssl_listen_port)
+        return Listener("tcp", conf.ofp_listen_host, conf.ofp_tcp_listen_port)
 
     def _tend(self) -> None:
         if self._server is not None and self._server.ensure():
@@ -100,6 +110,8 @@ class SecurityGroups(RyuApp):
         """A switch is ready to talk, or gone."""
         datapath = event.datapath
         if event.state == MAIN_DISPATCHER:
+            if not self._lines.accept(datapath, connected=datapath.id in self._channels):
+                return
             self._channels[datapath.id] = channel = Channel(datapath)
             LOG.info("switch %016x connected", datapath.id)
             self._loop.connect(datapath.id, partial(self._open_session, channel))

@@ -17,7 +17,7 @@ from flows.flow import Flow, FlowDiff, FlowKey
 from sgctl.controller.engine import Engine, ZoneKey
 from sgctl.controller.status import BindingKey, binding_rows, moved_rows, switch_row
 from sgctl.store import BindingStatus, Store, StoreError
-from sgctl.store.local import LocalSwitches
+from sgctl.store.local import Bridge, LocalSwitches
 from sgctl.switch.zone_limits import ZoneLimits
 
 LOG = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ class Connection:
         self.session: SessionHandle | None = None
         self.applied = -1
         self.error = ""
+        self.out_of_band: frozenset[str] | None = None
         self.tuned: frozenset[str] | None = None
 
     def stand_by(self) -> None:
@@ -73,9 +74,12 @@ class ControlLoop:
         limits: ZoneLimits,
         tend: Callable[[], object],
         renew_mastership: Callable[[], None],
+        reach: Callable[[Bridge], None],
     ) -> None:
-        """`tend` is called now and then, for what must be kept alive."""
+        """`tend` is called now and then, for what must be kept alive; `reach` for a bridge not connected."""
         self._tend = tend
+        self._reach = reach
+        self._reached: set[int] = set()
         self._renew_mastership = renew_mastership
         self._store = store
         self._local = local
@@ -130,6 +134,7 @@ class ControlLoop:
         if not self._in_charge:
             self._engine.flush()  # stay ready: what is expected is known when it is our turn
             return
+        self._reach_bridges()
         self._secure_bridges()
         self._refresh_zones()
         self._limits.apply(self._engine.connection_limits())
@@ -151,6 +156,13 @@ class ControlLoop:
             self._in_charge = False
             for connection in self._connections.values():
                 connection.stand_by()
+
+    def _reach_bridges(self) -> None:
+        """A bridge that does not know yet that we are here need not wait until it looks."""
+        for dpid, managed in self._engine.bridges.items():
+            if dpid not in self._reached and dpid not in self._connections:
+                self._reach(managed.bridge)
+            self._reached.add(dpid)
 
     def _close_sessions_of_lost_bridges(self) -> None:
         """A bridge that nothing is known of is left as it is, and compared as a whole when it is back.
@@ -209,13 +221,18 @@ class ControlLoop:
         """A bridge that falls back to plain switching without its controller would be a hole."""
         for dpid, connection in list(self._connections.items()):
             managed = self._engine.bridges.get(dpid)
-            if managed is not None and managed.bridge.fail_mode != SECURE:
-                LOG.warning("bridge %s: setting fail_mode to secure", managed.bridge.name)
-                self._local.secure(managed.bridge.name)
-            if managed is not None and managed.bridge.controllers != connection.tuned:
-                self._local.disable_in_band(managed.bridge.name)
-                self._local.reconnect_soon(managed.bridge.name)
-                connection.tuned = managed.bridge.controllers
+            if managed is None:
+                continue
+            bridge = managed.bridge
+            if bridge.fail_mode != SECURE:
+                LOG.warning("bridge %s: setting fail_mode to secure", bridge.name)
+                self._local.secure(bridge.name)
+            if bridge.controllers != connection.out_of_band:
+                self._local.disable_in_band(bridge.name)
+                connection.out_of_band = bridge.controllers
+            if bridge.controllers != connection.tuned and connection.applied >= 0:  # that is more urgent
+                self._local.reconnect_soon(bridge.name)
+                connection.tuned = bridge.controllers
 
     def _report(self) -> None:
         chassis = self._local.chassis

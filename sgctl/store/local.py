@@ -44,6 +44,7 @@ class Bridge:
 
     `datapath_type` is `system` (the kernel's), `netdev` (the userspace datapath) or a test's. `controllers`
     are the ids of the rows that say where its controllers are; `ovs-vsctl set-controller` makes new ones.
+    `targets` is what they say, such as `tcp:127.0.0.1:6653`.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Bridge:
     interfaces: tuple[Interface, ...]
     datapath_type: str = "system"
     controllers: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
 
 
 _EMPTY: Json = ["set", []]
@@ -69,6 +71,7 @@ _TABLES: Mapping[str, Mapping[str, Any]] = {
         "ports": _UUIDS,
         "controller": _UUIDS,
     },
+    "Controller": {"target": {"type": "string"}},
     "Port": {"interfaces": _UUIDS},
     "Interface": {"name": {"type": "string"}, "ofport": _OPTIONAL_INTEGER, "external_ids": _TEXT_MAP},
 }
@@ -166,15 +169,20 @@ class LocalSwitches:
         self._write([mutate], f"there is no bridge {bridge}")
 
     def reconnect_soon(self, bridge: str) -> None:
-        """Let a bridge that loses its controllers try again every second, unless somebody chose otherwise.
+        """Let a connected bridge that loses its controllers try again every second, unless told otherwise.
 
-        By default it waits up to 8 seconds (max_backoff), during which no change of policy reaches it.
+        By default it waits up to 8 seconds (max_backoff), during which no change of policy reaches it. Open
+        vSwitch 3.1 only gives that value to connections which are there when its configuration changes, and
+        one that has been started anew waits for 8 seconds again; hence the change of `next_cfg`.
         """
         row = next((row for row in self._replica.rows["Bridge"].values() if row.get("name") == bridge), {})
         update = {"op": "update", "table": "Controller", "row": {"max_backoff": SHORTEST_BACKOFF_MS}}
-        for _, controller in elements(row.get("controller", _EMPTY)):
-            where = [["_uuid", "==", ["uuid", controller]], ["max_backoff", "==", _EMPTY]]
-            self._write([{**update, "where": where}])
+        updates = [
+            {**update, "where": [["_uuid", "==", ["uuid", controller]], ["max_backoff", "==", _EMPTY]]}
+            for _, controller in elements(row.get("controller", _EMPTY))
+        ]
+        changed = [["next_cfg", "+=", 1]]
+        self._write([*updates, {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": changed}])
 
     def close(self) -> None:
         """Give up the connection."""
@@ -219,7 +227,11 @@ class LocalSwitches:
         fail_mode = _optional(row, "fail_mode") or ""
         datapath_type = row.get("datapath_type") or "system"
         controllers = frozenset(identifier for _, identifier in elements(row.get("controller", _EMPTY)))
-        return Bridge(row.get("name", ""), dpid, fail_mode, interfaces, datapath_type, controllers)
+        known = self._replica.rows["Controller"]
+        targets = frozenset(known.get(identifier, {}).get("target", "") for identifier in controllers)
+        return Bridge(
+            row.get("name", ""), dpid, fail_mode, interfaces, datapath_type, controllers, targets - {""}
+        )
 
     def _set_external_id(self, interface: str, key: str, value: str) -> None:
         mutations: list[Json] = [["external_ids", "delete", ["set", [key]]]]

@@ -1,0 +1,45 @@
+"""Where this controller can be reached, and who means it."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+OPENFLOW_PORT = 6653
+"""What a target without a port means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where switches reach this controller: `scheme` is `tcp` or `ssl`, `host` what it listens on."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def is_meant_by(self, target: str) -> bool:
+        """Whether a controller's target such as `tcp:127.0.0.1:6653` is this one for certain.
+
+        Names are not looked up, and so never are.
+        """
+        scheme, _, place = target.partition(":")
+        try:
+            parts = urlsplit(f"//{place}")
+            wanted, here = ipaddress.ip_address(parts.hostname or ""), ipaddress.ip_address(self.host)
+            port = parts.port or OPENFLOW_PORT
+        except ValueError:
+            return False
+        same_host = wanted == here or (here.is_unspecified and _is_of_this_host(wanted))
+        return same_host and (scheme, port) == (self.scheme, self.port)
+
+
+def _is_of_this_host(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(address), 0))
+        except OSError:
+            return False
+        return True

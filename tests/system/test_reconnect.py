@@ -1,0 +1,130 @@
+"""How a bridge and its controller find each other again after an interruption."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lab.controller import free_port
+from lab.process import wait_until
+from lab.site import ALL_OUT, Site, group, tcp_in
+
+pytestmark = pytest.mark.switch
+
+HELLO = bytes([5, 0, 0, 8, 0, 0, 0, 1])
+"""Of OpenFlow 1.4."""
+
+
+def test_a_restarted_switch_looks_for_its_controller_every_second(site: Site) -> None:
+    """It forgets how long to wait at most, until something of its configuration changes."""
+    start_anew(site)
+    site.controller.start()
+    wait_until(lambda: came_by_itself(site), "the bridge has come by itself")
+    site.sgctl.wait()
+    told = len(site.ovs.switch_log.read_text())
+    site.controller.kill()
+
+    def news() -> str:
+        return site.ovs.switch_log.read_text()[told:]
+
+    wait_until(lambda: news().count("connection failed") == 2, "the bridge has tried twice")
+    assert "waiting 2 seconds" not in news()
+
+
+def test_a_controller_does_not_wait_for_a_bridge_that_knows_it(site: Site) -> None:
+    site.apply(group("web", tcp_in(80), ALL_OUT), site.port_document(1, ["web"]))
+    site.plug("br0", 1)
+    site.sgctl.wait()
+    start_anew(site)
+    wait_until(lambda: "waiting 4 seconds" in site.ovs.switch_log.read_text(), "the bridge waits")
+    site.controller.start()
+    site.sgctl.wait()
+    assert site.sgctl("verify") == "br0: as expected\n"
+    assert not came_by_itself(site)
+    before = ages(site)
+    wait_until(lambda: came_by_itself(site), "the bridge has come by itself")
+    site.sgctl.wait()
+    after = ages(site)
+    assert after.keys() == before.keys()
+    assert all(after[cookie] > before[cookie] for cookie in before), "no flow was sent again"
+    assert role(site) == "master", "its own connection is the one in use"
+
+
+def test_bridges_of_other_controllers_are_left_alone(site: Site) -> None:
+    site.controller.kill()
+    targets = {"other": f"tcp:127.0.0.1:{free_port()}", "none": "", "service": "ptcp:0:127.0.0.1"}
+    for name, target in targets.items():
+        site.ovs.add_bridge(name, "fail_mode=secure", "protocols=OpenFlow14")
+        if target:
+            site.ovs.vsctl("set-controller", name, target)
+    site.controller.start()
+    site.sgctl.wait()
+    site.apply(group("web", tcp_in(80)))
+    for name in targets:
+        assert "cookie" not in site.ovs.ofctl("dump-flows", name)
+        assert "disable-in-band" not in site.ovs.vsctl("get", "Bridge", name, "other_config")
+
+
+def test_another_controller_of_the_bridge_is_not_disturbed(site: Site) -> None:
+    with another_controller() as (server, target):
+        site.ovs.vsctl("set-controller", "br0", site.controller.target, target)
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(HELLO)
+            before = rows(site)
+            site.controller.kill()
+            site.controller.start()
+            site.sgctl.wait()
+            wait_until(lambda: "false" not in connected(site), "both controllers are connected")
+            assert rows(site) == before
+            for each in (connection, server):
+                each.setblocking(False)
+            assert connection.recv(1 << 16)[:1] == HELLO[:1], "it has not been closed"
+            with pytest.raises(BlockingIOError):
+                server.accept()
+
+
+def start_anew(site: Site) -> None:
+    """A switch that has never seen its controller, because there is none."""
+    site.controller.kill()
+    site.ovs.kill_switch()
+    site.ovs.start_switch()
+
+
+def connected(site: Site) -> str:
+    """`true` or `false` for every controller."""
+    return site.ovs.vsctl("--columns=is_connected", "list", "Controller")
+
+
+def came_by_itself(site: Site) -> bool:
+    """Whether the bridge itself has connected to its controller."""
+    return "true" in connected(site)
+
+
+def role(site: Site) -> str:
+    """What the bridge's own connection is for."""
+    return site.ovs.vsctl("--columns=role", "list", "Controller").split()[-1]
+
+
+def rows(site: Site) -> str:
+    """What the switch's database says of controllers, and nobody but users and us writes."""
+    return site.ovs.vsctl("--columns=_uuid,target,max_backoff,connection_mode", "list", "Controller")
+
+
+def ages(site: Site) -> dict[str, float]:
+    """Seconds since each of our flows was added, by cookie."""
+    lines = site.ovs.ofctl("dump-flows", "br0").splitlines()
+    found = [re.search(r"cookie=(0x5c\w+), duration=([\d.]+)s", line) for line in lines]
+    return {match[1]: float(match[2]) for match in found if match}
+
+
+@contextmanager
+def another_controller() -> Iterator[tuple[socket.socket, str]]:
+    """Somebody who listens, and how to reach him."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        yield server, f"tcp:127.0.0.1:{server.getsockname()[1]}"

@@ -1,0 +1,50 @@
+"""Which controller targets mean this controller."""
+
+from __future__ import annotations
+
+import pytest
+
+from sgctl.switch.listener import Listener
+
+LOCAL = Listener("tcp", "127.0.0.1", 6653)
+EVERYWHERE = Listener("tcp", "0.0.0.0", 6653)
+SIXES = Listener("ssl", "::1", 7000)
+
+
+@pytest.mark.parametrize(
+    ("listener", "target"),
+    [
+        (LOCAL, "tcp:127.0.0.1:6653"),
+        (LOCAL, "tcp:127.0.0.1"),
+        (EVERYWHERE, "tcp:127.0.0.1:6653"),
+        (EVERYWHERE, "tcp:127.0.0.9"),
+        (Listener("tcp", "::", 6653), "tcp:[::1]:6653"),
+        (SIXES, "ssl:[::1]:7000"),
+        (SIXES, "ssl:[0:0::1]:7000"),
+    ],
+)
+def test_ours(listener: Listener, target: str) -> None:
+    assert listener.is_meant_by(target)
+
+
+@pytest.mark.parametrize(
+    ("listener", "target"),
+    [
+        (LOCAL, "tcp:127.0.0.1:6654"),
+        (LOCAL, "tcp:127.0.0.2:6653"),
+        (LOCAL, "ssl:127.0.0.1:6653"),
+        (LOCAL, "ptcp:6653:127.0.0.1"),
+        (LOCAL, "punix:/run/br0.sock"),
+        (LOCAL, "unix:/run/6653"),
+        (LOCAL, "tcp:localhost:6653"),
+        (LOCAL, "tcp:127.0.0.1:many"),
+        (LOCAL, "tcp:[::1]:6653"),
+        (LOCAL, "tcp:"),
+        (LOCAL, ""),
+        (EVERYWHERE, "tcp:192.0.2.77:6653"),
+        (SIXES, "ssl:[::1]"),
+        (Listener("tcp", "controller.example", 6653), "tcp:127.0.0.1:6653"),
+    ],
+)
+def test_not_ours_or_not_certain(listener: Listener, target: str) -> None:
+    assert not listener.is_meant_by(target)
