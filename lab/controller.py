@@ -102,9 +102,10 @@ class Controller(Running):
         ]
 
     def _ready(self) -> bool:
-        if self._serves_policy and not process.answers(self._policy_socket):
+        # Last things first: asking fills the queue of a database server that does not get to run.
+        if not process.answers(("127.0.0.1", self.openflow_port)):
             return False
-        return process.answers(("127.0.0.1", self.openflow_port))
+        return not self._serves_policy or process.answers(self._policy_socket)
 
 
 def free_port() -> int:

@@ -159,6 +159,7 @@ class Drill:
         self._site = site
         self._random = Random(seed)  # noqa: S311 - no secret
         self._workloads = _populate(site)
+        site.ovs.let_switch_come_first()
         self._stream: Stream | None = None
 
     @contextmanager
