@@ -277,7 +277,7 @@ def _break(file: Path, mutant: Mutant) -> None:
 
 
 def _test(directory: Path) -> tuple[int, str]:
-    options = ["-x", "-q", "-p", "no:randomly", "--hypothesis-seed=1"]
+    options = ["-x", "-q", "-p", "no:randomly", "--hypothesis-seed=1", "--hypothesis-profile=first"]
     environment = {**os.environ, "PYTHONPATH": str(directory), "PAIRS": "5000"}
     try:
         done = subprocess.run(

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import Phase, settings
 
 from lab import netns
 from lab.ovs import PrivateOvs
 from lab.workloads import Workloads
+
+settings.register_profile("first", phases=[Phase.explicit, Phase.reuse, Phase.generate])
+"""For who wants to know whether a test fails, and not the least example: `--hypothesis-profile=first`."""
 
 
 class SwitchTests:

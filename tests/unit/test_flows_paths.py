@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
 
-import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from hypothesis.strategies import SearchStrategy
 
 from flows.compiler import BridgeCompiler, LocalState, compile_bridge
 from flows.flow import Flow, FlowKey
 from flows.model import AddressGroup, Change, Network, PolicyObject, Port, Rule, SecurityGroup
+from flows.pipeline import COOKIE_TAG
 from flows.policy import Policy
-from tests.shrinking import Unshown, brief, plainer_object, shrink, with_one_plainer, without_one
+from flows.wire import Installed, reconcile
 from tests.unit.strategies import (
     ADDRESS_GROUPS,
     GROUPS,
@@ -24,6 +31,7 @@ from tests.unit.strategies import (
     address_groups,
     groups,
     networks,
+    policies,
     ports,
     rules,
 )
@@ -31,6 +39,20 @@ from tests.unit.strategies import (
 OFPORTS = (1, 2, 255, 256, 600)
 UPLINKS = (900, 901)
 ZONES = (1001, 1002, 1003)
+STEPS, PATHS = 25, 80
+
+Key = tuple[type[PolicyObject], str]
+POOLS: dict[type[PolicyObject], tuple[str, ...]] = {
+    Network: NETWORKS,
+    SecurityGroup: GROUPS,
+    AddressGroup: ADDRESS_GROUPS,
+    Rule: RULES,
+    Port: PORTS,
+}
+
+
+def key(each: PolicyObject) -> Key:
+    return type(each), each.id
 
 
 def rule_numbers(name: str) -> SearchStrategy[int]:
@@ -39,15 +61,21 @@ def rule_numbers(name: str) -> SearchStrategy[int]:
     return st.sampled_from([first, first + len(RULES), first + 3000])
 
 
-def any_object() -> SearchStrategy[PolicyObject]:
-    """A new value for any object of the pools."""
-    return st.one_of(
+def any_objects() -> SearchStrategy[list[PolicyObject]]:
+    """New values for objects of the pools."""
+    one = st.one_of(
         *(networks(name) for name in NETWORKS),
         *(groups(name) for name in GROUPS),
         *(address_groups(name) for name in ADDRESS_GROUPS),
         *(rules(name, rule_numbers(name)) for name in RULES),
         *(ports(name) for name in PORTS),
     )
+    return st.lists(one, min_size=1, max_size=8, unique_by=key)
+
+
+def some_keys() -> SearchStrategy[list[Key]]:
+    every = [(kind, name) for kind, names in POOLS.items() for name in names]
+    return st.lists(st.sampled_from(every), min_size=1, max_size=4, unique=True)
 
 
 @st.composite
@@ -64,91 +92,138 @@ def local_states(draw: st.DrawFn) -> LocalState:
     )
 
 
-Key = tuple[type[PolicyObject], str]
+class Paths(RuleBasedStateMachine):
+    """Edits a policy and its attachment; `table` is what the switch holds after the differences it was sent.
 
-
-def key(each: PolicyObject) -> Key:
-    return type(each), each.id
-
-
-def keys() -> SearchStrategy[Key]:
-    pools: dict[type[PolicyObject], tuple[str, ...]] = {
-        Network: NETWORKS,
-        SecurityGroup: GROUPS,
-        AddressGroup: ADDRESS_GROUPS,
-        Rule: RULES,
-        Port: PORTS,
-    }
-    return st.sampled_from([(kind, name) for kind, names in pools.items() for name in names])
-
-
-@dataclass(frozen=True)
-class Step:
-    """Some edits, in this order, and perhaps another attachment, all of which the switch sees as one."""
-
-    changed: tuple[PolicyObject, ...] = ()
-    deleted: tuple[Key, ...] = ()
-    local: LocalState | None = None
-    attach_first: bool = False
-    undone: bool = False
-
-
-@st.composite
-def step(draw: st.DrawFn) -> Step:
-    kind = draw(st.sampled_from(["edit", "edit", "edit", "delete", "rewire", "all"]))
-    changed = st.lists(any_object(), min_size=1, max_size=8, unique_by=key)
-    deleted = st.lists(keys(), max_size=4, unique=True)
-    return Step(
-        changed=tuple(draw(changed)) if kind in ("edit", "all") else (),
-        deleted=tuple(draw(deleted)) if kind in ("delete", "all") else (),
-        local=draw(local_states()) if kind in ("rewire", "all") else None,
-        attach_first=draw(st.booleans()),
-        undone=draw(st.integers(0, 3)) == 0,
-    )
-
-
-class Path:
-    """Edits a policy and its attachment, and keeps the table that the flow differences add up to."""
+    After every step it must be what a fresh compile of the present policy yields.
+    """
 
     def __init__(self) -> None:
+        super().__init__()
         self.objects: dict[Key, PolicyObject] = {}
         self.local = LocalState()
         self.policy = Policy()
         self.compiler = BridgeCompiler(self.policy)
         self.table: dict[FlowKey, Flow] = {}
-        self.settle()
+        self.past: list[tuple[list[Change], LocalState, Mapping[FlowKey, Flow]]] = []
+        self._settle()
 
-    def take(self, step: Step) -> None:
-        table, local = dict(self.table), self.local
-        changes = self.changes(step)
-        self.go(changes, step.local, step.attach_first)
-        self.check_against_fresh_compile()
-        if step.undone:
-            self.go([Change(new, old) for old, new in reversed(changes)], local, step.attach_first)
-            check_same(self.table, table)
+    @initialize(objects=policies(), local=local_states())
+    def begin(self, objects: list[PolicyObject], local: LocalState) -> None:
+        self._go([Change(None, each) for each in objects], local)
 
-    def changes(self, step: Step) -> list[Change]:
-        changed = {key(each) for each in step.changed}
-        gone = [each for each in step.deleted if each in self.objects and each not in changed]
-        return [
-            *(Change(self.objects.get(key(each)), each) for each in step.changed),
-            *(Change(self.objects[each], None) for each in gone),
-        ]
+    @rule(changed=any_objects())
+    def edit(self, changed: list[PolicyObject]) -> None:
+        self._go(self._changes(changed))
 
-    def go(self, changes: list[Change], local: LocalState | None, attach_first: bool) -> None:
+    @rule(keys=some_keys())
+    def delete(self, keys: list[Key]) -> None:
+        self._go(self._deletions(keys))
+
+    @rule(local=local_states())
+    def rewire(self, local: LocalState) -> None:
+        self._go([], local)
+
+    @rule(changed=any_objects(), keys=some_keys(), local=local_states(), attach_first=st.booleans())
+    def everything_at_once(
+        self, changed: list[PolicyObject], keys: list[Key], local: LocalState, attach_first: bool
+    ) -> None:
+        changed_keys = set(map(key, changed))
+        gone = self._deletions([each for each in keys if each not in changed_keys])
+        self._go([*self._changes(changed), *gone], local, attach_first)
+
+    @rule(changed=any_objects(), order=st.randoms(use_true_random=False))
+    def one_by_one_in_any_order(self, changed: list[PolicyObject], order: Random) -> None:
+        self._remember(self._changes(changed))
+        order.shuffle(changed)
+        for each in changed:
+            self._take(self._changes([each]))
+        self._check()
+
+    @precondition(lambda self: self.past)
+    @rule(times=st.integers(1, 3))
+    def undo(self, times: int) -> None:
+        for _ in range(min(times, len(self.past))):
+            changes, local, before = self.past.pop()
+            self._take([Change(new, old) for old, new in reversed(changes)], local)
+            check_same(self.table, before)
+        self._check()
+
+    @precondition(lambda self: self.past)
+    @rule()
+    def hear_the_last_edit_again(self) -> None:
+        changes = self.past[-1][0]
+        self._take([Change(new, new) for _, new in changes if new is not None])
+        self._check()
+
+    @rule(
+        changed=any_objects(),
+        local=st.none() | local_states(),
+        restarted=st.booleans(),
+        lost=st.randoms(use_true_random=False),
+    )
+    def reconnect(
+        self, changed: list[PolicyObject], local: LocalState | None, restarted: bool, lost: Random
+    ) -> None:
+        """Policy and attachment change, and flows go missing, while nobody speaks to the switch."""
+        self.past.clear()
+        changes = self._changes(changed)
+        self._note(changes, local)
+        if restarted:
+            self.policy = Policy()
+            self.compiler = BridgeCompiler(self.policy)
+            changes = [Change(None, each) for each in self.objects.values()]
+        self._compile(changes, attach_first=restarted)
+        self.compiler.flush()
+        for each in lost.sample(list(self.table), len(self.table) // 10):
+            del self.table[each]
+        self._reconcile()
+        self._check()
+
+    def _reconcile(self) -> None:
+        """What the switch is asked for, and what it is told, when a controller finds it."""
+        installed = [Installed(flow.key.table, flow.cookie) for flow in self.table.values()]
+        missing, foreign = reconcile(self.compiler.flows.values(), installed, COOKIE_TAG)
+        unneeded = set(foreign)
+        self.table = {each: flow for each, flow in self.table.items() if flow.cookie not in unneeded}
+        self.table |= {flow.key: flow for flow in missing}
+
+    def _changes(self, changed: Iterable[PolicyObject]) -> list[Change]:
+        return [Change(self.objects.get(key(each)), each) for each in changed]
+
+    def _deletions(self, keys: Iterable[Key]) -> list[Change]:
+        return [Change(self.objects[each], None) for each in keys if each in self.objects]
+
+    def _go(self, changes: list[Change], local: LocalState | None = None, attach_first: bool = False) -> None:
+        self._remember(changes)
+        self._take(changes, local, attach_first)
+        self._check()
+
+    def _remember(self, changes: list[Change]) -> None:
+        self.past.append((changes, self.local, dict(self.table)))
+
+    def _take(
+        self, changes: Sequence[Change], local: LocalState | None = None, attach_first: bool = False
+    ) -> None:
+        self._note(changes, local)
+        self._compile(changes, attach_first)
+        self._settle()
+
+    def _note(self, changes: Iterable[Change], local: LocalState | None) -> None:
         for change in changes:
             self.objects.pop((change.kind, change.id), None)
             if change.new is not None:
                 self.objects[key(change.new)] = change.new
         self.local = self.local if local is None else local
+
+    def _compile(self, changes: Iterable[Change], attach_first: bool) -> None:
         if attach_first:
             self.compiler.set_local(self.local)
         self.compiler.update(self.policy.apply(changes))
         if not attach_first:
             self.compiler.set_local(self.local)
-        self.settle()
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Take in the flow difference, as the switch would."""
         diff = self.compiler.flush()
         added, removed = {flow.key for flow in diff.added}, {flow.key for flow in diff.removed}
@@ -160,7 +235,7 @@ class Path:
             assert self.table.get(flow.key) != flow, "the difference holds what does not differ"
             self.table[flow.key] = flow
 
-    def check_against_fresh_compile(self) -> None:
+    def _check(self) -> None:
         check_same(self.table, compile_fresh(self.objects.values(), self.local))
         assert self.compiler.flows == self.table
 
@@ -178,33 +253,14 @@ def compile_fresh(objects: Iterable[PolicyObject], local: LocalState) -> Mapping
     return compile_bridge(policy, local)
 
 
-def fault(steps: list[Step]) -> str:
-    """What goes wrong on the way; empty when nothing does."""
-    path = Path()
-    try:
-        for each in steps:
-            path.take(each)
-    except (AssertionError, LookupError) as error:
-        return f"{type(error).__name__}: {error}"
-    return ""
-
-
-def plainer_step(step: Step) -> Iterator[Step]:
-    yield from plainer_object(step)
-    for changed in with_one_plainer(step.changed, plainer_object):
-        yield replace(step, changed=tuple(changed))
-    for local in plainer_object(step.local) if step.local else ():
-        yield replace(step, local=local)
-
-
-def shorter(steps: list[Step]) -> Iterator[list[Step]]:
-    yield from without_one(steps)
-    yield from with_one_plainer(steps, plainer_step)
-
-
-@settings(max_examples=40, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-@given(st.lists(step(), min_size=15, max_size=25).map(Unshown))
-def test_any_path_leads_to_the_same_table(steps: Unshown[list[Step]]) -> None:
-    if fault(steps.value):
-        least = shrink(steps.value, shorter, lambda fewer: bool(fault(fewer)))
-        pytest.fail("\n".join([fault(least), *map(brief, least)]), pytrace=False)
+def test_any_path_leads_to_the_same_table() -> None:
+    run_state_machine_as_test(
+        Paths,
+        settings=settings(
+            max_examples=PATHS,
+            stateful_step_count=STEPS,
+            deadline=None,
+            phases=[phase for phase in settings().phases if phase is not Phase.explain],  # takes minutes
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
