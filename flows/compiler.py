@@ -95,10 +95,16 @@ class BridgeCompiler:
         """What a flow is for, as told when it was claimed."""
         return self._board.owners(key)
 
-    def set_local(self, state: LocalState) -> None:
-        """Take in what is now attached to the bridge."""
+    def set_local(self, state: LocalState, moved: Iterable[int] | None = None) -> None:
+        """Take in what is now attached to the bridge.
+
+        `moved` are the OpenFlow ports that may have another policy port than last time; without it all
+        are compared.
+        """
         before, self._local = self._local, state
-        self._ofport_of = {port: ofport for ofport, port in state.ports.items()}
+        if moved is None or not before.ports:
+            moved = _differing(before.ports, state.ports)
+        self._note_ofports(moved, before.ports)
         self._carried = frozenset().union(*state.uplinks.values())
         networks = _differing(before.zones, state.zones)
         for uplink in _differing(before.uplinks, state.uplinks):
@@ -107,9 +113,9 @@ class BridgeCompiler:
             self._board.assign(("uplink", uplink), uplink_flows(uplink) if present else ())
         for network in networks:
             self._refresh_segment(network)
-        for ofport in _differing(before.ports, state.ports):
+        for ofport in moved:
             self._refresh_port(ofport)
-        for ofport, port_id in state.ports.items():
+        for ofport, port_id in state.ports.items() if networks else ():
             port = self._policy.ports.get(port_id)
             if port is not None and port.network_id in networks:
                 self._refresh_port(ofport)
@@ -138,6 +144,13 @@ class BridgeCompiler:
             self._refresh_broadcast(zone, chunk)
         self._stale_chunks.clear()
         return self._board.flush()
+
+    def _note_ofports(self, moved: Iterable[int], before: Mapping[int, str]) -> None:
+        for ofport in moved:
+            self._ofport_of.pop(before.get(ofport, ""), None)
+        for ofport in moved:
+            if ofport in self._local.ports:
+                self._ofport_of[self._local.ports[ofport]] = ofport
 
     def _refresh_segment(self, network_id: str) -> None:
         network, zone = self._policy.networks.get(network_id), self._local.zones.get(network_id)

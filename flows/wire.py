@@ -30,6 +30,7 @@ _EXACT_COOKIE = (1 << 64) - 1
 _HEADER = struct.Struct("!BBHI")
 _FLOW_MOD = struct.Struct("!BBHIQQBBHHHIIIHH")
 _BUNDLE = struct.Struct("!BBHIIHH")
+_BUNDLED_FLOW_MOD = struct.Struct("!BBHIIHHBBHIQQBBHHHIIIHH")
 
 
 def _flow_mod(
@@ -102,6 +103,17 @@ def bundle_add(bundle: int, message: bytes, xid: int) -> bytes:
     """Put a message into a bundle. Inside and outside must carry the same xid, so the inner is set."""
     head = (VERSION, BUNDLE_ADD_MESSAGE, _BUNDLE.size + len(message), xid, bundle, 0, BUNDLE_ATOMIC_ORDERED)
     return _BUNDLE.pack(*head) + message[:4] + xid.to_bytes(4, "big") + message[8:]
+
+
+def bundle_edit(bundle: int, edit: Edit, xid: int) -> bytes:
+    """An edit in a bundle: as `bundle_add` of `encode`, faster for the flows of a whole switch."""
+    if not isinstance(edit, Flow):
+        return bundle_add(bundle, encode(edit), xid)
+    (table, priority, _), (cookie, body) = edit.key, edit.encode()
+    length = _FLOW_MOD.size + len(body)
+    outer = (VERSION, BUNDLE_ADD_MESSAGE, _BUNDLE.size + length, xid, bundle, 0, BUNDLE_ATOMIC_ORDERED)
+    inner = (VERSION, FLOW_MOD, length, xid, cookie, 0, table, _ADD, 0, 0, priority)
+    return _BUNDLED_FLOW_MOD.pack(*outer, *inner, _NO_BUFFER, _ANY, _ANY, 0, 0) + body
 
 
 def barrier_request(xid: int) -> bytes:

@@ -43,12 +43,14 @@ class Role:
 class Roles:
     """The roles of all interfaces of one bridge: by name, and by OpenFlow port what compiling needs.
 
-    `vacated` are the OpenFlow ports that an occupant has left since the set was last emptied.
+    `moved` are the OpenFlow ports of interfaces whose role has changed since the set was last emptied, and
+    `vacated` those that an occupant has left.
     """
 
     of_interface: dict[str, Role] = field(default_factory=dict)
     ports: dict[int, str] = field(default_factory=dict)
     uplinks: dict[int, frozenset[str]] = field(default_factory=dict)
+    moved: set[int] = field(default_factory=set)
     vacated: set[int] = field(default_factory=set)
     _networks: Counter[str] = field(default_factory=Counter)
 
@@ -60,6 +62,7 @@ class Roles:
     def take(self, name: str, role: Role) -> None:
         """An interface that has no role gets one."""
         self.of_interface[name] = role
+        self.moved.add(role.interface.ofport)
         self._networks.update(role.networks)
         if role.state is State.BOUND:
             self.ports[role.interface.ofport] = role.port_id
@@ -72,6 +75,7 @@ class Roles:
         if role is not None:
             if role.leaves_for(successor):
                 self.vacated.add(role.interface.ofport)
+            self.moved.add(role.interface.ofport)
             self._networks -= Counter(role.networks)
             self.ports.pop(role.interface.ofport, None)
             self.uplinks.pop(role.interface.ofport, None)

@@ -100,7 +100,8 @@ class Engine:
         self._refresh_roles()
         for managed in self.bridges.values():
             if managed.bridge.name in self._stale_bridges:
-                managed.compiler.set_local(self._local_state(managed))
+                managed.compiler.set_local(self._local_state(managed), frozenset(managed.roles.moved))
+                managed.roles.moved.clear()
         self._stale_bridges.clear()
         diffs = {dpid: managed.flush() for dpid, managed in self.bridges.items()}
         return {dpid: diff for dpid, diff in diffs.items() if diff}

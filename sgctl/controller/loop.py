@@ -138,8 +138,9 @@ class ControlLoop:
         self._secure_bridges()
         self._refresh_zones()
         self._limits.apply(self._engine.connection_limits())
-        self._hand_out(self._engine.flush())
-        self._report()
+        handed_out = self._hand_out(self._engine.flush())
+        if self._status_stale or not handed_out:  # else the switch's answer, due in a moment, is told, too
+            self._report()
 
     def _take_turns(self) -> None:
         """Of the controllers of one host, the holder of the database's lock works and the others stand by.
@@ -173,7 +174,8 @@ class ControlLoop:
             if dpid not in self._engine.bridges:
                 connection.stand_by()
 
-    def _hand_out(self, diffs: Mapping[int, FlowDiff]) -> None:
+    def _hand_out(self, diffs: Mapping[int, FlowDiff]) -> bool:
+        """Give every session what is new for it; whether a switch has something to change."""
         moved = self._store.generation != self._generation
         self._generation = self._store.generation
         # A switch that takes the change confirms it, and only that is news.
@@ -185,6 +187,7 @@ class ControlLoop:
                 self._open(connection)
             elif moved or dpid in diffs:
                 connection.session.submit(diffs.get(dpid), self._generation)
+        return bool(diffs)
 
     def _open(self, connection: Connection) -> None:
         dpid = connection.dpid

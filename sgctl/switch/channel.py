@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ryu.lib import hub
+
 from flows import wire
 from sgctl.switch.exchange import Exchange, SwitchRefused
 
@@ -105,12 +107,16 @@ class Channel:
         return first
 
     def _send(self, messages: Iterable[bytes]) -> None:
-        """Send in chunks, each when there is room for it, and no more of them once there is an error."""
+        """Send in chunks, each when there is room for it, and no more of them once there is an error.
+
+        The switch reads one chunk while the next is made.
+        """
         buffer = bytearray()
         for message in messages:
             buffer += message
             if len(buffer) >= CHUNK_BYTES:
                 self._send_chunk(buffer)
+                hub.sleep(0)
                 self._exchange.check()
                 buffer = bytearray()
         self._send_chunk(buffer)
@@ -123,7 +129,7 @@ class Channel:
 def _filling(bundle: int, edits: Sequence[wire.Edit], first: int) -> Iterator[bytes]:
     yield wire.bundle_control(bundle, wire.BUNDLE_OPEN, first)
     for xid, edit in enumerate(edits, first + 1):
-        yield wire.bundle_add(bundle, wire.encode(edit), xid)
+        yield wire.bundle_edit(bundle, edit, xid)
     yield wire.barrier_request(first + len(edits) + 1)
 
 

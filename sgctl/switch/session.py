@@ -55,7 +55,7 @@ class Session:
         self._check_seconds = check_seconds
         self._expected = expected
         self._report = report
-        self._pending: dict[FlowKey, Flow | None] = {}
+        self._pending: list[FlowDiff] = []
         self._vacated: dict[int, int] = {}
         self._generation = generation
         self._in_step = False
@@ -67,8 +67,7 @@ class Session:
         """Ask for a change. The switch has `generation` once this and everything before is done."""
         self._generation = generation
         if diff is not None:
-            self._pending.update(dict.fromkeys((flow.key for flow in diff.removed), None))
-            self._pending.update({flow.key: flow for flow in diff.added})
+            self._pending.append(diff)
             self._vacated.update(dict.fromkeys(diff.vacated, DELETIONS))
         self._work.set()
 
@@ -136,12 +135,19 @@ class Session:
         self._work.set()
 
     def _take_pending(self) -> list[wire.Edit]:
-        pending, self._pending = self._pending, {}
-        return [key if flow is None else flow for key, flow in pending.items()]
+        """What came since the last bundle; of several changes of one flow the last."""
+        pending, self._pending = self._pending, []
+        if len(pending) == 1:
+            return [*(flow.key for flow in pending[0].removed), *pending[0].added]
+        merged: dict[FlowKey, Flow | None] = {}
+        for diff in pending:
+            merged.update(dict.fromkeys((flow.key for flow in diff.removed), None))
+            merged.update({flow.key: flow for flow in diff.added})
+        return [key if flow is None else flow for key, flow in merged.items()]
 
     def _difference(self, installed: Iterable[wire.Installed], quiet: bool) -> list[wire.Edit]:
         """Only what differs; flows of others, and those that the switch learned, stay."""
-        self._pending = {}
+        self._pending = []
         missing, foreign = wire.reconcile(self._expected().values(), installed, COOKIE_TAG)
         counts = len(missing), len(foreign)
         if not quiet or any(counts):

@@ -3,7 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from flows.compiler import LocalState, compile_bridge
 from flows.model import Change, Network, PolicyObject, Port, SecurityGroup
 from sgctl.controller.attach import Role
 from sgctl.controller.engine import Engine
@@ -139,3 +142,30 @@ def test_a_change_of_the_policy_vacates_nothing(engine: Engine) -> None:
     assert not diff.vacated
     engine.change_policy([Change(closed, None)])
     assert engine.flush()[1].vacated == {1}
+
+
+PLUGGED = st.dictionaries(st.integers(1, 4), st.sampled_from(["one", "two", "three", ""]))
+
+
+@given(st.lists(st.one_of(PLUGGED, st.sampled_from(["one", "two", "three"])), max_size=12))
+def test_following_what_is_plugged_in_ends_in_the_same_flows(steps: list[dict[int, str] | str]) -> None:
+    """Devices change numbers and ports; ports come and go. A fresh look at the end sees the same."""
+    engine, zones = Engine(), {BLUE.id: 5}
+    add(engine, BLUE, GROUP)
+    engine.change_zones({("br0", BLUE.id): 5})
+    for number, step in enumerate(steps):
+        if isinstance(step, dict):
+            found = [
+                workload(f"tap{iface_id or ofport}", ofport, iface_id) for ofport, iface_id in step.items()
+            ]
+            engine.change_bridges({1: bridge(*{each.name: each for each in found}.values())})
+        else:
+            held = engine.policy.ports.get(step)
+            port = Port(step, step, BLUE.id, f"02:00:00:00:00:{len(step):02x}", step)
+            engine.change_policy([Change(held, None if held else port)])
+        if number % 2:
+            engine.flush()
+    engine.flush()
+    for managed in engine.bridges.values():
+        state = LocalState(managed.roles.ports, managed.roles.uplinks, zones)
+        assert managed.compiler.flows == compile_bridge(engine.policy, state)

@@ -91,6 +91,7 @@ def test_flow_mods_are_as_ryu_writes_them(objects: list[PolicyObject]) -> None:
         except ryu.UnknownToRyu:
             continue
         assert wire.add_flow(flow, 7) == expected, str(flow)
+        assert wire.bundle_edit(3, flow, 7) == wire.bundle_add(3, expected, 7)
         compared[flow.key.table] += 1
     assert len(compared) > 20
     assert compared.total() > 100
@@ -129,7 +130,9 @@ def test_bundles_and_barriers_are_as_ryu_writes_them() -> None:
     inner = ryu.add_flow(FLOW)
     inner.set_xid(7)
     add = ryu.parser.OFPBundleAddMsg(ryu.DATAPATH, 3, flags, inner, [])
-    assert wire.bundle_add(3, wire.add_flow(FLOW, 1), 7) == ryu.message_bytes(add, 7)
+    expected = ryu.message_bytes(add, 7)
+    assert wire.bundle_add(3, wire.add_flow(FLOW, 1), 7) == expected
+    assert wire.bundle_edit(3, FLOW, 7) == expected
     assert wire.barrier_request(7) == ryu.message_bytes(ryu.parser.OFPBarrierRequest(ryu.DATAPATH), 7)
 
 
