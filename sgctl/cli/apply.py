@@ -45,7 +45,7 @@ def apply(session: Session, /, files: tuple[str, ...], dry_run: bool, output: st
     session.finish(committed, options)
 
 
-@click.command()
+@click.command(short_help="Show what apply would change, as a unified diff.")
 @files_option(required=True)
 @prune_options
 @exit_code_option

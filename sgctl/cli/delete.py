@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sgctl.service.removal import Target
 
 
-@click.command()
+@click.command(short_help="Delete objects, or what the manifests in FILE state.")
 @click.argument("words", metavar="[KIND NAME... | KIND/NAME...]", nargs=-1, shell_complete=complete_words)
 @files_option(required=False)
 @click.option("--ignore-missing", is_flag=True, help="Objects that do not exist are no error.")

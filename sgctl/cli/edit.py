@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NOTE = "# Save and leave to apply, leave without a change to cancel.\n"
 
 
-@click.command()
+@click.command(short_help="Edit the manifest of one object with $EDITOR.")
 @click.argument("words", metavar="KIND NAME | KIND/NAME", nargs=-1, shell_complete=complete_words)
 @wait_options
 @output_option("table", "json", "yaml", "name")

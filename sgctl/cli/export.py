@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sgctl.service.draft import Draft
 
 
-@click.command()
+@click.command(short_help="Print the policy as manifests that apply takes again.")
 @click.argument("spellings", metavar="[KIND...]", nargs=-1)
 @click.option("--project", metavar="PROJECT", help="Only objects of this project.")
 @click.option(

@@ -46,7 +46,7 @@ class Selection(NamedTuple):
     single: bool
 
 
-@click.command(epilog=_HELP)
+@click.command(epilog=_HELP, short_help="Show objects, all of a kind or by name.")
 @click.argument(
     "words",
     metavar="KIND [NAME...] | KIND/NAME...",

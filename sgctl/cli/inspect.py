@@ -34,7 +34,7 @@ def explained() -> Iterator[None]:
             raise Failure(str(error)) from error
 
 
-@click.command()
+@click.command(short_help="Show the flows on this machine's switches, with names.")
 @bridge_option
 @click.option("--port", metavar="PORT", help="Only what this port has of its own.")
 @click.option("--group", metavar="GROUP", help="Only what this security group's rules and members need.")
@@ -90,7 +90,7 @@ def _wanted(
     )
 
 
-@click.command()
+@click.command(short_help="Compare this machine's flows with the policy.")
 @bridge_option
 @click.option("--repair", is_flag=True, help="Put right what differs, at once.")
 @output_option("table", "json")

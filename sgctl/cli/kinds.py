@@ -47,7 +47,7 @@ def find(spelling: str) -> Kind:
     kind = BY_SPELLING.get(spelling.lower())
     if kind is None:
         known = ", ".join(kind.name for kind in KINDS)
-        raise click.BadParameter(f"there is no kind {spelling!r}; there is {known}")
+        raise click.BadParameter(f"there is no kind {spelling!r}; the kinds are {known}")
     return kind
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sgctl.service.plan import Plan
 
 
-@click.command()
+@click.command(short_help="Show what apply would do to flows and connections.")
 @files_option(required=True)
 @prune_options
 @click.option("--flows", is_flag=True, help="List every flow that is added (+), removed (-) or changed (~).")

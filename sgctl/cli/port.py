@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flows.model import Port
 
 
-@click.group()
+@click.group(short_help="Make, change and show ports, and bind interfaces.")
 def port() -> None:
     """Make, change and show ports, and bind interfaces of this machine to them."""
 
@@ -27,7 +27,7 @@ def port() -> None:
 add_verbs(port)
 
 
-@port.command()
+@port.command(short_help="Make INTERFACE the port's.")
 @click.argument("name", metavar="PORT", shell_complete=names_of(kinds.PORTS))
 @click.argument("interface")
 @wait_options
@@ -50,7 +50,7 @@ def bind(session: Session, name: str, interface: str, wait: bool, timeout: float
         session.wait_for_everything(timeout)
 
 
-@port.command()
+@port.command(short_help="Take the port off its interface.")
 @click.argument("name", metavar="PORT|INTERFACE", shell_complete=names_of(kinds.PORTS))
 @wait_options
 @pass_session

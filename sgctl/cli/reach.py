@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sgctl.explain.reach import Outside, Reach, Reached
 
 
-@click.group()
+@click.group(short_help="Tell who can open connections to whom.")
 def reach() -> None:
     """Tell who can open connections to whom, for all ports of a network at once.
 

@@ -93,10 +93,23 @@ for _command in (
     sgctl.add_command(_command)
 
 
+def _ask_for_a_command(context: click.Context | None) -> int:
+    """Who typed `sgctl` alone wants to know what there is."""
+    assert context is not None
+    assert isinstance(context.command, click.Group)
+    if context.parent is None:
+        click.echo(context.get_help())
+        return USAGE
+    names = ", ".join(context.command.list_commands(context))
+    return fail([f"give a command: {names} (see {context.command_path} --help)"], USAGE)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0, or one line per error and 1 or 2."""
     try:
         code = sgctl.main(args=arguments, prog_name="sgctl", standalone_mode=False) or OK
+    except click.exceptions.NoArgsIsHelpError as error:
+        code = _ask_for_a_command(error.ctx)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "sgctl"
         code = fail([f"{error.format_message()} (see {path} --help)"], USAGE)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sgctl.cli.records import Record, Snapshot
 
 
-@click.command()
+@click.command(short_help="Show whether the policy is enforced.")
 @output_option("table", "json", "yaml")
 @click.pass_context
 @pass_session
@@ -107,7 +107,7 @@ def _count(kind: kinds.Kind, count: int) -> str:
     return f"{count} {(kind.singular if count == 1 else kind.name).replace('-', ' ')}"
 
 
-@click.command()
+@click.command(short_help="Return when every switch has applied the policy.")
 @timeout_option
 @pass_session
 def wait(session: Session, timeout: float) -> None:

@@ -102,6 +102,8 @@ COLUMNS: dict[kinds.Kind, tuple[Column, ...]] = {
     ),
 }
 
+UPLINK_COLUMNS = (Column("INTERFACE", "interface"), Column("NETWORKS", "networks"))
+
 FLOW_COLUMNS = (
     Column("BRIDGE", "bridge", wide=True),
     Column("TABLE", "table"),

@@ -52,7 +52,7 @@ def service_options(otherwise: str) -> Callable[[Decorated], Decorated]:
     return decorate
 
 
-@click.command()
+@click.command(short_help="Tell whether a packet may pass, and why.")
 @click.argument("source", metavar="FROM")
 @click.argument("destination", metavar="[TO]", required=False)
 @service_options("a ping")

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sgctl.cli.options import wait_options
+from sgctl.cli.options import output_option, wait_options
 from sgctl.cli.session import Session, pass_session, plain_failures
 from sgctl.cli.terminal import Failure
 
 if TYPE_CHECKING:
     from flows.model import Network
+    from sgctl.cli.records import Record
     from sgctl.service.draft import Draft
 
 
-@click.group()
+@click.group(short_help="Declare interfaces that lead to the unmanaged side.")
 def uplink() -> None:
     """Declare interfaces of this machine that lead to the unmanaged side of networks."""
 
 
-@uplink.command("set")
+@uplink.command("set", short_help="Declare that the unmanaged side is behind INTERFACE.")
 @click.argument("interface")
 @click.option(
     "--network", "names", metavar="NETWORK", multiple=True, help="A network behind it. May be repeated."
@@ -68,6 +69,32 @@ def unset(session: Session, interface: str, wait: bool, timeout: float) -> None:
     click.echo(f"interface {interface} is no uplink")
     if wait:
         session.wait_for_everything(timeout)
+
+
+@uplink.command("list")
+@output_option("table", "json", "yaml", "name")
+@pass_session
+def list_(session: Session, /, output: str) -> None:
+    """List the uplinks of this machine."""
+    from sgctl.cli import render
+    from sgctl.cli.tables import UPLINK_COLUMNS
+
+    found = sorted(
+        (each for each in session.interfaces if each.uplink is not None), key=lambda each: each.name
+    )
+    records: list[Record] = [
+        {"interface": each.name, "networks": (each.uplink or "").split(",")} for each in found
+    ]
+    if output == "json":
+        render.print_json(records)
+    elif output == "yaml":
+        render.print_yaml([records])
+    elif output == "name":
+        render.print_names(each.name for each in found)
+    elif records:
+        render.print_table(UPLINK_COLUMNS, records)
+    else:
+        click.echo("no uplinks", err=True)
 
 
 def _refuse_mixture(networks: list[Network]) -> None:

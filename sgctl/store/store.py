@@ -246,7 +246,9 @@ class Store:
             return self._replica.connected
 
         if not self._replica.pump_until(ready, deadline):
-            raise StoreError(f"cannot connect to the policy database at {self._replica.remote}")
+            remote = self._replica.remote
+            who = "ryu-manager sgctl" if remote.startswith("unix:") else "its server"
+            raise StoreError(f"cannot connect to the policy database at {remote}; is {who} running?")
         self._digest()
         self._provide_counters(deadline)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from lab.ovs import PrivateOvs
@@ -91,10 +93,15 @@ def test_uplinks(cli: Cli, host: PrivateOvs) -> None:
         "interface tap1 is an uplink of blue, green\n"
     )
     assert _ids(host, "tap1") == '{sgctl-uplink="blue,green"}'
+    assert cli("uplink", "list").out == "INTERFACE  NETWORKS\ntap1       blue, green\n"
+    assert json.loads(cli("uplink", "list", "-o", "json").out) == [
+        {"interface": "tap1", "networks": ["blue", "green"]}
+    ]
     cli("delete", "network", "green")
     assert cli("uplink", "set", "tap1", "--all").code == 0
     assert _ids(host, "tap1") == '{sgctl-uplink="*"}'
     assert cli("uplink", "unset", "tap1").code == 0
+    assert cli("uplink", "list", "-o", "name") == (0, "", "")
     assert _ids(host, "tap1") == "{}"
     assert cli("uplink", "set", "tap1").code == 2
     assert cli("uplink", "set", "tap1", "--all", "--network", "blue").code == 2

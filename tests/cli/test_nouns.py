@@ -100,7 +100,10 @@ def test_a_port_may_exchange_more_than_ip(blue: Cli) -> None:
         assert blue("port", "set", "p", "--permitted-ethertype", wrong).errors == [
             f"Port p: permitted_ethertypes: {wrong} is no Ethernet type that can be permitted"
         ]
-    assert blue("port", "set", "p", "--permitted-ethertype", "lldp").code == 2
+    for wrong in ("lldp", "0x10000", "-1"):
+        assert blue("port", "set", "p", "--permitted-ethertype", wrong).errors == [
+            "Port p: permitted_ethertypes[1]: must be an Ethernet type from 0x0600 to 0xffff, such as 0x88cc"
+        ]
     bare = _show(blue, "port", "set", "p", "--no-permitted-ethertype")
     assert bare["permitted_ethertypes"] == []
 
@@ -219,7 +222,7 @@ def test_a_port_is_made_with_the_next_addresses_and_changed_piece_by_piece(blue:
     )
     assert changed["allowed_address_pairs"] == []
     again = blue("port", "unset", "front", "--security-group", "web")
-    assert (again.code, again.errors) == (1, ["web is not among its security groups"])
+    assert (again.code, again.errors) == (1, ["Port front: web is not among its security groups"])
     bare = _show(blue, "port", "set", "front", "--no-fixed-ip", "--enable")
     assert (bare["fixed_ips"], bare["admin_state_up"]) == ([], True)
 

@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from sgctl.cli.root import sgctl
 from sgctl.store.server import PolicyServer
 from tests.cli.conftest import Cli
 
@@ -39,6 +41,12 @@ def test_help_loads_neither_ryu_nor_anything_heavy() -> None:
         (["get", "port", "-o", "xml"], "'xml' is not one of 'table', 'wide', 'json', 'yaml', 'name'."),
         (["port", "bind", "a"], "Missing argument 'INTERFACE'. (see sgctl port bind --help)"),
         (["get", "ports", "--security-group", "x"], "--security-group only goes with the kind rules"),
+        (
+            ["get", "firewalls"],
+            "there is no kind 'firewalls'; the kinds are networks, subnets,",
+        ),
+        (["network"], "give a command: create, delete, list, set, show, unset (see sgctl network --help)"),
+        (["security", "group", "rule"], "give a command: create, delete, list, set, show, unset"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_status_2(cli: Cli, arguments: list[str], message: str) -> None:
@@ -53,6 +61,18 @@ def test_without_a_command_the_help_is_shown(cli: Cli) -> None:
     assert "Commands:" in result.out + result.err
 
 
+def test_the_summaries_of_commands_fit_a_line_of_80_characters() -> None:
+    def cut(group: click.Group) -> list[str]:
+        room = 80 - 6 - max(map(len, group.commands))
+        found = [
+            name for name, each in group.commands.items() if each.get_short_help_str(room).endswith("...")
+        ]
+        below = [each for each in group.commands.values() if isinstance(each, click.Group)]
+        return found + [name for each in below for name in cut(each)]
+
+    assert cut(sgctl) == []
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sgctl.cli.session.CONNECT_TIMEOUT", 0.2)
@@ -64,7 +84,7 @@ def test_a_policy_database_that_is_not_there(cli: Cli, arguments: list[str], tmp
     text = "apiVersion: sgctl/v1\nkind: Network\nmetadata: {name: n}\n"
     result = cli("--db", f"unix:{tmp_path}/none.sock", *arguments, stdin=text)
     assert (result.code, result.out, len(result.errors)) == (1, "", 1)
-    assert f"{tmp_path}/none.sock" in result.errors[0]
+    assert f"{tmp_path}/none.sock; is ryu-manager sgctl running?" in result.errors[0]
 
 
 @pytest.mark.usefixtures("impatient")

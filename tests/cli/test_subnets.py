@@ -135,7 +135,7 @@ def test_subnets_are_listed_by_what_they_are(blue: Cli) -> None:
             ("set", "v4", "--gateway", "10.1.0.1"),
             "Subnet v4: gateway_ip: 10.1.0.1 is no address of subnet 10.0.0.0/24",
         ),
-        (("unset", "v4", "--tag", "z"), "z is not among its tags"),
+        (("unset", "v4", "--tag", "z"), "Subnet v4: z is not among its tags"),
         (("show", "v5"), "there is no subnet 'v5'"),
     ],
 )  # fmt: skip

@@ -114,6 +114,21 @@ def test_every_document_of_every_file_is_judged_before_anything_is_refused() -> 
         ),
         (_subnet("allocation_pools: [{start: 10.0.1.1}]"), "spec.subnets[1].allocation_pools[0].end", "is m"),
         (_subnet("enable_dhcp: maybe"), "spec.subnets[1].enable_dhcp", 'must be true or false, not "maybe"'),
+        *(
+            (
+                _port(f"{{network: blue, permitted_ethertypes: [0x88cc, {value}]}}"),
+                "spec.permitted_ethertypes[1]",
+                "must be an Ethernet type from 0x0600 to 0xffff",
+            )
+            for value in ("lldp", "0x10000", "65536", "-1", "0x", "true")
+        ),
+        (
+            _doc("Network", "n", "  {}")
+            + "---\n"
+            + _port("{network: n, permitted_ethertypes: [0x88cc, 0x0800]}"),
+            "spec.permitted_ethertypes",
+            "is no Ethernet type that can be permitted",
+        ),
         (_doc("AddressGroup", "a", "  {}"), "spec.addresses", "is missing"),
         (
             _doc("AddressGroup", "a", "  addresses: [x]"),

@@ -215,6 +215,17 @@ def _described_in(policy: Policy) -> list[tuple[object, ...]]:
     )
 
 
+def test_ethernet_types_are_written_as_everybody_writes_them() -> None:
+    policy = Policy()
+    network = "apiVersion: sgctl/v1\nkind: Network\nmetadata: {name: n}\n---\n"
+    port = "apiVersion: sgctl/v1\nkind: Port\nmetadata: {name: p}\n"
+    policy.apply(f"{network}{port}spec: {{network: n, permitted_ethertypes: [0x88CC, 34825, 0x600]}}\n")
+    (found,) = policy.objects[Port].values()
+    assert isinstance(found, Port)
+    assert found.permitted_ethertypes == {0x88CC, 0x8809, 0x0600}
+    assert "['0x0600', '0x8809', '0x88cc']" in str(list(yaml.safe_load_all(policy.export())))
+
+
 @given(policies())
 @settings(max_examples=60, deadline=None)
 def test_an_export_changes_nothing_here_and_rebuilds_everything_elsewhere(policy: Policy) -> None:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -79,7 +80,7 @@ class Noun:
             identifier, kind = str(uuid4()), CLASSES[self.kind]
             committed = session.transact(
                 lambda objects: plan_creation(
-                    objects, kind, name, identifier, lambda draft, data: self._fill(draft, data, options)
+                    objects, kind, name, identifier, self._editor(self._fill, name, options)
                 )
             )
             present(session, self.kind, identifier, committed, options)
@@ -112,12 +113,19 @@ class Noun:
             identifier = session.find(kind, reference).id
             committed = session.transact(
                 lambda objects: plan_amendment(
-                    objects, kind, identifier, lambda draft, data: editor(draft, data, options)
+                    objects, kind, identifier, self._editor(editor, reference, options)
                 )
             )
             present(session, self.kind, identifier, committed, options)
 
         return _command(verb, amend, text, [reference_argument(self.kind), *parameters])
+
+    def _editor(self, editor: Editor, label: str, options: Options) -> Callable[[Draft, Data], None]:
+        def edit(draft: Draft, data: Data) -> None:
+            with blaming(self.kind, label):
+                editor(draft, data, options)
+
+        return edit
 
     def _fill(self, draft: Draft, data: Data, options: Options) -> None:
         self.fill(draft, data, options)
@@ -232,6 +240,18 @@ def _common_filter(options: Options) -> Callable[[Mapping[str, Any]], bool]:
         tags <= set(record["tags"])
         and all(value is None or record[field] == value for field, value in wanted.items())
     )
+
+
+@contextmanager
+def blaming(kind: Kind, label: str) -> Iterator[None]:
+    """Name the object that is edited in what cannot be done to it."""
+    from sgctl.cli.records import NAMED
+    from sgctl.service.kinds import MANIFEST_KINDS
+
+    try:
+        yield
+    except Failure as failure:
+        raise Failure(*(f"{MANIFEST_KINDS[NAMED[kind]]} {label}: {line}" for line in failure.lines)) from None
 
 
 def present(session: Session, kind: Kind, identifier: str, committed: Committed, options: Options) -> None:

@@ -68,14 +68,15 @@ def _labels(draft: Draft, references: Iterable[str]) -> list[str]:
     return [reference_to(draft, SecurityGroup, group.id) for group in groups]
 
 
-def _parts(text: str, *known: str) -> dict[str, str]:
-    """`key=value[,key=value]`; a text without keys stands for the last known one."""
+def _parts(option: str, text: str, *known: str) -> dict[str, str]:
+    """`key=value[,key=value]`, the value of an option; a text without keys stands for the last known one."""
     if "=" not in text:
         return {known[-1]: text}
     parts = dict(part.partition("=")[::2] for part in text.split(","))
     for key, value in parts.items():
         if key not in known or not value:
-            raise click.BadParameter(f"{text!r} is not {'[,'.join(f'{name}=…' for name in known)}]")
+            stated = " or ".join(f"{name}=…" for name in known)
+            raise click.BadParameter(f"{text!r} is not {stated}, with commas between", param_hint=option)
     return parts
 
 
@@ -83,7 +84,7 @@ def _address(draft: Draft, spec: Data, text: str) -> str:
     """The address that is stated, or the next free one of the subnet that is."""
     from flows.model import Prefix
 
-    parts = _parts(text, "subnet", "ip-address")
+    parts = _parts("--fixed-ip", text, "subnet", "ip-address")
     if "ip-address" not in parts:
         return _next_address(draft, spec, parts["subnet"])
     try:
@@ -116,16 +117,16 @@ def _next_address(draft: Draft, spec: Data, subnet: str) -> str:
 
 
 def _pair(text: str) -> dict[str, str]:
-    parts = _parts(text, "mac-address", "ip-address")
+    parts = _parts("--allowed-address", text, "mac-address", "ip-address")
     return {key.replace("-", "_"): value for key, value in sorted(parts.items())}
 
 
-def _ethertype(text: str) -> int:
-    """An Ethernet type in hexadecimal, as everybody writes them, or decimal."""
+def _ethertype(text: str) -> str:
+    """An Ethernet type as manifests print it; what is none is refused with all the rest."""
     try:
-        return int(text, 16 if text.lower().startswith("0x") else 10)
+        return f"{int(text, 16 if text.lower().startswith('0x') else 10):#06x}"
     except ValueError:
-        raise click.BadParameter(f"{text!r} is no Ethernet type such as 0x88cc") from None
+        return text
 
 
 def _keep(draft: Draft, options: Options) -> Callable[[Mapping[str, Any]], bool]:
@@ -141,7 +142,9 @@ def _keep(draft: Draft, options: Options) -> Callable[[Mapping[str, Any]], bool]
         "device_id": options["device_id"],
         "device_owner": options["device_owner"],
     }
-    address = _parts(options["fixed_ip"], "ip-address")["ip-address"] if options["fixed_ip"] else None
+    address = (
+        _parts("--fixed-ip", options["fixed_ip"], "ip-address")["ip-address"] if options["fixed_ip"] else None
+    )
 
     def fits(record: Mapping[str, Any]) -> bool:
         if group_id is not None and group_id not in record["security_group_ids"]:

@@ -142,7 +142,7 @@ def unset(session: Session, /, reference: str, **options: Any) -> None:
     def edit(old: Rule) -> Rule:
         missing = set(options["tag"]) - old.meta.tags
         if missing:
-            raise Failure(f"{', '.join(sorted(missing))} is not among its tags")
+            raise Failure(f"Rule {reference}: {', '.join(sorted(missing))} is not among its tags")
         tags = frozenset() if options["all_tag"] else old.meta.tags - set(options["tag"])
         return replace(old, meta=replace(old.meta, tags=tags))
 

@@ -16,6 +16,7 @@ from sgctl.cli.nouns.noun import (
     Noun,
     Options,
     assign,
+    blaming,
     delete_command,
     discard,
     extend,
@@ -155,7 +156,12 @@ def _amend(session: Session, reference: str, edit: Callable[[Data], None], optio
     from sgctl.service.subnets import Subnet
 
     identifier = session.find(Subnet, reference).id
-    committed = session.transact(lambda objects: plan_subnet_edit(objects, identifier, edit))
+
+    def blamed(item: Data) -> None:
+        with blaming(kinds.SUBNETS, reference):
+            edit(item)
+
+    committed = session.transact(lambda objects: plan_subnet_edit(objects, identifier, blamed))
     present(session, kinds.SUBNETS, identifier, committed, options)
 
 

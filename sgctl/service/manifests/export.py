@@ -120,7 +120,7 @@ def _port(draft: Draft, port: Port) -> Manifest:
     return stated | _present(
         security_groups=sorted(reference_to(draft, SecurityGroup, each) for each in port.security_groups),
         allowed_address_pairs=pairs,
-        permitted_ethertypes=sorted(port.permitted_ethertypes),
+        permitted_ethertypes=[f"{each:#06x}" for each in sorted(port.permitted_ethertypes)],
         iface_id="" if port.iface_id == (port.name or port.id) else port.iface_id,
         device_id=port.device_id,
         device_owner=port.device_owner,

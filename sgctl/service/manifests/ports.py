@@ -36,7 +36,9 @@ def state_port(planning: Planning, document: Document, identifier: str) -> None:
         security_groups=groups,
         allowed_address_pairs=_pairs(planning, document, mac),
         port_security_enabled=spec.get("port_security_enabled", True) is True,
-        permitted_ethertypes=frozenset(cast("list[int]", spec.get("permitted_ethertypes", []))),
+        permitted_ethertypes=frozenset(
+            int(str(each), 0) for each in cast("list[int | str]", spec.get("permitted_ethertypes", []))
+        ),
         admin_state_up=spec.get("admin_state_up", True) is True,
         device_id=str(spec.get("device_id", "")),
         device_owner=str(spec.get("device_owner", "")),
