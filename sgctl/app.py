@@ -77,7 +77,7 @@ class SecurityGroups(RyuApp):
         """Databases come first: a switch that connects is only touched once the policy is known whole."""
         settings = self._settings
         if settings.db:
-            prepare_remote(settings.db)
+            prepare_remote(settings.db, patience=CONNECT_SECONDS)
         else:
             self._server = PolicyServer(settings.policy_file, settings.policy_socket)
             self._server.start()

@@ -23,6 +23,7 @@ _COMMAND_SECONDS = 60.0
 _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.01
+_ASK_AGAIN_SECONDS = 0.1
 
 
 class PolicyServer:
@@ -151,16 +152,16 @@ class PolicyServer:
                 return
 
 
-def prepare_remote(remote: str, backups: Path | None = None) -> None:
+def prepare_remote(remote: str, backups: Path | None = None, patience: float = 0.0) -> None:
     """Make sure that a server's policy database has this version's schema; an older one is converted.
 
-    With `backups`, a directory, a copy of the database from before is put there. Raises StoreError, also for
-    a database of a newer schema.
+    With `backups`, a directory, a copy of the database from before is put there. A server that does not
+    answer is asked again for `patience` seconds: a cluster may be choosing its leader. Raises StoreError,
+    also for a database of a newer schema.
     """
-    databases = _client("list-dbs", remote).split()
-    if DATABASE not in databases:
+    version = _served_version(remote, time.monotonic() + patience)
+    if version is None:
         raise missing(remote)
-    version = _client("get-schema-version", remote, DATABASE)
     if not is_older(version, f"the policy database at {remote}"):
         return
     if backups is not None:
@@ -172,6 +173,19 @@ def prepare_remote(remote: str, backups: Path | None = None) -> None:
     converted = _client("get-schema-version", remote, DATABASE)
     if parse_version(converted) != parse_version(shipped()["version"]):
         raise StoreError(f"{remote} still has schema version {converted} after the conversion")
+
+
+def _served_version(remote: str, deadline: float) -> str | None:
+    """The schema version of the policy database, None when the server has none."""
+    while True:
+        try:
+            if DATABASE not in _client("list-dbs", remote).split():
+                return None
+            return _client("get-schema-version", remote, DATABASE)
+        except StoreError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_ASK_AGAIN_SECONDS)
 
 
 def _back_up(database: Path, version: str, write: Callable[[Path], object]) -> None:

@@ -86,6 +86,11 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
                 cluster.kill(member)
 
 
+def test_a_cluster_that_chooses_its_leader_is_waited_for(cluster: Cluster) -> None:
+    cluster.kill(cluster.leader())
+    prepare_remote(cluster.remote, patience=20)
+
+
 def test_losing_the_leader_loses_nothing(cluster: Cluster) -> None:
     prepare_remote(cluster.remote)
     with (
