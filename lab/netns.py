@@ -11,7 +11,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from lab.process import LabError, run
@@ -40,7 +40,7 @@ def isolate() -> None:
     run(["mount", "--make-rprivate", "/"])
     run(["mount", "-t", "tmpfs", "sgctl-lab", str(NAMED_NAMESPACES)])
     run(["ip", "link", "set", "lo", "up"])
-    # Devices made on this side are wires to the switch: they have nothing to say themselves.
+    # As in `silence`.
     _set_ipv6_default("disable_ipv6", 1)
     _home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
@@ -50,35 +50,16 @@ def isolated() -> bool:
     return _home is not None
 
 
-class Workload:
-    """A network namespace with one device `eth0`, whose other end `name` is there to be put on a bridge.
+class Namespace:
+    """A network namespace with nothing but a loopback device. Needs `isolate`."""
 
-    `addresses` are with prefix length (`10.0.0.1/24`, `2001:db8::1/64`). `name` has at most 15 characters.
-    Needs `isolate`.
-    """
-
-    def __init__(self, name: str, mac: str, addresses: Sequence[str] = ()) -> None:
+    def __init__(self, name: str) -> None:
         if not isolated():
-            raise LabError("a workload makes devices: call lab.netns.isolate() first")
+            raise LabError("a namespace is for devices: call lab.netns.isolate() first")
         self.name = name
-        self.mac = mac
         run(["ip", "netns", "add", name])
         self._namespace = os.open(NAMED_NAMESPACES / name, os.O_RDONLY | os.O_CLOEXEC)
-        with self.inside():
-            _set_ipv6_default("accept_dad", 0)  # addresses work at once
-            _set_ipv6_default("router_solicitations", 0)
-        _ip_batch(
-            f"link add {name} type veth peer name eth0 address {mac} netns {name}",
-            f"link set {name} up",
-        )
-        with self.inside():
-            # The userspace datapath checks checksums, which a veth pair leaves to be filled in by nobody.
-            run(["ethtool", "-K", "eth0", "tx", "off"])
-            _ip_batch(
-                "link set lo up",
-                *(f"address add {address} dev eth0" for address in addresses),
-                "link set eth0 up",
-            )
+        self.run("ip", "link", "set", "lo", "up")
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -100,11 +81,54 @@ class Workload:
             done = subprocess.run(arguments, capture_output=True, timeout=30, check=False)
         return done.returncode == 0
 
+    def silence(self) -> None:
+        """Devices made here from now on are wires to a switch: they have nothing to say themselves."""
+        with self.inside():
+            _set_ipv6_default("disable_ipv6", 1)
+
+    def remove(self) -> None:
+        """Remove the namespace. Not needed at the end of the process."""
+        os.close(self._namespace)
+        run(["ip", "netns", "delete", self.name])
+
+
+class Workload(Namespace):
+    """A network namespace with one device `eth0`, whose other end `name` is there to be put on a bridge.
+
+    `addresses` are with prefix length (`10.0.0.1/24`, `2001:db8::1/64`). `name` has at most 15 characters.
+    The other end is in the namespace `host`, or where this process is.
+    """
+
+    def __init__(
+        self, name: str, mac: str, addresses: Sequence[str] = (), host: Namespace | None = None
+    ) -> None:
+        super().__init__(name)
+        self.mac = mac
+        self._host = host
+        with self.inside():
+            _set_ipv6_default("accept_dad", 0)  # addresses work at once
+            _set_ipv6_default("router_solicitations", 0)
+        with self._outside():
+            _ip_batch(
+                f"link add {name} type veth peer name eth0 address {mac} netns {name}",
+                f"link set {name} up",
+            )
+        with self.inside():
+            # The userspace datapath checks checksums, which a veth pair leaves to be filled in by nobody.
+            run(["ethtool", "-K", "eth0", "tx", "off"])
+            _ip_batch(
+                *(f"address add {address} dev eth0" for address in addresses),
+                "link set eth0 up",
+            )
+
     def remove(self) -> None:
         """Remove the namespace and its device. Not needed at the end of the process."""
-        os.close(self._namespace)
-        run(["ip", "link", "delete", self.name])
-        run(["ip", "netns", "delete", self.name])
+        with self._outside():
+            run(["ip", "link", "delete", self.name])
+        super().remove()
+
+    def _outside(self) -> AbstractContextManager[None]:
+        return self._host.inside() if self._host is not None else nullcontext()
 
 
 def _set_ipv6_default(name: str, value: int) -> None:

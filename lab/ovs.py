@@ -135,8 +135,9 @@ class PrivateOvs(OvsServers, Running):
     """An Open vSwitch started by `with` and gone without a trace after it.
 
     Bridges are of the userspace datapath, with real devices: they need this process in a network of its
-    own (`netns.isolate`), which can hold one such switch at a time. With `dummy=True` every device is
-    simulated and no isolation is needed. `options` are more command line options for ovs-vswitchd.
+    own (`netns.isolate`), which like every namespace can hold one such switch at a time. With `dummy=True`
+    every device is simulated and no isolation is needed. `options` are more command line options for
+    ovs-vswitchd.
     """
 
     def __init__(self, dummy: bool = False, options: Sequence[str] = ()) -> None:

@@ -101,7 +101,16 @@ class Datagrams(_Traffic):
     `lost` tells how many of those sent so far never arrived, once they had the time to.
     """
 
-    def __init__(self, source: Workload, target: Workload, address: str, port: int, size: int = 100) -> None:
+    def __init__(
+        self,
+        source: Workload,
+        target: Workload,
+        address: str,
+        port: int,
+        size: int = 100,
+        pace: float = _PACE_SECONDS,
+    ) -> None:
+        self._pace = pace
         self._seen: set[int] = set()
         self._sent = 0
         self._begin = time.monotonic()
@@ -139,7 +148,7 @@ class Datagrams(_Traffic):
         while not self._stop.is_set():
             self._sender.sendto(_NUMBER.pack(self._sent) + padding, self._address)
             self._sent += 1
-            time.sleep(_PACE_SECONDS)
+            time.sleep(self._pace)
 
     def _receive(self) -> None:
         self._receiver.settimeout(0.1)

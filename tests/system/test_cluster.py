@@ -1,105 +1,72 @@
-"""Two hosts, each with its own controller, one policy on three servers of which one dies now and then."""
+"""Two hosts, each with its own switch and controller, one policy on three servers of which some die."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from random import Random
 
 import pytest
 
-from lab.cluster import Cluster
-from lab.controller import Controller
-from lab.ovs import PrivateOvs
-from lab.policy_cli import PolicyCli
-from lab.scenario.model import Document
-from lab.site import ALL_OUT, document, group, mac, tcp_in
+from lab.faults import ALLOWED
+from lab.hosts import BRIDGE, FAULTS, Drill, Pair
+from lab.site import ALL_OUT, connects, echoes, group
+from lab.stream import Stream
 
 pytestmark = pytest.mark.switch
 
-DEATHS = 4
-
-
-class Host:
-    """A simulated switch with workload `number` and an uplink, and its controller."""
-
-    def __init__(self, stack: ExitStack, cluster: Cluster, number: int) -> None:
-        self.ovs = stack.enter_context(PrivateOvs(dummy=True))
-        self.ovs.vsctl("set", "Open_vSwitch", ".", f"external_ids:system-id=host{number}")
-        controller = stack.enter_context(Controller(self.ovs.remote, cluster.remote))
-        self.ovs.add_bridge("br0", "fail_mode=secure", "protocols=OpenFlow14")
-        self.ovs.vsctl("set-controller", "br0", controller.target)
-        self.ovs.add_port("br0", f"w{number}", f"external_ids:iface-id=w{number}")
-        self.ovs.add_port("br0", "up", "external_ids:sgctl-uplink=blue")
-        self.sgctl = PolicyCli(controller.environment)
-
-    def holds(self, address: str) -> bool:
-        """Whether the switch knows an address as a member of a remote group."""
-        flows = self.ovs.ofctl("dump-flows", "br0", "table=71")
-        return f"nw_src={address}" in flows
+SEED = 3
 
 
 @pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as running:
+def pair(private_network: None) -> Iterator[Pair]:
+    with Pair() as running:
         yield running
 
 
-@pytest.fixture
-def hosts(cluster: Cluster) -> Iterator[tuple[Host, Host]]:
-    with ExitStack() as stack:
-        yield Host(stack, cluster, 1), Host(stack, cluster, 2)
+def test_remote_groups_span_hosts_while_members_die(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
+    with Drill(pair, SEED) as drill:
+        for fault in (*FAULTS, *FAULTS):
+            each = drill.strike(fault)
+            with capsys.disabled():
+                print(f"\n{each}", end="")
+            assert each.delivered == 0
+            assert each.lost == 0
+            assert each.streams_alive
+            assert each.obeyed, "a switch does not do what was acknowledged"
+        drill.writer.close()
+        acknowledged, lost = len(drill.writer.acknowledged), drill.lost_writes()
+    with capsys.disabled():
+        print(f"\n{2 * len(FAULTS)} faults, {acknowledged} writes acknowledged, {lost} lost")
+    assert acknowledged > 2 * len(FAULTS)
+    assert lost == 0
+    for host in pair.hosts:
+        assert host.site.sgctl("verify") == f"{BRIDGE}: as expected\n"
 
 
-def port(number: int, *groups: str) -> Document:
-    address = f"10.0.0.{number}"
-    spec = {"network": "blue", "mac_address": mac(number), "fixed_ips": [address]}
-    return document("Port", f"w{number}", security_groups=list(groups), **spec)
+def test_a_revoke_reaches_both_hosts(pair: Pair) -> None:
+    """A workload leaves its group, by a command on the other host, while the leader is dead."""
+    first, second = pair.hosts
+    w = pair.workloads
+    with Stream(w[1], w[12], "10.0.0.12", 80) as revoked, Stream(w[11], w[2], "10.0.0.2", 80) as kept:
+        assert revoked.flows()
+        assert kept.flows()
+        next(member for member in pair.cluster.members if member.leads).kill()
+        begin = time.monotonic()
+        second.site.sgctl.apply([first.site.port_document(1, ["other"])])
+        pair.wait_applied()
+        assert time.monotonic() - begin < 10
+        assert not revoked.flows(1.0)
+        assert kept.flows()
+    assert not connects(w[1], w[2], "10.0.0.2", 80), "on the same host, either"
+    assert connects(w[11], w[12], "10.0.0.12", 80)
 
 
-def test_remote_groups_span_hosts_while_members_die(cluster: Cluster, hosts: tuple[Host, Host]) -> None:
-    first, second = hosts
-    first.sgctl.apply(
-        [
-            document("Network", "blue", subnets=["10.0.0.0/24"]),
-            group("client", ALL_OUT),
-            group("server", tcp_in(80, remote_group="client")),
-            port(1, "client"),
-            port(2, "server"),
-        ]
-    )
-    first.sgctl.wait()
-    assert second.holds("10.0.0.1")
-    assert not second.holds("10.0.0.9")
-
-    random, ports = Random(3), []
-    for round_number in range(DEATHS):
-        victim = random.choice(cluster.members)
-        if round_number % 2 == 0:
-            victim = next(member for member in cluster.members if member.leads)
-        victim.kill()
-        for step in range(2):
-            ports.append(8000 + 10 * round_number + step)
-            rules = [tcp_in(number, remote_group="client") for number in [80, *ports]]
-            (first, second)[step].sgctl.apply([group("server", *rules)])
-        first.sgctl.wait()
-        victim.start()
-        victim.wait_joined()
-    for host in hosts:
-        assert host.sgctl("verify") == "br0: as expected\n"
-    assert f"tp_dst={ports[-1]}" in second.ovs.ofctl("dump-flows", "br0", "table=73")
-    for member in cluster.members:
-        held = {line.split()[-1] for line in member.dump("Rule", "port_range_min")}
-        assert held >= set(map(str, ports)), "every member has all that was acknowledged"
-
-
-def test_takeover_of_the_leader_is_quick(cluster: Cluster, hosts: tuple[Host, Host]) -> None:
-    first, _ = hosts
-    first.sgctl.apply([document("Network", "blue", subnets=["10.0.0.0/24"])])
-    first.sgctl.wait()
-    next(member for member in cluster.members if member.leads).kill()
-    begin = time.monotonic()
-    first.sgctl.apply([group("client", ALL_OUT)])
-    first.sgctl.wait()
-    assert time.monotonic() - begin < 10
+def test_a_grant_reaches_both_hosts(pair: Pair) -> None:
+    first, second = pair.hosts
+    w = pair.workloads
+    assert not echoes(w[3], w[12], "10.0.0.12", ALLOWED)
+    first.site.sgctl.apply([second.site.port_document(3, ["client"]), group("other", ALL_OUT)])
+    pair.wait_applied()
+    assert echoes(w[3], w[12], "10.0.0.12", ALLOWED)
+    assert echoes(w[3], w[2], "10.0.0.2", ALLOWED)
+    assert not echoes(w[13], w[2], "10.0.0.2", ALLOWED)

@@ -1,0 +1,326 @@
+"""Two machines with a switch and a controller each, joined by a cable, under one clustered policy.
+
+Traffic runs across and never stops; a writer keeps editing the policy; members of the database die.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from random import Random
+from typing import NamedTuple
+
+from lab import process
+from lab.cluster import Cluster, Member
+from lab.controller import Controller
+from lab.faults import ALLOWED, CLOSED, FOREIGN, TOGGLED, Writer
+from lab.netns import Namespace
+from lab.ovs import PrivateOvs
+from lab.process import LabError, wait_until
+from lab.running import Running
+from lab.site import ALL_OUT, NETWORK, Site, document, group, tcp_in
+from lab.stream import Datagrams, Stream
+from lab.workloads import Workloads
+from sgctl.store import Store, StoreError
+
+BRIDGE, UPLINK = "br0", "uplink"
+_PACE_SECONDS = 0.01
+_CONVERGE_SECONDS = 30.0
+
+
+class Host(Running):
+    """A network of its own with a switch and `ryu-manager sgctl`; its chassis is called as it is."""
+
+    def __init__(self, name: str, db: str) -> None:
+        self.name = name
+        self._db = db
+        self._stack = ExitStack()
+
+    def start(self) -> None:
+        """Bring up the switch with one bridge, and the controller."""
+        self.place = Namespace(self.name)
+        self._stack.callback(self.place.remove)
+        self.place.silence()
+        with self.place.inside():
+            self.ovs = self._stack.enter_context(PrivateOvs())
+            self.ovs.vsctl("set", "Open_vSwitch", ".", f"external_ids:system-id={self.name}")
+            self.controller = self._stack.enter_context(Controller(self.ovs.remote, self._db))
+        workloads = Workloads(self.ovs, self.place)
+        self._stack.callback(workloads.close)
+        self.site = Site(self.ovs, workloads, self.controller)
+        self.site.add_bridge(BRIDGE)
+
+    def restart_controller(self) -> None:
+        """Start the controller again after its end."""
+        with self.place.inside():
+            self.controller.start()
+
+    def close(self) -> None:
+        """Stop both, and remove the network."""
+        self._stack.close()
+
+
+def wire(one: Host, other: Host) -> None:
+    """Join two hosts: their uplinks are the ends of one cable, and carry the network untagged."""
+    ends = f"{UPLINK} netns {one.name} type veth peer name {UPLINK} netns {other.name}"
+    process.run(["ip", "link", "add", *ends.split()])
+    for host in (one, other):
+        host.place.run("ip", "link", "set", UPLINK, "up")
+        host.ovs.add_port(BRIDGE, UPLINK, f"external_ids:sgctl-uplink={NETWORK}")
+
+
+class Pair(Running):
+    """Two hosts on a cluster of three. w1–w3 are on the first, w11–w13 on the second.
+
+    1 and 11 may send anything; 2 and 12 take TCP 80 and some UDP from their group, wherever they are; 3 and
+    13 are of another group.
+    """
+
+    def __init__(self) -> None:
+        self.cluster = Cluster()
+        self.hosts = Host("host1", self.cluster.remote), Host("host2", self.cluster.remote)
+        self._stack = ExitStack()
+
+    def start(self) -> None:
+        """Bring up everything, with its policy and all workloads."""
+        self._stack.enter_context(self.cluster)
+        for host in self.hosts:
+            self._stack.enter_context(host)
+        wire(*self.hosts)
+        self.hosts[0].site.sgctl.apply(self._policy())
+        self.workloads = {
+            number: host.site.plug(BRIDGE, number)
+            for host, first in zip(self.hosts, (1, 11), strict=True)
+            for number in range(first, first + 3)
+        }
+        self.wait_applied()
+
+    def close(self) -> None:
+        """Stop everything."""
+        self._stack.close()
+
+    def wait_applied(self) -> None:
+        """Until both switches have what is bound and applied now."""
+        with _connected(self.cluster.remote) as store:
+            wait_until(lambda: _have(store, store.commit(())), "both switches have the policy", 30.0)
+
+    def _policy(self) -> list[dict[str, object]]:
+        udp = {"direction": "ingress", "protocol": "udp"}
+        server = group(
+            "server",
+            tcp_in(80, remote_group="client"),
+            {**udp, "ports": f"{ALLOWED}-{FOREIGN}", "remote_group": "client"},
+            {**udp, "ports": TOGGLED},
+        )
+        groups = {1: "client", 2: "server", 3: "other"}
+        site = self.hosts[0].site
+        return [
+            document("Network", NETWORK, subnets=["10.0.0.0/24", "2001:db8::/64"]),
+            group("client", ALL_OUT),
+            group("other", ALL_OUT),
+            group("noise"),
+            server,
+            *(site.port_document(first + n, [groups[n]]) for first in (0, 10) for n in groups),
+        ]
+
+
+@contextmanager
+def _connected(remote: str) -> Iterator[Store]:
+    store = Store.connect(remote)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _have(store: Store, generation: int) -> bool:
+    """Whether both switches are connected and have the generation, within a second."""
+    lagging = store.wait_applied(generation, 1.0)
+    current = [each for each in store.switches.values() if each.connected and each.generation >= generation]
+    return not lagging and len(current) == 2
+
+
+class Fault(NamedTuple):
+    """What breaks, and how it is mended afterwards. The database works without what is broken."""
+
+    name: str
+    strike: Callable[[Pair, Random], Callable[[], None]]
+
+
+def _revive(member: Member) -> None:
+    member.start()
+    member.wait_joined()
+
+
+def _leader(pair: Pair) -> Member:
+    return next(member for member in pair.cluster.members if member.leads)
+
+
+def _kill_leader(pair: Pair, _: Random) -> Callable[[], None]:
+    leader = _leader(pair)
+    leader.kill()
+    return lambda: _revive(leader)
+
+
+def _kill_follower(pair: Pair, random: Random) -> Callable[[], None]:
+    leader = _leader(pair)
+    follower = random.choice([member for member in pair.cluster.members if member is not leader])
+    follower.kill()
+    return lambda: _revive(follower)
+
+
+def _kill_majority(pair: Pair, random: Random) -> Callable[[], None]:
+    """For a while nothing can be written; then one comes back."""
+    first, second = random.sample(pair.cluster.members, 2)
+    first.kill()
+    second.kill()
+    time.sleep(random.uniform(0.2, 1.0))
+    first.start()
+    return lambda: _revive(second)
+
+
+def _kill_leader_and_controller(pair: Pair, random: Random) -> Callable[[], None]:
+    mend, host = _kill_leader(pair, random), random.choice(pair.hosts)
+    host.controller.kill()
+    time.sleep(random.uniform(0.0, 0.5))
+    host.restart_controller()
+    return mend
+
+
+FAULTS = (
+    Fault("leader killed", _kill_leader),
+    Fault("follower killed", _kill_follower),
+    Fault("majority killed", _kill_majority),
+    Fault("leader and a controller killed", _kill_leader_and_controller),
+)
+
+
+class Round(NamedTuple):
+    """What one fault cost. `lost` counts allowed datagrams; about 100 are sent each way in a second."""
+
+    fault: str
+    converged: float
+    lost: int
+    delivered: int
+    streams_alive: bool
+    obeyed: bool
+
+    def __str__(self) -> str:
+        streams = "both connections alive" if self.streams_alive else "CONNECTION CUT"
+        return (
+            f"{self.fault:<32} both switches in step in {self.converged:5.2f} s  {self.lost} lost  "
+            f"denied packets delivered {self.delivered}  {streams}"
+        )
+
+
+class Way(NamedTuple):
+    """Traffic from one host to the other."""
+
+    stream: Stream
+    allowed: Datagrams
+    foreign: Datagrams
+    closed: Datagrams
+    toggled: Datagrams
+
+    @property
+    def delivered(self) -> int:
+        """Denied packets that arrived."""
+        return self.foreign.arrived + self.closed.arrived
+
+
+class Drill(Running):
+    """A pair under traffic both ways and edits, and one fault after another."""
+
+    def __init__(self, pair: Pair, seed: int) -> None:
+        self._pair = pair
+        self._random = Random(seed)  # noqa: S311 - no secret
+        self._stack = ExitStack()
+
+    def start(self) -> None:
+        """Start traffic and edits."""
+        remote = self._pair.cluster.remote
+        self.store = self._stack.enter_context(_connected(remote))
+        self.writer = Writer(remote)
+        self._stack.callback(self.writer.close)
+        self._ways = [self._way(1, 3, 12), self._way(11, 13, 2)]
+
+    def close(self) -> None:
+        """End them."""
+        self._stack.close()
+
+    def strike(self, fault: Fault) -> Round:
+        """One fault at a random moment; mended when this returns."""
+        lost_before = sum(way.allowed.lost() for way in self._ways)
+        self.writer.wanted = not self.writer.wanted
+        time.sleep(self._random.uniform(0.0, 0.1))
+        begin = time.monotonic()
+        mend = fault.strike(self._pair, self._random)
+        self._converge()
+        converged = time.monotonic() - begin
+        obeyed = all(self._obeys(way) for way in self._ways)
+        mend()
+        lost = sum(way.allowed.lost() for way in self._ways) - lost_before
+        return Round(
+            fault.name,
+            converged,
+            lost,
+            sum(way.delivered for way in self._ways),
+            all(way.stream.flows(1.0) for way in self._ways),
+            obeyed,
+        )
+
+    def lost_writes(self) -> int:
+        """How many acknowledged rules are missing in the copy of a member; call it when nobody writes."""
+        wanted = self.writer.acknowledged.keys()
+        for member in self._pair.cluster.members:
+            try:
+                wait_until(partial(_has_rules, member, wanted), "the member has everything")
+            except LabError:
+                return len(wanted - _rules(member))
+        return 0
+
+    def _way(self, client: int, stranger: int, server: int) -> Way:
+        workloads, address = self._pair.workloads, f"10.0.0.{server}"
+
+        def datagrams(source: int, port: int) -> Datagrams:
+            made = Datagrams(workloads[source], workloads[server], address, port, pace=_PACE_SECONDS)
+            return self._stack.enter_context(made)
+
+        stream = self._stack.enter_context(Stream(workloads[client], workloads[server], address, 80))
+        return Way(
+            stream,
+            datagrams(client, ALLOWED),
+            datagrams(stranger, FOREIGN),
+            datagrams(client, CLOSED),
+            datagrams(client, TOGGLED),
+        )
+
+    def _converge(self) -> None:
+        deadline = time.monotonic() + _CONVERGE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                in_step = _have(self.store, self.store.commit(()))
+            except StoreError:
+                continue
+            if in_step and self.writer.state == self.writer.wanted:
+                return
+        raise LabError(f"not in step again after {_CONVERGE_SECONDS:g} s")
+
+    def _obeys(self, way: Way) -> bool:
+        """Whether TOGGLED is open or closed as the database says."""
+        time.sleep(0.1)
+        before = way.toggled.arrived
+        time.sleep(0.3)
+        return (way.toggled.arrived > before) == self.writer.state
+
+
+def _has_rules(member: Member, wanted: AbstractSet[str]) -> bool:
+    return wanted <= _rules(member)
+
+
+def _rules(member: Member) -> set[str]:
+    """The ids of the rules in a member's own copy."""
+    return set(member.dump("Rule", "_uuid"))
