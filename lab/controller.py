@@ -42,8 +42,12 @@ class Controller(Running):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment in which the `sgctl` command finds this controller's databases."""
-        return {**os.environ, "SGCTL_DB": self.db, "SGCTL_OVSDB": self.ovsdb}
+        """The environment in which the `sgctl` command finds this controller's databases.
+
+        Both keep their byte code, as everywhere: to compile the sources again would be part of every start.
+        """
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return {**inherited, "SGCTL_DB": self.db, "SGCTL_OVSDB": self.ovsdb}
 
     @property
     def log(self) -> Path:
@@ -59,8 +63,12 @@ class Controller(Running):
 
     def start(self) -> None:
         """Start it; it accepts switches and policy when this returns."""
+        process.wait_ready(self.launch(), self._ready, "ryu-manager sgctl", self.log)
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start it without waiting for anything."""
         self._process = process.spawn(self._command(), self.log, self.environment)
-        process.wait_ready(self._process, self._ready, "ryu-manager sgctl", self.log)
+        return self._process
 
     def kill(self) -> None:
         """`kill -9` it."""
