@@ -127,7 +127,8 @@ class Quotas:
         limits = {name: int(stated[name]) for name in COUNTED if name in stated}
         if not stated.get("force"):
             _refuse_too_low(self._keeper.view(), project, limits)
-        self._keeper.call(lambda store: store.set_quota(project, limits))
+        if limits:
+            self._keeper.call(lambda store: store.set_quota(project, limits))
         return reply({"quota": self._of(self._keeper.view(), project)})
 
     def _delete(self, request: Request, project: str) -> Response:

@@ -10,7 +10,7 @@ import pytest
 
 from lab.controller import Controller
 from lab.policy_cli import PolicyCli
-from tests.api.client import Client
+from tests.api.client import Client, Shell
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -64,6 +64,22 @@ def test_ports(api: Client, network: Any) -> None:
     path = f"/v2.0/ports/{made['id']}"
     assert api("PUT", path, {"port": {"name": "x"}}).one["permitted_ethertypes"] == ["0x8809", "0x88cc"]
     assert api("PUT", path, {"port": {"permitted_ethertypes": []}}).one["permitted_ethertypes"] == []
+
+
+def test_the_openstack_client_sets_them_as_extra_properties(openstack: Shell, api: Client) -> None:
+    limit = "--extra-property type=int,name=connection_limit,value"
+    made = openstack.json(f"network create {limit}=5 extra")
+    assert made["connection_limit"] == 5
+    openstack("network set --extra-property type=str,name=address_scope,value=extra extra")
+    assert openstack.json("network show extra")["address_scope"] == "extra"
+    types = "--extra-property type=list,name=permitted_ethertypes,value=0x88cc"
+    port = openstack.json(f"port create --network extra {types} extra")["id"]
+    assert api.show("port", port)["permitted_ethertypes"] == ["0x88cc"]
+    wrong = openstack.run(f"network set {limit}=0 extra")
+    assert wrong.code != 0
+    assert "connection_limit" in wrong.err
+    openstack("port delete extra")
+    openstack("network delete extra")
 
 
 def test_the_command_line_shows_what_the_api_set(controller: Controller, api: Client, network: Any) -> None:

@@ -94,6 +94,8 @@ def test_limits_over_http(api: Client) -> None:
     shown = DEFAULTS | dict.fromkeys(ELSEWHERE, 0)
     assert api("GET", path).document == {"quota": shown}
     assert [each for each in api("GET", "/v2.0/quotas").one if each["project_id"] == "plum"] == []
+    assert api("PUT", path, {"quota": {}}).document == {"quota": shown}
+    assert api("DELETE", path).status == 404
     own = {"security_group": 4, "security_group_rule": "9", "address_group": 0, "subnet": 1}
     changed = shown | own | {"security_group_rule": 9}
     assert api("PUT", path, {"quota": own}).document == {"quota": changed}

@@ -94,6 +94,8 @@ POSTS: list[tuple[str, Any, int, str]] = [
     (RULES, rule(**TCP, port_range_min=1, port_range_max=65536), 400, RANGE),
     (RULES, rule(port_range_min=22, port_range_max=22), 400, RANGE),
     (RULES, rule(protocol="gre", port_range_min=22, port_range_max=22), 400, RANGE),
+    (RULES, rule(protocol="dccp", port_range_min=22, port_range_max=22), 400, RANGE),
+    (RULES, rule(protocol=136, port_range_min=22, port_range_max=22), 400, RANGE),
     (RULES, rule(protocol="icmp", port_range_min=256), 400, ICMP),
     (RULES, rule(protocol="icmp", port_range_min=8, port_range_max=256), 400, ICMP),
     (RULES, rule(protocol="icmp", port_range_max=0), 400, ICMP),

@@ -214,3 +214,15 @@ def test_a_plain_cidr_leaves_what_was_said_of_the_subnet(blue: Cli, manifest: Ca
     blue("apply", "-f", manifest(head + "{subnets: [{cidr: 10.0.0.0/24}]}"))
     plain = _show(blue, "subnet", "show", "10.0.0.0/24")
     assert [plain[field] for field in ("name", "gateway_ip", "enable_dhcp")] == ["", "10.0.0.1", True]
+
+
+def test_the_order_of_subnets_makes_no_difference_to_what_is_said_of_them(
+    cli: Cli, manifest: Callable[[str], str]
+) -> None:
+    head = "apiVersion: sgctl/v1\nkind: Network\nmetadata: {name: blue}\nspec:\n  subnets:\n"
+    file = manifest(head + "".join(f"  - {{cidr: 10.{n}.0.0/16, name: s{n}}}\n" for n in (9, 10, 2, 100)))
+    assert cli("apply", "-f", file).out == "Network blue created\n"
+    assert cli("apply", "-f", file).out == "Network blue unchanged\n"
+    assert cli("subnet", "set", "s10", "--description", "x").code == 0
+    assert cli("apply", "-f", file).out == "Network blue updated\n"
+    assert cli("apply", "-f", manifest(cli("export").out)).out == "Network blue unchanged\n"
