@@ -7,8 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from jsonschema import Draft202012Validator
-
 from sgctl.rest.access import Caller, Role
 from sgctl.rest.errors import ApiError, bad_request, forbidden, no_such_path, wrong_method
 from sgctl.rest.http import NO_CONTENT, Body, Request, Response, reply, reply_list
@@ -17,7 +15,7 @@ from sgctl.rest.listing import reduced, select
 from sgctl.rest.quotas import Quotas
 from sgctl.rest.resource import Desk, Resource, may_see, owner
 from sgctl.rest.resources.address_groups import ADDRESSES_BODY
-from sgctl.rest.schemas import TAGS, check, mapping, read_json
+from sgctl.rest.schemas import TAGS, Checker, check, mapping, read_json
 from sgctl.rest.view import View
 from sgctl.service.draft import Draft, Objects
 from sgctl.service.edits import settle
@@ -31,8 +29,8 @@ T = TypeVar("T")
 MOST_AT_ONCE = 1000
 """Objects in one bulk request."""
 
-_ADDRESSES = Draft202012Validator(ADDRESSES_BODY)
-_TAGS = Draft202012Validator(mapping(["tags"], tags=TAGS))
+_ADDRESSES = Checker(ADDRESSES_BODY)
+_TAGS = Checker(mapping(["tags"], tags=TAGS))
 _REVISION = re.compile(r"\s*revision_number\s*=\s*([0-9]{1,18})\s*")
 
 

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jsonschema import Draft202012Validator
-
 from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
 from flows.validate import LONGEST_TEXT
 from sgctl.rest.access import AccessError, Caller
@@ -15,7 +13,7 @@ from sgctl.rest.errors import ApiError, bad_request, forbidden, no_such_path, no
 from sgctl.rest.http import NO_CONTENT, Body, Request, Response, reply
 from sgctl.rest.keeper import Keeper
 from sgctl.rest.resource import Desk, owner
-from sgctl.rest.schemas import FLAG, Schema, check, mapping, read_json
+from sgctl.rest.schemas import FLAG, Checker, Schema, check, mapping, read_json
 from sgctl.rest.view import View
 from sgctl.service.draft import Draft
 
@@ -53,7 +51,7 @@ _LIMIT: Schema = {
 }
 _LIMITS = mapping(**dict.fromkeys(COUNTED, _LIMIT), force=FLAG, check_limit=FLAG)
 BODY = mapping(["quota"], quota=_LIMITS)
-_VALIDATOR = Draft202012Validator(_LIMITS)
+_VALIDATOR = Checker(_LIMITS)
 
 
 def parse(text: str) -> Limits:
