@@ -19,7 +19,7 @@ SEED ?= 1
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test faults proof mutants bench peers lint install packages clean
+.PHONY: help demo run test faults cluster proof mutants bench peers lint install packages clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: lint $(OPENSTACK) ## check and test everything, on a real switch; needs ro
 
 faults: install ## kill everything FAULTS=n times while connections run and the policy changes (SEED=s)
 	FAULTS=$(FAULTS) SEED=$(SEED) $(BIN)/pytest tests/system/test_faults.py -k random $(ARGS)
+
+cluster: install ## two hosts on a database of three servers, which are killed while connections run
+	$(BIN)/pytest -q tests/system/test_cluster.py $(ARGS)
 
 bench: install $(BENCH) $(if $(QUICK),,peers) ## measure it against OVN, Neutron and the switch itself (QUICK=1: without peers)
 	$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
