@@ -15,6 +15,7 @@ from rich.text import Text
 from sgctl.cli.records import Record
 from sgctl.cli.tables import Column
 from sgctl.cli.terminal import plain
+from sgctl.cli.words import sentence
 from sgctl.service.plan import Outcome
 
 UNLIMITED = 1_000_000
@@ -52,9 +53,16 @@ def print_table(columns: Sequence[Column], records: Iterable[Record]) -> None:
 
 
 def print_fields(record: Record) -> None:
-    """One object, a line for each field."""
+    """One object, a line for each field, and for each of its rules."""
     columns = (Column("FIELD", "field"), Column("VALUE", "value"))
-    print_table(columns, [{"field": field, "value": value} for field, value in record.items()])
+    print_table(columns, [line for field, value in record.items() for line in _lines(field, value)])
+
+
+def _lines(field: str, value: object) -> list[Record]:
+    if field != "rules" or not isinstance(value, list) or not value:
+        return [{"field": field, "value": value}]
+    told = [f"{rule['number']}: {sentence(rule)}" for rule in value]
+    return [{"field": "" if place else field, "value": text} for place, text in enumerate(told)]
 
 
 def _cell(value: object) -> Text:
@@ -71,6 +79,8 @@ def show(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(show, value))
+    if isinstance(value, dict) and set(value) == {"start", "end"}:
+        return f"{value['start']}-{value['end']}"
     if isinstance(value, dict):
         return " ".join(map(show, value.values()))
     return "" if value is None else str(value)

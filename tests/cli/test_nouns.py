@@ -177,6 +177,14 @@ def test_rules_that_cannot_be(blue: Cli, arguments: tuple[str, ...], error: str)
     assert _show(blue, "security-group", "show", "web")["rule_count"] == 2
 
 
+def test_a_group_is_shown_with_its_rules_in_words(blue: Cli) -> None:
+    blue("security-group", "rule", "create", "web", "--protocol", "tcp", "--dst-port", "22")
+    *_, one, two, three = blue("security-group", "show", "web").out.splitlines()
+    assert one.split(maxsplit=1) == ["rules", "16: egress IPv4 any protocol to anywhere"]
+    assert two.strip() == "17: egress IPv6 any protocol to anywhere"
+    assert three.strip() == "18: ingress IPv4 tcp 22 from anywhere"
+
+
 def test_a_rule_keeps_its_number_when_it_is_renamed(blue: Cli) -> None:
     renamed = _show(blue, "security-group", "rule", "set", "16", "--name", "out", "--tag", "t")
     assert (renamed["number"], renamed["name"], renamed["tags"]) == (16, "out", ["t"])

@@ -52,6 +52,10 @@ def test_a_subnet_is_made_as_it_is_stated(blue: Cli) -> None:
         "port_count": 0,
     }
     assert {field: shown[field] for field in expected} == expected
+    fields = dict(
+        line.split(maxsplit=1) for line in blue("subnet", "show", "v4").out.splitlines() if " " in line
+    )
+    assert fields["allocation_pools"] == "10.0.0.10-10.0.0.19"
     assert _show(blue, "network", "show", "blue")["subnets"] == ["2001:db8::/64", "10.0.0.0/24"]
     assert _show(blue, "subnet", "show", shown["id"]) == shown
     assert _show(blue, "subnet", "show", "10.0.0.0/24") == shown
