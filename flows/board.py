@@ -18,6 +18,13 @@ Actions = tuple[Action, ...]
 Owner = tuple[str, int | str] | tuple[str, int, int | Prefix] | tuple[str, int, Prefix, int]
 """What a flow is for: a kind and its key, e.g. ("rule", 17); sortable within a kind."""
 
+ADD_UP = frozenset({NEIGHBOUR.id, SHARED.id, LISTENERS.id})
+"""Tables in which every claimant gets what it wants."""
+
+MOST_CLAIMS = {SHARED.id: 500}
+"""On one flow. Open vSwitch looks a packet up 4,096 times at most and then drops it; a port that hears of
+others takes up to 8 of them."""
+
 
 def merge(key: FlowKey, claims: Mapping[Owner, Flow]) -> Actions:
     """The one action list for several claims on a key.
@@ -26,9 +33,9 @@ def merge(key: FlowKey, claims: Mapping[Owner, Flow]) -> Actions:
     other; any other key goes to the claimant that sorts first.
     """
     in_order = [flow.actions for _, flow in sorted(claims.items(), key=lambda claim: claim[0])]
-    if key.table == SHARED.id:
-        return tuple(chain.from_iterable(in_order))
-    if isinstance(in_order[0][0], Conjunction) or key.table in (NEIGHBOUR.id, LISTENERS.id):
+    if key.table in ADD_UP:
+        return tuple(chain.from_iterable(dict.fromkeys(in_order)))
+    if isinstance(in_order[0][0], Conjunction):
         return tuple(dict.fromkeys(chain.from_iterable(in_order)))
     return in_order[0]
 
@@ -87,6 +94,12 @@ class _Place:
             return self.flow
         return flow
 
+    def is_overcrowded(self, merged: Flow) -> bool:
+        """Whether the claims are too many for one flow. A single claim always fits."""
+        if not isinstance(self.wanted, dict):
+            return False
+        return len(self.wanted) > MOST_CLAIMS.get(self.key.table, len(self.wanted)) or not merged.fits
+
 
 class _Settled(Mapping[FlowKey, Flow]):
     """The flows of all places, by key; a dictionary of its own would be as large as that of the places."""
@@ -117,6 +130,10 @@ class Board:
         self._held: dict[Owner, tuple[_Place, ...] | dict[_Place, None]] = {}
         self._dirty: dict[_Place, None] = {}
         self._flows = _Settled(self._places)
+        self.left_out: dict[FlowKey, None] = {}
+        """Where more is claimed than fits one flow, and none is. All others are not held up by it.
+
+        Only what permits or delivers something adds up, so that without it less is permitted."""
 
     @property
     def flows(self) -> Mapping[FlowKey, Flow]:
@@ -173,13 +190,16 @@ class Board:
 
     def _settle(self, place: _Place, diff: FlowDiff) -> None:
         before, now = place.flow, place.merged()
-        place.flow = now
-        self._flows.count += (now is not None) - (before is not None)
         if now is None:
             del self._places[place.key]
-            if before is not None:
-                diff.removed.append(before)
-        elif now is not before:
+        self.left_out.pop(place.key, None)
+        if now is not None and place.is_overcrowded(now):
+            self.left_out[place.key] = now = None
+        place.flow = now
+        self._flows.count += (now is not None) - (before is not None)
+        if now is None and before is not None:
+            diff.removed.append(before)
+        elif now is not None and now is not before:
             diff.added.append(now)
 
     def _add(self, owner: Owner, flow: Flow) -> _Place:

@@ -7,7 +7,7 @@ touches: every part keeps its flows on a board, and only what the edit names is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -86,6 +86,11 @@ class BridgeCompiler:
     def identities(self) -> Mapping[int, LocalSet]:
         """What the identities of the bound ports stand for; without the unrestricted one."""
         return self._identities
+
+    @property
+    def left_out(self) -> Collection[FlowKey]:
+        """The flows for which there is more to say than fits one; they are not among `flows`."""
+        return self._board.left_out
 
     def remote_identities(self) -> dict[int, frozenset[Selector]]:
         """What the identities of remote addresses stand for, of all tables: equal sets have equal numbers."""

@@ -17,6 +17,8 @@ MAX_ACTION_BYTES = 65_000
 """What still fits one flow mod: OpenFlow lengths are 16 bits."""
 
 _APPLY_ACTIONS = 4
+_FEW_ACTIONS = 400
+"""They always fit: the longest action takes less than 150 bytes."""
 _PLACE = struct.Struct("!BH")
 
 
@@ -76,11 +78,20 @@ class Flow:
         return match_bytes(self.key.match)
 
     @property
+    def fits(self) -> bool:
+        """Whether the actions fit one message."""
+        return len(self.actions) < _FEW_ACTIONS or sum(map(len, self._encoded_actions())) <= MAX_ACTION_BYTES
+
+    def _encoded_actions(self) -> list[bytes]:
+        return [_encoded(action) for action in self.actions]
+
+    @property
     def instruction_bytes(self) -> bytes:
         """One apply-actions instruction, or nothing: a flow without actions drops."""
-        actions = b"".join([_encoded(action) for action in self.actions])
+        actions = b"".join(self._encoded_actions())
         if len(actions) > MAX_ACTION_BYTES:
-            raise FlowError(f"{self}: {len(actions)} bytes of actions do not fit one flow")
+            where = f"table={self.key.table},{','.join(match_text(self.key.match))}"
+            raise FlowError(f"{where}: {len(actions)} bytes of actions do not fit one flow")
         return struct.pack("!HH4x", _APPLY_ACTIONS, 8 + len(actions)) + actions if actions else b""
 
     @property

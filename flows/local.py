@@ -33,7 +33,7 @@ from flows.static import (
 
 UNTAGGED = f.VLAN_VID(0)
 CHUNK = 256
-"""Ports per broadcast flow: bounds what adding one port rewrites."""
+"""OpenFlow port numbers per flow that is for all ports of a network: bounds what adding one rewrites."""
 
 
 @dataclass(frozen=True)
@@ -192,15 +192,22 @@ def _receive_flows(at: Attachment) -> Iterator[Flow]:
         yield from _permitted_flows(at, mac_number(mac))
     yield from _address_flows(at)
     if not at.port.port_security_enabled:
-        yield Flow(p.LISTENERS, Priority.NORMAL, (zone,), (Output(at.ofport),))
+        yield from _part_flows(p.LISTENERS, at, (Output(at.ofport),))
     elif at.port.allowed_address_pairs:
         hear = (out, SetField(p.DESTINATION, at.identity), call(p.DEST_STATELESS))
-        yield Flow(p.SHARED, Priority.NORMAL, (zone,), hear)
+        yield from _part_flows(p.SHARED, at, hear)
     for pair in address_pairs(at.port):
         if pair.prefix.is_host:
             yield Flow(p.NEIGHBOUR, Priority.NORMAL, owner_match(zone, pair.prefix), (Output(at.ofport),))
     if at.uplinked:
         yield from _uplink_guards(at, zone)
+
+
+def _part_flows(table: p.Table, at: Attachment, actions: tuple[Action, ...]) -> Iterator[Flow]:
+    """The port's part of what a table does for all ports of a network: in its chunk, and the way there."""
+    zone, chunk = p.ZONE(at.zone), at.ofport // CHUNK + 1
+    yield Flow(table, Priority.NORMAL, (zone, p.OUT(chunk)), actions)
+    yield Flow(table, Priority.NORMAL, (zone, p.OUT(0)), (SetField(p.OUT, chunk), call(table)))
 
 
 def _address_flows(at: Attachment) -> Iterator[Flow]:

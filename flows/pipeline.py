@@ -263,16 +263,16 @@ BROADCAST = _table(
 SHARED = _table(
     43,
     "SHARED",
-    "VRRP, to every local port that has an allowed address pair, as its rules say",
+    "VRRP, to every local port that has an allowed address pair, as its rules say, in chunks",
     Miss.RETURN,
-    {ZONE},
+    {ZONE, OUT},
 )
 LISTENERS = _table(
     44,
     "LISTENERS",
-    "what is for routers, servers and the like outside goes to the ports without port security, too",
+    "what is for routers, servers and the like outside goes to ports without port security, too, in chunks",
     Miss.RETURN,
-    {ZONE},
+    {ZONE, OUT},
 )
 EXIT = _table(
     45,

@@ -68,9 +68,9 @@ RECEIVER_REASONS = frozenset({Reason.INGRESS_POLICY})
 
 TELL_ALL: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.BROADCAST), call(p.EXIT))
 """To every local port of the network but the sender, and out of its uplinks."""
-TELL_OUTSIDE: tuple[Action, ...] = (call(p.LISTENERS), call(p.EXIT))
+TELL_OUTSIDE: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.LISTENERS), call(p.EXIT))
 """To the local ports without port security, and out of the network's uplinks."""
-TELL_SHARERS: tuple[Action, ...] = (call(p.SHARED), *TELL_OUTSIDE)
+TELL_SHARERS: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.SHARED), *TELL_OUTSIDE)
 """To the local ports that have an allowed address pair, and as `TELL_OUTSIDE`."""
 TOLD_TO_ALL: tuple[Match, ...] = (
     READABLE_ARP[1],

@@ -243,7 +243,7 @@ class ControlLoop:
         if not self._status_stale and not self._moved:
             return
         switches = [
-            switch_row(chassis, managed, self._connections.get(dpid))
+            switch_row(chassis, managed, self._engine.policy, self._connections.get(dpid))
             for dpid, managed in self._engine.bridges.items()
         ]
         whole = time.monotonic() > self._whole_report_due

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from flows.board import Owner
+from flows.flow import match_text
+from flows.pipeline import TABLE_BY_ID, ZONE
+from flows.policy import Policy
 from sgctl.controller.attach import Place, Role
 from sgctl.controller.engine import Engine, ManagedBridge
 from sgctl.store import BindingStatus, SwitchStatus
 
 BindingKey = tuple[str, str]
 """A switch's key and an interface."""
+
+
+_NAMED = 3
 
 
 class ConnectionState(Protocol):
@@ -25,7 +32,9 @@ class ConnectionState(Protocol):
         """What the switch refused, or nothing."""
 
 
-def switch_row(chassis: str, managed: ManagedBridge, connection: ConnectionState | None) -> SwitchStatus:
+def switch_row(
+    chassis: str, managed: ManagedBridge, policy: Policy, connection: ConnectionState | None
+) -> SwitchStatus:
     """One switch's state; without a connection it keeps what it has and applies nothing new."""
     return SwitchStatus(
         chassis=chassis,
@@ -34,8 +43,26 @@ def switch_row(chassis: str, managed: ManagedBridge, connection: ConnectionState
         connected=connection is not None,
         generation=max(connection.applied, 0) if connection else 0,
         flow_count=len(managed.compiler.flows),
-        error=connection.error if connection else "",
+        error="; ".join(filter(None, [connection.error if connection else "", *left_out(managed, policy)])),
     )
+
+
+def left_out(managed: ManagedBridge, policy: Policy) -> Iterator[str]:
+    """What the bridge's compiler has left out, by the network and by the ports or rules that claim it."""
+    keys = managed.compiler.left_out
+    if not keys:
+        return
+    zones, ports = managed.compiler.zones.items(), managed.roles.ports.items()
+    networks = {zone: policy.networks[each].name for each, zone in zones if each in policy.networks}
+    names: dict[Owner, str] = {
+        ("port", ofport): policy.ports[each].name for ofport, each in ports if each in policy.ports
+    }
+    for key in keys:
+        owners = managed.compiler.owners(key)
+        first = ", ".join(names.get(owner, " ".join(map(str, owner))) for owner in owners[:_NAMED])
+        where = [f"network {networks.get(term.value)}: " for term in key.match if term.field is ZONE]
+        what = f"{''.join(where)}{TABLE_BY_ID[key.table].name} of {','.join(match_text(key.match))}"
+        yield f"{what} is left out: {len(owners)} ports or rules claim it, more than it can hold ({first} …)"
 
 
 def binding_rows(chassis: str, engine: Engine) -> list[BindingStatus]:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
+from flows import pipeline as p
 from flows import wire
 from flows.actions import Conjunction
+from flows.board import MOST_CLAIMS
 from flows.compiler import BridgeCompiler, LocalState
 from flows.flow import Flow, FlowError, FlowKey
-from flows.model import Change, Direction, Ethertype, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
+from flows.model import (
+    AddressPair,
+    Change,
+    Direction,
+    Ethertype,
+    Network,
+    PolicyObject,
+    Port,
+    Prefix,
+    Rule,
+    SecurityGroup,
+)
 from flows.pipeline import EGRESS_RULES, RULES_PER_BAND, conjunction_priority
 from flows.policy import Policy
 from lab.ovs import PrivateOvs
@@ -19,6 +32,8 @@ from tests.ovs.bridge import DummyBridge
 RULES = 9000
 FIRST = 16
 UPLINK = 9
+VRRP_UPLINK = 9000
+VIP = AddressPair("00:00:5e:00:01:01", Prefix.parse("10.0.0.100"))
 MOST_OPENFLOW_CAN_SAY = 65535
 
 
@@ -83,6 +98,72 @@ def arriving(number: int) -> str:
         f"in_port=up,tcp,dl_src=02:00:00:00:00:99,dl_dst=02:00:00:00:00:01,"
         f"nw_src={remote(number)},nw_dst=10.0.0.1,tcp_src=1,tcp_dst=80,nw_ttl=64"
     )
+
+
+def routers(count: int) -> BridgeCompiler:
+    """So many ports that back each other up, with a rule about VRRP that names its remote."""
+    from_neighbours = Rule(
+        "vrrp", 16, "sg", Direction.INGRESS, Ethertype.IPV4, 112, remote_ip_prefix=Prefix.parse("10.0.0.0/16")
+    )
+    objects: list[PolicyObject] = [Network("blue", "blue"), SecurityGroup("sg", "sg"), from_neighbours]
+    ports = {number: f"p{number}" for number in range(1, count + 1)}
+    for number, name in ports.items():
+        mac = f"02:00:00:00:{number >> 8:02x}:{number & 0xFF:02x}"
+        objects.append(
+            Port(
+                name, name, "blue", mac, name, security_groups=frozenset(["sg"]), allowed_address_pairs=(VIP,)
+            )
+        )
+    policy = Policy()
+    policy.apply([Change(None, obj) for obj in objects])
+    compiler = BridgeCompiler(policy)
+    compiler.set_local(LocalState(ports, {VRRP_UPLINK: frozenset(["blue"])}, {"blue": 5}))
+    compiler.flush()
+    return compiler
+
+
+def vrrp_outputs(simulated: PrivateOvs, flows: Mapping[FlowKey, Flow], source: str) -> frozenset[str]:
+    """Which of three ports an advertisement from outside reaches; raises when the switch gives up on it."""
+    with DummyBridge(simulated, "vrrp", {"p1": 1, "p300": 300, "p500": 500, "up": VRRP_UPLINK}) as bridge:
+        bridge.load(flows)
+        vrrp = f"ip,nw_proto=112,nw_src={source},nw_dst=224.0.0.18,nw_ttl=255"
+        return bridge.trace(f"in_port=up,dl_src=02:00:00:00:ff:01,dl_dst=01:00:5e:00:00:12,{vrrp}").outputs
+
+
+@pytest.mark.switch
+@pytest.mark.parametrize(("source", "heard"), [("10.0.0.254", {"p1", "p300", "p500"}), ("192.0.2.1", set())])
+def test_as_many_routers_as_are_allowed_hear_each_other(
+    simulated: PrivateOvs, source: str, heard: set[str]
+) -> None:
+    compiler = routers(MOST_CLAIMS[p.SHARED.id])
+    assert not compiler.left_out
+    assert vrrp_outputs(simulated, compiler.flows, source) == heard
+
+
+@pytest.mark.switch
+def test_with_more_routers_none_hears_another(simulated: PrivateOvs) -> None:
+    compiler = routers(MOST_CLAIMS[p.SHARED.id] + 1)
+    assert [key.table for key in compiler.left_out] == [p.SHARED.id]
+    assert vrrp_outputs(simulated, compiler.flows, "10.0.0.254") == set()
+
+
+def test_no_flow_of_a_large_network_is_longer_than_openflow_can_say() -> None:
+    """All share one address and one of its MACs; every second has no port security."""
+    count = 5000
+    objects: list[PolicyObject] = [Network("blue", "blue")]
+    ports = {number: f"p{number}" for number in range(1, count + 1)}
+    for number, name in ports.items():
+        mac, secure = f"02:00:00:00:{number >> 8:02x}:{number & 0xFF:02x}", number % 2 == 0
+        objects.append(
+            Port(name, name, "blue", mac, name, allowed_address_pairs=(VIP,), port_security_enabled=secure)
+        )
+    policy = Policy()
+    policy.apply([Change(None, obj) for obj in objects])
+    compiler = BridgeCompiler(policy)
+    compiler.set_local(LocalState(ports, {}, {"blue": 5}))
+    compiler.flush()
+    assert max(len(wire.bundle_add(1, wire.encode(flow), 1)) for flow in compiler.flows.values()) < 65535
+    assert {key.table for key in compiler.left_out} == {p.NEIGHBOUR.id, p.SHARED.id}
 
 
 def test_a_flow_that_does_not_fit_is_an_error() -> None:

@@ -45,6 +45,30 @@ def test_a_shared_address_goes_to_all_its_owners() -> None:
     assert actions_of(board, SHARED) == (Output(1), Output(2))
 
 
+def test_what_does_not_fit_is_left_out_until_it_does() -> None:
+    board, most = Board(), 65_000 // 16
+    for port in range(1, most + 1):
+        board.claim(("port", port), SHARED, (Output(port),))
+    assert [flow.key for flow in board.flush().added] == [SHARED]
+    board.claim(("port", most + 1), SHARED, (Output(most + 1),))
+    board.claim(("port", 1), PLAIN, (SetField(p.OUT, 1),))
+    diff = board.flush()
+    assert [flow.key for flow in diff.removed] == [SHARED]
+    assert [flow.key for flow in diff.added] == [PLAIN], "nothing else is held up"
+    assert (list(board.left_out), list(board.flows), len(board.flows)) == ([SHARED], [PLAIN], 1)
+    assert len(board.owners(SHARED)) == most + 1
+    board.claim(("port", 1), PLAIN, (SetField(p.OUT, 2),))
+    assert [flow.key for flow in board.flush().added] == [PLAIN]
+    board.release(("port", 7))
+    assert [flow.key for flow in board.flush().added] == [SHARED]
+    assert not board.left_out
+    for port in range(1, most + 2):
+        board.release(("port", port))
+    board.flush()
+    assert not board.flows
+    assert not board.owners(SHARED)
+
+
 def test_any_other_flow_goes_to_the_first_in_order() -> None:
     board = Board()
     for port in (3, 1, 2):

@@ -24,7 +24,7 @@ from tests.unit.strategies import policies
 BACKWARD_CALLS = {
     (p.ADMIT, p.SPOOF_ND): "neighbour discovery has checks of its own, once it is known to be that",
     (p.NEIGHBOUR, p.FORWARD): "an answer goes to the MAC that it is for",
-    (p.BROADCAST, p.BROADCAST): "the list of chunks visits each of them",
+    **{(each, each): "the list of chunks visits each" for each in (p.BROADCAST, p.SHARED, p.LISTENERS)},
     (p.DEST_CHECK, p.DEST_CHECK): "what a stateless sender sent is tracked for the receiver, then checked",
 }
 

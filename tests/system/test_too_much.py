@@ -1,0 +1,71 @@
+"""More than a switch can hold, through the whole product: named, left closed, and nothing waits for it."""
+
+from __future__ import annotations
+
+import re
+from uuid import uuid4
+
+import pytest
+
+from bench.installation import BRIDGE, Installation
+from flows.board import MOST_CLAIMS
+from flows.model import (
+    AddressPair,
+    Change,
+    Direction,
+    Ethertype,
+    Network,
+    PolicyObject,
+    Port,
+    Prefix,
+    Rule,
+    SecurityGroup,
+)
+from flows.pipeline import INGRESS_ANY, SHARED
+
+pytestmark = pytest.mark.switch
+
+COUNT = MOST_CLAIMS[SHARED.id] + 1
+BLUE, GROUP, HTTP = (str(uuid4()) for _ in range(3))
+
+
+def objects() -> list[PolicyObject]:
+    """Ports that back each other up, one more than can hear each other; a rule for TCP port 80."""
+    pairs = (AddressPair("00:00:5e:00:01:01", Prefix.parse("10.0.0.100")),)
+    rule = Rule(HTTP, 0, GROUP, Direction.INGRESS, Ethertype.IPV4, 6, 80, 80)
+    made: list[PolicyObject] = [Network(BLUE, "blue"), SecurityGroup(GROUP, "routers"), rule]
+    for number in range(1, COUNT + 1):
+        name, mac = f"r{number}", f"02:00:00:00:{number >> 8:02x}:{number & 0xFF:02x}"
+        groups = frozenset([GROUP])
+        made.append(
+            Port(str(uuid4()), name, BLUE, mac, name, security_groups=groups, allowed_address_pairs=pairs)
+        )
+    return made
+
+
+def test_what_does_not_fit_is_named_and_holds_up_nothing() -> None:
+    def flows(match: str) -> str:
+        lines = here.ovs.ofctl("--no-stats", "dump-flows", BRIDGE, match).splitlines()
+        return "".join(line for line in lines if "actions=" in line)
+
+    def error() -> str:
+        here.store.run()
+        (switch,) = here.store.switches.values()
+        return switch.error
+
+    with Installation() as here:
+        here.connect()
+        here.plug([f"r{number}" for number in range(1, COUNT + 1)])
+        here.commit([Change(None, each) for each in objects()])
+        here.confirm()
+        assert error().startswith(f"network blue: SHARED of reg10=0x1,reg11=0x0 is left out: {COUNT} ports")
+        assert re.search(r"\(r\d+, r\d+, r\d+ …\)$", error())
+        assert not flows(f"table={SHARED.id},reg11=0x0")
+        assert "tp_dst=80" in flows(f"table={INGRESS_ANY.id}")
+        here.commit([Change(here.store.objects[Rule][HTTP], None)])
+        assert "tp_dst=80" not in flows(f"table={INGRESS_ANY.id}"), "what is taken back is gone all the same"
+        one = next(iter(here.store.objects[Port].values()))
+        here.commit([Change(one, None)])
+        here.confirm()
+        assert not error()
+        assert flows(f"table={SHARED.id},reg11=0x0")
