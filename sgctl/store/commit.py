@@ -115,7 +115,7 @@ class Commit:
             if isinstance(new, Rule) and isinstance(old, Rule):
                 yield Change(old, replace(new, number=old.number))
             elif isinstance(new, Rule):
-                if number > MAX_RULE_NUMBER:
+                if number >= MAX_RULE_NUMBER:  # the counter of the next one must fit, too
                     raise StoreError("all rule numbers are used up")
                 yield Change(old, replace(new, number=number))
                 number += 1
