@@ -48,13 +48,14 @@ def generate(api: Client, tmp_path: Path) -> None:
             *("run", path, f"--url=http://127.0.0.1:{api.port}"),
             *(f"--checks={','.join(CHECKS)}", "--phases=coverage,fuzzing"),
             f"--exclude-path-regex={SAME_AS_OTHERS}",
-            *("--max-examples=5", "--seed=1", "--workers=2", "--no-color", "--continue-on-failure"),
+            # One worker: Python 3.11 cannot parse in one thread while another changes its recursion limit.
+            *("--max-examples=5", "--seed=1", "--workers=1", "--no-color", "--continue-on-failure"),
         ],
         env=client_environment(),
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr

@@ -52,6 +52,11 @@ def spoil(store: Store, transact: Transact) -> Callable[..., None]:
         (Network, {"subnets": ["map", [[0, "10.0.0.1/24"]]]}, "subnets: '10.0.0.1/24' has host bits set"),
         (Network, {"subnet_details": "[" * 5000}, "subnet_details: .* recursion"),
         (Network, {"subnet_details": "{}"}, "subnet_details: .* are no details of a subnet"),
+        (
+            Network,
+            {"subnets": ["map", [[0, "10.1.0.0/16"]]]},
+            "subnet_details: 10.2.0.0/16 is not among the network's subnets",
+        ),
         (Network, {"name": "\x1b[2J"}, "name: .* has control characters"),
         (AddressGroup, {"addresses": "everywhere"}, "addresses: 'everywhere' is not an IP address or CIDR"),
         (Port, {"mac": "ff:ff:ff:ff:ff:ff"}, "mac_address: .* is a multicast address"),
@@ -65,6 +70,7 @@ def spoil(store: Store, transact: Transact) -> Callable[..., None]:
         (Rule, {"remote_ip_prefix": "0.0.0.0/33"}, "remote_ip_prefix: .* no prefix length from 0 to 32"),
         (Rule, {"port_range_max": ["set", []]}, "port_range_max: is missing"),
         (Rule, {"protocol": 58}, "protocol: 58"),
+        (Rule, {"protocol": 33}, "port_range_min: the switch cannot see the ports of dccp"),
     ],
 )
 def test_a_malformed_row_is_left_out_and_told_until_it_is_repaired(
