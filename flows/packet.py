@@ -44,11 +44,13 @@ class Conversation(NamedTuple):
 
 @dataclass(frozen=True)
 class Packet:
-    """A unicast IP packet on its way from port to port; None as port id is the outside, by an uplink.
+    """An IP packet on its way from port to port; None as port id is the outside, by an uplink.
 
     `connection` is what the first packet of its connection said; None takes it from the header. It
     differs from the header for a related ICMP error. `source_mac` None is the sender's own.
     A later fragment carries no ports, and of IPv6 no protocol; those of its header are not looked at.
+    One `to_group` has a MAC that stands for many; a virtual router's advertisement (RFC 5798 section 5.1) is
+    one to those that back it up, of whom a `receiver` is one.
     """
 
     network_id: str
@@ -59,6 +61,8 @@ class Packet:
     connection: Conversation | None = None
     source_mac: str | None = None
     later_fragment: bool = False
+    to_group: bool = False
+    advertisement: bool = False
 
     @property
     def shown(self) -> Conversation:

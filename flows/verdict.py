@@ -175,15 +175,20 @@ def _refused_at_entry(
     if not _may_use_source(sender, packet):
         return Refusal.SPOOFED_SOURCE
     if role is None:
-        return _unfit_address(packet.header)
+        return None if _advertises(sender, packet) else _unfit_address(packet)
     may_be_server = receiver is None or not receiver.port_security_enabled
     return None if role is _Role.TO_SERVERS and may_be_server else role.value
 
 
-def _unfit_address(header: Conversation) -> Refusal | None:
-    if header.source.value == 0:
+def _advertises(port: Port, packet: Packet) -> bool:
+    """Whether the port has a part in a virtual router's advertisement: it shares an address with others."""
+    return packet.advertisement and bool(port.allowed_address_pairs)
+
+
+def _unfit_address(packet: Packet) -> Refusal | None:
+    if packet.header.source.value == 0:
         return Refusal.UNSPECIFIED_SOURCE
-    if any(group.covers(header.destination) for group in _NOT_UNICAST):
+    if packet.to_group or any(group.covers(packet.header.destination) for group in _NOT_UNICAST):
         return Refusal.NOT_UNICAST
     return None
 
@@ -240,7 +245,8 @@ def _judge_sides(text: PolicyText, packet: Packet, sender: Port | None, receiver
         return Verdict(_refusal(text, packet, sender, Refusal.SENDER_RULES))
     if receiver is not None and not receiver.admin_state_up:
         return Verdict(Refusal.RECEIVER_DOWN, at_sender)
-    if receiver is not None and not _has_address(receiver, packet.header.destination):
+    heard = receiver is None or _has_address(receiver, packet.header.destination)
+    if receiver is not None and not heard and not _advertises(receiver, packet):
         return Verdict(Refusal.FOREIGN_ADDRESS, at_sender)
     at_receiver = _grant(text, packet, receiver, Direction.INGRESS)
     if at_receiver is None:
@@ -278,7 +284,7 @@ def _grant(text: PolicyText, packet: Packet, port: Port | None, direction: Direc
         return Grant(exemption=Exemption.OUTSIDE)
     if not port.port_security_enabled:
         return Grant(exemption=Exemption.NO_PORT_SECURITY)
-    if _is_stateless(text, port):
+    if packet.advertisement or _is_stateless(text, port):
         return _asked(text, packet, port, direction, packet.shown)
     if packet.state is State.INVALID:
         return None

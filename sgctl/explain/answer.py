@@ -132,7 +132,8 @@ class _Words:
         """
         port = self._text.ports[self._ends[direction] or ""]
         groups = effective_groups(self._text, port) & self._text.groups.keys()
-        if any(not self._text.groups[group].stateful for group in groups):
+        stateless = any(not self._text.groups[group].stateful for group in groups)
+        if stateless or self._packet.advertisement:
             return port, direction, self._packet.shown
         if self._packet.state is State.REPLY:
             direction = _OTHER_SIDE[direction]

@@ -38,6 +38,7 @@ class ReadFrame:
     header: Conversation | None = None
     later_fragment: bool = False
     message: Arp | Neighbour | None = None
+    hops: int = 0
     about: Conversation | None = None
 
 
@@ -48,6 +49,7 @@ class _Packet:
     header: Conversation
     later_fragment: bool
     payload: int
+    hops: int
 
 
 def frame_bytes(text: str) -> bytes:
@@ -74,7 +76,7 @@ def read_frame(text: str) -> ReadFrame:
     if ethertype not in (_IPV4, _IPV6):
         return plain
     packet = _read_ip(data, at, 4 if ethertype == _IPV4 else 6)
-    frame = replace(plain, header=packet.header, later_fragment=packet.later_fragment)
+    frame = replace(plain, header=packet.header, later_fragment=packet.later_fragment, hops=packet.hops)
     if packet.later_fragment:
         return frame
     return replace(frame, message=_read_neighbour(data, packet), about=_read_about(data, packet))
@@ -96,12 +98,13 @@ def _read_ipv4(data: bytes, at: int) -> _Packet:
     protocol, later = _number(data, at + 9, 1), bool(_number(data, at + 6, 2) & 0x1FFF)
     payload = at + (_number(data, at, 1) & 0xF) * 4
     ends = Prefix(4, _number(data, at + 12, 4), 32), Prefix(4, _number(data, at + 16, 4), 32)
-    return _Packet(Conversation(*ends, protocol, *_numbers(data, payload, protocol, later)), later, payload)
+    header = Conversation(*ends, protocol, *_numbers(data, payload, protocol, later))
+    return _Packet(header, later, payload, _number(data, at + 8, 1))
 
 
 def _read_ipv6(data: bytes, at: int) -> _Packet:
     ends = Prefix(6, _number(data, at + 8, 16), 128), Prefix(6, _number(data, at + 24, 16), 128)
-    protocol, later = _number(data, at + 6, 1), False
+    protocol, later, hops = _number(data, at + 6, 1), False, _number(data, at + 7, 1)
     at += 40
     while protocol in (_HOP_BY_HOP, _ROUTING, _FRAGMENT, _OPTIONS):
         following = _number(data, at, 1)
@@ -111,7 +114,8 @@ def _read_ipv6(data: bytes, at: int) -> _Packet:
         protocol, at = following, at + length
         if later:
             break
-    return _Packet(Conversation(*ends, protocol, *_numbers(data, at, protocol, later)), later, at)
+    header = Conversation(*ends, protocol, *_numbers(data, at, protocol, later))
+    return _Packet(header, later, at, hops)
 
 
 def _read_neighbour(data: bytes, packet: _Packet) -> Neighbour | None:

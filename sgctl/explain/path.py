@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from flows import pipeline as p
 from flows.frame import Frame, FrameRefusal, judge_frame
 from flows.model import Network
+from flows.packet import ICMPV6, UDP
 from flows.pipeline import Reason
 from flows.verdict import Conversation, Exemption, Packet, PolicyText, Refusal, State, Verdict, judge
 from sgctl.controller.engine import ManagedBridge
 from sgctl.explain.expected import Unexplained
 from sgctl.explain.names import Names, table_name
+from sgctl.explain.question import VRRP_GROUPS, VRRP_HOPS
 
 _OUTSIDE_MAC = "02:00:00:00:ff:fe"
 """Stands for the machines behind an uplink, whose MACs nobody knows."""
@@ -176,7 +178,8 @@ class Tracer:
                 allowed = {p.EGRESS_OPEN}
             else:
                 allowed = {self._text.rules[rule].number for rule in grant.rules}
-            if number not in allowed and verdict.allowed:
+            heard_by_many = packet.advertisement and side == "receiver"
+            if number not in allowed and verdict.allowed and not heard_by_many:
                 return f"at the {side} the switch found rule {number}, the policy {sorted(allowed)}"
         return ""
 
@@ -195,6 +198,8 @@ class Tracer:
     def _frame(self, packet: Packet) -> dict[str, str]:
         sender = self._text.ports[packet.sender].mac if packet.sender else _OUTSIDE_MAC
         receiver = self._text.ports[packet.receiver].mac if packet.receiver else _OUTSIDE_MAC
+        if packet.advertisement:
+            receiver = VRRP_GROUPS[packet.header.destination]
         return {"dl_src": packet.source_mac or sender, "dl_dst": receiver}
 
     def _as_seen_here(self, packet: Packet) -> PolicyText:
@@ -216,8 +221,8 @@ class Tracer:
         """The interfaces by which it should leave."""
         entered = set() if self.has(packet.sender) else {self._uplinks(packet.network_id)[0]}
         outside = frozenset(self._names[uplink] for uplink in set(self._uplinks(packet.network_id)) - entered)
-        if self._is_for_servers(packet, verdict):
-            return outside | self._interfaces(self._servers(packet))
+        if self._is_for_servers(packet, verdict) or (packet.to_group and verdict.allowed):
+            return outside | self._interfaces(self._audience(packet))
         if not verdict.allowed:
             return frozenset()
         if packet.receiver is not None and self.has(packet.receiver):
@@ -229,17 +234,31 @@ class Tracer:
         if verdict.refusal is Refusal.FOR_SERVERS:
             return True
         exempt = verdict.sender is not None and verdict.sender.exemption is Exemption.CONTROL
-        return exempt and self.has(packet.sender)
+        return exempt and packet.sender is not None and self._text.ports[packet.sender].port_security_enabled
 
-    def _servers(self, packet: Packet) -> Iterator[str]:
-        """The ports of this bridge on which there may be servers."""
+    def _audience(self, packet: Packet) -> Iterator[str]:
+        """The ports that hear what is for many: those on which there may be servers, and whom it concerns."""
+        sender = self._text.ports.get(packet.sender or "")
+        trusted = sender is not None and not sender.port_security_enabled
         for port in self._text.ports.values():
-            trusted = port.network_id == packet.network_id and not port.port_security_enabled
-            if trusted and port.admin_state_up and port.id != packet.sender and self.has(port.id):
+            if port.network_id != packet.network_id or not port.admin_state_up or port.id == packet.sender:
+                continue
+            concerned = trusted and is_told_to_all(packet.header)
+            if packet.advertisement:
+                concerned = judge(self._text, replace(packet, receiver=port.id)).allowed
+            if concerned or not port.port_security_enabled:
                 yield port.id
 
     def _interfaces(self, ports: Iterable[str]) -> frozenset[str]:
         return frozenset(self._names[self._ofports[port]] for port in ports if self.has(port))
+
+
+def is_told_to_all(header: Conversation) -> bool:
+    """Whether every port must hear it from somebody trusted: DHCP offers, router advertisements, queries."""
+    source, _, protocol, first, second = header
+    if source.version == 4:
+        return (protocol, first, second) == (UDP, 67, 68)
+    return protocol == ICMPV6 and first in (130, 134)
 
 
 def tracked_as(packet: Packet) -> str:
@@ -265,7 +284,7 @@ def _header(packet: Packet) -> dict[str, str]:
     terms = {
         "dl_type": "0x0800" if source.version == 4 else "0x86dd",
         "nw_proto": str(protocol),
-        "nw_ttl": "64",
+        "nw_ttl": str(VRRP_HOPS if packet.advertisement else 64),
     }
     terms |= {f"{kind}_src": str(source), f"{kind}_dst": str(destination)}
     if packet.later_fragment:

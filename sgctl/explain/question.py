@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flows.frame import Frame, is_no_source, receiver_of
+from flows.frame import Frame, is_group, is_no_source, receiver_of
 from flows.model import Port, Prefix
 from flows.policy import member_addresses
 from flows.verdict import Conversation, Packet, PolicyText, State
@@ -15,6 +15,12 @@ from sgctl.explain.services import ALL, FULL, Services
 CLIENT_PORT = 40000
 """The port that a client is taken to use when nothing else is said."""
 TCP = 6
+_VRRP, VRRP_HOPS = 112, 255
+VRRP_GROUPS = {
+    Prefix.parse("224.0.0.18"): "01:00:5e:00:00:12",
+    Prefix.parse("ff02::12"): "33:33:00:00:00:12",
+}
+"""Where virtual routers advertise themselves, with the MAC (RFC 5798 section 5.1)."""
 _ICMP = {4: 1, 6: 58}
 _ECHO_REQUEST = {4: 8, 6: 128}
 _ECHO_REPLY = {4: 0, 6: 129}
@@ -144,8 +150,16 @@ def ask(
     if state is State.REPLY:
         connection = Conversation(destination, source, *service.numbers(version))
         header = _answer_to(connection)
+    advertisement = service.protocol == _VRRP and destination in VRRP_GROUPS
     return Packet(
-        _network_id(sender, receiver), _port_id(sender), _port_id(receiver), header, state, connection
+        _network_id(sender, receiver),
+        _port_id(sender),
+        _port_id(receiver),
+        header,
+        state,
+        connection,
+        to_group=advertisement,
+        advertisement=advertisement,
     )
 
 
@@ -194,7 +208,14 @@ def ask_frame(text: PolicyText, sender: str, frame: str, state: State) -> Packet
         _connection_of(read, state),
         source_mac=read.source_mac,
         later_fragment=read.later_fragment,
+        to_group=is_group(read.destination_mac),
+        advertisement=_is_advertisement(read, read.header),
     )
+
+
+def _is_advertisement(read: ReadFrame, header: Conversation) -> bool:
+    addressed = VRRP_GROUPS.get(header.destination) == read.destination_mac
+    return addressed and header.protocol == _VRRP and read.hops == VRRP_HOPS
 
 
 def _connection_of(read: ReadFrame, state: State) -> Conversation | None:

@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP, IPerror, UDPerror
-from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6
+from scapy.layers.inet6 import (
+    ICMPv6ND_NA,
+    ICMPv6ND_NS,
+    ICMPv6ND_RA,
+    ICMPv6NDOptDstLLAddr,
+    ICMPv6NDOptSrcLLAddr,
+    IPv6,
+)
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
@@ -18,6 +25,8 @@ from lab.site import ALL_OUT, Site, group, mac, tcp_in
 pytestmark = pytest.mark.switch
 
 ALLOWED, DISAGREES, DENIED = 0, 3, 4
+VRRP_IN = {"direction": "ingress", "protocol": "vrrp"}
+SHARED = [{"ip_address": "10.0.0.100"}]
 ALL_OUT_6 = {**ALL_OUT, "ethertype": "IPv6"}
 
 
@@ -30,13 +39,14 @@ class Traced(NamedTuple):
 def inhabited(site: Site) -> Site:
     site.apply(
         group("client", ALL_OUT, ALL_OUT_6),
-        group("server", {**tcp_in(80, remote_group="client"), "name": "http"}, tcp_in(22)),
+        group("server", {**tcp_in(80, remote_group="client"), "name": "http"}, tcp_in(22), VRRP_IN),
         group("web", tcp_in(80, remote_group="client", ethertype="IPv6")),
-        site.port_document(1, ["client"], permitted_ethertypes=[0x88CC]),
-        site.port_document(2, ["server", "web"]),
+        site.port_document(1, ["client"], permitted_ethertypes=[0x88CC], allowed_address_pairs=SHARED),
+        site.port_document(2, ["server", "web"], allowed_address_pairs=SHARED),
         site.port_document(3, ["client"]),
+        site.port_document(4, [], port_security_enabled=False),
     )
-    for number in (1, 2):
+    for number in (1, 2, 4):
         site.plug("br0", number)
     site.ovs.add_port("br0", "up0", "type=internal")
     site.sgctl("uplink", "set", "up0", "--network", "blue")
@@ -83,6 +93,11 @@ QUESTIONS = {
     "192.0.2.1 w2 --port 22 --error packet-too-big": ALLOWED,
     "192.0.2.1 w2 --port 23 --error packet-too-big": DENIED,
     "w2 w1 --protocol sctp --port 9 --error port-unreachable --reply": DENIED,
+    "w1 224.0.0.18 --protocol vrrp": ALLOWED,
+    "w1 224.0.0.251 --protocol udp --port 5353": DENIED,
+    "w4 w1 --port 80": DENIED,
+    "w1 w4 --port 80": ALLOWED,
+    "w1 255.255.255.255 --protocol udp --source-port 68 --port 67": ALLOWED,
     "w3 w1 --error time-exceeded --reply --by w2": DENIED,
 }
 FORGED = "w3 w1 --port 80 --error time-exceeded --reply --by w2"
@@ -105,7 +120,7 @@ def test_an_error_of_a_stranger_is_forged(inhabited: Site) -> None:
     assert (switch["dropped"], switch["disagreement"]) == ("FORGED_ERROR", None)
 
 
-M1, M2, ALL = mac(1), mac(2), "ff:ff:ff:ff:ff:ff"
+M1, M2, M4, ALL = mac(1), mac(2), mac(4), "ff:ff:ff:ff:ff:ff"
 A1, A2, NODES = "2001:db8::1", "2001:db8::2", "33:33:00:00:00:01"
 BETWEEN = Ether(src=M1, dst=M2)
 
@@ -129,6 +144,15 @@ def unreachable(port: int) -> Packet:
     return BETWEEN / IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(type=3, code=3) / quoted
 
 
+def advertised(source: str, ttl: int = 255) -> Packet:
+    return Ether(src=M1, dst="01:00:5e:00:00:12") / IP(src=source, dst="224.0.0.18", proto=112, ttl=ttl)
+
+
+def dhcp(source: str, sport: int, dport: int) -> Packet:
+    return IP(src=source, dst="255.255.255.255") / UDP(sport=sport, dport=dport)
+
+
+FROM_ROUTER = IPv6(src="fe80::ff:fe00:1", dst="ff02::1") / ICMPv6ND_RA()
 ANY_UDP = IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=40000, dport=80)
 FRAMES: dict[str, tuple[Packet, str | None]] = {
     "ARP for a neighbour": (arp(1, M1, "10.0.0.1", "10.0.0.2"), None),
@@ -164,6 +188,23 @@ FRAMES: dict[str, tuple[Packet, str | None]] = {
     "group source": (Ether(src=ALL, dst=M2) / ANY_UDP, "source_mac"),
     "UDP": (BETWEEN / ANY_UDP, "receiver_rules"),
     "an error that nobody asked for": (unreachable(53), "invalid"),
+    "a virtual router": (advertised("10.0.0.1"), None),
+    "a virtual router of several": (advertised("10.0.0.100"), None),
+    "a virtual router behind another": (advertised("10.0.0.1", ttl=64), "not_unicast"),
+    "UDP to all MACs": (Ether(src=M1, dst=ALL) / ANY_UDP, "not_unicast"),
+    "DHCP": (Ether(src=M1, dst=ALL) / dhcp("0.0.0.0", 68, 67), None),
+    "DHCP offer": (Ether(src=M1, dst=ALL) / dhcp("10.0.0.1", 67, 68), "dhcp_server"),
+    "DHCP offer of somebody trusted": (Ether(src=M4, dst=ALL) / dhcp("10.0.0.4", 67, 68), None),
+    "router advertisement": (Ether(src=M1, dst=NODES) / FROM_ROUTER, "router"),
+    "router advertisement of somebody trusted": (Ether(src=M4, dst=NODES) / FROM_ROUTER, None),
+    "ARP reply of somebody trusted": (
+        Ether(src=M4, dst=ALL) / ARP(op=2, hwsrc=M4, psrc="10.0.0.4", pdst="10.0.0.4"),
+        None,
+    ),
+    "multicast of somebody trusted": (
+        Ether(src=M4, dst="01:00:5e:00:00:fb") / IP(src="10.0.0.4", dst="224.0.0.251") / UDP(dport=5353),
+        None,
+    ),
 }
 ERRORS = {"--established": "receiver_rules", "--reply": "sender_rules"}
 
@@ -177,7 +218,8 @@ def test_an_error_in_a_frame_is_about_a_connection(inhabited: Site, flag: str) -
 
 def test_any_frame_is_judged(inhabited: Site) -> None:
     for name, (frame, refusal) in FRAMES.items():
-        traced = trace(inhabited, "w1", "--frame", bytes(frame).hex())
+        sender = "w4" if frame.src == M4 else "w1"
+        traced = trace(inhabited, sender, "--frame", bytes(frame).hex())
         (switch,) = traced.record["switches"]
         assert traced.record["refusal"] == refusal, (name, traced.record)
         assert switch["disagreement"] is None, (name, traced.record)
@@ -214,11 +256,12 @@ def test_reach(inhabited: Site) -> None:
     ]
     assert to["outside"] == []
     everything = json.loads(inhabited.sgctl("reach", "to", "w2", "-o", "json"))["ports"]
-    assert [each["services"] for each in everything] == [["tcp/22", "tcp/80"], ["tcp/80"]] * 2
+    members = [["tcp/22", "tcp/80", "vrrp"], ["tcp/80"]] * 2
+    assert [each["services"] for each in everything] == [*members, ["tcp/22", "vrrp"]]
     table = inhabited.sgctl("reach", "to", "w2").splitlines()
-    assert table[-2:] == ["2 ports of 3", table[-1]]
-    assert table[-1].startswith("outside: anywhere by IPv4: tcp/22 (rule ")
-    assert inhabited.sgctl("reach", "from", "w1", "--port", "80", "-o", "name") == "port/w2\n"
+    assert table[-3] == "3 ports of 4"
+    assert table[-2].startswith("outside: anywhere by IPv4: tcp/22 (rule ")
+    assert inhabited.sgctl("reach", "from", "w1", "--port", "80", "-o", "name") == "port/w2\nport/w4\n"
     assert (
         json.loads(inhabited.sgctl("reach", "to", "w2", "--port", "22", "-o", "json"))["outside"][0]["remote"]
         == "anywhere"
