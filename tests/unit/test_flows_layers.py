@@ -11,7 +11,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RYU = {"ryu", "eventlet", "oslo_config"}
-RYU_USERS = ("sgctl.app", "sgctl.switch", "sgctl.ryu_manager", "sgctl.ryu_repair", "sgctl.rest.server")
+RYU_USERS = (
+    *("sgctl.app", "sgctl.switch", "sgctl.rest.server"),
+    *("sgctl.ryu_manager", "sgctl.ryu_imports", "sgctl.ryu_repair"),
+)
 LOWER_FIRST = ("settings", "store", "service", "switch", "controller", "explain", "forecast")
 """Packages of sgctl: each may use those before it. What is not listed is an entry, used by none of these."""
 VERDICT = "flows.verdict"
