@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from uuid import NAMESPACE_OID, uuid5
 
 from flows.model import Network, Port, Prefix, SubnetDetail
@@ -56,7 +57,13 @@ def default_detail(prefix: Prefix) -> SubnetDetail:
 
 def subnet_id(network: Network, prefix: Prefix) -> str:
     """The id of one of the network's subnets: it follows from network and prefix, so nobody stores it."""
-    return str(uuid5(NAMESPACE_OID, f"{network.id} {prefix}"))
+    return _identifier(network.id, prefix)
+
+
+@lru_cache(maxsize=1 << 16)
+def _identifier(network: str, prefix: Prefix) -> str:
+    """Computed once: to find a subnet by its id is to compare with all there are."""
+    return str(uuid5(NAMESPACE_OID, f"{network} {prefix}"))
 
 
 def with_subnet(network: Network, detail: SubnetDetail) -> Network:
