@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis.stateful import run_state_machine_as_test
 
 from flows import actions as a
 from flows import fields as f
@@ -18,7 +18,7 @@ from lab.ovs import PrivateOvs
 from tests.ovs.bridge import DummyBridge
 from tests.ovs.openflow import Refused
 from tests.unit.strategies import policies
-from tests.unit.test_flows_paths import Path, Step, step
+from tests.unit.test_flows_paths import Paths
 from tests.unit.test_flows_pipeline import compiled
 
 pytestmark = pytest.mark.switch
@@ -97,19 +97,36 @@ def test_every_field_and_action_is_the_same_in_text_and_bytes(
     assert dump(by_bytes) == dump(by_text)
 
 
-@FEW
-@given(st.lists(step(), min_size=8, max_size=12))
-def test_differences_add_up_on_the_switch(by_bytes: DummyBridge, steps: list[Step]) -> None:
-    path = Path()
-    by_bytes.load(path.table)
-    for each in steps:
-        before = dict(path.table)
-        path.take(each)
-        removed = [flow for key, flow in before.items() if key not in path.table]
-        added = [flow for key, flow in path.table.items() if before.get(key) != flow]
-        by_bytes.apply(FlowDiff(added, removed))
-        by_bytes.flows = dict(path.table)
-        assert sorted(by_bytes.installed()) == expected(path.table)
+class PathsOnSwitch(Paths):
+    """The same paths, with every difference sent to a bridge, which is what is read after a reconnect."""
+
+    def __init__(self, bridge: DummyBridge) -> None:
+        self._bridge = bridge
+        super().__init__()
+
+    def _check(self) -> None:
+        super()._check()
+        self._send()
+
+    def _reconcile(self) -> None:
+        self._send()
+        super()._reconcile()
+
+    def _installed(self) -> list[Installed]:
+        return self._bridge.installed()
+
+    def _send(self) -> None:
+        before = self._bridge.flows
+        removed = [flow for key, flow in before.items() if key not in self.table]
+        added = [flow for key, flow in self.table.items() if before.get(key) != flow]
+        self._bridge.apply(FlowDiff(added, removed))
+        self._bridge.flows = dict(self.table)
+        assert sorted(self._bridge.installed()) == expected(self.table)
+
+
+def test_differences_add_up_on_the_switch(by_bytes: DummyBridge) -> None:
+    some = settings(FEW, max_examples=30, stateful_step_count=12)
+    run_state_machine_as_test(lambda: PathsOnSwitch(by_bytes), settings=some)  # type: ignore[arg-type]  # any factory
 
 
 def test_a_bundle_with_a_bad_flow_changes_nothing(by_bytes: DummyBridge) -> None:

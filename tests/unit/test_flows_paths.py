@@ -182,11 +182,13 @@ class Paths(RuleBasedStateMachine):
 
     def _reconcile(self) -> None:
         """What the switch is asked for, and what it is told, when a controller finds it."""
-        installed = [Installed(flow.key.table, flow.cookie) for flow in self.table.values()]
-        missing, foreign = reconcile(self.compiler.flows.values(), installed, COOKIE_TAG)
+        missing, foreign = reconcile(self.compiler.flows.values(), self._installed(), COOKIE_TAG)
         unneeded = set(foreign)
         self.table = {each: flow for each, flow in self.table.items() if flow.cookie not in unneeded}
         self.table |= {flow.key: flow for flow in missing}
+
+    def _installed(self) -> list[Installed]:
+        return [Installed(flow.key.table, flow.cookie) for flow in self.table.values()]
 
     def _changes(self, changed: Iterable[PolicyObject]) -> list[Change]:
         return [Change(self.objects.get(key(each)), each) for each in changed]
