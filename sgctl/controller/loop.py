@@ -17,6 +17,7 @@ from flows.flow import Flow, FlowDiff, FlowKey
 from sgctl.controller.engine import Engine, ZoneKey
 from sgctl.controller.status import BindingKey, binding_rows, moved_rows, switch_row
 from sgctl.store import BindingStatus, Store, StoreError
+from sgctl.store.garbage import much_may_stay
 from sgctl.store.local import Bridge, LocalSwitches
 from sgctl.switch.zone_limits import ZoneLimits
 
@@ -25,6 +26,7 @@ LOG = logging.getLogger(__name__)
 IDLE_SECONDS = 0.3
 WHOLE_REPORT_SECONDS = 10.0
 """A report of everything repairs what somebody else may have done to the rows; others tell what is news."""
+FEW_INTERFACES = 20
 SECURE = "secure"
 
 
@@ -118,7 +120,8 @@ class ControlLoop:
         while True:
             try:
                 self._tend()
-                self.step()
+                with much_may_stay():
+                    self.step()
             except StoreError as error:
                 LOG.warning("policy database: %s", error)
             self._block()
@@ -139,7 +142,9 @@ class ControlLoop:
         self._refresh_zones()
         self._limits.apply(self._engine.connection_limits())
         handed_out = self._hand_out(self._engine.flush())
-        if self._status_stale or not handed_out:  # else the switch's answer, due in a moment, is told, too
+        self._moved.update(moved_rows(self._local.chassis, self._engine, self._engine.moved_interfaces()))
+        # A few interfaces are told with the switch's answer, due in a moment; many while it is at work.
+        if self._status_stale or not handed_out or len(self._moved) > FEW_INTERFACES:
             self._report()
 
     def _take_turns(self) -> None:
@@ -239,7 +244,6 @@ class ControlLoop:
 
     def _report(self) -> None:
         chassis = self._local.chassis
-        self._moved.update(moved_rows(chassis, self._engine, self._engine.moved_interfaces()))
         if not self._status_stale and not self._moved:
             return
         switches = [

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -19,6 +21,9 @@ LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 IDLE_SECONDS = 5.0
+LOOK_SECONDS = 1.0
+"""How long news of the policy may lie about when nobody asks. Looking at them at once would take the time of
+the control loop, which is in the same process and has to bring them to the switches."""
 CONNECT_SECONDS = 30.0
 PATIENCE_SECONDS = 10.0
 """How long a write may wait for the database."""
@@ -36,13 +41,15 @@ class Keeper:
         self._store: Store | None = None
         self._connected = threading.Event()
         self._work: queue.SimpleQueue[tuple[Callable[[Store], Any], Future[Any]]] = queue.SimpleQueue()
+        self._look_due = math.inf
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
 
     def view(self) -> View:
         """The policy as last heard of, first waiting for it to be. Raises Unavailable."""
-        return view_of(self._wait_for_store())
+        store = self._wait_for_store()
+        return self.call(view_of) if store.behind else view_of(store)
 
     def call(self, work: Callable[[Store], T]) -> T:
         """What `work` makes of the store in the keeper's thread. Raises what it raises, and Unavailable."""
@@ -75,6 +82,16 @@ class Keeper:
             self._give_up()
 
     def _follow(self, store: Store) -> None:
+        """Take in what has come, and look at it when somebody waits or it has been there for a while."""
+        was_behind = store.behind
+        store.absorb()
+        if store.behind and not was_behind:
+            self._look_due = time.monotonic() + LOOK_SECONDS
+        if not self._work.empty() or time.monotonic() >= self._look_due:
+            self._look(store)
+
+    def _look(self, store: Store) -> None:
+        self._look_due = math.inf
         try:
             store.run()
         except StoreError as error:
@@ -112,7 +129,7 @@ class Keeper:
         waiter = poller.Poller()
         store.wait(waiter)
         waiter.fd_wait(self._wake_out, poller.POLLIN)
-        waiter.timer_wait(int(IDLE_SECONDS * 1000))
+        waiter.timer_wait(int((LOOK_SECONDS if store.behind else IDLE_SECONDS) * 1000))
         waiter.block()
         try:
             self._wake_out.recv(1 << 16)

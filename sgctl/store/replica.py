@@ -160,6 +160,11 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
                 return False
             self.poll(patience)
 
+    @property
+    def has_touched(self) -> bool:
+        """Whether `touched` has something to tell."""
+        return bool(self._touched)
+
     def touched(self) -> list[tuple[str, str]]:
         """Tables and ids of the rows that may have changed since the last call."""
         touched = list(self._touched)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from flows.model import Change, PolicyObject
 from sgctl.store import schema
 from sgctl.store.commit import Commit
 from sgctl.store.errors import StoreError
+from sgctl.store.garbage import much_may_stay
 from sgctl.store.quotas import Limits, no_quota_operations, quota_operations, read_quota
 from sgctl.store.replica import Operation, Replica, describe_error, first_error
 from sgctl.store.status import (
@@ -31,22 +30,6 @@ from sgctl.store.zones import zone_operations
 
 _ATTEMPTS = 10
 _PAUSE_SECONDS = 0.05
-
-
-@contextmanager
-def _much_to_keep() -> Iterator[None]:
-    """Let the garbage collector look neither now nor later at what is made here and has no cycles.
-
-    With 100,000 rules it would double the time of loading and stop the process for long moments afterwards.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-        gc.freeze()
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class Store:
@@ -78,7 +61,7 @@ class Store:
         """
         store = cls(remote, timeout)
         try:
-            with _much_to_keep():
+            with much_may_stay():
                 store._wait_for_rows(time.monotonic() + timeout)
         except BaseException:
             store.close()
@@ -127,6 +110,15 @@ class Store:
             self._generation_told = self.generation
         return self._view.changes()
 
+    def absorb(self) -> None:
+        """Take in what the server sent, but look at it only in the next call of any other method."""
+        self._replica.pump()
+
+    @property
+    def behind(self) -> bool:
+        """Whether something was absorbed that `objects` and the other mappings do not show yet."""
+        return self._replica.has_touched
+
     def block(self, timeout: float) -> None:
         """Sleep until there is something to `run`, or for `timeout` seconds; other green threads run."""
         if not self._has_news:
@@ -163,6 +155,10 @@ class Store:
         Raises Conflict when somebody was faster, StoreError when a change is refused or could not be made.
         Both mean that nothing was written, but for a StoreError that says the outcome is unknown.
         """
+        with much_may_stay():
+            return self._commit(changes, at_generation)
+
+    def _commit(self, changes: Sequence[Change], at_generation: int | None) -> int:
         deadline = time.monotonic() + self.timeout
         self._take()
         commit = Commit(self._replica, self._view, changes, at_generation)
