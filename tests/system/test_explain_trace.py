@@ -227,6 +227,26 @@ def test_any_frame_is_judged(inhabited: Site) -> None:
         assert traced.code == (ALLOWED if refusal is None else DENIED), name
 
 
+WRONG = {
+    "w1 w2 --error nonsense": "'nonsense' is no ICMP error; use one of fragmentation-needed, host-",
+    "w1 w2 --by w2": "--by goes with --error",
+    "w1 w2 --frame 00": "--frame says all of the packet",
+    "w1 --frame 00 --error port-unreachable": "--frame says all of the packet",
+    "w1": "give TO, or --frame",
+}
+
+
+def test_wrong_questions_are_usage_errors(inhabited: Site) -> None:
+    for question, problem in WRONG.items():
+        command = [str(SGCTL), "trace", *question.split()]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=inhabited.controller.environment, check=False
+        )
+        assert done.returncode == 2, question
+        assert problem in done.stderr, question
+        assert done.stderr.count("\n") == 1, question
+
+
 def test_the_path_has_names(inhabited: Site) -> None:
     (switch,) = trace(inhabited, "w1", "w2", "--port", "80").record["switches"]
     path = "\n".join(switch["path"])
