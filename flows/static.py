@@ -272,8 +272,8 @@ def _rule_tables(tables: RuleTables) -> Iterator[Flow]:
 
 def _delivery() -> Iterator[Flow]:
     yield Flow(p.FORWARD, Priority.HIGH, (GROUP_MAC,), drop(Reason.BUM))
-    for group in (VRRP_MAC4, VRRP_MAC6):
-        yield Flow(p.FORWARD, Priority.GUARD, (group,), TELL_SHARERS)
+    for group in ((VRRP_MAC4, IPV4_TERM), (VRRP_MAC6, IPV6_TERM)):
+        yield Flow(p.FORWARD, Priority.GUARD, group, TELL_SHARERS)
     yield Flow(p.FORWARD, Priority.DEFAULT, (), (call(p.EXIT),))
     announcement = (GROUP_MAC, *icmpv6(NEIGHBOUR_ADVERTISEMENT))
     yield Flow(p.NEIGHBOUR, Priority.LOW + 10, announcement, TELL_ALL)

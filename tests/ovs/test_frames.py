@@ -33,7 +33,9 @@ OUTSIDE = {"p2", *UPLINKS}
 """Where routers and servers may be: behind uplinks, or at a port without port security."""
 
 
-def port(name: str, network: str, *addresses: str, secure: bool = True, up: bool = True) -> Port:
+def port(
+    name: str, network: str, *addresses: str, secure: bool = True, up: bool = True, also: int | None = None
+) -> Port:
     return Port(
         name,
         name,
@@ -44,6 +46,7 @@ def port(name: str, network: str, *addresses: str, secure: bool = True, up: bool
         frozenset(["g0"]) if secure else frozenset(),
         port_security_enabled=secure,
         admin_state_up=up,
+        permitted_ethertypes=frozenset() if also is None else frozenset([also]),
     )
 
 
@@ -55,7 +58,7 @@ OBJECTS: list[PolicyObject] = [
         Rule(f"r{16 + n}", 16 + n, "g0", direction, family)
         for n, (direction, family) in enumerate((d, f) for d in Direction for f in Ethertype)
     ),
-    port("p0", "blue", "10.0.0.1", "2001:db8::1"),
+    port("p0", "blue", "10.0.0.1", "2001:db8::1", also=0x88B5),
     port("p1", "blue", "10.0.0.2", "2001:db8::2"),
     port("p2", "blue", "10.0.0.3", secure=False),
     port("p3", "red", "10.0.0.1", up=False),
@@ -123,6 +126,10 @@ FROM_WORKLOAD = [
     frame("priority-tagged", (M0, M1), f"vlan_tci=0x1000,{ip('10.0.0.1', '10.0.0.2')}", Reason.VLAN_TAG),
     frame("LLDP", (M0, "01:80:c2:00:00:0e"), "dl_type=0x88cc", Reason.ETHERTYPE),
     frame("spanning tree", (M0, "01:80:c2:00:00:00"), "dl_type=0x05ff", Reason.ETHERTYPE),
+    frame("permitted type", (M0, NOBODY), "dl_type=0x88b5", UPLINKS),
+    frame("permitted type to one who may not", (M0, M1), "dl_type=0x88b5", Reason.NOT_TRACKED),
+    frame("permitted type to all", (M0, ALL), "dl_type=0x88b5", Reason.BUM),
+    frame("permitted type to virtual routers", (M0, "01:00:5e:00:00:12"), "dl_type=0x88b5", Reason.BUM),
     frame("MPLS", (M0, M1), "mpls,mpls_label=3", Reason.ETHERTYPE),
     frame("broadcast", (M0, ALL), ip("10.0.0.1", "255.255.255.255", "udp"), Reason.BUM),
     frame("broadcast address to one MAC", (M0, M1), ip("10.0.0.1", "255.255.255.255", "udp"), Reason.BUM),
