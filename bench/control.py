@@ -9,12 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.installation import BRIDGE, Installation
+from bench.openflow import BareClient
 from bench.record import Record
 from bench.workload import NETWORK, Workload, interface, local_port, remote_member, tcp_rule
+from flows import pipeline, wire
+from flows.flow import Flow
 from flows.model import Change, PolicyObject
+from flows.services import IPV4_TERM
 
 LIMIT_BRIDGE = "limit"
 _NEW_PORT = 1_000_000
+_UNUSED_PRIORITY = 1
+_BETWEEN_CHANGES = 0.003
+"""Seconds from one change's confirmation until the next reaches the switch, as with the product."""
 _UPLINK = "uplink"
 
 
@@ -136,6 +143,22 @@ def _edit(here: Installation, size: Size, record: Record) -> None:
         record.median_ms(f"{name}_add_{size.name}", added)
         record.median_ms(f"{name}_remove_{size.name}", removed)
     record.median_ms(f"nothing_{size.name}", [here.commit(()) for _ in range(count)])
+    limit = _one_flow(here, count)
+    for name in ("rule", "member", "port"):
+        record.median_ms(f"{name}_add_{size.name}", limit, "limit")
+        record.median_ms(f"{name}_remove_{size.name}", limit, "limit")
+
+
+def _one_flow(here: Installation, count: int) -> list[float]:
+    """What the switch itself takes for a change: one flow comes and goes in bundles of the least client."""
+    flow = Flow(pipeline.EGRESS_ANY, _UNUSED_PRIORITY, (IPV4_TERM,), ())
+    client, took = BareClient(here.ovs.rundir, BRIDGE), []
+    edits: list[wire.Edit] = [flow, flow.key]
+    for edit in edits * count:
+        time.sleep(_BETWEEN_CHANGES)
+        took.append(client.push([edit]))
+    client.close()
+    return took
 
 
 def add_and_remove(
