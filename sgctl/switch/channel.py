@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from ryu.lib import hub
 
 from flows import wire
+from flows.shapes import shape
 from sgctl.switch.exchange import Exchange, SwitchRefused
 
 CHUNK_BYTES = 1 << 16
+FEW_EDITS = 256
+"""So many are worth knowing by their shapes; with more, the question whether all were read costs little."""
 MATCH_FRAGMENTS = 3
 """OFPC_FRAG_NX_MATCH of Open vSwitch: first fragments keep their ports (ovs-ofctl(8), set-frags)."""
 
@@ -25,6 +29,7 @@ class Channel:
         self._datapath = datapath
         self._exchange = Exchange()
         self._bundle = 0
+        self._readable: set[Hashable] = set()
 
     def serves(self, datapath: Any) -> bool:
         """Whether this is the channel of that very connection."""
@@ -54,20 +59,25 @@ class Channel:
 
         Raises SwitchRefused or FlowError, and then nothing has changed, unless all that is missing is the
         answer to the commit. Open vSwitch leaves a message that it cannot read out of the bundle and would
-        commit the rest: the commit goes out only when the switch has said that everything is in.
+        commit the rest: the commit goes out only when the switch has said that everything is in, or has read
+        the like of everything before.
         """
+        shapes = frozenset(map(shape, edits)) if len(edits) <= FEW_EDITS else None
         self._bundle += 1
         bundle, commit = self._bundle, len(edits) + 2
         ends = ["the bundle's messages", "the bundle's commit", "the bundle's commit"]
         first = self._begin(["the bundle's opening", *edits, *ends])
+        unsent = _filling(bundle, edits, first)
         try:
-            self._send(_filling(bundle, edits, first))
-            self._exchange.answer(commit - 1)
-            self._send(_commit(bundle, first + commit))
+            if shapes is None or not shapes <= self._readable:
+                self._send(chain(unsent, [wire.barrier_request(first + commit - 1)]))
+                self._exchange.answer(commit - 1)
+            self._send(chain(unsent, _commit(bundle, first + commit)))
             self._exchange.answer(commit + 1)
         except BaseException:  # the end of this green thread, too, must not leave a bundle open
             self._datapath.send(wire.bundle_control(bundle, wire.BUNDLE_DISCARD, self._reserve(1)))
             raise
+        self._readable |= shapes or frozenset()
 
     def role_generation(self) -> int:
         """The generation of the newest master there has been; 2⁶⁴ - 1 for none. Raises SwitchRefused."""
@@ -130,7 +140,6 @@ def _filling(bundle: int, edits: Sequence[wire.Edit], first: int) -> Iterator[by
     yield wire.bundle_control(bundle, wire.BUNDLE_OPEN, first)
     for xid, edit in enumerate(edits, first + 1):
         yield wire.bundle_edit(bundle, edit, xid)
-    yield wire.barrier_request(first + len(edits) + 1)
 
 
 def _commit(bundle: int, first: int) -> Iterator[bytes]:

@@ -104,6 +104,32 @@ def answers_late(channel: Channel) -> Outcome:
     return {"error": error, "then": waiting.wait()}
 
 
+def unreadable_but_its_like(channel: Channel) -> Outcome:
+    channel.push([Flow(p.FORWARD, 100, (p.ZONE(1),), (a.Output(1),))])
+    channel.push([entry.cookie for entry in channel.installed()])
+    return attempt(channel, [*good(2), UNREADABLE])
+
+
+def full_but_its_like(channel: Channel) -> Outcome:
+    channel.push([Flow(p.FDB, 1, (), ())])
+    channel.push([entry.cookie for entry in channel.installed()])
+    return attempt(channel, [Flow(p.FDB, n, (), ()) for n in (1, 2)])
+
+
+def answers_waited_for(channel: Channel) -> Outcome:
+    """How often a change waits for the switch."""
+    fresh = Channel(channel._datapath)
+    changes = {"first": good(2), "the like": good(2, 500), "another": [Flow(p.NEIGHBOUR, 1, (), ())]}
+    counts: dict[str, int] = {}
+    channel.receive, received = fresh.receive, channel.receive  # type: ignore[method-assign]
+    for name, edits in changes.items():
+        fresh.push(edits)
+        counts[name] = len(fresh._exchange._answers)
+    channel.receive = received  # type: ignore[method-assign]
+    channel.push([entry.cookie for entry in channel.installed()])
+    return counts
+
+
 def session(channel: Channel, bad: Flow) -> Outcome:
     """Expected flows of which one is bad, and then only the others."""
     reports: list[tuple[int, str]] = []
@@ -127,9 +153,12 @@ def session(channel: Channel, bad: Flow) -> Outcome:
 SCENARIOS: dict[str, Callable[[Channel], Outcome]] = {
     "good": lambda channel: attempt(channel, MANY),
     "unreadable": lambda channel: attempt(channel, [*good(2), UNREADABLE, *good(2, 200)]),
+    "unreadable, its like not": unreadable_but_its_like,
     "unreadable among many": lambda channel: attempt(channel, [*MANY, UNREADABLE, *MANY]),
     "experimenter's error": lambda channel: attempt(channel, [*good(2), MIXED]),
     "full table": lambda channel: attempt(channel, [Flow(p.FDB, n, (), ()) for n in (1, 2)]),
+    "full table, the like of it known": full_but_its_like,
+    "answers waited for": answers_waited_for,
     "fails in the middle": fails_in_the_middle,
     "thread ends in the middle": thread_ends_in_the_middle,
     "answers late": answers_late,

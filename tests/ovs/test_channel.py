@@ -51,9 +51,11 @@ def test_a_good_change_is_made_whole(outcomes: dict[str, Any]) -> None:
     ("scenario", "error", "culprit"),
     [
         ("unreadable", "OFPBAC_BAD_OUT_PORT", "table=40,priority=100,reg10=0x2,"),
+        ("unreadable, its like not", "OFPBAC_BAD_OUT_PORT", "table=40,priority=100,reg10=0x2,"),
         ("unreadable among many", "OFPBAC_BAD_OUT_PORT", "table=40,priority=100,reg10=0x2,"),
         ("experimenter's error", "OFPET_EXPERIMENTER(0x2320)", "conjunction(16,1/2),output:1"),
         ("full table", "OFPFMFC_TABLE_FULL", "table=46,priority=2,"),
+        ("full table, the like of it known", "OFPFMFC_TABLE_FULL", "table=46,priority=2,"),
     ],
 )
 def test_what_is_refused_changes_nothing(
@@ -63,6 +65,10 @@ def test_what_is_refused_changes_nothing(
     assert outcome["held"] == 0
     assert error in outcome["error"]
     assert culprit in outcome["error"]
+
+
+def test_the_like_of_what_was_read_is_committed_without_asking_first(outcomes: dict[str, Any]) -> None:
+    assert outcomes["answers waited for"] == {"first": 2, "the like": 1, "another": 2}
 
 
 def test_a_flow_that_cannot_be_sent_changes_nothing(outcomes: dict[str, Any]) -> None:
