@@ -119,7 +119,10 @@ def _read_ipv6(data: bytes, at: int) -> _Packet:
 
 
 def _read_neighbour(data: bytes, packet: _Packet) -> Neighbour | None:
-    """A message that is cut short, has another code than 0 or tells two MACs reads as one without target."""
+    """A message that is cut short, has another code than 0 or tells two MACs reads as one without target.
+
+    A MAC of zeros counts as none.
+    """
     header, at = packet.header, packet.payload
     if header.source.version != 6 or header.protocol != _ICMPV6 or header.first not in _LINK_ADDRESS_OPTION:
         return None
@@ -128,9 +131,11 @@ def _read_neighbour(data: bytes, packet: _Packet) -> Neighbour | None:
         return unreadable
     macs = [mac for kind, mac in _link_options(data, at + 24) if kind == _LINK_ADDRESS_OPTION[header.first]]
     target = Prefix(6, _number(data, at + 8, 16), 128)
-    if len(macs) > 1 or target == _NOBODY6:
+    if set(macs[:-1]) - {_NO_MAC} or target == _NOBODY6:
         return unreadable
-    return Neighbour(header.first, header.source, target, next((mac for mac in macs if mac != _NO_MAC), None))
+    return Neighbour(
+        header.first, header.source, target, next((mac for mac in macs[-1:] if mac != _NO_MAC), None)
+    )
 
 
 def _link_options(data: bytes, at: int) -> list[tuple[int, str]]:
