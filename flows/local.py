@@ -170,12 +170,27 @@ def _vrrp_flow(in_port: Term, mac: int, prefix: Prefix) -> Flow:
 
 def _related_flows(in_port: Term, prefix: Prefix) -> Iterator[Flow]:
     """Errors about connections that an own address opened, or accepted."""
-    family = IPV4_TERM if prefix.version == 4 else IPV6_TERM
-    ends = (f.CT_NW_SRC, f.CT_NW_DST) if prefix.version == 4 else (f.CT_IPV6_SRC, f.CT_IPV6_DST)
-    states = ("-new+rel-rpl-inv+trk", p.EGRESS_TABLES), ("-new+rel+rpl-inv+trk", p.INGRESS_TABLES)
-    for end, (state, tables) in zip(ends, states, strict=True):
-        match = (in_port, family, ct_state(state), *prefix_term(end, prefix))
-        yield Flow(p.RELATED, Priority.NORMAL, match, question(p.SOURCE, tables, p.SOURCE_VERDICT))
+    for family, state, end, actions in _ERRORS_ABOUT[prefix.version]:
+        match = (in_port, family, state, *prefix_term(end, prefix))
+        yield Flow(p.RELATED, Priority.NORMAL, match, actions)
+
+
+def _errors_about(family: Term, opener: f.Field, acceptor: f.Field) -> _RelatedKinds:
+    """By the end of the connection that the address is; the same for all ports, so it is made once."""
+    ends = (
+        (ct_state("-new+rel-rpl-inv+trk"), opener, p.EGRESS_TABLES),
+        (ct_state("-new+rel+rpl-inv+trk"), acceptor, p.INGRESS_TABLES),
+    )
+    return tuple(
+        (family, state, end, question(p.SOURCE, tables, p.SOURCE_VERDICT)) for state, end, tables in ends
+    )
+
+
+_RelatedKinds = tuple[tuple[Term, Term, f.Field, tuple[Action, ...]], ...]
+_ERRORS_ABOUT = {
+    4: _errors_about(IPV4_TERM, f.CT_NW_SRC, f.CT_NW_DST),
+    6: _errors_about(IPV6_TERM, f.CT_IPV6_SRC, f.CT_IPV6_DST),
+}
 
 
 def _receive_flows(at: Attachment) -> Iterator[Flow]:

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple, TypeVar, cast
 
 from flows.model import (
@@ -61,6 +62,7 @@ def selector_of(rule: Rule) -> Selector:
     return ANY
 
 
+@lru_cache(maxsize=1 << 14)
 def link_local(mac: str) -> Prefix:
     """The IPv6 link-local address that EUI-64 derives from a MAC (RFC 4291 appendix A)."""
     octets = bytes.fromhex(mac.replace(":", ""))
