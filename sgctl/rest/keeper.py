@@ -21,9 +21,10 @@ LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 IDLE_SECONDS = 5.0
-LOOK_SECONDS = 1.0
-"""How long news of the policy may lie about when nobody asks. Looking at them at once would take the time of
-the control loop, which is in the same process and has to bring them to the switches."""
+REST_SECONDS, LOOK_SECONDS = 0.3, 1.0
+"""How long news of the policy may stay unread, and read but not looked at, when nobody asks. To take them in
+at once would take the time of the control loop, which is in the same process and has to bring them to the
+switches."""
 CONNECT_SECONDS = 30.0
 PATIENCE_SECONDS = 10.0
 """How long a write may wait for the database."""
@@ -42,6 +43,7 @@ class Keeper:
         self._connected = threading.Event()
         self._work: queue.SimpleQueue[tuple[Callable[[Store], Any], Future[Any]]] = queue.SimpleQueue()
         self._look_due = math.inf
+        self._rests = False
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
@@ -49,7 +51,7 @@ class Keeper:
     def view(self) -> View:
         """The policy as last heard of, first waiting for it to be. Raises Unavailable."""
         store = self._wait_for_store()
-        return self.call(view_of) if store.behind else view_of(store)
+        return self.call(view_of) if store.behind or self._rests else view_of(store)
 
     def call(self, work: Callable[[Store], T]) -> T:
         """What `work` makes of the store in the keeper's thread. Raises what it raises, and Unavailable."""
@@ -74,6 +76,7 @@ class Keeper:
                 self._follow(store)
                 self._do_work(store)
                 self._block(store)
+                self._rest()
         except Exception:
             LOG.critical("the API can no longer follow the policy", exc_info=True)
             raise
@@ -128,8 +131,19 @@ class Keeper:
     def _block(self, store: Store) -> None:
         waiter = poller.Poller()
         store.wait(waiter)
+        self._sleep(waiter, LOOK_SECONDS if store.behind else IDLE_SECONDS)
+
+    def _rest(self) -> None:
+        """Let the control loop be first at what has come; whoever asks meanwhile ends the rest."""
+        if self._work.empty():
+            self._rests = True
+            self._sleep(poller.Poller(), REST_SECONDS)
+            self._rests = False
+
+    def _sleep(self, waiter: Any, seconds: float) -> None:
+        """Until there is work, or what `waiter` waits for."""
         waiter.fd_wait(self._wake_out, poller.POLLIN)
-        waiter.timer_wait(int((LOOK_SECONDS if store.behind else IDLE_SECONDS) * 1000))
+        waiter.timer_wait(int(seconds * 1000))
         waiter.block()
         try:
             self._wake_out.recv(1 << 16)
