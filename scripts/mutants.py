@@ -166,6 +166,12 @@ MUTANTS = (
         "TELL_OUTSIDE: tuple[Action, ...] = TELL_ALL",
     ),
     Mutant(
+        "an OpenFlow port that cannot be looks like any other",
+        "shapes",
+        "return Output, action.ofport >= FIRST_RESERVED_PORT",
+        "return (Output,)",
+    ),
+    Mutant(
         "workloads may send multicast",
         "static",
         "yield Flow(p.ADMIT, Priority.LOW, match, drop(Reason.BUM))",
