@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from netaddr import INET_PTON, AddrFormatError, IPAddress
+from netaddr import INET_PTON, AddrFormatError
+from netaddr.strategy import ipv4, ipv6
 
 
 class Direction(StrEnum):
@@ -53,14 +54,14 @@ class Prefix(NamedTuple):
         Raises ValueError when the text is neither, or when host bits are set.
         """
         address_text, slash, length_text = text.partition("/")
+        version, family, bits = (6, ipv6, 128) if ":" in address_text else (4, ipv4, 32)
         try:
-            address = IPAddress(address_text, flags=INET_PTON)
+            value = family.str_to_int(address_text, INET_PTON)
         except (AddrFormatError, ValueError, TypeError) as error:
             raise ValueError(f"{text!r} is not an IP address or CIDR") from error
-        bits = 32 if address.version == 4 else 128
         if slash and not (length_text.isascii() and length_text.isdigit() and int(length_text) <= bits):
             raise ValueError(f"{text!r} has no prefix length from 0 to {bits}")
-        prefix = cls(address.version, int(address), int(length_text) if slash else bits)
+        prefix = cls(version, value, int(length_text) if slash else bits)
         if prefix.value & ~prefix.mask:
             network = prefix._replace(value=prefix.value & prefix.mask)
             raise ValueError(f"{text!r} has host bits set; did you mean {network}?")
@@ -92,7 +93,8 @@ class Prefix(NamedTuple):
     @property
     def address(self) -> str:
         """The network address without its length."""
-        return str(IPAddress(self.value, 4 if self.version == 4 else 6))
+        text: str = (ipv4 if self.version == 4 else ipv6).int_to_str(self.value)
+        return text
 
     def __str__(self) -> str:
         return self.address if self.is_host else f"{self.address}/{self.length}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from uuid import UUID
 
 from flows.model import Change, PolicyObject, Rule, SecurityGroup
 from flows.validate import MAX_RULE_NUMBER, check
@@ -16,6 +16,8 @@ from sgctl.store.view import PolicyView
 
 BY_MEMBERS = frozenset({"addresses"})
 """Sets that can be large: written as additions and removals and left out of the comparison with the base."""
+
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _NOT_AS_EXPECTED = "timed out"
 """The server's error for a `wait` operation without patience."""
@@ -186,7 +188,7 @@ def _checked(change: Change) -> Change:
     if new is None:
         return change
     problems = [f"{problem.field}: {problem.reason}" for problem in check(new)]
-    if not _is_uuid(new.id):
+    if not _UUID.fullmatch(new.id):
         problems.append(f"id: {new.id!r} is no UUID in lower case")
     if old is not None and (type(old), old.id) != (type(new), new.id):
         problems.append(f"id: is not that of the {codec.describe(old)} to be changed")
@@ -195,13 +197,6 @@ def _checked(change: Change) -> Change:
     if problems:
         raise StoreError(f"{codec.describe(new)}: {'; '.join(problems)}")
     return change
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
 
 
 def _identifier(change: Change) -> str:
