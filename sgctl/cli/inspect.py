@@ -159,4 +159,5 @@ def _print(records: list[dict[str, object]], counts: dict[str, int]) -> None:
         purpose = f" (for {show(record['for'])})" if record["for"] else ""
         click.echo(plain(f"{what}: {', '.join(states)}{purpose}"))
     for bridge, count in counts.items():
-        click.echo(f"{bridge}: {f'{count} differences' if count else 'as expected'}")
+        differences = "1 difference" if count == 1 else f"{count} differences"
+        click.echo(f"{bridge}: {differences if count else 'as expected'}")
