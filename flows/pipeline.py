@@ -254,11 +254,7 @@ NEIGHBOUR = _table(
     _ND,
 )
 BROADCAST = _table(
-    42,
-    "BROADCAST",
-    "what every local port of a network must see, in chunks",
-    Miss.RETURN,
-    {ZONE, OUT},
+    42, "BROADCAST", "what every local port of a network must see, in chunks", Miss.RETURN, {ZONE, OUT}
 )
 SHARED = _table(
     43,
