@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from flows.frame import ADVERTISEMENT, SOLICITATION, Arp, Neighbour
 from flows.model import Prefix
+from flows.validate import WITH_PORTS
 from flows.verdict import Conversation
 from sgctl.explain.expected import Unexplained
 
@@ -18,7 +19,6 @@ _IPV4, _IPV6, _ARP, _VLANS = 0x0800, 0x86DD, 0x0806, (0x8100, 0x88A8)
 _ARP_FOR_IPV4 = bytes.fromhex("0001 0800 06 04")
 _ARP_LENGTH = 28
 _LINK_ADDRESS_OPTION = {SOLICITATION: 1, ADVERTISEMENT: 2}
-_WITH_PORTS = frozenset({6, 17, 132})
 _ICMP, _ICMPV6 = 1, 58
 _ERRORS = {4: frozenset({3, 4, 5, 11, 12}), 6: frozenset({1, 2, 3, 4})}
 """The ICMP types that carry the beginning of the packet that they are about."""
@@ -167,7 +167,7 @@ def _numbers(data: bytes, at: int, protocol: int, later: bool) -> tuple[int, int
     """Ports, or ICMP type and code; a later fragment has neither."""
     if later:
         return 0, 0
-    if protocol in _WITH_PORTS:
+    if protocol in WITH_PORTS:
         return _number(data, at, 2), _number(data, at + 2, 2)
     if protocol in (_ICMP, _ICMPV6):
         return _number(data, at, 1), _number(data, at + 1, 1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flows.frame import Frame, is_group, is_no_source, receiver_of
 from flows.model import Port, Prefix
 from flows.policy import member_addresses
+from flows.validate import WITH_PORTS
 from flows.verdict import Conversation, Packet, PolicyText, State
 from sgctl.explain.expected import Unexplained
 from sgctl.explain.frames import ReadFrame, is_error, read_frame
@@ -58,9 +59,13 @@ class Service:
             raise Unexplained("an ICMP type goes with neither ports nor another protocol")
         client = CLIENT_PORT if self.source_port is None else self.source_port
         protocol = TCP if self.protocol is None else self.protocol
-        if protocol in (1, 58):
-            raise Unexplained("ICMP has no ports")
-        return protocol, client, self.port or 0
+        if protocol not in WITH_PORTS:
+            if self.port is not None or self.source_port is not None:
+                raise Unexplained("only TCP, UDP and SCTP have ports")
+            return protocol, 0, 0
+        if self.port is None:
+            raise Unexplained("a TCP, UDP or SCTP connection is opened to a port: which?")
+        return protocol, client, self.port
 
     def meant(self, version: int) -> Services:
         """All services that fit what was said; without anything it is every one. Raises Unexplained."""

@@ -256,3 +256,19 @@ def test_extension_headers_are_walked() -> None:
 def test_broken_frames_are_refused(frame: str) -> None:
     with pytest.raises(Unexplained):
         read_frame(frame)
+
+
+@pytest.mark.parametrize(
+    ("service", "reason"),
+    [
+        ({"protocol": 6}, "to a port: which"),
+        ({"protocol": 17, "source_port": 53}, "to a port: which"),
+        ({"protocol": 47, "port": 5}, "only TCP, UDP and SCTP have ports"),
+        ({"protocol": 1, "port": 5}, "only TCP, UDP and SCTP have ports"),
+    ],
+)
+def test_a_question_that_leaves_out_the_port_or_has_no_place_for_one(
+    service: dict[str, int], reason: str
+) -> None:
+    with pytest.raises(Unexplained, match=reason):
+        Service(**service).numbers(4)
