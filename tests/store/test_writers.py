@@ -69,7 +69,7 @@ def test_processes_that_write_while_the_server_is_killed_lose_nothing(
 ) -> None:
     web = group()
     store.commit(create(web))
-    writers = [start_writer(server, web, 100) for _ in range(2)]
+    writers = [start_writer(server, web, 400) for _ in range(2)]
     kills = 0
     while any(writer.poll() is None for writer in writers) and kills < 50:
         time.sleep(random.uniform(0.01, 0.1))
@@ -80,7 +80,7 @@ def test_processes_that_write_while_the_server_is_killed_lose_nothing(
     assert kills > 3
     final = connect()
     assert set(rules(final)) == set(written)
-    assert len(written) == 200
+    assert len(written) == 800
     assert_numbers_unique(final)
 
 
