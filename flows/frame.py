@@ -5,12 +5,13 @@ As plain as the reference for packets, and as ignorant of tables and switches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
 from flows.model import Network, Port, Prefix
+from flows.packet import macs_of, pairs_of
 
 REQUEST, REPLY = 1, 2
 SOLICITATION, ADVERTISEMENT = 135, 136
@@ -112,20 +113,20 @@ def _refusal_of_kind(sender: Port, frame: Frame) -> FrameRefusal | None:
         return _discovery_refusal(sender, frame.source_mac, frame.message)
     if frame.ethertype in (0x0800, 0x86DD):
         raise ValueError("an IP packet is judged by rules")
-    permitted = frame.ethertype in sender.permitted_ethertypes and frame.source_mac in _macs(sender)
+    permitted = frame.ethertype in sender.permitted_ethertypes and frame.source_mac in macs_of(sender)
     return None if permitted else FrameRefusal.ETHERTYPE
 
 
 def _arp_refusal(sender: Port, mac: str, said: Arp) -> FrameRefusal | None:
     if said.operation not in (REQUEST, REPLY):
         return FrameRefusal.UNREADABLE
-    probe = said.operation == REQUEST and said.address.value == 0 and mac in _macs(sender)
+    probe = said.operation == REQUEST and said.address.value == 0 and mac in macs_of(sender)
     own = probe or _covered(said.address, _own(sender, mac))
     return None if own and said.mac == mac else FrameRefusal.ARP_SPOOF
 
 
 def _discovery_refusal(sender: Port, mac: str, said: Neighbour) -> FrameRefusal | None:
-    nobody = said.source.value == 0 and mac in _macs(sender)
+    nobody = said.source.value == 0 and mac in macs_of(sender)
     if not nobody and not _covered(said.source, _own(sender, mac)):
         return FrameRefusal.SPOOFED_SOURCE
     if said.target is None or said.link_address not in (None, mac):
@@ -181,7 +182,7 @@ class _Delivery:
         """A request goes to the owner of the address only."""
         request = said.operation == REQUEST if isinstance(said, Arp) else said.kind == SOLICITATION
         if request:
-            owners = [port for port in (self._sender, *self._peers) if said.target in set(_all_own(port))]
+            owners = [port for port in (self._sender, *self._peers) if _owns(port, said.target)]
             if owners:
                 return self._to(owners, outside=False)
         return self._to_servers() if is_group(self._frame.destination_mac) else self._by_mac()
@@ -205,7 +206,7 @@ class _Delivery:
 
 def receiver_of(ports: Iterable[Port], mac: str) -> Port | None:
     """The port to which a MAC leads: its own goes before one of an allowed address pair."""
-    found = [port for port in ports if mac in _macs(port)]
+    found = [port for port in ports if mac in macs_of(port)]
     return min(found, key=lambda port: (port.mac != mac, port.id), default=None)
 
 
@@ -219,27 +220,14 @@ def is_group(mac: str) -> bool:
     return bool(int(mac[:2], 16) & 1)
 
 
-def _macs(port: Port) -> set[str]:
-    return {port.mac, *(pair.mac for pair in port.allowed_address_pairs)}
-
-
 def _own(port: Port, mac: str) -> set[Prefix]:
     """The addresses and CIDRs that a port may use with one MAC."""
-    fixed = set(port.fixed_ips) if mac == port.mac else set()
-    pairs = {pair.prefix for pair in port.allowed_address_pairs if pair.mac == mac}
-    return fixed | pairs | ({_link_local(mac)} if mac in _macs(port) else set())
+    return {pair.prefix for pair in pairs_of(port) if pair.mac == mac}
 
 
-def _all_own(port: Port) -> Iterator[Prefix]:
-    for mac in _macs(port):
-        yield from _own(port, mac)
+def _owns(port: Port, address: Prefix | None) -> bool:
+    return any(pair.prefix == address for pair in pairs_of(port))
 
 
 def _covered(address: Prefix, prefixes: Iterable[Prefix]) -> bool:
     return any(prefix.covers(address) for prefix in prefixes)
-
-
-def _link_local(mac: str) -> Prefix:
-    """RFC 4291 appendix A."""
-    value = int(mac.replace(":", ""), 16) ^ 1 << 41
-    return Prefix(6, 0xFE80 << 112 | value >> 24 << 40 | 0xFFFE << 24 | value & 0xFFFFFF, 128)

@@ -1,12 +1,16 @@
-"""One packet in words that policies are written in: who sends what to whom, and on which connection."""
+"""One packet in words that policies are written in: who sends what to whom, and on which connection.
+
+And which MACs and addresses are a port's own. The compiler has its own idea of that, to be held against this.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from flows.model import Prefix
+from flows.model import AddressPair, Port, Prefix
 
 TCP, UDP, SCTP, ICMP, ICMPV6 = 6, 17, 132, 1, 58
 IPV6_FRAGMENT = 44
@@ -89,3 +93,25 @@ class Packet:
         # The connection tracker remembers no ports of it: a packet shows its own, an error about one none.
         ports = (_NO_PORT, _NO_PORT) if self.related else (as_seen.first, as_seen.second)
         return Conversation(self.connection.source, self.connection.destination, SCTP, *ports)
+
+
+def macs_of(port: Port) -> set[str]:
+    """The MACs that a port may use: its own and those of its allowed address pairs."""
+    return {port.mac, *(pair.mac for pair in port.allowed_address_pairs)}
+
+
+def pairs_of(port: Port) -> Iterator[AddressPair]:
+    """Every MAC that a port may use, with each address or CIDR that it may use it with."""
+    for address in port.fixed_ips:
+        yield AddressPair(port.mac, address)
+    yield from port.allowed_address_pairs
+    for mac in macs_of(port):
+        yield AddressPair(mac, link_local_of(mac))
+
+
+def link_local_of(mac: str) -> Prefix:
+    """What a host makes of its MAC (RFC 4291 appendix A): flip the universal bit, put fffe in the middle."""
+    parts = mac.split(":")
+    first = f"{int(parts[0], 16) ^ 0b10:02x}"
+    groups = [first + parts[1], parts[2] + "ff", "fe" + parts[3], parts[4] + parts[5]]
+    return Prefix.parse(f"fe80::{':'.join(groups)}")

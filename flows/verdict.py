@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from flows.model import (
     AddressGroup,
-    AddressPair,
     Direction,
     EgressDefault,
     Network,
@@ -22,7 +21,19 @@ from flows.model import (
     Rule,
     SecurityGroup,
 )
-from flows.packet import ICMP, ICMPV6, IPV6_FRAGMENT, TCP, UDP, Conversation, Packet, State
+from flows.packet import (
+    ICMP,
+    ICMPV6,
+    IPV6_FRAGMENT,
+    TCP,
+    UDP,
+    Conversation,
+    Packet,
+    State,
+    link_local_of,
+    macs_of,
+    pairs_of,
+)
 
 __all__ = [
     "TCP",
@@ -195,7 +206,7 @@ def _unfit_address(packet: Packet) -> Refusal | None:
 
 def _claimed(text: PolicyText, packet: Packet) -> bool:
     return any(
-        packet.header.source in (*port.fixed_ips, _link_local(port.mac))
+        packet.header.source in (*port.fixed_ips, link_local_of(port.mac))
         for port in text.ports.values()
         if port.network_id == packet.network_id and port.admin_state_up
     )
@@ -203,31 +214,11 @@ def _claimed(text: PolicyText, packet: Packet) -> bool:
 
 def _may_use_source(port: Port, packet: Packet) -> bool:
     mac, header = packet.source_mac or port.mac, packet.header
-    if header.source.value == 0 and mac in _macs(port):
+    if header.source.value == 0 and mac in macs_of(port):
         asks_for_lease = _role(packet) is _Role.TO_SERVERS and header.destination == _LIMITED_BROADCAST
         if header.source.version == 6 or asks_for_lease:
             return True
-    return any(pair.mac == mac and pair.prefix.covers(header.source) for pair in _pairs(port))
-
-
-def _macs(port: Port) -> set[str]:
-    return {port.mac, *(pair.mac for pair in port.allowed_address_pairs)}
-
-
-def _pairs(port: Port) -> Iterator[AddressPair]:
-    for address in port.fixed_ips:
-        yield AddressPair(port.mac, address)
-    yield from port.allowed_address_pairs
-    for mac in _macs(port):
-        yield AddressPair(mac, _link_local(mac))
-
-
-def _link_local(mac: str) -> Prefix:
-    """RFC 4291 appendix A: flip the universal bit, put fffe in the middle."""
-    parts = mac.split(":")
-    first = f"{int(parts[0], 16) ^ 0b10:02x}"
-    groups = [first + parts[1], parts[2] + "ff", "fe" + parts[3], parts[4] + parts[5]]
-    return Prefix.parse(f"fe80::{':'.join(groups)}")
+    return any(pair.mac == mac and pair.prefix.covers(header.source) for pair in pairs_of(port))
 
 
 def _control_verdict(receiver: Port | None) -> Verdict:
@@ -256,7 +247,7 @@ def _judge_sides(text: PolicyText, packet: Packet, sender: Port | None, receiver
 
 def _has_address(port: Port, address: Prefix) -> bool:
     """A port without port security may have any."""
-    return not port.port_security_enabled or any(pair.prefix.covers(address) for pair in _pairs(port))
+    return not port.port_security_enabled or any(pair.prefix.covers(address) for pair in pairs_of(port))
 
 
 def _is_forged_error(text: PolicyText, packet: Packet, sender: Port) -> bool:
@@ -264,7 +255,7 @@ def _is_forged_error(text: PolicyText, packet: Packet, sender: Port) -> bool:
         return False
     reply = packet.state is State.REPLY
     end = packet.opening.destination if reply else packet.opening.source
-    return not any(pair.prefix.covers(end) for pair in _pairs(sender))
+    return not any(pair.prefix.covers(end) for pair in pairs_of(sender))
 
 
 def _refusal(text: PolicyText, packet: Packet, port: Port | None, by_rules: Refusal) -> Refusal:
@@ -359,7 +350,7 @@ def _members(text: PolicyText, group_id: str, network_id: str) -> Iterator[Prefi
     for port in text.ports.values():
         if group_id in effective_groups(text, port) and _same_scope(text, port.network_id, network_id):
             yield from port.fixed_ips
-            yield _link_local(port.mac)
+            yield link_local_of(port.mac)
             yield from (pair.prefix for pair in port.allowed_address_pairs if pair.prefix.is_host)
 
 
