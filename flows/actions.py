@@ -22,6 +22,7 @@ _NX_OUTPUT_REG = 15
 _NX_LEARN2 = 45
 _NX_CONJUNCTION = 34
 _NX_CT = 35
+_NX_CLONE = 42
 
 _OXM_VLAN_VID = 0x80000C02
 _VLAN_PRESENT = 0x1000
@@ -144,31 +145,47 @@ class Conjunction(NamedTuple):
 
 
 class Conntrack(NamedTuple):
-    """Pass the packet through the connection tracker, in the zone held by the low 16 bits of a register.
+    """Pass the packet through the connection tracker, in a zone or in that held by a register's low 16 bits.
 
     With `commit` the connection is remembered; with `table` the packet goes on there, tracked.
     """
 
-    zone: Field
+    zone: Field | int
     table: int | None = None
     commit: bool = False
 
     def encode(self) -> bytes:
         """NXAST_CT."""
         next_table = NO_RECIRCULATION if self.table is None else self.table
-        low_16_bits = 15
-        return (
-            struct.pack("!HHIHH", _EXPERIMENTER, 24, _NICIRA_VENDOR, _NX_CT, int(self.commit))
-            + self.zone.header
-            + struct.pack("!HB3xH", low_16_bits, next_table, 0)
-        )
+        if isinstance(self.zone, int):
+            zone = struct.pack("!IH", 0, self.zone)
+        else:
+            low_16_bits = 15
+            zone = self.zone.header + struct.pack("!H", low_16_bits)
+        head = struct.pack("!HHIHH", _EXPERIMENTER, 24, _NICIRA_VENDOR, _NX_CT, int(self.commit))
+        return head + zone + struct.pack("!B3xH", next_table, 0)
 
     def __str__(self) -> str:
         parts = ["commit"] if self.commit else []
         if self.table is not None:
             parts.append(f"table={self.table}")
-        parts.append(f"zone={_nxm_name(self.zone)}[0..15]")
+        zone = self.zone if isinstance(self.zone, int) else f"{_nxm_name(self.zone)}[0..15]"
+        parts.append(f"zone={zone}")
         return f"ct({','.join(parts)})"
+
+
+class Clone(NamedTuple):
+    """Do `actions` to a copy of the packet, which ends with them."""
+
+    actions: tuple[Action, ...]
+
+    def encode(self) -> bytes:
+        """NXAST_CLONE."""
+        body = b"".join(action.encode() for action in self.actions)
+        return struct.pack("!HHIH6x", _EXPERIMENTER, 16 + len(body), _NICIRA_VENDOR, _NX_CLONE) + body
+
+    def __str__(self) -> str:
+        return f"clone({','.join(map(str, self.actions))})"
 
 
 class PopVlan(NamedTuple):

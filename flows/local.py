@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 from flows import fields as f
 from flows import pipeline as p
-from flows.actions import Action, Conntrack, Learn, Output, PopVlan, PushVlan, SetField
+from flows.actions import Action, Learn, Output, PopVlan, PushVlan, SetField
 from flows.fields import Match, Term, ct_state
 from flows.flow import Flow
 from flows.model import AddressPair, Network, Port, Prefix
-from flows.pipeline import Priority, Reason
+from flows.pipeline import Priority
 from flows.policy import link_local
+from flows.reasons import Reason
 from flows.services import IPV4_TERM, IPV6_TERM
 from flows.static import (
     ARP_TERM,
+    COMMIT,
     DHCP_FROM_CLIENT,
     GROUP_MAC,
     NEIGHBOUR_ADVERTISEMENT,
@@ -229,7 +231,7 @@ def _address_flows(at: Attachment) -> Iterator[Flow]:
     """Whose MAC it is says nothing of whose packet it is: an answer must not reach somebody else."""
     if not at.port.port_security_enabled:
         return
-    check = p.DEST_STATELESS if at.stateless else p.DEST_CHECK
+    check = p.DEST_STATELESS if at.stateless else p.DEST_CONNTRACK
     for prefix in dict.fromkeys(pair.prefix for pair in address_pairs(at.port)):
         family, field = (IPV4_TERM, f.IPV4_DST) if prefix.version == 4 else (IPV6_TERM, f.IPV6_DST)
         match = (p.OUT(at.ofport), family, *prefix_term(field, prefix))
@@ -329,8 +331,7 @@ def _exit_flows(segment: Segment) -> Iterator[Flow]:
     zone = p.ZONE(segment.zone)
     find = (SetField(p.OUT, 0), call(p.FDB), call(p.UPLINK_OUT))
     for family in (IPV4_TERM, IPV6_TERM):
-        commit = (Conntrack(p.ZONE, commit=True), *find)
-        yield Flow(p.EXIT, Priority.HIGH, (zone, NEW, family), commit)
+        yield Flow(p.EXIT, Priority.HIGH, (zone, NEW, family), (COMMIT, *find))
     yield Flow(p.EXIT, Priority.NORMAL, (zone,), find)
     vid = segment.network.segmentation_id
     tag: tuple[Action, ...] = () if vid is None else (PushVlan(vid),)

@@ -1,4 +1,4 @@
-"""The pipeline, declared once: tables, registers, drop reasons, priorities, reserved numbers.
+"""The pipeline, declared once: tables, registers, priorities, reserved numbers.
 
 Everything else (ids in flows, names in dumps, the default flow of each table, the documentation)
 is derived from these declarations. Directions are relative to the workload.
@@ -8,52 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Final, Self
+from typing import Final
 
 from flows import fields as f
 from flows.fields import Field
-
-
-class Reason(IntEnum):
-    """Why a packet was dropped; the value is what the REASON register holds."""
-
-    UNKNOWN_PORT = 1, "the port is not bound to a policy port and is not an uplink"
-    ADMIN_DOWN = 2, "the policy port is administratively down"
-    VLAN_TAG = 3, "a workload may not send tagged frames"
-    UNDECLARED_VLAN = 4, "the uplink does not carry a network with this tag"
-    BAD_SOURCE_MAC = 5, "the source MAC is zero or a group address"
-    ETHERTYPE = 6, "only ARP, IPv4 and IPv6 are allowed from a workload"
-    ARP_SPOOF = 7, "ARP with a MAC or address that is not the port's own"
-    IP_SPOOF = 8, "source MAC and IP address are not a pair of the port's own"
-    ND_SPOOF = 9, "neighbour discovery for an address or MAC that is not the port's own"
-    DHCP_SERVER = (
-        10,
-        "DHCP server messages come from trusted ports only: uplinks, and those without port security",
-    )
-    ROUTER_ADVERTISEMENT = (
-        11,
-        "router advertisements and redirects come from trusted ports only, see DHCP_SERVER",
-    )
-    BUM = 12, "broadcast and multicast from a workload"
-    UNSPECIFIED_SOURCE = 13, "the unspecified address is for DHCP and address detection only"
-    UPLINK_SPOOF = 14, "a frame from an uplink claims a local port's MAC or address"
-    INVALID = 15, "the connection tracker calls the packet invalid"
-    NOT_TRACKED = 16, "the packet is not IP or could not be tracked"
-    EGRESS_POLICY = 17, "no egress rule of the sender allows it"
-    INGRESS_POLICY = 18, "no ingress rule of the receiver allows it"
-    UNKNOWN_DESTINATION = 19, "the destination is not a local port and the network has no uplink"
-    UNREADABLE = 20, "ARP or neighbour discovery that the switch cannot read, though a host might"
-    FORGED_ERROR = 21, "an ICMP error about a connection of which the sender is not an end"
-    FOREIGN_ADDRESS = 22, "the packet is for an address that the receiver does not have"
-
-    explanation: str
-
-    def __new__(cls, value: int, explanation: str) -> Self:
-        """Attach the explanation to the number."""
-        reason = int.__new__(cls, value)
-        reason._value_ = value
-        reason.explanation = explanation
-        return reason
+from flows.reasons import Reason
 
 
 class Miss(Enum):
@@ -114,6 +73,8 @@ REGISTERS: Final = {
     "STATELESS": STATELESS,
 }
 
+NO_NETWORK: Final = 65535
+"""A conntrack zone that is no network's."""
 UNRESTRICTED: Final = 1
 """Identity of a port whose port security is off: no checks apply to it."""
 FIRST_IDENTITY: Final = 16
@@ -128,6 +89,7 @@ _ICMP = {f.ICMPV4_TYPE, f.ICMPV4_CODE, f.ICMPV6_TYPE, f.ICMPV6_CODE}
 _ND = {f.ND_TARGET, f.ND_SLL, f.ND_TLL}
 _ARP = {f.ARP_OP, f.ARP_SPA, f.ARP_TPA, f.ARP_SHA}
 _SERVICE = {f.ETH_TYPE, f.IP_PROTO, f.IP_FRAG, VIEW, f.CT_STATE, f.CT_NW_PROTO, f.CT_TP_SRC, f.CT_TP_DST}
+_TRACKED = {f.CT_STATE, f.ETH_TYPE, f.IP_FRAG}
 _REMOTE = {f.ETH_TYPE, VIEW, f.CT_STATE, f.IPV4_SRC, f.IPV4_DST, f.IPV6_SRC, f.IPV6_DST} | {
     f.CT_NW_SRC,
     f.CT_NW_DST,
@@ -220,6 +182,13 @@ ADMIT = _table(
     _ICMP,
 )
 CONNTRACK = _table(20, "CONNTRACK", "one conntrack lookup per packet", Reason.NOT_TRACKED, {f.ETH_TYPE})
+TRACKED = _table(
+    21,
+    "TRACKED",
+    "back from conntrack: not what it lets go untracked, which comes with another packet's registers",
+    Reason.NOT_TRACKED,
+    _TRACKED,
+)
 SOURCE_CHECK = _table(
     30,
     "SOURCE_CHECK",
@@ -301,21 +270,29 @@ RECEIVER = _table(
     _PORTS,
     _ICMP,
 )
+DEST_CONNTRACK = _table(
+    49,
+    "DEST_CONNTRACK",
+    "what a stateless sender sent is tracked for the receiver; the rest has been",
+    Reason.NOT_TRACKED,
+    {f.CT_STATE, f.ETH_TYPE},
+)
+DEST_TRACKED = _table(50, "DEST_TRACKED", "back from conntrack, as in TRACKED", Reason.NOT_TRACKED, _TRACKED)
 DEST_CHECK = _table(
-    50,
+    51,
     "DEST_CHECK",
     "the receiver's side: asks its ingress rules, or for a reply its egress rules",
     Reason.NOT_TRACKED,
     {f.CT_STATE, f.ETH_TYPE},
 )
 DEST_STATELESS = _table(
-    51,
+    52,
     "DEST_STATELESS",
     "the receiver's side without connections: every packet by itself",
     Reason.NOT_TRACKED,
     {f.ETH_TYPE},
 )
-DEST_VERDICT = _table(52, "DEST_VERDICT", "drop unless a rule was found", Reason.INGRESS_POLICY, {VERDICT})
+DEST_VERDICT = _table(53, "DEST_VERDICT", "drop unless a rule was found", Reason.INGRESS_POLICY, {VERDICT})
 EGRESS_ANY = _table(60, "EGRESS_ANY", "egress rules to any remote", Miss.RETURN, _RULES)
 EGRESS_MEMBER = _table(
     61, "EGRESS_MEMBER", "remote address → its groups' identity", Miss.RETURN, {ZONE}, _REMOTE

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from flows import fields as f
 from flows import pipeline as p
-from flows.actions import Action, Conntrack, Learn, Move, OutputRegister, Resubmit, SetField
+from flows.actions import Action, Clone, Conntrack, Learn, Move, OutputRegister, Resubmit, SetField
 from flows.fields import Match, ct_state
 from flows.flow import Flow
-from flows.pipeline import Priority, Reason, RuleTables, Table
+from flows.pipeline import Priority, RuleTables, Table
+from flows.reasons import Reason
 from flows.services import IPV4_TERM, IPV6_TERM, UDP
 
 ARP_TERM = f.ETH_TYPE(0x0806)
@@ -28,7 +29,7 @@ VRRP6 = (VRRP_MAC6, IPV6_TERM, f.IPV6_DST(0xFF02 << 112 | 0x12), f.IP_PROTO(112)
 """Advertisements of virtual routers (RFC 5798 section 5.1); a TTL of 255 shows that they were not routed."""
 ARP_REQUEST, ARP_REPLY = 1, 2
 READABLE_ARP: tuple[Match, ...] = ((ARP_TERM, f.ARP_OP(ARP_REQUEST)), (ARP_TERM, f.ARP_OP(ARP_REPLY)))
-UNTRACKED = ct_state("-trk")
+TRACKED, UNTRACKED = ct_state("+trk"), ct_state("-trk")
 INVALID = ct_state("+inv+trk")
 NEW = ct_state("+new+trk")
 ORIGINAL = ct_state("-rpl+trk")
@@ -63,6 +64,15 @@ def drop(reason: Reason) -> tuple[Action, ...]:
     return (SetField(p.REASON, reason), call(p.DROP))
 
 
+COMMIT: Action = Clone((Conntrack(p.ZONE, commit=True),))
+"""Remember the connection. What else the tracker lets go at that moment ends with the copy."""
+DISCARD_LEFT_OVER: Action = Clone((Conntrack(p.NO_NETWORK),))
+"""Of a packet in more fragments than fit a batch, the tracker adds the rest to whatever it looks up next.
+
+In a zone of no network, where copies of fragments do not meet the fragments themselves.
+"""
+ANY_FRAGMENT = f.IP_FRAG(f.FRAG_ANY, f.FRAG_ANY)
+
 RECEIVER_REASONS = frozenset({Reason.INGRESS_POLICY})
 """Drops that are counted for the receiving port; all others are the sender's."""
 
@@ -88,6 +98,7 @@ def static_flows() -> list[Flow]:
         *_uplink_delivery(),
         *_spoof(),
         *_admit(),
+        *_track(),
         *_checks(),
         *_delivery(),
         *_rule_tables(p.EGRESS_TABLES),
@@ -222,9 +233,20 @@ def _admit_unrestricted() -> Iterator[Flow]:
         yield Flow(p.ADMIT, Priority.GUARD + rank, (source, *match), actions)
 
 
+def _track() -> Iterator[Flow]:
+    """Only what is tracked goes on."""
+    sender = (), p.CONNTRACK, p.TRACKED, p.SOURCE_CHECK
+    receiver = (UNTRACKED,), p.DEST_CONNTRACK, p.DEST_TRACKED, p.DEST_CHECK
+    for untracked, before, after, check in (sender, receiver):
+        for family in (IPV4_TERM, IPV6_TERM):
+            yield Flow(before, Priority.NORMAL, (*untracked, family), (Conntrack(p.ZONE, after.id),))
+            fragment = (TRACKED, family, ANY_FRAGMENT)
+            yield Flow(after, Priority.NORMAL, fragment, (DISCARD_LEFT_OVER, call(check)))
+        yield Flow(after, Priority.DEFAULT, (TRACKED,), (call(check),))
+    yield Flow(p.DEST_CONNTRACK, Priority.DEFAULT, (TRACKED,), (call(p.DEST_CHECK),))
+
+
 def _checks() -> Iterator[Flow]:
-    for family in (IPV4_TERM, IPV6_TERM):
-        yield Flow(p.CONNTRACK, Priority.NORMAL, (family,), (Conntrack(p.ZONE, p.SOURCE_CHECK.id),))
     for trusted in (p.SOURCE(0), p.SOURCE(p.UNRESTRICTED)):
         yield Flow(p.SOURCE_CHECK, Priority.GUARD, (trusted,), (call(p.FORWARD),))
     yield Flow(p.SOURCE_CHECK, Priority.NORMAL + 60, (RELATED,), (call(p.RELATED),))
@@ -241,8 +263,6 @@ def _checks() -> Iterator[Flow]:
     stateless = question(p.DESTINATION, p.INGRESS_TABLES, p.DEST_VERDICT, p.BY_HEADER)
     for family in (IPV4_TERM, IPV6_TERM):
         yield Flow(p.RECEIVER, Priority.LOW, (family,), drop(Reason.FOREIGN_ADDRESS))
-        track = (Conntrack(p.ZONE, p.DEST_CHECK.id),)
-        yield Flow(p.DEST_CHECK, Priority.LOW, (UNTRACKED, family), track)
         yield Flow(p.DEST_STATELESS, Priority.DEFAULT, (family,), stateless)
     yield Flow(p.DEST_VERDICT, Priority.NORMAL, (p.VERDICT(0),), drop(Reason.INGRESS_POLICY))
     yield Flow(p.DEST_VERDICT, Priority.DEFAULT, (), (call(p.OUTPUT),))
@@ -280,6 +300,5 @@ def _delivery() -> Iterator[Flow]:
     yield Flow(p.NEIGHBOUR, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
     yield Flow(p.NEIGHBOUR, Priority.DEFAULT, (), (call(p.FORWARD),))
     for family in (IPV4_TERM, IPV6_TERM):
-        commit = (Conntrack(p.ZONE, commit=True), OutputRegister(p.OUT))
-        yield Flow(p.OUTPUT, Priority.NORMAL, (NEW, family), commit)
+        yield Flow(p.OUTPUT, Priority.NORMAL, (NEW, family), (COMMIT, OutputRegister(p.OUT)))
     yield Flow(p.OUTPUT, Priority.DEFAULT, (), (OutputRegister(p.OUT),))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from typing import Protocol, cast
 
-from flows.pipeline import Reason
+from flows.reasons import Reason
 
 
 class Frame(Protocol):

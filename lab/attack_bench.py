@@ -16,7 +16,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
 from flows import pipeline
-from flows.pipeline import Reason
+from flows.reasons import Reason
 from lab.attack import (
     EVERYBODY,
     GREEN,

@@ -17,7 +17,12 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("flows", "lab", "sgctl", "tests", "pyproject.toml")
-TESTS = ("tests/unit/test_flows_services.py", "tests/ovs", "tests/unit/test_flows_paths.py")
+TESTS = (
+    "tests/unit/test_flows_services.py",
+    "tests/unit/test_flows_pipeline.py",
+    "tests/ovs",
+    "tests/unit/test_flows_paths.py",
+)
 AT_ONCE = 2
 SECONDS = 300
 
@@ -180,8 +185,26 @@ MUTANTS = (
     Mutant(
         "connections are never remembered",
         "static",
-        "commit = (Conntrack(p.ZONE, commit=True), OutputRegister(p.OUT))",
-        "commit = (OutputRegister(p.OUT),)",
+        "(NEW, family), (COMMIT, OutputRegister(p.OUT))",
+        "(NEW, family), (OutputRegister(p.OUT),)",
+    ),
+    Mutant(
+        "fragments that the tracker gives up follow the packet that is committed",
+        "static",
+        "COMMIT: Action = Clone((Conntrack(p.ZONE, commit=True),))",
+        "COMMIT: Action = Conntrack(p.ZONE, commit=True)",
+    ),
+    Mutant(
+        "fragments that the tracker gives up follow the packet that is looked up",
+        "static",
+        "yield Flow(after, Priority.DEFAULT, (TRACKED,), (call(check),))",
+        "yield Flow(after, Priority.DEFAULT, (), (call(check),))",
+    ),
+    Mutant(
+        "the rest of a large packet follows the next one",
+        "static",
+        "(DISCARD_LEFT_OVER, call(check))",
+        "(call(check),)",
     ),
     Mutant(
         "IPv4 from any MAC",

@@ -12,8 +12,9 @@ from typing import Any
 
 from flows.compiler import LocalState, compile_bridge
 from flows.model import Change, Direction, Ethertype, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
-from flows.pipeline import REGISTERS, TABLES, Reason, Table
+from flows.pipeline import REGISTERS, TABLES, Table
 from flows.policy import Policy
+from flows.reasons import Reason
 from flows.services import ICMP
 from lab.ovs import PrivateOvs
 
@@ -32,7 +33,8 @@ A packet of a workload takes this way:
 1. `CLASSIFY` knows the port: its network (held as the conntrack zone) and its *identity*, a number
    for the set of security groups that the port carries. Frames of uplinks branch off to `UPLINK`.
 2. `SPOOF…` let pass what carries the port's own MAC and address. `ADMIT` takes neighbour discovery and
-   DHCP aside, stops broadcast, and sends the rest through `CONNTRACK`: one lookup per packet.
+   DHCP aside, stops broadcast, and sends the rest through `CONNTRACK`: one lookup per packet. `TRACKED` stops
+   what the tracker lets go at that moment without having been asked about it.
 3. `SOURCE_CHECK` asks the sender's rules, then `FORWARD` finds the receiver by its MAC, `RECEIVER` sees to
    it that the packet is for an address of the receiver, and `DEST_CHECK` asks the receiver's rules. When
    both sides said yes, `OUTPUT` (or `EXIT`, towards an uplink) remembers a new connection and sends the

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from flows import pipeline as p
-from flows.pipeline import Reason
+from flows.reasons import Reason
 from sgctl.controller.engine import ManagedBridge
 from sgctl.explain.dump import InstalledFlow
 from sgctl.explain.expected import Picture

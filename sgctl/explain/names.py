@@ -11,8 +11,9 @@ from flows.board import Owner
 from flows.fields import Field
 from flows.identities import LocalSet
 from flows.model import PolicyObject, Rule
-from flows.pipeline import REGISTERS, TABLE_BY_ID, TABLES, Reason
+from flows.pipeline import REGISTERS, TABLE_BY_ID, TABLES
 from flows.policy import Policy, Selector, SelectorKind
+from flows.reasons import Reason
 from sgctl.controller.engine import ManagedBridge
 
 _REGISTER_NAMES = {field: name for name, field in REGISTERS.items()}

@@ -13,7 +13,7 @@ from flows import pipeline as p
 from flows.frame import Frame, FrameRefusal, judge_frame
 from flows.model import Network
 from flows.packet import ICMPV6, UDP
-from flows.pipeline import Reason
+from flows.reasons import Reason
 from flows.verdict import Conversation, Exemption, Packet, PolicyText, Refusal, State, Verdict, judge
 from sgctl.controller.engine import ManagedBridge
 from sgctl.explain.expected import Unexplained

@@ -18,7 +18,7 @@ from scapy.layers.inet6 import (
 )
 from scapy.packet import Packet
 
-from flows.pipeline import Reason
+from flows.reasons import Reason
 from lab.attack import (
     ATTACKER,
     NEIGHBOUR,

@@ -27,7 +27,7 @@ from scapy.layers.l2 import GRE
 from scapy.layers.sctp import SCTP, SCTPChunkInit
 from scapy.packet import Packet
 
-from flows.pipeline import Reason
+from flows.reasons import Reason
 from lab.attack import ATTACKER, OPEN, ROUTER, VICTIM, Family, Host, said
 from lab.attack_policy import TCP_SERVICE, UDP_SERVICE
 from tests.attacks.connections import CLOSED

@@ -9,7 +9,7 @@ from scapy.layers.l2 import Ether
 from scapy.layers.vrrp import VRRP
 from scapy.packet import Packet
 
-from flows.pipeline import Reason
+from flows.reasons import Reason
 from lab.attack import (
     ATTACKER,
     EVERYBODY,

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from flows.compiler import compile_bridge
 from flows.model import Change, PolicyObject
-from flows.pipeline import EGRESS_OPEN, Reason
+from flows.pipeline import EGRESS_OPEN
 from flows.policy import Policy
+from flows.reasons import Reason
 from flows.verdict import Exemption, Grant, Packet, PolicyText, Refusal, Verdict, judge
 from tests.ovs import wiring
 from tests.ovs.bridge import DummyBridge

@@ -14,8 +14,8 @@ from scapy.packet import Packet, Raw
 
 from flows.frame import Frame, FrameRefusal, judge_frame
 from flows.model import PolicyObject, Port
-from flows.pipeline import Reason
 from flows.policy import link_local, member_addresses
+from flows.reasons import Reason
 from flows.verdict import PolicyText, State
 from lab.ovs import PrivateOvs
 from sgctl.explain.path import FRAME_REASONS

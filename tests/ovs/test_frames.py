@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from flows.model import Direction, Ethertype, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
-from flows.pipeline import Reason
+from flows.reasons import Reason
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
 from tests.ovs.bridge import DummyBridge

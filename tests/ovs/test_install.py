@@ -88,7 +88,8 @@ def test_every_field_and_action_is_the_same_in_text_and_bytes(
         a.SetField(p.LOCAL, (1 << 64) - 2),
         a.OutputRegister(p.OUT),
     )
-    track = (a.Conntrack(p.ZONE, 30), a.Conntrack(p.ZONE, commit=True))
+    copied = a.Clone((a.Conntrack(65535), a.Conntrack(p.ZONE, commit=True)))
+    track = (a.Conntrack(p.ZONE, 30), copied, a.Conntrack(p.ZONE, commit=True))
     untag = Flow(p.CLASSIFY, 1, (f.VLAN_VID(0x1064),), (a.PopVlan(), a.Resubmit(5)))
     tracked = Flow(p.CONNTRACK, 1, (f.ETH_TYPE(0x0800),), track)
     everywhere = (Flow(table, 65535, (), actions) for table in p.TABLES)

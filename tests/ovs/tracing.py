@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from flows import pipeline as p
-from flows.pipeline import Reason
+from flows.reasons import Reason
 
 _TABLE = re.compile(r"^ *(\d+)\. ")
 _RULE = re.compile(rf"set_field:(0x[0-9a-f]+|\d+)->{p.VERDICT.name}\b")

@@ -76,6 +76,9 @@ def term_bytes(term: Term) -> bytes:
     return bytes(buffer)
 
 
+_LOW_BITS = nicira_ext.ofs_nbits(0, 15)
+
+
 @singledispatch
 def _actions(action: a.Action) -> list[Any]:
     """Ryu's actions for one of ours."""
@@ -117,9 +120,9 @@ def _(action: a.Conjunction) -> list[Any]:
 
 @_actions.register
 def _(action: a.Conntrack) -> list[Any]:
-    low_bits = nicira_ext.ofs_nbits(0, 15)
+    register = ("", action.zone) if isinstance(action.zone, int) else (name_of(action.zone), _LOW_BITS)
     next_table = 255 if action.table is None else action.table
-    return [parser.NXActionCT(int(action.commit), name_of(action.zone), low_bits, next_table, 0, [])]
+    return [parser.NXActionCT(int(action.commit), *register, next_table, 0, [])]
 
 
 @_actions.register

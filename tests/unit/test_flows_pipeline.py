@@ -8,13 +8,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from flows import fields as f
 from flows import pipeline as p
-from flows.actions import Action, Conjunction, Conntrack, Resubmit, SetField
+from flows.actions import Action, Clone, Conjunction, Conntrack, Resubmit, SetField
 from flows.compiler import compile_bridge
-from flows.fields import Match, Term
+from flows.fields import Match, Term, ct_state
 from flows.flow import Flow, FlowError, FlowKey
 from flows.model import Change, PolicyObject
-from flows.pipeline import Miss, Priority, Reason
+from flows.pipeline import Miss, Priority
 from flows.policy import Policy
+from flows.reasons import Reason
 from flows.static import static_flows
 from flows.verdict import PolicyText
 from tests.ovs import wiring
@@ -25,7 +26,6 @@ BACKWARD_CALLS = {
     (p.ADMIT, p.SPOOF_ND): "neighbour discovery has checks of its own, once it is known to be that",
     (p.NEIGHBOUR, p.FORWARD): "an answer goes to the MAC that it is for",
     **{(each, each): "the list of chunks visits each" for each in (p.BROADCAST, p.SHARED, p.LISTENERS)},
-    (p.DEST_CHECK, p.DEST_CHECK): "what a stateless sender sent is tracked for the receiver, then checked",
 }
 
 
@@ -116,6 +116,28 @@ def calls(flows: Iterable[Flow]) -> set[tuple[p.Table, p.Table]]:
             if isinstance(action, Resubmit | Conntrack) and table is not None:
                 found.add((p.TABLE_BY_ID[flow.key.table], p.TABLE_BY_ID[table]))
     return found
+
+
+def lookups(actions: Iterable[Action], copied: bool = False) -> Iterator[tuple[Conntrack, bool]]:
+    """Every lookup in the connection tracker, and whether it is for a copy of the packet."""
+    for action in actions:
+        if isinstance(action, Conntrack):
+            yield action, copied
+        elif isinstance(action, Clone):
+            yield from lookups(action.actions, copied=True)
+
+
+def test_what_the_tracker_lets_go_meanwhile_ends_there() -> None:
+    """It adds fragments of other packets to those that it is asked about."""
+    flows = static_flows()
+    tracked = [each for flow in flows for each in lookups(flow.actions)]
+    ways_back = {lookup.table for lookup, copied in tracked if not copied}
+    assert ways_back == {p.TRACKED.id, p.DEST_TRACKED.id}
+    for flow in flows:
+        if flow.key.table in ways_back and flow.key.priority > Priority.MISS:
+            assert ct_state("+trk") in flow.key.match
+            fragments = any(term.field is f.IP_FRAG for term in flow.key.match)
+            assert [each.zone for each, _ in lookups(flow.actions)] == ([p.NO_NETWORK] if fragments else [])
 
 
 def reaches(start: p.Table, edges: set[tuple[p.Table, p.Table]]) -> set[p.Table]:

@@ -70,7 +70,12 @@ ACTIONS = st.one_of(
             a.Conjunction, st.integers(0, 0xFFFFFFFF), st.integers(1, clauses), st.just(clauses)
         )
     ),
-    st.builds(a.Conntrack, REGISTERS, st.one_of(st.none(), st.integers(0, 253)), st.booleans()),
+    st.builds(
+        a.Conntrack,
+        REGISTERS | st.integers(0, 65535),
+        st.one_of(st.none(), st.integers(0, 253)),
+        st.booleans(),
+    ),
     st.just(a.PopVlan()),
     st.builds(a.PushVlan, st.integers(1, 4094)),
 )

@@ -1,0 +1,48 @@
+"""Why packets are dropped, declared once: what the REASON register holds, and what it means."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Self
+
+
+class Reason(IntEnum):
+    """Why a packet was dropped; the value is what the REASON register holds."""
+
+    UNKNOWN_PORT = 1, "the port is not bound to a policy port and is not an uplink"
+    ADMIN_DOWN = 2, "the policy port is administratively down"
+    VLAN_TAG = 3, "a workload may not send tagged frames"
+    UNDECLARED_VLAN = 4, "the uplink does not carry a network with this tag"
+    BAD_SOURCE_MAC = 5, "the source MAC is zero or a group address"
+    ETHERTYPE = 6, "only ARP, IPv4 and IPv6 are allowed from a workload"
+    ARP_SPOOF = 7, "ARP with a MAC or address that is not the port's own"
+    IP_SPOOF = 8, "source MAC and IP address are not a pair of the port's own"
+    ND_SPOOF = 9, "neighbour discovery for an address or MAC that is not the port's own"
+    DHCP_SERVER = (
+        10,
+        "DHCP server messages come from trusted ports only: uplinks, and those without port security",
+    )
+    ROUTER_ADVERTISEMENT = (
+        11,
+        "router advertisements and redirects come from trusted ports only, see DHCP_SERVER",
+    )
+    BUM = 12, "broadcast and multicast from a workload"
+    UNSPECIFIED_SOURCE = 13, "the unspecified address is for DHCP and address detection only"
+    UPLINK_SPOOF = 14, "a frame from an uplink claims a local port's MAC or address"
+    INVALID = 15, "the connection tracker calls the packet invalid"
+    NOT_TRACKED = 16, "the packet is not IP or could not be tracked"
+    EGRESS_POLICY = 17, "no egress rule of the sender allows it"
+    INGRESS_POLICY = 18, "no ingress rule of the receiver allows it"
+    UNKNOWN_DESTINATION = 19, "the destination is not a local port and the network has no uplink"
+    UNREADABLE = 20, "ARP or neighbour discovery that the switch cannot read, though a host might"
+    FORGED_ERROR = 21, "an ICMP error about a connection of which the sender is not an end"
+    FOREIGN_ADDRESS = 22, "the packet is for an address that the receiver does not have"
+
+    explanation: str
+
+    def __new__(cls, value: int, explanation: str) -> Self:
+        """Attach the explanation to the number."""
+        reason = int.__new__(cls, value)
+        reason._value_ = value
+        reason.explanation = explanation
+        return reason

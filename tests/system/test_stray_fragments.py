@@ -1,0 +1,141 @@
+"""What Open vSwitch's tracker lets go at another packet's lookup must not go where that packet goes.
+
+Fragments wait in the tracker until the rest is there. Those given up after 15 seconds, and those of a
+packet in more fragments than fit a batch (32), are added to the packets that are looked up next.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+from scapy.layers.inet import UDP, fragment
+from scapy.layers.inet6 import IPv6ExtHdrFragment, fragment6
+
+from lab.attack import Host
+from lab.netns import Workload
+from lab.packet_tap import PacketTap
+from lab.scenario.model import Document
+from lab.site import ALL_OUT, NETWORK, Site, document, group
+from lab.workloads import Workloads
+from tests.attacks.packets import ip, ip6
+
+pytestmark = pytest.mark.switch
+
+SHUT = Host("shut", 1, "workload that may not send")
+CLOSED = Host("closed", 2, "workload that takes nothing, and may send")
+OPEN = Host("open", 3, "workload to which and from which everything may go")
+OTHER = Host("other", 4, "another")
+STATELESS = Host("stateless", 5, "another, without connections")
+TRUSTED = Host("trusted", 6, "port without port security")
+OUTSIDE = Host("outside", 200, "behind the uplink")
+WORKLOADS = {SHUT: "shut", CLOSED: "closed", OPEN: "open", OTHER: "open", STATELESS: "stateless"}
+EVERYBODY = (*WORKLOADS, TRUSTED, OUTSIDE)
+HONEST = (OPEN, OTHER, STATELESS, TRUSTED, OUTSIDE)
+
+STRAY, CARRIER = b"stray!!!", b"carrier!"
+_PORT = 7000
+_FRAGMENT_BYTES = 1400
+_GIVEN_UP_SECONDS = 16
+_LISTS = 160
+"""Times two fragments each, for IPv4 and IPv6: below the 1,000 that the tracker takes."""
+
+Taps = dict[Host, PacketTap]
+
+
+@pytest.fixture
+def taps(site: Site, workloads: Workloads) -> Iterator[Taps]:
+    """Silent hosts, which only send what they are told to."""
+    out = [ALL_OUT, {**ALL_OUT, "ethertype": "IPv6"}]
+    all_in = [{**rule, "direction": "ingress"} for rule in out]
+    site.apply(
+        group("shut", {**ALL_OUT, "protocol": "tcp", "ports": 1}),
+        group("closed", *out),
+        group("open", *out, *all_in),
+        document("SecurityGroup", "stateless", stateful=False, rules=[*out, *all_in]),
+        *(_port(host, security_groups=[name]) for host, name in WORKLOADS.items()),
+        _port(TRUSTED, security_groups=[], port_security_enabled=False),
+    )
+    found = {host: _plug(site, workloads, host) for host in EVERYBODY}
+    site.sgctl.wait()
+    yield found
+    for tap in found.values():
+        tap.close()
+
+
+def _port(host: Host, **more: Any) -> Document:
+    addresses = [host.ip, host.ip6]
+    return document("Port", host.name, network=NETWORK, mac_address=host.mac, fixed_ips=addresses, **more)
+
+
+def _plug(site: Site, workloads: Workloads, host: Host) -> PacketTap:
+    workload = workloads.by_name[host.name] = Workload(host.name, host.mac)
+    declared = f"sgctl-uplink={NETWORK}" if host is OUTSIDE else f"iface-id={host.name}"
+    site.ovs.add_port("br0", host.name, f"external_ids:{declared}")
+    with workload.inside():
+        return PacketTap("eth0")
+
+
+def stray_packets(sender: Host, receiver: Host, payload: int, identifier: int) -> list[list[bytes]]:
+    """One datagram for IPv4, one for IPv6, in fragments."""
+    datagram = UDP(sport=_PORT, dport=_PORT) / (STRAY * (payload // len(STRAY)))
+    four = fragment(ip(sender, receiver, id=identifier) / datagram, fragsize=_FRAGMENT_BYTES)
+    head = ip6(sender, receiver) / IPv6ExtHdrFragment(id=identifier)
+    six = fragment6(head / datagram, _FRAGMENT_BYTES)
+    return [[bytes(each) for each in parts] for parts in (four, six)]
+
+
+def carry(taps: Taps, source_port: int) -> None:
+    """Packets that are allowed, in every direction: new ones, answers, and some for stateless hosts."""
+    pairs = (OPEN, OTHER), (OPEN, OUTSIDE), (STATELESS, OTHER), (STATELESS, OUTSIDE), (OUTSIDE, OTHER)
+    for sender, receiver in (*pairs, *((b, a) for a, b in pairs), (TRUSTED, OPEN), (OPEN, TRUSTED)):
+        for head in (ip(sender, receiver), ip6(sender, receiver)):
+            ports = (source_port, _PORT) if sender.number < receiver.number else (_PORT, source_port)
+            taps[sender].send([bytes(head / UDP(sport=ports[0], dport=ports[1]) / CARRIER)])
+
+
+def strays(taps: Taps, honest: Iterable[Host] = ()) -> list[str]:
+    found = []
+    for host, tap in taps.items():
+        tap.wait(0)
+        found += [f"{host.name} got {frame[:60].hex()}" for frame in tap.received if STRAY in frame]
+        if host in honest:
+            assert any(CARRIER in frame for frame in tap.received), f"{host.name} got no honest packet"
+        tap.received.clear()
+    return found
+
+
+def test_fragments_that_are_given_up_go_nowhere(site: Site, taps: Taps) -> None:
+    """So many that every one of the honest packets after the silence gets some of them."""
+    sent = 0
+    ways = (SHUT, CLOSED), (SHUT, OPEN), (SHUT, OUTSIDE), (OUTSIDE, CLOSED)
+    for number in range(_LISTS):
+        sender, receiver = ways[number % len(ways)]
+        for parts in stray_packets(sender, receiver, 4000, 100 + number):
+            taps[sender].send(parts[:-1])
+            sent += len(parts) - 1
+    time.sleep(_GIVEN_UP_SECONDS)
+    for source_port in range(10000, 10020):
+        carry(taps, source_port)
+        time.sleep(0.1)
+        assert strays(taps, HONEST) == []
+    assert _given_up(site) == sent
+
+
+def _given_up(site: Site) -> int:
+    status = site.ovs.appctl("dpctl/ipf-get-status")
+    return sum(map(int, re.findall(r"v[46] frags expired: (\d+)", status)))
+
+
+def test_the_rest_of_a_large_packet_goes_nowhere(taps: Taps) -> None:
+    for number in range(10):
+        for sender, receiver in ((SHUT, OPEN), (SHUT, OUTSIDE), (OPEN, CLOSED), (OUTSIDE, CLOSED)):
+            for parts in stray_packets(sender, receiver, 60000, 300 + number):
+                assert len(parts) > 40
+                taps[sender].send(parts)
+                carry(taps, 20000 + number)
+        time.sleep(0.1)
+        assert strays(taps, HONEST) == []
