@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -207,9 +208,9 @@ def _documents(policy: Policy) -> list[str]:
     return sorted(map(repr, yaml.safe_load_all(policy.export())))
 
 
-def _described_in(policy: Policy) -> list[tuple[object, ...]]:
-    return sorted(
-        (each.subnets, repr(each.subnet_details), each.connection_limit or 0)
+def _described_in(policy: Policy) -> Counter[tuple[object, ...]]:
+    return Counter(
+        (each.subnets, each.subnet_details, each.connection_limit)
         for each in policy.objects[Network].values()
         if isinstance(each, Network)
     )
