@@ -31,7 +31,7 @@ class Style(Enum):
 
 
 CT_STATE_BITS = {"new": 1, "est": 2, "rel": 4, "rpl": 8, "inv": 16, "trk": 32}
-FRAG_ANY, FRAG_LATER = 1, 3
+FRAG_LATER = 3
 _FRAG_NAMES = {(0, 3): "no", (1, 3): "first", (3, 3): "later", (1, 1): "yes"}
 
 

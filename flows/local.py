@@ -18,11 +18,14 @@ from flows.services import IPV4_TERM, IPV6_TERM
 from flows.static import (
     ARP_TERM,
     COMMIT,
+    COMMIT_WHOLE,
     DHCP_FROM_CLIENT,
+    FIND_UPLINK,
     GROUP_MAC,
     NEIGHBOUR_ADVERTISEMENT,
     NEIGHBOUR_SOLICITATION,
     NEW,
+    NO_FRAGMENT,
     TELL_ALL,
     TELL_OUTSIDE,
     VRRP4,
@@ -329,10 +332,12 @@ def _exit_flows(segment: Segment) -> Iterator[Flow]:
     if not segment.uplinks:
         return
     zone = p.ZONE(segment.zone)
-    find = (SetField(p.OUT, 0), call(p.FDB), call(p.UPLINK_OUT))
+    unknown = SetField(p.OUT, 0)
     for family in (IPV4_TERM, IPV6_TERM):
-        yield Flow(p.EXIT, Priority.HIGH, (zone, NEW, family), (COMMIT, *find))
-    yield Flow(p.EXIT, Priority.NORMAL, (zone,), find)
+        new = (zone, NEW, family)
+        yield Flow(p.EXIT, Priority.GUARD, (*new, NO_FRAGMENT), (COMMIT, unknown, *FIND_UPLINK))
+        yield Flow(p.EXIT, Priority.HIGH, new, (unknown, COMMIT_WHOLE))
+    yield Flow(p.EXIT, Priority.NORMAL, (zone,), (unknown, *FIND_UPLINK))
     vid = segment.network.segmentation_id
     tag: tuple[Action, ...] = () if vid is None else (PushVlan(vid),)
     for uplink in segment.uplinks:

@@ -244,7 +244,7 @@ EXIT = _table(
     "EXIT",
     "out of an uplink: commits new connections",
     Reason.UNKNOWN_DESTINATION,
-    {ZONE, f.CT_STATE, f.ETH_TYPE},
+    {ZONE, *_TRACKED},
 )
 FDB = _table(
     46,
@@ -305,8 +305,13 @@ INGRESS_MEMBER = _table(
 )
 INGRESS_PREFIX = _table(72, "INGRESS_PREFIX", "remote address → its prefixes' identity", Miss.RETURN, _REMOTE)
 INGRESS_RULES = _table(73, "INGRESS_RULES", "ingress rules from named remotes", Miss.RETURN, _RULES)
-OUTPUT = _table(
-    80, "OUTPUT", "to the local port; commits new connections", Reason.NOT_TRACKED, {f.CT_STATE, f.ETH_TYPE}
+OUTPUT = _table(80, "OUTPUT", "to the local port; commits new connections", Reason.NOT_TRACKED, _TRACKED)
+COMMITTED = _table(
+    81,
+    "COMMITTED",
+    "fragments that began a connection, back from conntrack: on to the local port or the uplinks",
+    Reason.NOT_TRACKED,
+    {f.CT_STATE, OUT},
 )
 DROP = _table(90, "DROP", "the one place where packets die, counted by reason", Reason.UNKNOWN_PORT, {REASON})
 DROPPED = _table(

@@ -66,18 +66,22 @@ def drop(reason: Reason) -> tuple[Action, ...]:
 
 COMMIT: Action = Clone((Conntrack(p.ZONE, commit=True),))
 """Remember the connection. What else the tracker lets go at that moment ends with the copy."""
+COMMIT_WHOLE: Action = Conntrack(p.ZONE, p.COMMITTED.id, commit=True)
+"""The same for fragments: those of which the first was refused wait here, and never become whole."""
 DISCARD_LEFT_OVER: Action = Clone((Conntrack(p.NO_NETWORK),))
 """Of a packet in more fragments than fit a batch, the tracker adds the rest to whatever it looks up next.
 
 In a zone of no network, where copies of fragments do not meet the fragments themselves.
 """
-ANY_FRAGMENT = f.IP_FRAG(f.FRAG_ANY, f.FRAG_ANY)
+NO_FRAGMENT = f.IP_FRAG(0, f.FRAG_LATER)
 
 RECEIVER_REASONS = frozenset({Reason.INGRESS_POLICY})
 """Drops that are counted for the receiving port; all others are the sender's."""
 
 TELL_ALL: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.BROADCAST), call(p.EXIT))
 """To every local port of the network but the sender, and out of its uplinks."""
+FIND_UPLINK: tuple[Action, ...] = (call(p.FDB), call(p.UPLINK_OUT))
+"""Out of the uplink where the destination has been seen, or of all."""
 TELL_OUTSIDE: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.LISTENERS), call(p.EXIT))
 """To the local ports without port security, and out of the network's uplinks."""
 TELL_SHARERS: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.SHARED), *TELL_OUTSIDE)
@@ -240,9 +244,8 @@ def _track() -> Iterator[Flow]:
     for untracked, before, after, check in (sender, receiver):
         for family in (IPV4_TERM, IPV6_TERM):
             yield Flow(before, Priority.NORMAL, (*untracked, family), (Conntrack(p.ZONE, after.id),))
-            fragment = (TRACKED, family, ANY_FRAGMENT)
-            yield Flow(after, Priority.NORMAL, fragment, (DISCARD_LEFT_OVER, call(check)))
-        yield Flow(after, Priority.DEFAULT, (TRACKED,), (call(check),))
+            yield Flow(after, Priority.NORMAL, (TRACKED, family, NO_FRAGMENT), (call(check),))
+            yield Flow(after, Priority.DEFAULT, (TRACKED, family), (DISCARD_LEFT_OVER, call(check)))
     yield Flow(p.DEST_CONNTRACK, Priority.DEFAULT, (TRACKED,), (call(p.DEST_CHECK),))
 
 
@@ -300,5 +303,9 @@ def _delivery() -> Iterator[Flow]:
     yield Flow(p.NEIGHBOUR, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
     yield Flow(p.NEIGHBOUR, Priority.DEFAULT, (), (call(p.FORWARD),))
     for family in (IPV4_TERM, IPV6_TERM):
-        yield Flow(p.OUTPUT, Priority.NORMAL, (NEW, family), (COMMIT, OutputRegister(p.OUT)))
+        whole = (NEW, family, NO_FRAGMENT)
+        yield Flow(p.OUTPUT, Priority.HIGH, whole, (COMMIT, OutputRegister(p.OUT)))
+        yield Flow(p.OUTPUT, Priority.NORMAL, (NEW, family), (COMMIT_WHOLE,))
     yield Flow(p.OUTPUT, Priority.DEFAULT, (), (OutputRegister(p.OUT),))
+    yield Flow(p.COMMITTED, Priority.NORMAL, (TRACKED, p.OUT(0)), FIND_UPLINK)
+    yield Flow(p.COMMITTED, Priority.DEFAULT, (TRACKED,), (OutputRegister(p.OUT),))

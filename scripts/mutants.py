@@ -185,8 +185,8 @@ MUTANTS = (
     Mutant(
         "connections are never remembered",
         "static",
-        "(NEW, family), (COMMIT, OutputRegister(p.OUT))",
-        "(NEW, family), (OutputRegister(p.OUT),)",
+        "whole, (COMMIT, OutputRegister(p.OUT))",
+        "whole, (OutputRegister(p.OUT),)",
     ),
     Mutant(
         "fragments that the tracker gives up follow the packet that is committed",
@@ -197,8 +197,8 @@ MUTANTS = (
     Mutant(
         "fragments that the tracker gives up follow the packet that is looked up",
         "static",
-        "yield Flow(after, Priority.DEFAULT, (TRACKED,), (call(check),))",
-        "yield Flow(after, Priority.DEFAULT, (), (call(check),))",
+        "yield Flow(after, Priority.DEFAULT, (TRACKED, family), (DISCARD",
+        "yield Flow(after, Priority.DEFAULT, (family,), (DISCARD",
     ),
     Mutant(
         "the rest of a large packet follows the next one",

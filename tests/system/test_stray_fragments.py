@@ -28,13 +28,13 @@ pytestmark = pytest.mark.switch
 SHUT = Host("shut", 1, "workload that may not send")
 CLOSED = Host("closed", 2, "workload that takes nothing, and may send")
 OPEN = Host("open", 3, "workload to which and from which everything may go")
-OTHER = Host("other", 4, "another")
+SECOND = Host("second", 4, "another")
 STATELESS = Host("stateless", 5, "another, without connections")
 TRUSTED = Host("trusted", 6, "port without port security")
 OUTSIDE = Host("outside", 200, "behind the uplink")
-WORKLOADS = {SHUT: "shut", CLOSED: "closed", OPEN: "open", OTHER: "open", STATELESS: "stateless"}
+WORKLOADS = {SHUT: "shut", CLOSED: "closed", OPEN: "open", SECOND: "open", STATELESS: "stateless"}
 EVERYBODY = (*WORKLOADS, TRUSTED, OUTSIDE)
-HONEST = (OPEN, OTHER, STATELESS, TRUSTED, OUTSIDE)
+HONEST = (OPEN, SECOND, STATELESS, TRUSTED, OUTSIDE)
 
 STRAY, CARRIER = b"stray!!!", b"carrier!"
 _PORT = 7000
@@ -90,7 +90,7 @@ def stray_packets(sender: Host, receiver: Host, payload: int, identifier: int) -
 
 def carry(taps: Taps, source_port: int) -> None:
     """Packets that are allowed, in every direction: new ones, answers, and some for stateless hosts."""
-    pairs = (OPEN, OTHER), (OPEN, OUTSIDE), (STATELESS, OTHER), (STATELESS, OUTSIDE), (OUTSIDE, OTHER)
+    pairs = (OPEN, SECOND), (OPEN, OUTSIDE), (STATELESS, SECOND), (STATELESS, OUTSIDE), (OUTSIDE, SECOND)
     for sender, receiver in (*pairs, *((b, a) for a, b in pairs), (TRUSTED, OPEN), (OPEN, TRUSTED)):
         for head in (ip(sender, receiver), ip6(sender, receiver)):
             ports = (source_port, _PORT) if sender.number < receiver.number else (_PORT, source_port)

@@ -16,7 +16,7 @@ from flows.model import Change, PolicyObject
 from flows.pipeline import Miss, Priority
 from flows.policy import Policy
 from flows.reasons import Reason
-from flows.static import static_flows
+from flows.static import NO_FRAGMENT, static_flows
 from flows.verdict import PolicyText
 from tests.ovs import wiring
 from tests.shrinking import Unshown
@@ -24,6 +24,7 @@ from tests.unit.strategies import policies
 
 BACKWARD_CALLS = {
     (p.ADMIT, p.SPOOF_ND): "neighbour discovery has checks of its own, once it is known to be that",
+    **{(p.COMMITTED, each): "on its way out before, too" for each in (p.FDB, p.UPLINK_OUT)},
     (p.NEIGHBOUR, p.FORWARD): "an answer goes to the MAC that it is for",
     **{(each, each): "the list of chunks visits each" for each in (p.BROADCAST, p.SHARED, p.LISTENERS)},
 }
@@ -132,12 +133,12 @@ def test_what_the_tracker_lets_go_meanwhile_ends_there() -> None:
     flows = static_flows()
     tracked = [each for flow in flows for each in lookups(flow.actions)]
     ways_back = {lookup.table for lookup, copied in tracked if not copied}
-    assert ways_back == {p.TRACKED.id, p.DEST_TRACKED.id}
+    assert ways_back == {p.TRACKED.id, p.DEST_TRACKED.id, p.COMMITTED.id}
     for flow in flows:
         if flow.key.table in ways_back and flow.key.priority > Priority.MISS:
             assert ct_state("+trk") in flow.key.match
-            fragments = any(term.field is f.IP_FRAG for term in flow.key.match)
-            assert [each.zone for each, _ in lookups(flow.actions)] == ([p.NO_NETWORK] if fragments else [])
+            whole = NO_FRAGMENT in flow.key.match or flow.key.table == p.COMMITTED.id
+            assert [each.zone for each, _ in lookups(flow.actions)] == ([] if whole else [p.NO_NETWORK])
 
 
 def reaches(start: p.Table, edges: set[tuple[p.Table, p.Table]]) -> set[p.Table]:
