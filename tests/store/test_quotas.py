@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.model import Network
+from lab.process import wait_until
 from sgctl.store import Store, StoreError
 from sgctl.store.schema import shipped
 from sgctl.store.server import PolicyServer
@@ -25,8 +26,8 @@ def test_limits_are_added_replaced_and_taken_away(connect: Connect) -> None:
     here.set_quota("", {"port": 0})
     there.run()
     there.set_quota("blue", {"port": 6, "address_group": 1})
-    here.run()
-    assert here.quotas == {"blue": {"port": 6, "network": -1, "address_group": 1}, "": {"port": 0}}
+    both = {"blue": {"port": 6, "network": -1, "address_group": 1}, "": {"port": 0}}
+    wait_until(lambda: here.run() == [] and here.quotas == both, f"heard of {both}")
     here.delete_quota("blue")
     here.delete_quota("red")
     assert here.quotas == {"": {"port": 0}}
