@@ -177,8 +177,15 @@ class Board:
     def flush(self) -> FlowDiff:
         """Bring `flows` up to date and return the difference."""
         diff = FlowDiff([], [])
+        added, left_out = diff.added, self.left_out
         for place in self._dirty:
-            self._settle(place, diff)
+            wanted = place.wanted
+            if place.flow is None and not left_out and isinstance(wanted, Flow):
+                place.flow = wanted
+                self._flows.count += 1
+                added.append(wanted)
+            else:
+                self._settle(place, diff)
         self._dirty.clear()
         return diff
 
@@ -204,6 +211,10 @@ class Board:
 
     def _add(self, owner: Owner, flow: Flow) -> _Place:
         place = self._places.setdefault(flow.key, _Place(flow.key))
+        if place.wanted is None:  # the usual case, without a call
+            place.owner, place.wanted = owner, flow
+            self._dirty[place] = None
+            return place
         held = place.claim_of(owner)
         if held is None or held.actions != flow.actions:
             place.add(owner, flow)

@@ -82,21 +82,18 @@ class Field:
 
 
 class Term(NamedTuple):
-    """One condition of a match. `mask` is None for an exact match."""
+    """One condition of a match. `mask` is None for an exact match.
+
+    `oxm` says the same on the wire, as the entry's header, value and mask.
+    """
 
     field: Field
     value: int
-    mask: int | None = None
-
-    def encode(self) -> bytes:
-        """The OXM entry: header, value and mask if there is one."""
-        field, value, mask = self
-        if mask is None:
-            return field.header + value.to_bytes(field.size, "big")
-        return field.masked_header + value.to_bytes(field.size, "big") + mask.to_bytes(field.size, "big")
+    mask: int | None
+    oxm: bytes
 
     def __str__(self) -> str:
-        field, value, mask = self
+        field, value, mask, _ = self
         if field.style is Style.CT_STATE:
             return f"ct_state={''.join(_ct_state_flags(value, field.full if mask is None else mask))}"
         if field.style is Style.FRAG:
@@ -114,7 +111,10 @@ def _term(field: Field, value: int, mask: int | None) -> Term:
     """Remembered, because the flows of one port say the same again and again, and can share it."""
     if value & ~field.full or (mask is not None and value & ~mask):
         raise ValueError(f"{field.name}={value:#x}/{mask or field.full:#x} does not fit {field.bits} bits")
-    return Term(field, value, None if mask == field.full else mask)
+    if mask is None or mask == field.full:
+        return Term(field, value, None, field.header + value.to_bytes(field.size, "big"))
+    both = value.to_bytes(field.size, "big") + mask.to_bytes(field.size, "big")
+    return Term(field, value, mask, field.masked_header + both)
 
 
 Match = tuple[Term, ...]

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 from flows import fields as f
 from flows.actions import Action, Conjunction
-from flows.fields import Match, Term
+from flows.fields import Match
 from flows.pipeline import COOKIE_TAG, TABLE_BY_ID, Table
 
 MAX_ACTION_BYTES = 65_000
@@ -20,6 +20,9 @@ _APPLY_ACTIONS = 4
 _FEW_ACTIONS = 400
 """They always fit: the longest action takes less than 150 bytes."""
 _PLACE = struct.Struct("!BH")
+_MATCH = struct.Struct("!HH")
+_INSTRUCTION = struct.Struct("!HH4x")
+_PADDING = [bytes(-length % 8) for length in range(8)]
 
 
 class FlowKey(NamedTuple):
@@ -31,16 +34,16 @@ class FlowKey(NamedTuple):
 
 
 @lru_cache(maxsize=1 << 14, typed=True)
-def _encoded(part: Term | Action) -> bytes:
+def _encoded(action: Action) -> bytes:
     """Remembered, because many flows share it. By type, because different actions can be equal tuples."""
-    return part.encode()
+    return action.encode()
 
 
 def match_bytes(match: Match) -> bytes:
     """The ofp_match structure, padded (OpenFlow 1.4 section 7.2.3.1)."""
-    entries = b"".join([_encoded(term) for term in match])
+    entries = b"".join([term[3] for term in match])
     length = 4 + len(entries)
-    return struct.pack("!HH", 1, length) + entries + bytes(-length % 8)
+    return _MATCH.pack(1, length) + entries + _PADDING[length % 8]
 
 
 class FlowError(Exception):
@@ -92,7 +95,7 @@ class Flow:
         if len(actions) > MAX_ACTION_BYTES:
             where = f"table={self.key.table},{','.join(match_text(self.key.match))}"
             raise FlowError(f"{where}: {len(actions)} bytes of actions do not fit one flow")
-        return struct.pack("!HH4x", _APPLY_ACTIONS, 8 + len(actions)) + actions if actions else b""
+        return _INSTRUCTION.pack(_APPLY_ACTIONS, 8 + len(actions)) + actions if actions else b""
 
     @property
     def cookie(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flows import fields as f
@@ -66,10 +66,11 @@ def port_flows(at: Attachment) -> list[Flow]:
     in_port = f.IN_PORT(at.ofport)
     if not at.port.admin_state_up:
         return [Flow(p.CLASSIFY, Priority.NORMAL, (in_port, UNTAGGED), drop(Reason.ADMIN_DOWN))]
+    pairs = address_pairs(at.port)
     return [
         _classify(at, in_port),
-        *(_spoof_flows(at, in_port) if at.port.port_security_enabled else ()),
-        *_receive_flows(at),
+        *(_spoof_flows(at, in_port, pairs) if at.port.port_security_enabled else ()),
+        *_receive_flows(at, pairs),
     ]
 
 
@@ -99,17 +100,17 @@ def _classify(at: Attachment, in_port: Term) -> Flow:
     return Flow(p.CLASSIFY, Priority.NORMAL, (in_port, UNTAGGED), (*known, call(start)))
 
 
-def _spoof_flows(at: Attachment, in_port: Term) -> Iterator[Flow]:
+def _spoof_flows(at: Attachment, in_port: Term, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
     for mac in source_macs(at.port):
         yield from _mac_flows(in_port, mac_number(mac))
-    for pair in address_pairs(at.port):
+    for pair in pairs:
         if pair.prefix.version == 4:
             yield from _ipv4_pair_flows(in_port, mac_number(pair.mac), pair.prefix)
         else:
             yield from _ipv6_pair_flows(in_port, mac_number(pair.mac), pair.prefix)
         if at.port.allowed_address_pairs:
             yield _vrrp_flow(in_port, mac_number(pair.mac), pair.prefix)
-    for prefix in dict.fromkeys(pair.prefix for pair in address_pairs(at.port)):
+    for prefix in dict.fromkeys(pair.prefix for pair in pairs):
         yield from _related_flows(in_port, prefix)
 
 
@@ -198,7 +199,7 @@ _ERRORS_ABOUT = {
 }
 
 
-def _receive_flows(at: Attachment) -> Iterator[Flow]:
+def _receive_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
     """How frames reach the port; the MAC of a pair goes to whom it belongs, if that port is here, too."""
     zone, out = p.ZONE(at.zone), SetField(p.OUT, at.ofport)
     for mac in source_macs(at.port):
@@ -210,13 +211,13 @@ def _receive_flows(at: Attachment) -> Iterator[Flow]:
             entry = p.FORWARD if at.stateless else p.CONNTRACK
             yield Flow(p.UPLINK_DELIVER, priority, to_mac, (call(entry),))
         yield from _permitted_flows(at, mac_number(mac))
-    yield from _address_flows(at)
+    yield from _address_flows(at, pairs)
     if not at.port.port_security_enabled:
         yield from _part_flows(p.LISTENERS, at, (Output(at.ofport),))
     elif at.port.allowed_address_pairs:
         hear = (out, SetField(p.DESTINATION, at.identity), call(p.DEST_STATELESS))
         yield from _part_flows(p.SHARED, at, hear)
-    for pair in address_pairs(at.port):
+    for pair in pairs:
         if pair.prefix.is_host:
             yield Flow(p.NEIGHBOUR, Priority.NORMAL, owner_match(zone, pair.prefix), (Output(at.ofport),))
     if at.uplinked:
@@ -230,12 +231,12 @@ def _part_flows(table: p.Table, at: Attachment, actions: tuple[Action, ...]) -> 
     yield Flow(table, Priority.NORMAL, (zone, p.OUT(0)), (SetField(p.OUT, chunk), call(table)))
 
 
-def _address_flows(at: Attachment) -> Iterator[Flow]:
+def _address_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
     """Whose MAC it is says nothing of whose packet it is: an answer must not reach somebody else."""
     if not at.port.port_security_enabled:
         return
     check = p.DEST_STATELESS if at.stateless else p.DEST_CONNTRACK
-    for prefix in dict.fromkeys(pair.prefix for pair in address_pairs(at.port)):
+    for prefix in dict.fromkeys(pair.prefix for pair in pairs):
         family, field = (IPV4_TERM, f.IPV4_DST) if prefix.version == 4 else (IPV6_TERM, f.IPV6_DST)
         match = (p.OUT(at.ofport), family, *prefix_term(field, prefix))
         yield Flow(p.RECEIVER, Priority.NORMAL, match, (call(check),))

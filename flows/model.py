@@ -6,7 +6,7 @@ ids are opaque strings, unique within their kind. Terms follow the Neutron API r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -112,6 +112,10 @@ class Meta:
     revision_number: int = 0
 
 
+NO_META = Meta()
+"""The one of all objects that have none."""
+
+
 @dataclass(frozen=True, slots=True)
 class SubnetDetail:
     """What users say of one of a network's subnets; addresses are handed out by it, switches ignore it.
@@ -150,7 +154,7 @@ class Network:
     default_group: str | None = None
     connection_limit: int | None = None
     subnet_details: tuple[SubnetDetail, ...] = ()
-    meta: Meta = field(default_factory=Meta)
+    meta: Meta = NO_META
 
 
 class AddressPair(NamedTuple):
@@ -180,7 +184,7 @@ class Port:
     admin_state_up: bool = True
     device_id: str = ""
     device_owner: str = ""
-    meta: Meta = field(default_factory=Meta)
+    meta: Meta = NO_META
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,7 @@ class SecurityGroup:
     id: str
     name: str
     stateful: bool = True
-    meta: Meta = field(default_factory=Meta)
+    meta: Meta = NO_META
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +204,7 @@ class AddressGroup:
     id: str
     name: str
     addresses: frozenset[Prefix] = frozenset()
-    meta: Meta = field(default_factory=Meta)
+    meta: Meta = NO_META
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +231,7 @@ class Rule:
     remote_address_group_id: str | None = None
     remote_network_id: str | None = None
     name: str = ""
-    meta: Meta = field(default_factory=Meta)
+    meta: Meta = NO_META
 
 
 FIRST_RULE_NUMBER = 16

@@ -167,10 +167,11 @@ class RuleBook:
             present = prefix in self._policy.prefixes_of(selector)
             for state in self._watching(selector):
                 state.prefixes.set_prefix(selector, prefix, present)
+        selectors = {group: Selector(SelectorKind.GROUP, group) for group, _ in touched.members}
+        watching = {group: self._watching(selector) for group, selector in selectors.items()}
         for group, member in touched.members:
-            selector = Selector(SelectorKind.GROUP, group)
-            for state in self._watching(selector):
-                state.members.set_member(selector, member, member in self._policy.members[group])
+            for state in watching[group]:
+                state.members.set_member(selectors[group], member, member in self._policy.members[group])
         for rule in touched.rules:
             self.refresh_rule(rule)
 

@@ -46,7 +46,7 @@ def shape(edit: Edit) -> Hashable:
 
 
 def _term(term: Term) -> Hashable:
-    field, value, mask = term
+    field, value, mask, _ = term
     if field in _NUMBERS:
         return field, mask is not None
     return (field, value >= FIRST_RESERVED_PORT) if field is f.IN_PORT else term

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from flows.model import (
     FIRST_RULE_NUMBER,
+    NO_META,
     AddressGroup,
     AddressPair,
     Direction,
@@ -330,6 +331,8 @@ def _mac_fault(mac: Any) -> str:
 
 
 def _meta(meta: Meta) -> Iterator[Problem]:
+    if meta is NO_META:
+        return
     yield from _text("description", meta.description, lines=True)
     yield from _text("project_id", meta.project_id)
     for tag in meta.tags:

@@ -6,11 +6,12 @@ Lists whose order a user gave are maps from position to element, because OVSDB's
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from flows.model import (
+    NO_META,
     AddressGroup,
     AddressPair,
     Direction,
@@ -273,7 +274,7 @@ def decode(kind: type[PolicyObject], identifier: str, row: Row) -> PolicyObject 
             problems.append(Problem(column.label, str(error)))
     if problems:
         return problems
-    obj = kind(id=identifier, meta=Meta(**meta), **values)
+    obj = kind(id=identifier, meta=Meta(**meta) if meta else NO_META, **values)
     return check(obj) or obj
 
 
@@ -283,6 +284,22 @@ def encode(obj: PolicyObject) -> Row:
     row = {column.name: column.form.write(getattr(obj, column.field)) for column in table.columns}
     row.update({column.name: column.form.write(getattr(obj.meta, column.field)) for column in META})
     return row
+
+
+def new_row(obj: PolicyObject) -> Row:
+    """The columns that a new row would not have by itself, which is half of what would be sent."""
+    row = _written(TABLES[type(obj)].columns, obj)
+    if obj.meta is not NO_META:
+        row.update(_written(META, obj.meta))
+    return row
+
+
+def _written(columns: Iterable[ColumnOf], values: object) -> Row:
+    return {
+        column.name: column.form.write(value)
+        for column in columns
+        if (value := getattr(values, column.field)) != column.form.default
+    }
 
 
 def references(obj: PolicyObject) -> Iterator[tuple[ColumnOf, str]]:

@@ -129,8 +129,7 @@ class Commit:
         table = codec.TABLES[change.kind].name
         if old is None:
             assert new is not None
-            row = self._replica.without_defaults(table, codec.encode(new))
-            yield {"op": "insert", "table": table, "uuid": new.id, "row": row}
+            yield {"op": "insert", "table": table, "uuid": new.id, "row": codec.new_row(new)}
             return
         yield self._expect_unchanged(old)
         if new is None:

@@ -177,11 +177,6 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         shapes = self.shapes[table]
         return {name: row.get(name, shapes[name].default) for name in columns}
 
-    def without_defaults(self, table: str, row: Row) -> Row:
-        """The columns that a new row would not have by itself, which is half of what would be sent."""
-        shapes = self.shapes[table]
-        return {name: value for name, value in row.items() if value != shapes[name].default}
-
     def transact(self, operations: Sequence[Operation], deadline: float) -> list[Json] | None:
         """The server's answers, one for each operation and perhaps one more for the whole.
 
