@@ -12,6 +12,7 @@ from pathlib import Path
 from lab import netns, process
 from lab.process import LabError
 from lab.running import Running
+from sgctl.store.server import ALLOCATOR
 
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 
@@ -24,7 +25,7 @@ class OvsServers:
 
     def __init__(self, rundir: Path, database: Path, options: Sequence[str] = ()) -> None:
         self.rundir = rundir
-        self.env = {**os.environ, "OVS_RUNDIR": str(rundir)}
+        self.env = {**ALLOCATOR, **os.environ, "OVS_RUNDIR": str(rundir)}
         self._database_file = database
         self._options = options
         self._database: subprocess.Popen[bytes] | None = None

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +24,9 @@ _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.01
 _ASK_AGAIN_SECONDS = 0.1
+ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.mxfast=0"}
+"""Environment for Open vSwitch's programs. They free very many small pieces of memory, and with the GNU C
+Library's "fast bins" spend a third of their time on gathering them again (its manual, section 39.2)."""
 
 
 class PolicyServer:
@@ -138,7 +141,8 @@ class PolicyServer:
                 "--verbose=syslog:off",
                 "--no-chdir",
                 "--detach",
-            ]
+            ],
+            {**ALLOCATOR, **os.environ},
         )
         self._database.chmod(0o600)
 
@@ -200,7 +204,7 @@ def _client(command: str, remote: str, *arguments: str) -> str:
     return _run(["ovsdb-client", "--timeout=10", command, remote, *arguments])
 
 
-def _run(command: Sequence[str]) -> str:
+def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
     """The output of a program of Open vSwitch, whose files are for the owner only."""
     try:
         done = subprocess.run(
@@ -210,6 +214,7 @@ def _run(command: Sequence[str]) -> str:
             text=True,
             timeout=_COMMAND_SECONDS,
             umask=0o077,
+            env=environment,
             check=False,
         )
     except OSError as error:
