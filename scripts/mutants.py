@@ -195,6 +195,12 @@ MUTANTS = (
         "COMMIT: Action = Conntrack(p.ZONE, commit=True)",
     ),
     Mutant(
+        "fragments that the tracker gives up leave behind the packet that is committed",
+        "local",
+        "(COMMIT, unknown, *FIND_UPLINK)",
+        "(*COMMIT.actions, unknown, *FIND_UPLINK)",
+    ),
+    Mutant(
         "fragments that the tracker gives up follow the packet that is looked up",
         "static",
         "yield Flow(after, Priority.DEFAULT, (TRACKED, family), (DISCARD",
