@@ -7,8 +7,9 @@ touches: every part keeps its flows on a board, and only what the edit names is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar
 
 from flows import pipeline as p
@@ -35,6 +36,9 @@ from flows.services import IPV4_TERM, IPV6_TERM
 from flows.static import static_flows
 
 Key = TypeVar("Key")
+
+PORTS_AT_A_TIME = 12
+"""Of a large change: what some 2 ms of work make, and less than is sent at once."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class BridgeCompiler:
         self._identities: dict[int, LocalSet] = {}
         self._ports_of_identity: Counter[int] = Counter()
         self._presence = ZonePresence()
+        self._stale_ports: dict[int, None] = {}
+        self._stale_scopes: dict[str, None] = {}
         self._stale_chunks: dict[tuple[int, int], None] = {}
         self._rules = RuleBook(policy, self._board, self._presence.zones_of_scope)
         self._board.assign(("static", 0), static_flows())
@@ -118,14 +124,12 @@ class BridgeCompiler:
             self._board.assign(("uplink", uplink), uplink_flows(uplink) if present else ())
         for network in networks:
             self._refresh_segment(network)
-        for ofport in moved:
-            self._refresh_port(ofport)
+        self._stale_ports.update(dict.fromkeys(moved))
         for ofport, port_id in state.ports.items() if networks else ():
             port = self._policy.ports.get(port_id)
             if port is not None and port.network_id in networks:
-                self._refresh_port(ofport)
-        for network in networks:
-            self._refresh_scope(network)
+                self._stale_ports[ofport] = None
+        self._stale_scopes.update(dict.fromkeys(networks))
 
     def update(self, touched: Touched) -> None:
         """Take in what a change of the policy touched.
@@ -143,8 +147,21 @@ class BridgeCompiler:
             for identity in self._rules.identities_of(group):
                 self._refresh_egress_open(identity)
 
+    def parts(self) -> Iterator[FlowDiff]:
+        """The beginning of a large change, a few ports at a time; `flush` gives the end.
+
+        It is for sending while the rest is being compiled. Only all of it together makes sense.
+        """
+        while len(self._stale_ports) > PORTS_AT_A_TIME:
+            self._refresh_ports(PORTS_AT_A_TIME)
+            yield self._board.flush()
+
     def flush(self) -> FlowDiff:
         """The flows to add and remove since the last call."""
+        self._refresh_ports(len(self._stale_ports))
+        for network in self._stale_scopes:
+            self._refresh_scope(network)
+        self._stale_scopes.clear()
         for zone, chunk in self._stale_chunks:
             self._refresh_broadcast(zone, chunk)
         self._stale_chunks.clear()
@@ -164,6 +181,11 @@ class BridgeCompiler:
             carriers = [o for o, carried in self._local.uplinks.items() if network_id in carried]
             flows = segment_flows(Segment(network, zone, tuple(sorted(carriers))))
         self._board.assign(("segment", network_id), flows)
+
+    def _refresh_ports(self, count: int) -> None:
+        for ofport in list(islice(self._stale_ports, count)):
+            del self._stale_ports[ofport]
+            self._refresh_port(ofport)
 
     def _refresh_port(self, ofport: int) -> None:
         current, wanted = self._attached.get(ofport), self._attachment(ofport)

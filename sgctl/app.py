@@ -102,6 +102,7 @@ class SecurityGroups(RyuApp):
         self._northbound.stop()
         hub.kill(self._loop_thread)
         super().stop()
+        self._loop.close()
         if self._server is not None:
             self._server.stop()
 
@@ -112,7 +113,7 @@ class SecurityGroups(RyuApp):
         if event.state == MAIN_DISPATCHER:
             if not self._lines.accept(datapath, connected=datapath.id in self._channels):
                 return
-            self._channels[datapath.id] = channel = Channel(datapath)
+            self._channels[datapath.id] = channel = Channel(datapath, self._loop.wake)
             LOG.info("switch %016x connected", datapath.id)
             self._loop.connect(datapath.id, partial(self._open_session, channel))
         elif datapath.id in self._channels and self._channels[datapath.id].serves(datapath):

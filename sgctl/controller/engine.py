@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.compiler import BridgeCompiler, LocalState
@@ -95,14 +95,15 @@ class Engine:
         }
         return wanted - self._zones.keys()
 
+    def parts(self) -> Iterator[tuple[int, FlowDiff]]:
+        """The beginnings of large changes, by datapath id; `flush` gives the end of each."""
+        self._refresh_bridges()
+        for dpid, managed in self.bridges.items():
+            yield from ((dpid, part) for part in managed.compiler.parts())
+
     def flush(self) -> dict[int, FlowDiff]:
         """What to change on each switch since the last call, by datapath id; only where something is."""
-        self._refresh_roles()
-        for managed in self.bridges.values():
-            if managed.bridge.name in self._stale_bridges:
-                managed.compiler.set_local(self._local_state(managed), frozenset(managed.roles.moved))
-                managed.roles.moved.clear()
-        self._stale_bridges.clear()
+        self._refresh_bridges()
         diffs = {dpid: managed.flush() for dpid, managed in self.bridges.items()}
         return {dpid: diff for dpid, diff in diffs.items() if diff}
 
@@ -131,6 +132,14 @@ class Engine:
         changed = self._attachments.refresh()
         self._moved |= changed
         self._stale_bridges |= {bridge for bridge, _ in changed}
+
+    def _refresh_bridges(self) -> None:
+        self._refresh_roles()
+        for managed in self.bridges.values():
+            if managed.bridge.name in self._stale_bridges:
+                managed.compiler.set_local(self._local_state(managed), frozenset(managed.roles.moved))
+                managed.roles.moved.clear()
+        self._stale_bridges.clear()
 
     def _local_state(self, managed: ManagedBridge) -> LocalState:
         zones = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from ovs.poller import POLLIN, Poller
@@ -24,14 +24,17 @@ from sgctl.switch.zone_limits import ZoneLimits
 LOG = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.3
+TEND_SECONDS = 0.2
 WHOLE_REPORT_SECONDS = 10.0
 """A report of everything repairs what somebody else may have done to the rows; others tell what is news."""
-FEW_INTERFACES = 20
 SECURE = "secure"
 
 
 class SessionHandle(Protocol):
     """What the loop needs of a switch session."""
+
+    def begin(self, part: FlowDiff) -> None:
+        """The beginning of a change that `submit` completes."""
 
     def submit(self, diff: FlowDiff | None, generation: int) -> None:
         """Ask for a change."""
@@ -80,6 +83,7 @@ class ControlLoop:
     ) -> None:
         """`tend` is called now and then, for what must be kept alive; `reach` for a bridge not connected."""
         self._tend = tend
+        self._tend_due = 0.0
         self._reach = reach
         self._reached: set[int] = set()
         self._renew_mastership = renew_mastership
@@ -95,6 +99,8 @@ class ControlLoop:
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
         self._generation = -1
+        self._changing: Iterator[None] = iter(())
+        self._handed_out = False
         self._status_stale = True
         self._moved: dict[BindingKey, BindingStatus | None] = {}
         self._whole_report_due = 0.0
@@ -105,7 +111,7 @@ class ControlLoop:
         self._connections[dpid] = Connection(dpid, open_session)
         self._limits.forget()
         self._status_stale = True
-        self._wake()
+        self.wake()
 
     def disconnect(self, dpid: int) -> None:
         """A switch's connection is gone."""
@@ -113,18 +119,35 @@ class ControlLoop:
         if connection is not None:
             connection.stand_by()
         self._status_stale = True
-        self._wake()
+        self.wake()
+
+    def wake(self) -> None:
+        """Look soon whether there is something to do or to report."""
+        try:
+            self._wake_in.send(b"!")
+        except BlockingIOError:
+            return  # it is full, so the loop will wake anyway
 
     def run(self) -> None:
         """Go on for ever."""
         while True:
             try:
-                self._tend()
+                self._tend_sometimes()
                 with much_may_stay():
                     self.step()
             except StoreError as error:
                 LOG.warning("policy database: %s", error)
             self._block()
+
+    def _tend_sometimes(self) -> None:
+        if time.monotonic() > self._tend_due or not self._store.connected:
+            self._tend()
+            self._tend_due = time.monotonic() + TEND_SECONDS
+
+    def close(self) -> None:
+        """Nobody will wake the loop any more."""
+        self._wake_in.close()
+        self._wake_out.close()
 
     def step(self) -> None:
         """Take in everything that has changed and hand out what follows from it."""
@@ -141,10 +164,12 @@ class ControlLoop:
         self._secure_bridges()
         self._refresh_zones()
         self._limits.apply(self._engine.connection_limits())
-        handed_out = self._hand_out(self._engine.flush())
+        self._changing = self._change_switches()
+        for _ in self._changing:
+            time.sleep(0)  # under eventlet: let sessions send what there is
         self._moved.update(moved_rows(self._local.chassis, self._engine, self._engine.moved_interfaces()))
-        # A few interfaces are told with the switch's answer, due in a moment; many while it is at work.
-        if self._status_stale or not handed_out or len(self._moved) > FEW_INTERFACES:
+        # What interfaces are now is told with the switch's answer, or while it is at work on a large change.
+        if self._status_stale or not self._handed_out:
             self._report()
 
     def _take_turns(self) -> None:
@@ -179,8 +204,19 @@ class ControlLoop:
             if dpid not in self._engine.bridges:
                 connection.stand_by()
 
-    def _hand_out(self, diffs: Mapping[int, FlowDiff]) -> bool:
-        """Give every session what is new for it; whether a switch has something to change."""
+    def _change_switches(self) -> Iterator[None]:
+        """Give the sessions what is new, a large change in parts. Nothing else may change in between."""
+        begun: dict[int, FlowDiff] = {}
+        for dpid, part in self._engine.parts():
+            connection = self._connections.get(dpid)
+            if connection is not None and connection.session is not None:
+                connection.session.begin(part)
+                begun[dpid] = FlowDiff([], [])
+            yield
+        self._hand_out(begun | self._engine.flush())
+
+    def _hand_out(self, diffs: Mapping[int, FlowDiff]) -> None:
+        """Give every session what is new for it."""
         moved = self._store.generation != self._generation
         self._generation = self._store.generation
         # A switch that takes the change confirms it, and only that is news.
@@ -192,12 +228,14 @@ class ControlLoop:
                 self._open(connection)
             elif moved or dpid in diffs:
                 connection.session.submit(diffs.get(dpid), self._generation)
-        return bool(diffs)
+        self._handed_out = bool(diffs)
 
     def _open(self, connection: Connection) -> None:
         dpid = connection.dpid
 
         def expected() -> Mapping[FlowKey, Flow]:
+            for _ in self._changing:  # half a change is nothing to expect
+                pass
             managed = self._engine.bridges.get(dpid)
             return managed.compiler.flows if managed else {}
 
@@ -206,7 +244,7 @@ class ControlLoop:
             if news != (connection.applied, connection.error):
                 connection.applied, connection.error = news
                 self._status_stale = True
-                self._wake()
+                self.wake()
 
         connection.session = connection.open_session(self._generation, expected, report)
 
@@ -263,12 +301,6 @@ class ControlLoop:
             self._status_stale = True
             self._whole_report_due = 0.0
             raise
-
-    def _wake(self) -> None:
-        try:
-            self._wake_in.send(b"!")
-        except BlockingIOError:
-            return  # it is full, so the loop will wake anyway
 
     def _block(self) -> None:
         poller = Poller()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -13,6 +13,8 @@ from flows.shapes import shape
 from sgctl.switch.exchange import Exchange, SwitchRefused
 
 CHUNK_BYTES = 1 << 16
+MOST_REQUESTS = 1 << 22
+"""In one change: so many transaction ids are set aside, since their number may not be known yet."""
 FEW_EDITS = 256
 """So many are worth knowing by their shapes; with more, the question whether all were read costs little."""
 MATCH_FRAGMENTS = 3
@@ -25,7 +27,9 @@ class Channel:
     Only one green thread may make calls; `receive` belongs to the one that reads the connection.
     """
 
-    def __init__(self, datapath: Any) -> None:
+    def __init__(self, datapath: Any, on_its_way: Callable[[], None] = lambda: None) -> None:
+        """`on_its_way` is called when all of a large change is sent, and the switch at work on it."""
+        self._on_its_way = on_its_way
         self._datapath = datapath
         self._exchange = Exchange()
         self._bundle = 0
@@ -54,28 +58,31 @@ class Channel:
         self._ask(mode, parser.OFPFlowStatsRequest(self._datapath))
         return [entry.flow for entry in self._exchange.entries]
 
-    def push(self, edits: Sequence[wire.Edit]) -> None:
+    def push(self, edits: Iterable[wire.Edit]) -> None:
         """Make a change: all of it at once, confirmed by the switch's barrier.
 
-        Raises SwitchRefused or FlowError, and then nothing has changed, unless all that is missing is the
-        answer to the commit. Open vSwitch leaves a message that it cannot read out of the bundle and would
-        commit the rest: the commit goes out only when the switch has said that everything is in, or has read
-        the like of everything before.
+        The edits may still be coming; what there is goes to the switch meanwhile. Raises SwitchRefused or
+        FlowError, and then nothing has changed, unless all that is missing is the answer to the commit.
+        Open vSwitch leaves a message that it cannot read out of the bundle and would commit the rest: the
+        commit goes out only when the switch has said that everything is in, or has read the like of
+        everything before.
         """
-        shapes = frozenset(map(shape, edits)) if len(edits) <= FEW_EDITS else None
+        few = isinstance(edits, Sequence) and len(edits) <= FEW_EDITS
+        shapes = frozenset(map(shape, edits)) if few else None
         self._bundle += 1
-        bundle, commit = self._bundle, len(edits) + 2
-        ends = ["the bundle's messages", "the bundle's commit", "the bundle's commit"]
-        first = self._begin(["the bundle's opening", *edits, *ends])
-        unsent = _filling(bundle, edits, first)
+        exchange = self._begin(MOST_REQUESTS)
+        unsent = _filling(exchange, self._bundle, edits)
         try:
             if shapes is None or not shapes <= self._readable:
-                self._send(chain(unsent, [wire.barrier_request(first + commit - 1)]))
-                self._exchange.answer(commit - 1)
-            self._send(chain(unsent, _commit(bundle, first + commit)))
-            self._exchange.answer(commit + 1)
+                self._send(unsent)
+                self._send([wire.barrier_request(exchange.ask("the bundle's messages"))])
+                exchange.answer()
+            self._send(chain(unsent, _commit(exchange, self._bundle)))
+            if shapes is None:
+                self._on_its_way()
+            exchange.answer()
         except BaseException:  # the end of this green thread, too, must not leave a bundle open
-            self._datapath.send(wire.bundle_control(bundle, wire.BUNDLE_DISCARD, self._reserve(1)))
+            self._datapath.send(wire.bundle_control(self._bundle, wire.BUNDLE_DISCARD, self._reserve(1)))
             raise
         self._readable |= shapes or frozenset()
 
@@ -95,18 +102,17 @@ class Channel:
 
     def _ask(self, *messages: Any) -> Any:
         """The reply to the last of these messages of Ryu's. Raises SwitchRefused for an error to any."""
-        first = self._begin([type(message).__name__ for message in messages])
-        for xid, message in enumerate(messages, first):
-            message.set_xid(xid)
+        exchange = self._begin(len(messages))
+        for message in messages:
+            message.set_xid(exchange.ask(type(message).__name__))
             message.serialize()
         self._send(message.buf for message in messages)
-        return self._exchange.answer(len(messages) - 1)
+        return exchange.answer()
 
-    def _begin(self, subjects: Sequence[object]) -> int:
-        """Expect answers to so many requests from now on; the transaction id of the first."""
-        first = self._reserve(len(subjects))
-        self._exchange = Exchange(first, subjects)
-        return first
+    def _begin(self, most: int) -> Exchange:
+        """Expect answers to what is asked from now on, at most so many requests, and to nothing before."""
+        self._exchange = Exchange(self._reserve(most))
+        return self._exchange
 
     def _reserve(self, count: int) -> int:
         """Transaction ids that follow each other: the first of `count`."""
@@ -136,12 +142,12 @@ class Channel:
             raise SwitchRefused("the connection is closing")
 
 
-def _filling(bundle: int, edits: Sequence[wire.Edit], first: int) -> Iterator[bytes]:
-    yield wire.bundle_control(bundle, wire.BUNDLE_OPEN, first)
-    for xid, edit in enumerate(edits, first + 1):
-        yield wire.bundle_edit(bundle, edit, xid)
+def _filling(exchange: Exchange, bundle: int, edits: Iterable[wire.Edit]) -> Iterator[bytes]:
+    yield wire.bundle_control(bundle, wire.BUNDLE_OPEN, exchange.ask("the bundle's opening"))
+    for edit in edits:
+        yield wire.bundle_edit(bundle, edit, exchange.ask(edit))
 
 
-def _commit(bundle: int, first: int) -> Iterator[bytes]:
-    yield wire.bundle_control(bundle, wire.BUNDLE_COMMIT, first)
-    yield wire.barrier_request(first + 1)
+def _commit(exchange: Exchange, bundle: int) -> Iterator[bytes]:
+    yield wire.bundle_control(bundle, wire.BUNDLE_COMMIT, exchange.ask("the bundle's commit"))
+    yield wire.barrier_request(exchange.ask("the bundle's commit"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any
 
 from eventlet import Timeout
@@ -19,18 +18,23 @@ class SwitchRefused(Exception):
 
 
 class Exchange:
-    """Requests with transaction ids that follow each other from `first`, and what each of them is about.
+    """Requests, with transaction ids that follow each other from `first`, and what each of them is about.
 
     What comes with any other transaction id is about something that was given up before: it is too late
     to matter, and none of it may be taken for an answer to this.
     """
 
-    def __init__(self, first: int = 0, subjects: Sequence[object] = ()) -> None:
+    def __init__(self, first: int = 0) -> None:
         self.entries: list[InstalledEntry] = []
         self._first = first
-        self._subjects = subjects
+        self._subjects: list[object] = []
         self._errors: dict[int, str] = {}
         self._answers: defaultdict[int, Event] = defaultdict(Event)
+
+    def ask(self, subject: object) -> int:
+        """One more request: its transaction id."""
+        self._subjects.append(subject)
+        return self._first + len(self._subjects) - 1
 
     def take(self, message: Any, ofproto: Any) -> None:
         """Take in a reply or an error."""
@@ -47,8 +51,9 @@ class Exchange:
         if not answer.ready():
             answer.send(message)
 
-    def answer(self, position: int) -> Any:
-        """Wait for the reply to the request at this position. Raises SwitchRefused for any error so far."""
+    def answer(self) -> Any:
+        """Wait for the reply to the latest request. Raises SwitchRefused for any error so far."""
+        position = len(self._subjects) - 1
         with Timeout(REPLY_SECONDS, False):
             reply = self._answers[position].wait()
             self.check()

@@ -7,7 +7,8 @@ into the next. Source: OpenFlow 1.4 sections 7.3.9 (bundles) and 7.3.8 (barrier)
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 
 from ryu.lib import hub
 
@@ -34,7 +35,8 @@ Reporter = Callable[[int, str], None]
 class Session:
     """Brings one switch to what is expected and keeps it there.
 
-    `expected` gives the flows the switch should hold at the moment of the call.
+    `expected` gives the flows the switch should hold at the moment of the call, and completes first whatever
+    has only begun.
     """
 
     def __init__(
@@ -56,16 +58,24 @@ class Session:
         self._expected = expected
         self._report = report
         self._pending: list[FlowDiff] = []
+        self._more_to_come = False
         self._vacated: dict[int, int] = {}
-        self._generation = generation
+        self._generation = self._taken = generation
         self._in_step = False
         self._closed = False
         self._work = hub.Event()
         self._thread = hub.spawn(self._run)
 
+    def begin(self, part: FlowDiff) -> None:
+        """The beginning of a change, which may be sent; a call of `submit` must follow and complete it."""
+        self._pending.append(part)
+        self._more_to_come = True
+        self._work.set()
+
     def submit(self, diff: FlowDiff | None, generation: int) -> None:
         """Ask for a change. The switch has `generation` once this and everything before is done."""
         self._generation = generation
+        self._more_to_come = False
         if diff is not None:
             self._pending.append(diff)
             self._vacated.update(dict.fromkeys(diff.vacated, DELETIONS))
@@ -104,15 +114,20 @@ class Session:
         installed = self._channel.installed() if due or not self._in_step else None
         if self._closed:
             return
-        # Nothing yields from here to the end of this line's neighbours: they take one moment's state.
-        generation = self._generation
-        drift = due and not self._work.is_set()
-        edits = self._take_pending() if installed is None else self._difference(installed, quiet=due)
-        self._push(edits)
+        drifted: list[wire.Edit] = []
+        if installed is not None:
+            unasked = due and not self._work.is_set()
+            edits = self._difference(installed, quiet=due)
+            drifted = edits if unasked else []
+            self._push(edits)
+        elif self._more_to_come:
+            self._push(self._coming())
+        else:
+            self._push(self._take_pending())
         self._in_step = True
-        self._report(generation, self._drift(edits) if drift else "")
+        self._report(self._taken, self._drift(drifted))
 
-    def _push(self, edits: Sequence[wire.Edit]) -> None:
+    def _push(self, edits: Iterator[wire.Edit] | list[wire.Edit]) -> None:
         """Unlike edits of flows, the counters to forget cannot be worked out again: they are kept until done.
 
         A new session has none: whether a port changed hands while there was no session is not known.
@@ -122,7 +137,7 @@ class Session:
         if not edits and not counters:
             return
         try:
-            self._channel.push([*edits, *counters])
+            self._channel.push([*edits, *counters] if isinstance(edits, list) else chain(edits, counters))
         except BaseException:
             self._vacated = vacated | self._vacated
             raise
@@ -137,27 +152,47 @@ class Session:
     def _take_pending(self) -> list[wire.Edit]:
         """What came since the last bundle; of several changes of one flow the last."""
         pending, self._pending = self._pending, []
+        self._taken = self._generation
         if len(pending) == 1:
-            return [*(flow.key for flow in pending[0].removed), *pending[0].added]
+            return list(_edits(pending[0]))
         merged: dict[FlowKey, Flow | None] = {}
         for diff in pending:
             merged.update(dict.fromkeys((flow.key for flow in diff.removed), None))
             merged.update({flow.key: flow for flow in diff.added})
         return [key if flow is None else flow for key, flow in merged.items()]
 
+    def _coming(self) -> Iterator[wire.Edit]:
+        """What came since the last bundle and what still comes, until it is complete."""
+        while self._pending or self._more_to_come:
+            pending, self._pending = self._pending, []
+            for diff in pending:
+                yield from _edits(diff)
+            if self._more_to_come and not self._pending:
+                self._work.wait()
+                self._work.clear()
+        self._taken = self._generation
+        if self._vacated:  # by the end of the change
+            self._work.set()
+
     def _difference(self, installed: Iterable[wire.Installed], quiet: bool) -> list[wire.Edit]:
         """Only what differs; flows of others, and those that the switch learned, stay."""
-        self._pending = []
-        missing, foreign = wire.reconcile(self._expected().values(), installed, COOKIE_TAG)
+        expected = self._expected()  # completes what was begun
+        self._pending, self._taken = [], self._generation
+        missing, foreign = wire.reconcile(expected.values(), installed, COOKIE_TAG)
         counts = len(missing), len(foreign)
         if not quiet or any(counts):
             LOG.info("switch %016x: %d flows to add, %d to remove", self._channel.dpid, *counts)
         return [*foreign, *missing]
 
-    def _drift(self, edits: Sequence[wire.Edit]) -> str:
+    def _drift(self, edits: list[wire.Edit]) -> str:
         """What to report of a check that nobody's change called for."""
         if not edits:
             return ""
         text = f"{len(edits)} flows were not as expected and have been put right"
         LOG.warning("switch %016x: %s", self._channel.dpid, text)
         return text
+
+
+def _edits(diff: FlowDiff) -> Iterator[wire.Edit]:
+    yield from (flow.key for flow in diff.removed)
+    yield from diff.added

@@ -22,7 +22,7 @@ from ryu.ofproto import ofproto_v1_4
 from flows import actions as a
 from flows import pipeline as p
 from flows import wire
-from flows.flow import Flow, FlowError, FlowKey
+from flows.flow import Flow, FlowDiff, FlowError, FlowKey
 from sgctl.switch import exchange, raw_stats
 from sgctl.switch.channel import Channel
 from sgctl.switch.exchange import SwitchRefused
@@ -43,6 +43,7 @@ def good(count: int, first: int = 100) -> list[Flow]:
 
 MANY = good(2000)
 """More than is sent at once."""
+SENDING_SECONDS = 0.2
 
 
 def error_of(push: Callable[[], None]) -> str:
@@ -150,6 +151,66 @@ def session(channel: Channel, bad: Flow) -> Outcome:
     return {"reports": [reports[0], reports[-1]], "before": before, "after": after["held"]}
 
 
+class InParts:
+    """A session that is given its changes in parts."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.reports: list[tuple[int, str]] = []
+        self.flows: dict[FlowKey, Flow] = {}
+        self.running = Session(channel, 1, self.expected, lambda *report: self.reports.append(report))
+        self.wait(1)
+
+    def expected(self) -> Mapping[FlowKey, Flow]:
+        """As the controller does: what has only begun is completed first."""
+        if self.flows:
+            self.running.submit(FlowDiff([], []), 2)
+        return self.flows
+
+    def wait(self, reports: int) -> None:
+        while len(self.reports) < reports:
+            hub.sleep(0.01)
+
+    def end(self) -> Outcome:
+        """What has been reported and what the switch holds, which is then empty."""
+        self.running.close()
+        hub.sleep(SENDING_SECONDS)
+        return {"reports": self.reports, "held": attempt(self.channel, [])["held"]}
+
+
+def completed_later(channel: Channel) -> Outcome:
+    """The second part takes back some of the first, and replaces some."""
+    session = InParts(channel)
+    session.running.begin(FlowDiff(MANY, []))
+    hub.sleep(SENDING_SECONDS)
+    early = len(session.reports)
+    session.running.begin(FlowDiff([], MANY[:500]))
+    session.running.submit(FlowDiff([*good(10, 50000), *MANY[1000:1100]], []), 2)
+    session.wait(2)
+    return {"early": early, **session.end()}
+
+
+def ends_unfinished(channel: Channel) -> Outcome:
+    """The session is closed when only the beginning of a change is there."""
+    session = InParts(channel)
+    session.running.begin(FlowDiff(MANY, []))
+    hub.sleep(SENDING_SECONDS)
+    return session.end()
+
+
+def starts_over_unfinished(channel: Channel) -> Outcome:
+    """The beginning is refused. What is expected then is the whole, and gets there."""
+    session = InParts(channel)
+    session.running.begin(FlowDiff([UNREADABLE], []))
+    session.running.begin(FlowDiff(MANY, []))
+    hub.sleep(SENDING_SECONDS)
+    session.running.begin(FlowDiff(MANY, []))
+    session.wait(2)
+    session.flows = {flow.key: flow for flow in MANY}
+    session.wait(3)
+    return session.end()
+
+
 SCENARIOS: dict[str, Callable[[Channel], Outcome]] = {
     "good": lambda channel: attempt(channel, MANY),
     "unreadable": lambda channel: attempt(channel, [*good(2), UNREADABLE, *good(2, 200)]),
@@ -163,6 +224,9 @@ SCENARIOS: dict[str, Callable[[Channel], Outcome]] = {
     "thread ends in the middle": thread_ends_in_the_middle,
     "answers late": answers_late,
     "session, unreadable flow": lambda channel: session(channel, UNREADABLE),
+    "in parts, completed later": completed_later,
+    "in parts, ends unfinished": ends_unfinished,
+    "in parts, starts over": starts_over_unfinished,
     "session, flow that cannot be encoded": lambda channel: session(channel, TOO_LARGE_A_NUMBER),
 }
 

@@ -102,3 +102,21 @@ def test_a_session_reports_and_tries_again(outcomes: dict[str, Any], scenario: s
     assert error in reported
     assert last == [7, ""]
     assert (outcome["before"], outcome["after"]) == (0, 3)
+
+
+def test_a_change_in_parts_is_made_when_it_is_complete(outcomes: dict[str, Any]) -> None:
+    outcome = outcomes["in parts, completed later"]
+    assert outcome["early"] == 1, "what the switch has was reported before it was complete"
+    assert outcome["reports"] == [[1, ""], [2, ""]]
+    assert outcome["held"] == 2000 - 500 + 10
+
+
+def test_a_change_that_is_never_completed_changes_nothing(outcomes: dict[str, Any]) -> None:
+    assert outcomes["in parts, ends unfinished"] == {"reports": [[1, ""]], "held": 0}
+
+
+def test_a_session_that_starts_over_completes_what_has_begun(outcomes: dict[str, Any]) -> None:
+    outcome = outcomes["in parts, starts over"]
+    assert [generation for generation, _ in outcome["reports"][:3]] == [1, -1, 2]
+    assert "OFPBAC_BAD_OUT_PORT" in outcome["reports"][1][1]
+    assert outcome["held"] == 2000

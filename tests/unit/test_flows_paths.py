@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -16,8 +17,9 @@ from hypothesis.stateful import (
 )
 from hypothesis.strategies import SearchStrategy
 
+from flows import compiler
 from flows.compiler import BridgeCompiler, LocalState, compile_bridge
-from flows.flow import Flow, FlowKey
+from flows.flow import Flow, FlowDiff, FlowKey
 from flows.model import AddressGroup, Change, Network, PolicyObject, Port, Rule, SecurityGroup
 from flows.pipeline import COOKIE_TAG
 from flows.policy import Policy
@@ -226,8 +228,12 @@ class Paths(RuleBasedStateMachine):
             self.compiler.set_local(self.local)
 
     def _settle(self) -> None:
-        """Take in the flow difference, as the switch would."""
-        diff = self.compiler.flush()
+        """Take in the flow difference, as the switch would, the beginning of a large one first."""
+        for part in self.compiler.parts():
+            self._take_in(part)
+        self._take_in(self.compiler.flush())
+
+    def _take_in(self, diff: FlowDiff) -> None:
         added, removed = {flow.key for flow in diff.added}, {flow.key for flow in diff.removed}
         assert (len(added), len(removed)) == (len(diff.added), len(diff.removed)), "a flow is named twice"
         assert not added & removed, "a flow is added and removed"
@@ -255,7 +261,9 @@ def compile_fresh(objects: Iterable[PolicyObject], local: LocalState) -> Mapping
     return compile_bridge(policy, local)
 
 
-def test_any_path_leads_to_the_same_table() -> None:
+@pytest.mark.parametrize("ports_at_a_time", [1, compiler.PORTS_AT_A_TIME])
+def test_any_path_leads_to_the_same_table(monkeypatch: pytest.MonkeyPatch, ports_at_a_time: int) -> None:
+    monkeypatch.setattr(compiler, "PORTS_AT_A_TIME", ports_at_a_time)
     run_state_machine_as_test(
         Paths,
         settings=settings(

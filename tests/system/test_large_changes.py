@@ -1,0 +1,64 @@
+"""A change that concerns many ports goes to the switch in parts, and takes effect as a whole."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from lab.scenario.model import Document
+from lab.site import ALL_OUT, Site, group
+from lab.stream import Datagrams
+from tests.system.test_atomic import udp_in
+
+pytestmark = pytest.mark.switch
+
+OPEN_PORT, CROSSED_PORT = 6000, 6001
+CLIENT, CROSSED, FILLERS = 1, 2, range(3, 63)
+OPEN = 63
+TURNS = 10
+INTERRUPTIONS = 8
+
+
+def state(site: Site, *, there: bool) -> list[Document]:
+    """While the crossed workload is there nobody may reach it, and while it is not everybody might.
+
+    So nothing ever arrives, except where the rules have changed and its port has not.
+    """
+    moving = {number: f"w{number}" if there else f"away-{number}" for number in (CROSSED, *FILLERS)}
+    return [
+        group("client", ALL_OUT),
+        group("open", udp_in(OPEN_PORT)),
+        group("crossed", *([] if there else [udp_in(CROSSED_PORT)])),
+        site.port_document(CLIENT, ["client"]),
+        site.port_document(OPEN, ["open"]),
+        *(site.port_document(number, ["crossed"], iface_id=name) for number, name in moving.items()),
+    ]
+
+
+@pytest.fixture
+def crowded(site: Site) -> Site:
+    for number in FILLERS:
+        site.ovs.add_port("br0", f"w{number}", "type=internal", f"external_ids:iface-id=w{number}")
+    return site
+
+
+def test_no_packet_sees_a_part(crowded: Site) -> None:
+    client, crossed, server = (crowded.plug("br0", number) for number in (CLIENT, CROSSED, OPEN))
+    crowded.apply(*state(crowded, there=True))
+    refused = Datagrams(client, crossed, f"10.0.0.{CROSSED}", CROSSED_PORT)
+    with refused, Datagrams(client, server, f"10.0.0.{OPEN}", OPEN_PORT) as allowed:
+        for turn in range(TURNS):
+            crowded.apply(*state(crowded, there=turn % 2 == 1))
+        assert allowed.arrived > 100
+        assert allowed.lost() == 0
+        assert refused.arrived == 0
+
+
+def test_a_connection_that_breaks_in_the_middle_leaves_no_part(crowded: Site) -> None:
+    for turn in range(INTERRUPTIONS):
+        crowded.sgctl.apply(state(crowded, there=turn % 2 == 0))
+        time.sleep(turn / 100)
+        crowded.ovs.appctl("bridge/reconnect", "br0")
+        crowded.sgctl.wait()
+        assert crowded.sgctl("verify") == "br0: as expected\n"
