@@ -99,7 +99,7 @@ class Engine:
         """The beginnings of large changes, by datapath id; `flush` gives the end of each."""
         self._refresh_bridges()
         for dpid, managed in self.bridges.items():
-            yield from ((dpid, part) for part in managed.compiler.parts())
+            yield from ((dpid, part) for part in managed.compiler.parts() if part)
 
     def flush(self) -> dict[int, FlowDiff]:
         """What to change on each switch since the last call, by datapath id; only where something is."""

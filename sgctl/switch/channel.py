@@ -13,8 +13,10 @@ from flows.shapes import shape
 from sgctl.switch.exchange import Exchange, SwitchRefused
 
 CHUNK_BYTES = 1 << 16
-MOST_REQUESTS = 1 << 22
-"""In one change: so many transaction ids are set aside, since their number may not be known yet."""
+MOST_EDITS = 1 << 24
+"""In one change: so many transaction ids are set aside while their number is not known."""
+REQUESTS_AROUND = 4
+"""Opening, a question whether all is in, commit, and a barrier."""
 FEW_EDITS = 256
 """So many are worth knowing by their shapes; with more, the question whether all were read costs little."""
 MATCH_FRAGMENTS = 3
@@ -67,10 +69,10 @@ class Channel:
         commit goes out only when the switch has said that everything is in, or has read the like of
         everything before.
         """
-        few = isinstance(edits, Sequence) and len(edits) <= FEW_EDITS
-        shapes = frozenset(map(shape, edits)) if few else None
+        count = len(edits) if isinstance(edits, Sequence) else MOST_EDITS
+        shapes = frozenset(map(shape, edits)) if count <= FEW_EDITS else None
         self._bundle += 1
-        exchange = self._begin(MOST_REQUESTS)
+        exchange = self._begin(count + REQUESTS_AROUND)
         unsent = _filling(exchange, self._bundle, edits)
         try:
             if shapes is None or not shapes <= self._readable:
