@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -37,10 +38,12 @@ def state(site: Site, *, there: bool) -> list[Document]:
 
 
 @pytest.fixture
-def crowded(site: Site) -> Site:
+def crowded(site: Site) -> Iterator[Site]:
     for number in FILLERS:
-        site.ovs.add_port("br0", f"w{number}", "type=internal", f"external_ids:iface-id=w{number}")
-    return site
+        site.ovs.add_port("br0", f"filler{number}", "type=internal", f"external_ids:iface-id=w{number}")
+    yield site
+    for number in FILLERS:  # devices of this type outlive their switch
+        site.ovs.vsctl("del-port", f"filler{number}")
 
 
 def test_no_packet_sees_a_part(crowded: Site) -> None:
