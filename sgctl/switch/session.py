@@ -114,16 +114,13 @@ class Session:
         installed = self._channel.installed() if due or not self._in_step else None
         if self._closed:
             return
-        drifted: list[wire.Edit] = []
-        if installed is not None:
-            unasked = due and not self._work.is_set()
-            edits = self._difference(installed, quiet=due)
-            drifted = edits if unasked else []
-            self._push(edits)
-        elif self._more_to_come:
-            self._push(self._coming())
+        unasked = due and not self._work.is_set()
+        if installed is None:
+            edits, drifted = self._coming() if self._more_to_come else self._take_pending(), 0
         else:
-            self._push(self._take_pending())
+            edits = self._difference(installed, quiet=due)
+            drifted = len(edits) if unasked else 0
+        self._push(edits)
         self._in_step = True
         self._report(self._taken, self._drift(drifted))
 
@@ -176,7 +173,7 @@ class Session:
 
     def _difference(self, installed: Iterable[wire.Installed], quiet: bool) -> list[wire.Edit]:
         """Only what differs; flows of others, and those that the switch learned, stay."""
-        expected = self._expected()  # completes what was begun
+        expected = self._expected()  # completes what was begun; nothing yields until all of it is taken
         self._pending, self._taken = [], self._generation
         missing, foreign = wire.reconcile(expected.values(), installed, COOKIE_TAG)
         counts = len(missing), len(foreign)
@@ -184,11 +181,11 @@ class Session:
             LOG.info("switch %016x: %d flows to add, %d to remove", self._channel.dpid, *counts)
         return [*foreign, *missing]
 
-    def _drift(self, edits: list[wire.Edit]) -> str:
+    def _drift(self, count: int) -> str:
         """What to report of a check that nobody's change called for."""
-        if not edits:
+        if not count:
             return ""
-        text = f"{len(edits)} flows were not as expected and have been put right"
+        text = f"{count} flows were not as expected and have been put right"
         LOG.warning("switch %016x: %s", self._channel.dpid, text)
         return text
 
