@@ -93,7 +93,7 @@ class ControlLoop:
         self._engine = Engine()
         self._engine.change_bridges(local.bridges)
         self._in_charge = False
-        self._store.compete(f"sgctl_{local.chassis}")
+        self._store.compete(local.chassis)
         self._connections: dict[int, Connection] = {}
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
@@ -130,13 +130,18 @@ class ControlLoop:
 
     def run(self) -> None:
         """Go on for ever."""
+        told = ""
         while True:
+            trouble = ""
             try:
                 self._tend_sometimes()
                 with much_may_stay():
                     self.step()
             except StoreError as error:
-                LOG.warning("policy database: %s", error)
+                trouble = str(error)
+                if trouble != told:
+                    LOG.warning("policy database: %s", trouble)
+            told = trouble
             self._block()
 
     def _tend_sometimes(self) -> None:

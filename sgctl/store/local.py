@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from sgctl.store.errors import StoreError
+from sgctl.store.identifiers import host_name
 from sgctl.store.replica import Json, Operation, Replica, Row, describe_error, elements, first_error
 
 IFACE_ID = "iface-id"
@@ -102,11 +102,11 @@ class LocalSwitches:
     def connect(cls, remote: str, timeout: float = 10.0) -> Self:
         """Connect and take in what is there; `timeout` in seconds. Raises StoreError when nobody answers."""
         switches = cls(remote, timeout)
-        replica = switches._replica
-        if not replica.pump_until(lambda: replica.connected, time.monotonic() + timeout):
+        try:
+            switches._wait_for_rows(time.monotonic() + timeout)
+        except BaseException:
             switches.close()
-            raise StoreError(f"cannot connect to the switch database at {remote}; is Open vSwitch running?")
-        switches.run()
+            raise
         return switches
 
     @property
@@ -188,13 +188,24 @@ class LocalSwitches:
         """Give up the connection."""
         self._replica.close()
 
+    def _wait_for_rows(self, deadline: float) -> None:
+        def ready() -> bool:
+            self._replica.require_no_refusal()
+            return self._replica.connected
+
+        if not self._replica.pump_until(ready, deadline):
+            raise StoreError(
+                f"cannot connect to the switch database at {self._replica.remote}; is Open vSwitch running?"
+            )
+        self.run()
+
     def _read_chassis(self) -> str:
         """The name of this host: Open vSwitch's own, which other controllers use too, or the host name."""
         for row in self._replica.rows["Open_vSwitch"].values():
             system_id = _map(row, "external_ids").get("system-id")
             if system_id:
                 return system_id
-        return socket.gethostname()
+        return host_name()
 
     def _set_up_bridges(self) -> list[Row]:
         return [row for row in self._replica.rows["Bridge"].values() if _optional(row, "datapath_id")]

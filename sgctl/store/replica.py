@@ -6,12 +6,15 @@ The library's own row objects cost ten times the time and memory and are not mad
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sgctl.store.errors import StoreError
 from sgctl.store.ovs_library import idl, ovs, poller
+
+LOG = logging.getLogger(__name__)
 
 Json = Any
 Row = dict[str, Json]
@@ -102,6 +105,8 @@ class _SchemaQuestion:
             self._answer(msg.result)
         elif isinstance(msg.error, dict) and msg.error.get("error") == "unknown database":
             self._answer(None)
+        else:
+            LOG.error("the server does not tell its schema: %s", describe_error(msg.error))
 
 
 class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
@@ -126,6 +131,10 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         self.rows: dict[str, dict[str, Row]] = {table: {} for table in self.shapes}
         self.served: Json = {}
         """The schema of the server's database: None when it has no such database, empty until it is known."""
+        self.refusals: dict[str, str] = {}
+        """What the server refused on this connection, and why: the library drops what it does not expect."""
+        self._next_message = self._session.recv
+        self._session.recv = self._receive
         self._touched: dict[tuple[str, str], None] = {}
         self._before_clear: dict[tuple[str, str], Row] = {}
         self._since_yield = 0
@@ -181,14 +190,17 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         """The server's answers, one for each operation and perhaps one more for the whole.
 
         None when the connection was lost before an answer came, so that the outcome is unknown. Raises
-        StoreError when there is no connection, or no answer by the deadline (monotonic clock).
+        StoreError when there is no connection, the lock that was asked for is not held, or there is no answer
+        by the deadline (monotonic clock).
         """
         if not self.connected:
             raise StoreError(f"not connected to {self.remote}; nothing was written")
         transaction = _Transaction(self)
         for operation in operations:
             transaction.add_op(operation)
-        transaction.commit()
+        if transaction.commit() == transaction.NOT_LOCKED:
+            self.require_no_refusal()
+            raise StoreError(f"{self.remote} has not given us the lock {self.lock_name}; nothing was written")
         # The library gives up on a transaction only when it is connected again, which may need us.
         if not self.pump_until(
             lambda: transaction.commit() != transaction.INCOMPLETE or not self.connected, deadline
@@ -200,12 +212,42 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
             raise StoreError(f"{self.remote} refused: {describe_error(transaction.refusal)}")
         return transaction.results
 
+    def require_no_refusal(self) -> None:
+        """Raise StoreError when the server refused something; to go on waiting for it would be in vain."""
+        for request, reason in self.refusals.items():
+            raise StoreError(f"{self.remote} refused {request}: {reason}")
+
+    def _receive(self) -> Any:
+        """The session's next message, None for none; an error that nobody reads is a refusal."""
+        message = self._next_message()
+        if message is not None and message.type == ovs.jsonrpc.Message.T_ERROR and not self._is_read(message):
+            request, reason = self._request(message.id), describe_error(message.error)
+            LOG.error("%s refused %s: %s", self.remote, request, reason)
+            self.refusals[request] = reason
+        return message
+
+    def _is_read(self, error: Any) -> bool:
+        """Whether this error goes to a transaction, or makes the library ask in an older way."""
+        if error.id in self._outstanding_txns:
+            return True
+        if error.id == self._monitor_request_id:
+            return bool(error.error == "unknown method") and self.state != self.IDL_S_DATA_MONITOR_REQUESTED
+        return error.id in (self._server_schema_request_id, self._server_monitor_request_id)
+
+    def _request(self, identifier: Json) -> str:
+        if identifier == self._lock_request_id:
+            return f"the lock {self.lock_name}"
+        if identifier == self._monitor_request_id:
+            return f"to show the database {self._db.name}"
+        return f"request {identifier}"
+
     def restart_fsm(self) -> None:
         """The library's hook for a new connection or a new schema: ask which schema it is.
 
         The library itself only looks at the server's table of databases, which Open vSwitch 3.1 does not
         update when it converts a database.
         """
+        self.refusals.clear()
         super().restart_fsm()
         question = ovs.jsonrpc.Message.create_request("get_schema", [self._db.name])
         self._outstanding_txns[question.id] = _SchemaQuestion(self._learn_schema)

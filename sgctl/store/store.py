@@ -12,6 +12,7 @@ from sgctl.store import schema
 from sgctl.store.commit import Commit
 from sgctl.store.errors import StoreError
 from sgctl.store.garbage import much_may_stay
+from sgctl.store.identifiers import lock_name
 from sgctl.store.quotas import Limits, no_quota_operations, quota_operations, read_quota
 from sgctl.store.replica import Operation, Replica, describe_error, first_error
 from sgctl.store.status import (
@@ -124,13 +125,17 @@ class Store:
         if not self._has_news:
             self._replica.poll(timeout)
 
-    def compete(self, lock: str) -> None:
-        """Ask for a lock of which the server lets one client be the holder; it is held until we are gone."""
-        self._replica.set_lock(lock)
+    def compete(self, chassis: str) -> None:
+        """Ask for a host's lock, of which the server lets one client be the holder until that is gone.
+
+        Until then nothing can be written by this store.
+        """
+        self._replica.set_lock(lock_name(chassis))
 
     @property
     def has_lock(self) -> bool:
-        """Whether the server has given us the lock."""
+        """Whether the server has given us the lock. Raises StoreError when it refused to."""
+        self._replica.require_no_refusal()
         return bool(self._replica.has_lock)
 
     @property
@@ -239,6 +244,7 @@ class Store:
     def _wait_for_rows(self, deadline: float) -> None:
         def ready() -> bool:
             self._check_schema()
+            self._replica.require_no_refusal()
             return self._replica.connected
 
         if not self._replica.pump_until(ready, deadline):
@@ -258,7 +264,10 @@ class Store:
             {**absent, "columns": ["generation"], "rows": []},
             {"op": "insert", "table": "Global", "row": counters},
         ]
-        self._replica.transact(operations, deadline)
+        results = self._replica.transact(operations, deadline)
+        error = first_error(results) if results is not None else None
+        if error is not None and error[0] > 0:  # not the `wait`: nobody else was faster
+            raise StoreError(f"the policy database refused: {describe_error(error[1])}")
         if not self._replica.pump_until(lambda: bool(self._replica.rows["Global"]), deadline):
             raise StoreError(f"the policy database at {self._replica.remote} cannot be written")
         self._digest()
