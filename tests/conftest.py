@@ -11,6 +11,9 @@ from lab import netns
 from lab.ovs import PrivateOvs
 from lab.workloads import Workloads
 
+settings.register_profile("untimed", deadline=None)
+"""How fast an example runs says more about the machine than about the code."""
+settings.load_profile("untimed")
 settings.register_profile("first", phases=[Phase.explicit, Phase.reuse, Phase.generate])
 """For who wants to know whether a test fails, and not the least example: `--hypothesis-profile=first`."""
 
@@ -48,7 +51,8 @@ class SwitchTests:
     def lacking(self, config: pytest.Config) -> bool:
         """Whether the whole suite was asked for and no test on a real switch passed."""
         chosen = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
-        selected = any(config.getoption(name) for name in ("keyword", "markexpr", "lf", "collectonly"))
+        names = ("keyword", "markexpr", "lf", "collectonly")  # lf is not there without its plugin
+        selected = any(config.getoption(name, default=None) for name in names)
         return not (self.passed or chosen or selected)
 
 

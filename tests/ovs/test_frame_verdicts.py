@@ -127,7 +127,6 @@ def test_every_refusal_is_a_reason() -> None:
 
 @settings(
     max_examples=POLICIES,
-    deadline=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

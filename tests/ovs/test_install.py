@@ -23,9 +23,7 @@ from tests.unit.test_flows_pipeline import compiled
 
 pytestmark = pytest.mark.switch
 
-FEW = settings(
-    max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-)
+FEW = settings(max_examples=8, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,6 @@ def bridge(simulated: PrivateOvs) -> Iterator[DummyBridge]:
 
 @settings(
     max_examples=max(1, PAIRS // PACKETS_PER_POLICY),
-    deadline=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

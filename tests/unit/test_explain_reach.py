@@ -53,7 +53,7 @@ def reachable(text: PolicyText, source: Port, target: Port, service: Service, ve
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(policies(), st.sampled_from(SERVICES), st.sampled_from([4, 6]))
 def test_agrees_with_the_reference(objects: list[PolicyObject], service: Service, version: int) -> None:
     policy, text = taken_in(objects)
@@ -74,7 +74,7 @@ def test_agrees_with_the_reference(objects: list[PolicyObject], service: Service
             )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(policies(), st.sampled_from([4, 6]))
 def test_without_a_service_it_is_every_service(objects: list[PolicyObject], version: int) -> None:
     policy, text = taken_in(objects)

@@ -269,7 +269,6 @@ def test_any_path_leads_to_the_same_table(monkeypatch: pytest.MonkeyPatch, ports
         settings=settings(
             max_examples=PATHS,
             stateful_step_count=STEPS,
-            deadline=None,
             phases=[phase for phase in settings().phases if phase is not Phase.explain],  # takes minutes
             suppress_health_check=list(HealthCheck),
         ),

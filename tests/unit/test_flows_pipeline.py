@@ -151,9 +151,7 @@ def reaches(start: p.Table, edges: set[tuple[p.Table, p.Table]]) -> set[p.Table]
     return found
 
 
-ONCE_PER_POLICY = settings(
-    max_examples=30, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-)
+ONCE_PER_POLICY = settings(max_examples=30, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 
 
 @ONCE_PER_POLICY

@@ -86,7 +86,7 @@ def test_actions_are_as_ryu_writes_them(action: a.Action) -> None:
     assert action.encode() == ryu.action_bytes(action)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(policies())
 def test_flow_mods_are_as_ryu_writes_them(objects: list[PolicyObject]) -> None:
     compared: Counter[int] = Counter()

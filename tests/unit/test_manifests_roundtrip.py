@@ -228,7 +228,7 @@ def test_ethernet_types_are_written_as_everybody_writes_them() -> None:
 
 
 @given(policies())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_export_changes_nothing_here_and_rebuilds_everything_elsewhere(policy: Policy) -> None:
     exported = policy.export()
     here = policy.plan(exported)

@@ -13,6 +13,10 @@ SETTINGS = '[tool.pytest.ini_options]\ntestpaths = ["tests"]\nmarkers = ["switch
 HEADER = "import pytest\n"
 PLAIN = "def test_plain(): pass\n"
 SWITCH = "@pytest.mark.switch\ndef test_switch(): pass\n"
+SLOW = (
+    "import time\nfrom hypothesis import example, given, settings, strategies\n"
+    "@settings(max_examples=1)\n@given(strategies.none())\ndef test_slow(_): time.sleep(0.3)\n"
+)
 SKIPPED = "@pytest.mark.switch\n@pytest.mark.skip\ndef test_skipped(): pass\n"
 
 
@@ -24,6 +28,10 @@ SKIPPED = "@pytest.mark.switch\n@pytest.mark.skip\ndef test_skipped(): pass\n"
         (PLAIN + SWITCH + SKIPPED, [], 1),
         (PLAIN, ["tests/test_some.py"], 0),
         (PLAIN + SWITCH, ["-k", "plain"], 0),
+        (PLAIN + SWITCH, ["-p", "no:cacheprovider"], 0),
+        (PLAIN, ["-p", "no:cacheprovider"], 1),
+        (SLOW + SWITCH, [], 0),
+        (SLOW + SWITCH, ["--hypothesis-profile=first"], 0),
     ],
 )
 def test_exit_code(tmp_path: Path, tests: str, options: list[str], expected: int) -> None:
