@@ -36,13 +36,13 @@ def _reach_command(name: str, incoming: bool, text: str) -> None:
     @pass_session
     def command(session: Session, /, end: str, output: str, ipv6: bool, **service: Any) -> None:
         from flows.model import Direction
-        from sgctl.explain.expected import Unexplained
+        from sgctl.explain.expected import Unexplained, text_of
         from sgctl.explain.question import find_end
 
         found: list[Reached] = []
         outside: list[Outside] = []
         with explained():
-            text = session.picture.text
+            text = text_of(session.policy)
             port = find_end(text, end).port
             if port is None:
                 raise Unexplained(f"{end} is no port of the policy")
@@ -61,7 +61,7 @@ _reach_command("from", False, "To whom PORT can open a connection.")
 def _reach_of(session: Session, version: int, service: dict[str, Any]) -> Reach:
     from sgctl.explain.reach import Reach
 
-    return Reach(session.picture.engine.policy, read_service(**service), version)
+    return Reach(session.policy, read_service(**service), version)
 
 
 def _print(found: list[Reached], outside: list[Outside], total: int, output: str) -> None:

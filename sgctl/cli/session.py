@@ -17,6 +17,7 @@ from sgctl.cli.terminal import Failure, progress
 from sgctl.settings import Settings
 
 if TYPE_CHECKING:
+    from flows.policy import Policy
     from sgctl.explain.expected import Picture
     from sgctl.explain.switch import SwitchTools
     from sgctl.service.draft import Objects
@@ -54,6 +55,7 @@ class Session:
         self._ovsdb = ovsdb
         self._store: Store | None = None
         self._local: LocalSwitches | None = None
+        self._policy: Policy | None = None
         self._picture: Picture | None = None
 
     def __enter__(self) -> Self:
@@ -104,6 +106,18 @@ class Session:
     def interfaces(self) -> list[Interface]:
         """The interfaces of this machine that a bridge has set up."""
         return [interface for bridge in self.local.bridges.values() for interface in bridge.interfaces]
+
+    @property
+    def policy(self) -> Policy:
+        """The policy alone, for what has to be known of no switch."""
+        from flows.model import Change
+        from flows.policy import Policy
+
+        if self._policy is None:
+            self._policy = Policy()
+            objects = self.store.objects.values()
+            self._policy.apply(Change(None, obj) for of_kind in objects for obj in of_kind.values())
+        return self._policy
 
     @property
     def picture(self) -> Picture:

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 DISAGREES, DENIED = 3, 4
 """Exit statuses of a trace."""
+_EXIT_STATUSES = f"""\b
+Exit status:
+  0  allowed
+  {DENIED}  denied
+  {DISAGREES}  switch and policy disagree"""
 ALLOWED = "allowed"
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
@@ -52,7 +57,7 @@ def service_options(otherwise: str) -> Callable[[Decorated], Decorated]:
     return decorate
 
 
-@click.command(short_help="Tell whether a packet may pass, and why.")
+@click.command(short_help="Tell whether a packet may pass, and why.", epilog=_EXIT_STATUSES)
 @click.argument("source", metavar="FROM")
 @click.argument("destination", metavar="[TO]", required=False)
 @service_options("a ping")
@@ -77,21 +82,16 @@ def service_options(otherwise: str) -> Callable[[Decorated], Decorated]:
 @click.pass_context
 @pass_session
 def trace(session: Session, context: click.Context, /, output: str, on_switch: bool, **asked: Any) -> None:
-    r"""Tell whether a packet may pass from FROM to TO, why, and what would have to change.
+    """Tell whether a packet may pass from FROM to TO, why, and what would have to change.
 
     FROM and TO are ports by name, id or address, or addresses outside. The verdict is the policy's own;
     --on-switch follows the packet through the flows of this machine's switches as well.
-
-    \b
-    Exit status:
-      0  allowed
-      4  denied
-      3  switch and policy disagree
     """
     from sgctl.cli import render
+    from sgctl.explain.expected import text_of
 
     with explained():
-        text = session.picture.text
+        text = text_of(session.policy)
         subject, raw = _subject(text, **asked)
         record = _record(text, subject)
         ways = _ways(session, subject, raw) if on_switch else []
@@ -192,11 +192,13 @@ def _record(text: PolicyText, subject: Packet | Frame) -> dict[str, Any]:
     from sgctl.explain.frame_answer import answer_frame, describe_frame
 
     rules: dict[str, list[int]] = {"sender": [], "receiver": []}
+    notes: tuple[str, ...] = ()
     said: Answer | FrameAnswer
     if isinstance(subject, Frame):
         said, described = answer_frame(text, subject), describe_frame(text, subject)
     else:
-        said, described = answer(text, subject), describe_packet(text, subject)
+        said = judged = answer(text, subject)
+        described, notes = describe_packet(text, subject), judged.notes
         for side, grant in (("sender", said.verdict.sender), ("receiver", said.verdict.receiver)):
             rules[side] = sorted(text.rules[rule].number for rule in grant.rules) if grant else []
     refusal = said.verdict.refusal
@@ -207,6 +209,7 @@ def _record(text: PolicyText, subject: Packet | Frame) -> dict[str, Any]:
         "rules": rules,
         "reasons": list(said.reasons),
         "changes": list(said.changes),
+        "notes": list(notes),
     }
 
 
@@ -228,6 +231,8 @@ def _print(record: dict[str, Any]) -> None:
         click.echo("to allow it:")
     for change in record["changes"]:
         click.echo(plain(f"  {change}"))
+    for note in record["notes"]:
+        click.echo(plain(f"note: {note}"))
     for switch in record["switches"]:
         click.echo(f"\nbridge {switch['bridge']}:")
         for line in switch["path"]:

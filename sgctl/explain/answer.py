@@ -18,6 +18,7 @@ from flows.verdict import (
     judge,
     rule_allows,
 )
+from sgctl.explain.data_connections import note_on
 from sgctl.explain.expected import Unexplained
 from sgctl.service import protocols
 
@@ -29,12 +30,16 @@ _OTHER_SIDE = {Direction.INGRESS: Direction.EGRESS, Direction.EGRESS: Direction.
 
 @dataclass(frozen=True)
 class Answer:
-    """A packet's fate and why. `changes` tells what would let it pass, closest first."""
+    """A packet's fate and why. `changes` tells what would let it pass, closest first.
+
+    `notes` tells what else the service that was asked about needs.
+    """
 
     packet: Packet
     verdict: Verdict
     reasons: tuple[str, ...]
     changes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def answer(text: PolicyText, packet: Packet) -> Answer:
@@ -45,7 +50,8 @@ def answer(text: PolicyText, packet: Packet) -> Answer:
         raise Unexplained(str(error)) from error
     words = _Words(text, packet)
     reasons = tuple(words.reasons(verdict))
-    return Answer(packet, verdict, reasons, tuple(words.changes(verdict)))
+    note = note_on(packet.opening) if packet.state is State.NEW else None
+    return Answer(packet, verdict, reasons, tuple(words.changes(verdict)), () if note is None else (note,))
 
 
 def describe_packet(text: PolicyText, packet: Packet) -> str:

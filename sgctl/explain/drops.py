@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from flows import pipeline as p
 from flows.reasons import Reason
@@ -12,8 +12,9 @@ from sgctl.explain.dump import InstalledFlow
 from sgctl.explain.expected import Picture
 from sgctl.explain.names import Names
 from sgctl.explain.switch import SwitchTools
+from sgctl.store.local import OPENFLOW_LOCAL
 
-_CONDITION = re.compile(r"\b(\w+)=(0x[0-9a-f]+|\d+)")
+_CONDITION = re.compile(r"\b(\w+)=([^,\s]+)")
 _REASONS = {reason.value: reason for reason in Reason}
 _MADE_THE_COUNTER = 1
 """The packet that makes a counter is not counted by it."""
@@ -31,17 +32,32 @@ def drop_records(picture: Picture, tools: SwitchTools) -> Iterator[dict[str, obj
 
 
 def _record(managed: ManagedBridge, names: Names, flow: InstalledFlow) -> dict[str, object]:
-    conditions = {name: int(value, 0) for name, value in _CONDITION.findall(flow.match)}
-    reason = _REASONS[conditions[p.REASON.name]]
-    receiver = p.OUT.name in conditions
-    ofport = conditions[p.OUT.name if receiver else "in_port"]
+    conditions = dict(_CONDITION.findall(flow.match))
+    number = int(conditions.get(p.REASON.name, "0"), 0)
+    reason = _REASONS.get(number)  # a counter may be older than this program
+    word = reason.name if reason else f"UNKNOWN_{number}"
+    interface, port = _end(names, conditions)
     return {
-        "name": f"{managed.bridge.name}:{names.interface(ofport)}:{reason.name}",
+        "name": f"{managed.bridge.name}:{interface}:{word}",
         "bridge": managed.bridge.name,
-        "interface": names.interface(ofport),
-        "port": names.bound_port(ofport),
-        "direction": "to" if receiver else "from",
-        "reason": reason.name,
-        "explanation": reason.explanation,
+        "interface": interface,
+        "port": port,
+        "direction": "to" if p.OUT.name in conditions else "from",
+        "reason": word,
+        "explanation": reason.explanation if reason else "this version has no such reason",
         "packets": flow.packets + _MADE_THE_COUNTER,
     }
+
+
+def _end(names: Names, conditions: Mapping[str, str]) -> tuple[str, str]:
+    """The interface that a counter is about, and the policy port or whatever else is there.
+
+    `ovs-ofctl` writes reserved port numbers as words, such as LOCAL and CONTROLLER.
+    """
+    text = conditions.get(p.OUT.name) or conditions.get("in_port", "ANY")
+    if text == "LOCAL":
+        text = str(OPENFLOW_LOCAL)
+    if not text[0].isdigit():
+        return text, text
+    ofport = int(text, 0)
+    return names.interface(ofport), names.bound_port(ofport)

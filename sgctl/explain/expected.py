@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flows.policy import Policy
 from flows.verdict import PolicyText
 from sgctl.controller.engine import Engine
 from sgctl.store import Store
@@ -10,6 +11,11 @@ from sgctl.store.local import LocalSwitches
 
 class Unexplained(Exception):
     """What was asked cannot be answered; the text is for users."""
+
+
+def text_of(policy: Policy) -> PolicyText:
+    """The policy as the reference verdict reads it."""
+    return PolicyText(policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups)
 
 
 class Picture:
@@ -44,8 +50,7 @@ class Picture:
     @property
     def text(self) -> PolicyText:
         """The policy as the reference verdict reads it."""
-        policy = self.engine.policy
-        return PolicyText(policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups)
+        return text_of(self.engine.policy)
 
     def managed(self, bridge: str | None) -> list[int]:
         """The datapath ids of the bridge of this name, or of all that a controller reported.

@@ -15,6 +15,7 @@ from flows.pipeline import REGISTERS, TABLE_BY_ID, TABLES
 from flows.policy import Policy, Selector, SelectorKind
 from flows.reasons import Reason
 from sgctl.controller.engine import ManagedBridge
+from sgctl.store.local import OPENFLOW_LOCAL
 
 _REGISTER_NAMES = {field: name for name, field in REGISTERS.items()}
 _BY_FIELD_NAME = {field.name: field for field in _REGISTER_NAMES}
@@ -29,6 +30,7 @@ _LONG = re.compile(r"\b(?:OXM_OF_PKT_REG|NXM_NX_REG)(\d+)\[[0-9.]*\]")
 _CONJUNCTION = re.compile(r"conjunction\((\d+),")
 _CONJ_ID = re.compile(r"\bconj_id=(\d+)")
 _TABLE = re.compile(r"(resubmit\(,|\btable=)(\d+)\b")
+_LOCAL = re.compile(r"\bin_port=LOCAL\b")
 _OFPORT = re.compile(r"\b(in_port=|output:)(\d+)\b")
 
 
@@ -39,7 +41,8 @@ class Names:
         self._policy = policy
         self._managed = managed
         roles = managed.roles.of_interface
-        self._interfaces = {role.interface.ofport: name for name, role in roles.items()}
+        self._interfaces = {OPENFLOW_LOCAL: managed.bridge.name}
+        self._interfaces |= {role.interface.ofport: name for name, role in roles.items()}
 
     @cached_property
     def rules(self) -> dict[int, Rule]:
@@ -136,6 +139,7 @@ class Names:
         text = _CONJ_ID.sub(lambda found: f"rule={self.rule(int(found[1]))}", text)
         text = _CONJUNCTION.sub(lambda found: f"conjunction(rule {self.rule(int(found[1]))},", text)
         text = _TABLE.sub(lambda found: f"{found[1]}{table_name(int(found[2]))}", text)
+        text = _LOCAL.sub(f"in_port={self.interface(OPENFLOW_LOCAL)}", text)
         return _OFPORT.sub(lambda found: f"{found[1]}{self.interface(int(found[2]))}", text)
 
     def _register(self, name: str, value: str, otherwise: str) -> str:

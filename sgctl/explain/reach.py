@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from flows.model import Direction, EgressDefault, Port, Prefix, Rule
 from flows.policy import Policy, member_addresses
-from flows.verdict import TCP, Conversation, PolicyText, rule_allows
+from flows.verdict import TCP, Conversation, rule_allows
+from sgctl.explain.expected import text_of
 from sgctl.explain.question import Service
 from sgctl.explain.services import Services, union
 
@@ -98,9 +99,7 @@ class Reach:
         self._within = service.meant(version)
         self._services: dict[str, Services] = {}
         self._met: dict[tuple[Numbers, Numbers], _Meeting] = {}
-        self._text = PolicyText(
-            policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups
-        )
+        self._text = text_of(policy)
         self._sides: dict[tuple[frozenset[str], Direction], _Side] = {}
         self._prefix_hits: dict[tuple[str, Prefix], bool] = {}
         self._groups_at: dict[tuple[str, Prefix], frozenset[str]] = {}

@@ -12,3 +12,7 @@ def test_the_page_has_the_help_of_every_command() -> None:
     assert BEGIN in page
     assert page == updated(page), "run: python -m sgctl.cli.reference"
     assert "### sgctl port unbind\n" in page
+
+
+def test_no_help_shows_marks_that_are_meant_for_click() -> None:
+    assert "\\b" not in PAGE.read_text(encoding="utf-8")

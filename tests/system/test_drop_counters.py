@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
 from lab.netns import Workload
-from lab.process import wait_until
-from lab.site import ALL_OUT, Site, group, tcp_in
+from lab.process import run, wait_until
+from lab.site import ALL_OUT, NETWORK, Site, group, tcp_in
 
 pytestmark = pytest.mark.switch
 
@@ -86,3 +87,19 @@ def test_counters_outlive_other_changes_and_the_controller(site: Site, client: W
     found = drops(site)
     assert (found[TO_W2], found[FROM_W2]) == (2, 2)
     assert ": 0 flows to add, 0 to remove" in site.controller.log.read_text()
+
+
+def test_the_bridge_itself_has_its_drops_counted(site: Site, client: Workload) -> None:
+    """Its packets come from LOCAL, a word where other ports have numbers. It becomes an uplink later."""
+    run(["ip", "address", "add", "10.0.0.254/24", "dev", "br0"])
+    run(["ip", "link", "set", "br0", "up"])
+    out = ["ping", "-c", "1", "-W", "0.2", "-I", "br0"]
+
+    def told(address: str, *key: str) -> bool:
+        subprocess.run([*out, address], check=False, capture_output=True)
+        return key in drops(site)
+
+    wait_until(lambda: told("10.0.0.1", "br0", "from", "UNKNOWN_PORT"), "the drops of br0 are shown")
+    site.sgctl("uplink", "set", "br0", "--network", NETWORK, "--wait")
+    wait_until(lambda: told("10.0.0.1", "w1", "to", "INGRESS_POLICY"), "br0 is an uplink")
+    assert "in_port=br0" in site.sgctl("flows", "--table", "DROPPED", "-o", "json")

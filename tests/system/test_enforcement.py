@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
@@ -49,6 +50,34 @@ def test_large_datagrams_pass_a_port_rule_from_the_first(pair: tuple[Workload, W
     client, server = pair
     assert echoes(client, server, "10.0.0.2", 6000, size=4000)
     assert not echoes(client, server, "10.0.0.2", 6001, size=4000)
+
+
+def gets_a_file(client: Workload, server: Workload) -> bool:
+    """Whether TFTP works: the request goes to port 69, the data comes from another (RFC 1350 section 4)."""
+    with client.inside():
+        asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with server.inside():
+        listening, sending = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    with asking, listening, sending:
+        for end in (asking, listening):
+            end.settimeout(0.5)
+        listening.bind(("10.0.0.2", 69))
+        sending.bind(("10.0.0.2", 0))
+        try:
+            asking.sendto(b"request", ("10.0.0.2", 69))
+            sending.sendto(b"data", listening.recvfrom(100)[1])
+            return asking.recv(100) == b"data"
+        except TimeoutError:
+            return False
+
+
+def test_tftp_needs_the_rules_that_are_documented(site: Site, pair: tuple[Workload, Workload]) -> None:
+    request = {"direction": "ingress", "protocol": "udp", "ports": 69}
+    site.apply(group("server", request, ALL_OUT))
+    assert not gets_a_file(*pair)
+    data = {"direction": "ingress", "protocol": "udp", "remote_group": "server"}
+    site.apply(group("client", ALL_OUT, data))
+    assert gets_a_file(*pair)
 
 
 def test_removed_rule_stops_an_open_connection(site: Site, pair: tuple[Workload, Workload]) -> None:

@@ -180,6 +180,15 @@ def test_the_error_of_a_connection_with_stateless_ends_has_its_own_rules(text: P
     )
 
 
+def test_a_service_with_data_connections_says_that_they_need_rules(text: PolicyText) -> None:
+    tftp = answer(text, ask(text, ("w1", "w2"), Service(17, port=69), None, State.NEW))
+    assert len(tftp.notes) == 1
+    assert "ingress rule for udp from the server" in tftp.notes[0]
+    assert "passive ports" in asked(text, "w1", "w2", port=21).notes[0]
+    assert asked(text, "w1", "w2", State.REPLY, port=21).notes == ()
+    assert asked(text, "w1", "w2", port=80).notes == ()
+
+
 def framed(text: PolicyText, frame: str) -> FrameAnswer:
     asked = ask_frame(text, "w1", frame, State.NEW)
     assert isinstance(asked, Frame)
