@@ -20,12 +20,9 @@ from flows.identities import LocalSet, local_number
 from flows.local import (
     CHUNK,
     Attachment,
-    Segment,
     broadcast_chunk,
     broadcast_root,
     port_flows,
-    segment_flows,
-    uplink_flows,
 )
 from flows.model import EgressDefault, Port
 from flows.pipeline import EGRESS_OPEN, Priority
@@ -34,6 +31,7 @@ from flows.presence import ZonePresence
 from flows.rules import RuleBook
 from flows.services import IPV4_TERM, IPV6_TERM
 from flows.static import static_flows
+from flows.uplinks import Segment, segment_flows, uplink_flows
 
 Key = TypeVar("Key")
 

@@ -13,6 +13,7 @@ from flows.pipeline import Priority, RuleTables, Table
 from flows.reasons import Reason
 from flows.services import IPV4_TERM, IPV6_TERM, UDP
 
+UNTAGGED = f.VLAN_VID(0)
 ARP_TERM = f.ETH_TYPE(0x0806)
 GROUP_MAC = f.ETH_DST(1 << 40, 1 << 40)
 UDP4 = (IPV4_TERM, f.IP_PROTO(UDP))
