@@ -8,6 +8,9 @@ OPENSTACK := .venv-openstack/installed
 PACKAGES := openvswitch-switch mininet python3-venv iproute2 ethtool iputils-ping tcpdump
 # The programs of honest hosts, for the tests.
 PACKAGES += dnsmasq-base isc-dhcp-client radvd keepalived traceroute
+KERNEL := .kernel/installed
+# What builds the kernel's modules.
+KERNEL_PACKAGES := bc bison flex gcc kmod libc6-dev xz-utils
 
 TOPOLOGY ?= topologies/exoscale-frontend-backend.yaml
 ARGS ?=
@@ -19,7 +22,7 @@ SEED ?= 1
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test faults cluster proof mutants bench peers lint install packages clean
+.PHONY: help demo run test kernel faults cluster proof mutants bench peers lint install packages clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +35,9 @@ run: install ## run the controller on this machine's Open vSwitch, starting what
 
 test: lint $(OPENSTACK) ## check and test everything, on a real switch; needs root
 	$(BIN)/pytest $(ARGS)
+
+kernel: install $(KERNEL) ## what depends on the datapath once more, on the kernel's, in a guest of its own
+	@$(BIN)/python scripts/kernel.py $(ARGS)
 
 faults: install ## kill everything FAULTS=n times while connections run and the policy changes (SEED=s)
 	FAULTS=$(FAULTS) SEED=$(SEED) $(BIN)/pytest tests/system/test_faults.py -k random $(ARGS)
@@ -79,6 +85,12 @@ $(OPENSTACK): requirements-openstack.txt scripts/pip-install | packages
 	@scripts/pip-install .venv-openstack/bin/python --quiet -r requirements-openstack.txt
 	@touch $@
 
+# Debian's kernel for guests, with modules built once.
+$(KERNEL): scripts/guest-kernel
+	@scripts/debian-packages $(KERNEL_PACKAGES)
+	@scripts/guest-kernel $(@D)
+	@touch $@
+
 $(BENCH): requirements-bench.txt $(INSTALLED)
 	@scripts/pip-install $(BIN)/python --quiet -r requirements-bench.txt
 	@touch $@
@@ -90,5 +102,5 @@ $(NEUTRON): requirements-neutron.txt scripts/pip-install | packages
 	@touch $@
 
 clean: ## remove what install, test and lint made here
-	rm -rf .venv .venv-openstack .venv-neutron .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .kernel .venv .venv-openstack .venv-neutron .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -r {} +

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+from lab.datapath import fill_in_checksums
 from lab.process import LabError, run
 
 CLONE_NEWNS = 0x00020000
@@ -114,8 +115,8 @@ class Workload(Namespace):
                 f"link set {name} up",
             )
         with self.inside():
-            # The userspace datapath checks checksums, which a veth pair leaves to be filled in by nobody.
-            run(["ethtool", "-K", "eth0", "tx", "off"])
+            if fill_in := fill_in_checksums("eth0"):
+                run(fill_in)
             _ip_batch(
                 *(f"address add {address} dev eth0" for address in addresses),
                 "link set eth0 up",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import netns, process
+from lab.datapath import DATAPATH, Datapath, clear_kernel
 from lab.process import LabError
 from lab.running import Running
 from sgctl.store.server import ALLOCATOR
@@ -135,21 +136,25 @@ class OvsServers:
 class PrivateOvs(OvsServers, Running):
     """An Open vSwitch started by `with` and gone without a trace after it.
 
-    Bridges are of the userspace datapath, with real devices: they need this process in a network of its
-    own (`netns.isolate`), which like every namespace can hold one such switch at a time. With `dummy=True`
-    every device is simulated and no isolation is needed. `options` are more command line options for
-    ovs-vswitchd.
+    Bridges are of the datapath of this run (`lab.datapath`), with real devices: they need this process in a
+    network of its own (`netns.isolate`), which like every namespace can hold one such switch at a time. With
+    `dummy=True` every device is simulated and no isolation is needed. `options` are more command line
+    options for ovs-vswitchd.
     """
 
     def __init__(self, dummy: bool = False, options: Sequence[str] = ()) -> None:
         if not dummy and not netns.isolated():
             raise LabError("a private switch makes devices: call lab.netns.isolate() first")
         rundir = Path(tempfile.mkdtemp(prefix="sgctl-ovs-"))
-        kind = ["--disable-system", *(["--enable-dummy=override"] if dummy else [])]
+        # Simulated devices take the place of the userspace datapath's.
+        self._datapath = Datapath.USERSPACE if dummy else DATAPATH
+        kind = [*self._datapath.options, *(["--enable-dummy=override"] if dummy else [])]
         super().__init__(rundir, rundir / "conf.db", [*kind, *options])
 
     def start(self) -> None:
         """Start both processes."""
+        if self._datapath is Datapath.KERNEL:
+            clear_kernel()
         self.start_database()
         self.start_switch()
 
@@ -160,7 +165,7 @@ class PrivateOvs(OvsServers, Running):
 
     def add_bridge(self, name: str, *settings: str) -> None:
         """Add a bridge with columns such as `fail_mode=secure` or `other_config:datapath-id=…`."""
-        self.vsctl("add-br", name, "--", "set", "Bridge", name, "datapath_type=netdev", *settings)
+        self.vsctl("add-br", name, "--", "set", "Bridge", name, f"datapath_type={self._datapath}", *settings)
 
     def add_port(self, bridge: str, name: str, *settings: str) -> int:
         """Add a port with Interface columns such as `external_ids:iface-id=…`; its OpenFlow number."""

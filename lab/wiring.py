@@ -9,6 +9,7 @@ from mininet.log import setLogLevel
 from mininet.net import Mininet
 from mininet.node import OVSBridge, OVSSwitch, RemoteController
 
+from lab.datapath import DATAPATH, Datapath, fill_in_checksums
 from lab.process import run
 from lab.scenario.model import Address, Host, Interface, Topology
 
@@ -90,7 +91,7 @@ class Wiring:
             name,
             cls=OVSSwitch if self._is_protected(name) else OVSBridge,
             dpid=f"{number:016x}",
-            datapath="user",
+            datapath="kernel" if DATAPATH is Datapath.KERNEL else "user",
             protocols="OpenFlow14",
         )
 
@@ -132,8 +133,9 @@ class Wiring:
         settings = " ".join(_HOST_SETTINGS)
         script = ["set -e", f"sysctl -qw {settings}", "ip link set lo up"]
         for card in host.interfaces:
-            # The userspace datapath verifies checksums; offloading would leave them to hardware.
-            script += [f"ethtool -K {card.name} tx off >/dev/null", f"ip link set {card.name} up"]
+            if fill_in := fill_in_checksums(card.name):
+                script.append(f"{' '.join(fill_in)} >/dev/null")
+            script.append(f"ip link set {card.name} up")
             script += [_add_address(address, card.name) for address in card.all_addresses]
         script += self._default_routes(host.interfaces[0])
         run([*self.enter(host.name), "sh", "-c", "\n".join(script)])

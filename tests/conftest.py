@@ -8,6 +8,7 @@ import pytest
 from hypothesis import Phase, settings
 
 from lab import netns
+from lab.datapath import DATAPATH, Datapath
 from lab.ovs import PrivateOvs
 from lab.workloads import Workloads
 
@@ -19,17 +20,25 @@ settings.register_profile("first", phases=[Phase.explicit, Phase.reuse, Phase.ge
 
 
 class SwitchTests:
-    """Fails a full run in which no test marked `switch` passed, and each of them that would be skipped."""
+    """Fails a full run in which no test marked `switch` passed, and each of them that would be skipped.
+
+    Only a test of what another datapath does may be skipped, for the reason in its mark `only_on`.
+    """
 
     def __init__(self) -> None:
         self.passed = 0
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if reason := _elsewhere(item):
+            pytest.skip(reason)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        if report.skipped and item.get_closest_marker("switch") and not hasattr(report, "wasxfail"):
+        forbidden = item.get_closest_marker("switch") and not _elsewhere(item)
+        if report.skipped and forbidden and not hasattr(report, "wasxfail"):
             report.outcome = "failed"
             report.longrepr = f"a test on a real switch must run: {report.longrepr}"
         return report
@@ -56,6 +65,15 @@ class SwitchTests:
         return not (self.passed or chosen or selected)
 
 
+def _elsewhere(item: pytest.Item) -> str:
+    """Why a test does not run on the datapath of this run; nothing when it does."""
+    mark = item.get_closest_marker("only_on")
+    if mark is None:
+        return ""
+    datapath, reason = mark.args
+    return "" if DATAPATH is Datapath(datapath) else f"only on {datapath.name}: {reason}"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(SwitchTests())
 
@@ -68,7 +86,7 @@ def private_network() -> None:
 
 @pytest.fixture
 def ovs(private_network: None) -> Iterator[PrivateOvs]:
-    """A running Open vSwitch with the userspace datapath and no bridge."""
+    """A running Open vSwitch without a bridge, on the datapath of this run."""
     with PrivateOvs() as switch:
         yield switch
 

@@ -1,0 +1,73 @@
+"""Run what depends on the datapath on the kernel's, in a guest: `scripts/kernel.py [PYTEST OPTION…]`.
+
+Options that name tests replace the list below. Exit code 0: at least one test passed and none failed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree as ET
+
+from lab.datapath import SETTING, Datapath
+from lab.guest import REPOSITORY, Guest
+from lab.process import LabError
+
+TESTS = (
+    "tests/attacks/test_attacks.py",
+    "tests/ovs/test_frames.py",
+    "tests/ovs/test_connections.py",
+    "tests/ovs/test_hard_cases.py",
+    "tests/scenario/test_scenarios.py",
+    "tests/system",
+)
+_LIMIT_SECONDS = 3000
+_PYTEST = REPOSITORY / ".venv" / "bin" / "pytest"
+
+
+class Tally(NamedTuple):
+    """How many tests ended how."""
+
+    passed: int
+    failed: int
+    skipped: int
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code."""
+    names = [] if any(Path(each.partition("::")[0]).exists() for each in arguments) else TESTS
+    try:
+        code, tally = run([*names, *arguments])
+    except (LabError, OSError, ET.ParseError) as error:
+        sys.stderr.write(f"{Path(__file__).name}: {error}\n")
+        return 2
+    if not tally.passed:
+        sys.stderr.write("no test passed on the kernel's datapath: this run says nothing\n")
+    return code or int(not tally.passed or bool(tally.failed))
+
+
+def run(arguments: Sequence[str]) -> tuple[int, Tally]:
+    """Run pytest in a guest: its exit code, and what it wrote down. Raises LabError when the guest dies."""
+    with tempfile.TemporaryDirectory(prefix="sgctl-guest-") as directory:
+        result = Path(directory, "result.xml")
+        pytest = [_PYTEST, "-p", "no:cacheprovider", f"--junit-xml={result}", *arguments]
+        with Guest(list(map(str, pytest)), result.parent, {SETTING: Datapath.KERNEL}) as guest:
+            return guest.wait(_LIMIT_SECONDS), tally(result)
+
+
+def tally(result: Path) -> Tally:
+    """The numbers in pytest's JUnit file. Raises OSError or ParseError when there is none."""
+    suites = list(ET.parse(result).getroot().iter("testsuite"))  # noqa: S314 - written by our own pytest
+    counted = Counter[str]()
+    for suite in suites:
+        counted.update({name: int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")})
+    failed, skipped = counted["failures"] + counted["errors"], counted["skipped"]
+    return Tally(counted["tests"] - failed - skipped, failed, skipped)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
