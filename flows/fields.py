@@ -37,13 +37,19 @@ _FRAG_NAMES = {(0, 3): "no", (1, 3): "first", (3, 3): "later", (1, 1): "yes"}
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """One match field: `bits` wide, sent as whole bytes, big endian."""
+    """One match field: `bits` wide, sent as whole bytes, big endian.
+
+    Every mask has to hold the bits of `least_mask` (`flows.datapath_key`). `internal` fields are no part of a
+    packet: registers, and the numbers of conjunctions.
+    """
 
     name: str
     oxm_class: int
     number: int
     bits: int
     style: Style = Style.DECIMAL
+    least_mask: int = 0
+    internal: bool = False
 
     @cached_property
     def size(self) -> int:
@@ -113,6 +119,8 @@ def _term(field: Field, value: int, mask: int | None) -> Term:
         raise ValueError(f"{field.name}={value:#x}/{mask or field.full:#x} does not fit {field.bits} bits")
     if mask is None or mask == field.full:
         return Term(field, value, None, field.header + value.to_bytes(field.size, "big"))
+    if field.least_mask & ~mask:
+        raise ValueError(f"{field.name}={value:#x}/{mask:#x}: a datapath would not compare it")
     both = value.to_bytes(field.size, "big") + mask.to_bytes(field.size, "big")
     return Term(field, value, mask, field.masked_header + both)
 
@@ -127,12 +135,16 @@ def _ct_state_flags(value: int, mask: int) -> Iterator[str]:
             yield ("+" if value & bit else "-") + name
 
 
-def _basic(name: str, number: int, bits: int, style: Style = Style.DECIMAL) -> Field:
-    return Field(name, OPENFLOW_BASIC, number, bits, style)
+def _basic(name: str, number: int, bits: int, style: Style = Style.DECIMAL, least_mask: int = 0) -> Field:
+    return Field(name, OPENFLOW_BASIC, number, bits, style, least_mask)
 
 
-def _nicira(name: str, number: int, bits: int, style: Style = Style.DECIMAL) -> Field:
-    return Field(name, NICIRA, number, bits, style)
+def _nicira(name: str, number: int, bits: int, style: Style = Style.DECIMAL, least_mask: int = 0) -> Field:
+    return Field(name, NICIRA, number, bits, style, least_mask)
+
+
+def _internal(name: str, number: int, bits: int, style: Style, oxm_class: int = NICIRA) -> Field:
+    return Field(name, oxm_class, number, bits, style, internal=True)
 
 
 IN_PORT = _basic("in_port", 0, 32)
@@ -151,7 +163,7 @@ SCTP_SRC = _basic("sctp_src", 17, 16)
 SCTP_DST = _basic("sctp_dst", 18, 16)
 ICMPV4_TYPE = _basic("icmp_type", 19, 8)
 ICMPV4_CODE = _basic("icmp_code", 20, 8)
-ARP_OP = _basic("arp_op", 21, 16)
+ARP_OP = _basic("arp_op", 21, 16, least_mask=0xFFFF)
 ARP_SPA = _basic("arp_spa", 22, 32, Style.IPV4)
 ARP_TPA = _basic("arp_tpa", 23, 32, Style.IPV4)
 ARP_SHA = _basic("arp_sha", 24, 48, Style.MAC)
@@ -162,9 +174,9 @@ ICMPV6_CODE = _basic("icmpv6_code", 30, 8)
 ND_TARGET = _basic("nd_target", 31, 128, Style.IPV6)
 ND_SLL = _basic("nd_sll", 32, 48, Style.MAC)
 ND_TLL = _basic("nd_tll", 33, 48, Style.MAC)
-IP_FRAG = _nicira("nw_frag", 26, 8, Style.FRAG)
+IP_FRAG = _nicira("nw_frag", 26, 8, Style.FRAG, least_mask=1)
 IP_TTL = _nicira("nw_ttl", 29, 8)
-CONJ_ID = _nicira("conj_id", 37, 32)
+CONJ_ID = _internal("conj_id", 37, 32, Style.DECIMAL)
 CT_STATE = _nicira("ct_state", 105, 32, Style.CT_STATE)
 CT_NW_PROTO = _nicira("ct_nw_proto", 119, 8)
 CT_NW_SRC = _nicira("ct_nw_src", 120, 32, Style.IPV4)
@@ -177,12 +189,12 @@ CT_TP_DST = _nicira("ct_tp_dst", 125, 16)
 
 def register(index: int) -> Field:
     """The 32-bit register `reg<index>` (0–15)."""
-    return _nicira(f"reg{index}", index, 32, Style.HEX)
+    return _internal(f"reg{index}", index, 32, Style.HEX)
 
 
 def wide_register(index: int) -> Field:
     """The 64-bit register `xreg<index>` (0–7): reg<2·index> (high half) and reg<2·index+1>."""
-    return Field(f"xreg{index}", PACKET_REGISTERS, index, 64, Style.HEX)
+    return _internal(f"xreg{index}", index, 64, Style.HEX, PACKET_REGISTERS)
 
 
 def ct_state(flags: str) -> Term:

@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 
 from flows import fields as f
 from flows.actions import Action, Conjunction
+from flows.datapath_key import loses_neighbour_fields
 from flows.fields import Match
 from flows.pipeline import COOKIE_TAG, TABLE_BY_ID, Table
 
@@ -54,7 +55,8 @@ class Flow:
     """One flow of the pipeline, checked against its table's declaration.
 
     `table` is a declared table, `priority` is 0–65535. Raises FlowError for a field that the table
-    does not declare or actions that do not fit one message.
+    does not declare, and for a condition that would be lost on the way to the datapath
+    (`flows.datapath_key`).
     """
 
     __slots__ = ("_cookie", "actions", "key")
@@ -64,6 +66,8 @@ class Flow:
         for term in match:
             if term[0] not in fields:
                 raise FlowError(f"table {table.name} does not match {term.field.name}")
+        if table.asks_neighbour and loses_neighbour_fields(match):
+            raise FlowError(f"table {table.name}: the kernel would not compare all of {match_text(match)}")
         self.key = FlowKey(table.id, priority, match)
         self.actions = actions
         self._cookie = 0

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
+from functools import cached_property
 from typing import Final
 
 from flows import fields as f
+from flows.datapath_key import asks_neighbour, not_in_key
 from flows.fields import Field
 from flows.reasons import Reason
 
@@ -23,13 +25,25 @@ class Miss(Enum):
 
 @dataclass(frozen=True)
 class Table:
-    """One OpenFlow table. `fields` are those its flows may match; `miss` is its default."""
+    """One OpenFlow table. `fields` are those its flows may match; `miss` is its default.
+
+    Raises ValueError for a field that no datapath would compare.
+    """
 
     id: int
     name: str
     purpose: str
     miss: Reason | Miss
     fields: frozenset[Field]
+
+    def __post_init__(self) -> None:
+        if lost := not_in_key(self.fields):
+            raise ValueError(f"table {self.name}: a datapath does not compare {lost}")
+
+    @cached_property
+    def asks_neighbour(self) -> bool:
+        """Whether its flows may match fields of neighbour discovery."""
+        return asks_neighbour(self.fields)
 
     def __str__(self) -> str:
         return self.name

@@ -43,8 +43,8 @@ NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
 
 
 def icmpv6(kind: int) -> Match:
-    """ICMPv6 of one type."""
-    return (IPV6_TERM, f.IP_PROTO(58), f.ICMPV6_TYPE(kind))
+    """ICMPv6 of one type and the code that all messages of a link have (RFC 4861 section 4, RFC 3810)."""
+    return (IPV6_TERM, f.IP_PROTO(58), f.ICMPV6_TYPE(kind), f.ICMPV6_CODE(0))
 
 
 ESSENTIAL_UNICAST: tuple[Match, ...] = (

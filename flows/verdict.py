@@ -46,6 +46,7 @@ __all__ = [
     "State",
     "Verdict",
     "effective_groups",
+    "is_discovery",
     "judge",
     "rule_allows",
 ]
@@ -166,11 +167,16 @@ def _role_of_kind(header: Conversation) -> _Role | None:
     version = header.source.version
     if header.protocol == UDP:
         return _UDP_ROLES.get((version, header.first, header.second))
-    if (version, header.protocol) != (6, ICMPV6):
-        return None
-    if header.first in _NEIGHBOUR_DISCOVERY:
+    if (version, header.protocol, header.second) != (6, ICMPV6, 0):
+        return None  # no message of a link has another code
+    if is_discovery(header):
         raise ValueError("neighbour discovery is not judged by rules")
     return _ICMPV6_ROLES.get(header.first)
+
+
+def is_discovery(header: Conversation) -> bool:
+    """Whether an IPv6 packet is a neighbour solicitation or advertisement; they have the code 0."""
+    return header.protocol == ICMPV6 and header.first in _NEIGHBOUR_DISCOVERY and header.second == 0
 
 
 def _refused_at_entry(

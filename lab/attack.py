@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
+from types import EllipsisType
 from typing import Protocol, cast
 
 from flows.reasons import Reason
@@ -84,7 +85,8 @@ class Send:
 class Attack:
     """`frames` of `sender` must reach none of `spared`; the switch drops them all for `reason`.
 
-    None as reason says that they go elsewhere, or that the switch never looks at them. `before` is
+    None as reason says that they go elsewhere, or that the switch never looks at them; on the kernel's
+    datapath the reason can be another (`reason_on_kernel`). `before` is
     what honest hosts do first; `control` shows that the same said honestly arrives; what is sent `after`
     the attack still goes to those who should get it, and to nobody else.
     """
@@ -94,6 +96,7 @@ class Attack:
     sender: Host
     frames: tuple[bytes, ...]
     reason: Reason | None
+    reason_on_kernel: Reason | None
     control: tuple[Send, ...]
     spared: tuple[Host, ...] = EVERYBODY
     before: tuple[Send, ...] = ()
@@ -120,13 +123,20 @@ class Family:
         reason: Reason | None,
         *control: Send,
         spared: tuple[Host, ...] = EVERYBODY,
+        kernel: Reason | EllipsisType | None = ...,
         **around: tuple[Send, ...],
     ) -> None:
-        """One more attack; `around` is what comes `before` and `after`. ValueError without a control."""
+        """One more attack; `around` is what comes `before` and `after`. ValueError without a control.
+
+        `kernel` is the reason on the kernel's datapath where it is another.
+        """
         if not control:
             raise ValueError(f"{name}: an attack without control proves nothing")
         many = _as_bytes(frames)
-        self.attacks.append(Attack(name, self.name, sender, many, reason, control, spared, **around))
+        on_kernel = reason if isinstance(kernel, EllipsisType) else kernel
+        self.attacks.append(
+            Attack(name, self.name, sender, many, reason, on_kernel, control, spared, **around)
+        )
 
 
 def _as_bytes(frames: Frame | Sequence[Frame]) -> tuple[bytes, ...]:

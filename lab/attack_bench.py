@@ -83,6 +83,7 @@ class AttackBench(Running):
 
     def achieve(self, sends: Iterable[Send]) -> list[str]:
         """Send one after the other; what did not arrive where it should, in words."""
+        self.forget()
         missing: list[str] = []
         for send in sends:
             self._taps[send.sender.name].send(send.frames)
@@ -144,8 +145,11 @@ class AttackBench(Running):
         self._site.ovs.appctl("dpctl/flush-conntrack")
 
     def drops(self) -> Counter[Reason]:
-        """How many packets the switch has dropped so far, by reason."""
-        self._site.ovs.appctl("revalidator/purge")  # makes the datapath report its counters
+        """How many packets the switch has dropped so far, by reason.
+
+        The datapath has no flow left after this: so it reports all that its flows have counted.
+        """
+        self._site.ovs.appctl("revalidator/purge")
         dump = self._site.ovs.ofctl("dump-flows", BRIDGE, f"table={pipeline.DROP.id}")
         found = Counter[Reason]()
         for packets, reason in _REASON.findall(dump):

@@ -9,6 +9,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from flows.reasons import Reason
 from lab.attack import EVERYBODY, INSIDE, Attack, Family, Host, Send
 from tests.attacks.table import ATTACKS, FAMILIES
 
@@ -22,14 +23,17 @@ INTRODUCTION = f"""# Attacks, and what honest hosts may expect
 This page is made by `scripts/attacks_doc.py` from the data of the tests; a test fails when it no longer
 tells the truth.
 
-{{count}} attacks run against one installation: Open vSwitch with the userspace datapath, the controller as
-its users start it, and a policy that opens TCP 80, UDP 53 and 9 and ping. For each of them
+{{count}} attacks run against one installation: Open vSwitch, on the userspace datapath and on the kernel's,
+the controller as its users start it, and a policy that opens TCP 80, UDP 53 and 9 and ping. For each of them
 
 1. the same frame, said honestly, has to arrive (the *control*);
 2. the attack is sent from a network namespace, and nothing at all may arrive at those who are spared,
    as seen by a raw socket on their device in promiscuous mode;
-3. the switch must have counted a drop for the expected reason. "–" as reason means that the frame goes
-   elsewhere, or that the connection tracker holds it back.
+3. the switch must have counted a drop for the expected reason, which is named for each datapath. "–" as
+   reason means that the frame goes elsewhere, or that the connection tracker holds it back.
+
+Each runs *cold*, when the datapath has no flow left from before, and *warm*, right after the control was sent
+twice: what an honest frame leaves in the datapath must not let an attack in.
 
 That an attack has met its fate is known without waiting: honest frames sent after it have arrived.
 
@@ -69,15 +73,20 @@ def render() -> str:
 
 def _chapter(family: Family) -> str:
     rows = "".join(map(_row, family.attacks))
-    head = "| attack | by | spared | dropped as | control |\n|---|---|---|---|---|\n"
+    columns = "attack", "by", "spared", "userspace: cold, warm", "kernel: cold, warm", "control"
+    head = f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|\n"
     return f"## {family.name}\n\n{head}{rows}"
 
 
 def _row(attack: Attack) -> str:
-    reason = "–" if attack.reason is None else attack.reason.name
+    reasons = _dropped(attack.reason), _dropped(attack.reason_on_kernel)
     control = "; ".join(map(_described, attack.control))
-    cells = attack.name, attack.sender.name, _hosts(attack.spared, attack.sender), reason, control
+    cells = attack.name, attack.sender.name, _hosts(attack.spared, attack.sender), *reasons, control
     return f"| {' | '.join(cells)} |\n"
+
+
+def _dropped(reason: Reason | None) -> str:
+    return "–" if reason is None else reason.name
 
 
 def _described(send: Send) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from flows.frame import ADVERTISEMENT, SOLICITATION, Arp, Neighbour
 from flows.model import Prefix
 from flows.validate import WITH_PORTS
-from flows.verdict import Conversation
+from flows.verdict import Conversation, is_discovery
 from sgctl.explain.expected import Unexplained
 
 _IPV4, _IPV6, _ARP, _VLANS = 0x0800, 0x86DD, 0x0806, (0x8100, 0x88A8)
@@ -119,15 +119,15 @@ def _read_ipv6(data: bytes, at: int) -> _Packet:
 
 
 def _read_neighbour(data: bytes, packet: _Packet) -> Neighbour | None:
-    """A message that is cut short, has another code than 0 or tells two MACs reads as one without target.
+    """A message that is cut short or tells two MACs reads as one without target.
 
-    A MAC of zeros counts as none.
+    A MAC of zeros counts as none. With another code than 0 it is no neighbour discovery.
     """
     header, at = packet.header, packet.payload
-    if header.source.version != 6 or header.protocol != _ICMPV6 or header.first not in _LINK_ADDRESS_OPTION:
+    if header.source.version != 6 or not is_discovery(header):
         return None
     unreadable = Neighbour(header.first, header.source, None, None)
-    if header.second or len(data) < at + 24:
+    if len(data) < at + 24:
         return unreadable
     macs = [mac for kind, mac in _link_options(data, at + 24) if kind == _LINK_ADDRESS_OPTION[header.first]]
     target = Prefix(6, _number(data, at + 8, 16), 128)

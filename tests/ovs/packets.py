@@ -15,6 +15,7 @@ ICMP = {4: 1, 6: 58}
 WITH_PORTS = {6: "tcp", 17: "udp", 132: "sctp"}
 NEAR_PORT_EDGES = sorted({port + step & 0xFFFF for port in PORT_EDGES for step in (-1, 0, 1)})
 CONTROL_PORTS = ((67, 68), (68, 67), (546, 547), (547, 546))
+DISCOVERY_TYPES = (135, 136)
 CONTROL_TYPES = (130, 131, 132, 133, 134, 137, 143)
 
 _TRACKED = {
@@ -83,14 +84,16 @@ class PacketMaker:
         if protocol == 47:
             return protocol, 0, 0
         if protocol == ICMP[version]:
-            return protocol, pick(ICMP_TYPES[version]), pick([0, 1, 2])
+            discovery = version == 6 and self._one_in(8)  # with another code than 0, it is none
+            kinds = DISCOVERY_TYPES if discovery else ICMP_TYPES[version]
+            return protocol, pick(kinds), pick([1, 2] if discovery else [0, 1, 2])
         return protocol, pick([1023, 40000]), pick(NEAR_PORT_EDGES)
 
     def _control(self, version: int) -> tuple[int, int, int]:
         """What runs the network: DHCP, router and listener messages."""
         if version == 4 or self._one_in(2):
             return 17, *self._random.choice(CONTROL_PORTS)
-        return ICMP[6], self._random.choice(CONTROL_TYPES), 0
+        return ICMP[6], self._random.choice(CONTROL_TYPES), 1 if self._one_in(8) else 0
 
 
 def as_flow(text: PolicyText, packet: Packet, in_port: int) -> str:

@@ -293,6 +293,7 @@ def names(frames: list[Frame]) -> list[str]:
 
 def check(bridge: DummyBridge, interface: str, each: Frame) -> None:
     trace = bridge.trace(f"in_port={wiring.INTERFACES[interface]},{each.text}")
+    assert not trace.lost_neighbour_fields, trace.text
     if isinstance(each.fate, Reason):
         assert trace.reason is each.fate, trace.text
         assert not trace.outputs

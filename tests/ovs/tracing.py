@@ -18,6 +18,9 @@ _DROPPED = re.compile(rf"^ *{p.DROP.id}\. {p.REASON.name}=(0x[0-9a-f]+),")
 _ACTIONS = re.compile(r"^Datapath actions: (.*)$", re.MULTILINE)
 _NESTED = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)")
 _REASONS = {int(reason): reason for reason in Reason}
+_MEGAFLOW = re.compile(r"^Megaflow: (.*)$", re.MULTILINE)
+_NEIGHBOUR = re.compile(r"\bnd_(target|sll|tll)=")
+_KIND_OR_CODE = re.compile(r"\bicmp_(type|code)=(0x[0-9a-f]+)/(0x[0-9a-f]+)")
 _TAG = re.compile(r"push_vlan\(vid=(\d+)")
 
 
@@ -74,6 +77,22 @@ class Trace:
         sender, receiver, reason = _walk(text)
         outputs = frozenset(words) - {"", "drop", "pop_vlan"}
         return cls(text, outputs, int(tag[1]) if tag else None, reason, sender, receiver)
+
+    @property
+    def lost_neighbour_fields(self) -> list[str]:
+        """Megaflows that ask for fields of neighbour discovery which the kernel would not compare."""
+        return [
+            megaflow
+            for megaflow in _MEGAFLOW.findall(self.text)
+            if _NEIGHBOUR.search(megaflow) and _fits_neighbours_inexactly(megaflow)
+        ]
+
+
+def _fits_neighbours_inexactly(megaflow: str) -> bool:
+    said = {name: (int(value, 0), int(mask, 0)) for name, value, mask in _KIND_OR_CODE.findall(megaflow)}
+    (kind, kind_mask), (code, code_mask) = said.get("type", (0, 0)), said.get("code", (0, 0))
+    fits = code == 0 and any(kind == each & kind_mask for each in (135, 136))
+    return fits and (kind_mask, code_mask) != (0xFF, 0xFF)
 
 
 _SIDES = {p.SOURCE_CHECK.id: 0, p.SOURCE_STATELESS.id: 0, p.DEST_CHECK.id: 1, p.DEST_STATELESS.id: 1}

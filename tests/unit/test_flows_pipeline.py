@@ -10,12 +10,14 @@ from flows import fields as f
 from flows import pipeline as p
 from flows.actions import Action, Clone, Conjunction, Conntrack, Resubmit, SetField
 from flows.compiler import compile_bridge
+from flows.datapath_key import NEIGHBOUR_FIELDS
 from flows.fields import Match, Term, ct_state
 from flows.flow import Flow, FlowError, FlowKey
 from flows.model import Change, Network, PolicyObject
 from flows.pipeline import Miss, Priority
 from flows.policy import Policy
 from flows.reasons import Reason
+from flows.services import IPV6_TERM
 from flows.static import NO_FRAGMENT, static_flows
 from flows.verdict import PolicyText
 from tests.ovs import wiring
@@ -91,6 +93,27 @@ def test_every_table_that_drops_says_why() -> None:
 def test_a_flow_matches_declared_fields_only() -> None:
     with pytest.raises(FlowError, match="FORWARD does not match udp_dst"):
         Flow(p.FORWARD, 100, (f.UDP_DST(53),), ())
+
+
+@pytest.mark.parametrize("said", [(), (f.ICMPV6_TYPE(136),), (f.ICMPV6_TYPE(134), f.ICMPV6_CODE(0))], ids=str)
+@pytest.mark.parametrize("field", sorted(NEIGHBOUR_FIELDS, key=str), ids=str)
+def test_a_flow_asks_for_neighbours_only_where_every_datapath_compares_them(
+    field: f.Field, said: Match
+) -> None:
+    with pytest.raises(FlowError, match="the kernel would not compare"):
+        Flow(p.NEIGHBOUR, 100, (IPV6_TERM, f.IP_PROTO(58), *said, field(1)), ())
+
+
+def test_a_mask_that_a_datapath_would_not_compare_cannot_be_written() -> None:
+    for field, mask in ((f.IP_FRAG, 2), (f.ARP_OP, 1)):
+        with pytest.raises(ValueError, match="would not compare"):
+            field(0, mask)
+
+
+def test_a_table_matches_only_what_a_datapath_compares() -> None:
+    igmp_type = f.Field("igmp_type", f.NICIRA, 200, 8)
+    with pytest.raises(ValueError, match="NEW: a datapath does not compare"):
+        p.Table(99, "NEW", "made here", Miss.RETURN, frozenset({f.IN_PORT, igmp_type}))
 
 
 def test_a_flow_holds_no_more_actions_than_a_message() -> None:

@@ -28,7 +28,7 @@ KNOWN = [each for each in (*FIELDS, *map(f.register, range(16))) if each not in 
 @st.composite
 def terms(draw: st.DrawFn) -> Term:
     field = draw(st.sampled_from(KNOWN))
-    mask = draw(st.one_of(st.none(), st.integers(0, field.full)))
+    mask = draw(st.one_of(st.none(), st.integers(0, field.full).map(lambda bits: bits | field.least_mask)))
     value = draw(st.integers(0, field.full))
     return field(value if mask is None else value & mask, mask)
 
