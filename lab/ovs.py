@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import netns, process
+from lab.control import Control
 from lab.datapath import DATAPATH, Datapath, clear_kernel
 from lab.process import LabError
 from lab.running import Running
@@ -128,9 +129,18 @@ class OvsServers:
         """The output of `ovs-ofctl`, speaking OpenFlow 1.4."""
         return process.run(["ovs-ofctl", "--timeout=30", "-O", "OpenFlow14", *arguments], self.env, stdin)
 
-    def appctl(self, *arguments: str) -> str:
-        """The output of `ovs-appctl` on the switch."""
-        return process.run(["ovs-appctl", "--timeout=10", *arguments], self.env)
+    def appctl(self, command: str, *arguments: str) -> str:
+        """What `ovs-appctl` prints for a command on the switch."""
+        with self.control() as control:
+            return control.call(command, *arguments)
+
+    def control(self) -> Control:
+        """A connection to the switch's control socket. Raises LabError when it does not run."""
+        try:
+            pid = (self.rundir / "ovs-vswitchd.pid").read_text(encoding="ascii").strip()
+            return Control(self.rundir / f"ovs-vswitchd.{pid}.ctl")
+        except OSError as error:
+            raise LabError(f"ovs-vswitchd in {self.rundir}: {error}") from error
 
 
 class PrivateOvs(OvsServers, Running):

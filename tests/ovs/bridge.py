@@ -11,7 +11,7 @@ from flows.flow import Flow, FlowDiff, FlowKey
 from flows.wire import Installed
 from lab.ovs import PrivateOvs
 from tests.ovs.openflow import OpenFlow
-from tests.ovs.tracing import Control, Trace
+from tests.ovs.tracing import Trace
 
 
 class DummyBridge:
@@ -26,8 +26,7 @@ class DummyBridge:
         ovs.ofctl("set-frags", name, "nx-match")
         self.flows: Mapping[FlowKey, Flow] = {}
         self.openflow = OpenFlow(ovs.rundir / f"{name}.mgmt")
-        (control,) = ovs.rundir.glob("ovs-vswitchd.*.ctl")
-        self.control = Control(control)
+        self.control = ovs.control()
 
     def __enter__(self) -> Self:
         return self

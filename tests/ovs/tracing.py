@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-import socket
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
 from flows import pipeline as p
 from flows.reasons import Reason
@@ -22,37 +18,6 @@ _MEGAFLOW = re.compile(r"^Megaflow: (.*)$", re.MULTILINE)
 _NEIGHBOUR = re.compile(r"\bnd_(target|sll|tll)=")
 _KIND_OR_CODE = re.compile(r"\bicmp_(type|code)=(0x[0-9a-f]+)/(0x[0-9a-f]+)")
 _TAG = re.compile(r"push_vlan\(vid=(\d+)")
-
-
-class Control:
-    """A connection to a daemon's control socket, faster than `ovs-appctl` by far."""
-
-    def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(30)
-        self._socket.connect(str(path))
-        self._decoder = json.JSONDecoder()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-    def call(self, command: str, *arguments: str) -> str:
-        """The command's output. Raises ValueError with what the daemon objects to."""
-        request = {"id": 0, "method": command, "params": arguments}
-        self._socket.sendall(json.dumps(request).encode())
-        received = b""
-        while True:
-            received += self._socket.recv(1 << 20)
-            try:
-                reply, _ = self._decoder.raw_decode(received.decode())
-            except ValueError:
-                continue
-            if reply["error"]:
-                raise ValueError(f"{command} {' '.join(arguments)}: {reply['error']}")
-            return str(reply["result"])
 
 
 @dataclass(frozen=True)

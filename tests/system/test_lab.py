@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import process
+from lab.datapath import DATAPATH
 from lab.netns import Workload
 from lab.ovs import OvsServers, PrivateOvs
 from lab.process import LabError
@@ -121,7 +122,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_run_starts_what_is_missing_and_stops_only_that(ovs: PrivateOvs) -> None:
-    visitor = OvsServers(ovs.rundir, ovs.rundir / "conf.db", ["--disable-system"])
+    visitor = OvsServers(ovs.rundir, ovs.rundir / "conf.db", DATAPATH.options)
     start_missing(visitor)
     visitor.stop()
     assert ovs.switch_runs()
