@@ -9,10 +9,7 @@ from functools import partial
 from typing import Any
 
 from ryu.base.app_manager import RyuApp
-from ryu.controller import ofp_event
-from ryu.controller.handler import DEAD_DISPATCHER, MAIN_DISPATCHER, set_ev_cls
 from ryu.lib import hub
-from ryu.ofproto import ofproto_v1_4
 
 from sgctl.controller.loop import ControlLoop, Expected, Report
 from sgctl.rest.access import AccessError
@@ -21,9 +18,11 @@ from sgctl.settings import ApiSettings, Settings
 from sgctl.store import Store, StoreError
 from sgctl.store.local import LocalSwitches
 from sgctl.store.server import PolicyServer, prepare_remote
-from sgctl.switch import raw_stats
+from sgctl.switch.admission import Admission, Certificates
 from sgctl.switch.channel import Channel
+from sgctl.switch.connections import Connections
 from sgctl.switch.direct import DirectLines
+from sgctl.switch.door import Door
 from sgctl.switch.listener import Listener
 from sgctl.switch.mastership import Mastership
 from sgctl.switch.session import Session
@@ -35,21 +34,23 @@ CONNECT_SECONDS = 30.0
 
 
 class SecurityGroups(RyuApp):
-    """Makes every switch that connects enforce the security groups of the policy database."""
+    """Makes every switch that connects enforce the security groups of the policy database.
 
-    OFP_VERSIONS = (ofproto_v1_4.OFP_VERSION,)
+    Switches come in by `sgctl.switch.door`. Ryu's own listener is not started: see
+    docs/decisions/openflow-door.md.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        raw_stats.install()
         self._settings = Settings.from_values(self.CONF)
         self._server: PolicyServer | None = None
         self._mastership = Mastership()
-        self._channels: dict[int, Channel] = {}
-        self._lines = DirectLines(self._settings.ovsdb, self._listener())
+        self._connections = Connections(self._connected, self._disconnected, self._wake)
+        self._lines = DirectLines(self._settings.ovsdb, self._listener(), self._connections.attend)
         try:
             self._check_seconds = self._settings.check_seconds
             self._loop = self._prepare()
+            self._door = self._make_door()
             self._northbound = Northbound(
                 ApiSettings.from_values(self.CONF),
                 self._settings.policy_remote,
@@ -59,11 +60,15 @@ class SecurityGroups(RyuApp):
         except (StoreError, AccessError, ValueError) as error:
             raise SystemExit(f"ryu-manager: {error}") from error
 
-    def start(self) -> None:
-        """Ryu's hook: events, and beside them the control loop and the API."""
+    def start(self) -> Any:
+        """Ryu's hook: the control loop, the API and the listener for switches.
+
+        Ryu's main loop waits for the thread that is returned, and ends it.
+        """
         super().start()
         self._loop_thread = hub.spawn(self._run_loop)
         self._northbound.start()
+        return hub.spawn(self._door.run)
 
     def _run_loop(self) -> None:
         """A controller that can no longer follow the policy must not look as if it did: it ends."""
@@ -82,16 +87,28 @@ class SecurityGroups(RyuApp):
             self._server = PolicyServer(settings.policy_file, settings.policy_socket)
             self._server.start()
         store = Store.connect(settings.policy_remote, CONNECT_SECONDS)
-        local = LocalSwitches.connect(settings.ovsdb, CONNECT_SECONDS)
+        self._local = local = LocalSwitches.connect(settings.ovsdb, CONNECT_SECONDS)
         limits = ZoneLimits(settings.ovsdb)
-        return ControlLoop(store, local, limits, self._tend, self._mastership.renew, self._lines.open)
+        return ControlLoop(store, local, limits, self._tend, self._mastership.renew, self._lines.reach)
 
     def _listener(self) -> Listener:
-        """Where Ryu listens, which depends on whether it has a certificate."""
+        """Where we listen, which depends on whether there is a certificate."""
         conf = self.CONF
         if conf.ctl_privkey is not None and conf.ctl_cert is not None:
             return Listener("ssl", conf.ofp_listen_host, conf.ofp_ssl_listen_port)
         return Listener("tcp", conf.ofp_listen_host, conf.ofp_tcp_listen_port)
+
+    def _make_door(self) -> Door:
+        """Raises ValueError for settings that cannot be used."""
+        settings, conf, listener = self._settings, self.CONF, self._listener()
+        names = settings.openflow_names
+        admission = Admission(settings.ovsdb, settings.openflow_peers, lambda: names or {self._local.chassis})
+        tls = listener.scheme == "ssl"
+        certificates = Certificates(conf.ctl_privkey, conf.ctl_cert, conf.ca_certs) if tls else None
+        return Door(listener, admission, certificates, self._connections.attend)
+
+    def _wake(self) -> None:
+        self._loop.wake()
 
     def _tend(self) -> None:
         if self._server is not None and self._server.ensure():
@@ -106,35 +123,11 @@ class SecurityGroups(RyuApp):
         if self._server is not None:
             self._server.stop()
 
-    @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])
-    def connection_changed(self, event: Any) -> None:
-        """A switch is ready to talk, or gone."""
-        datapath = event.datapath
-        if event.state == MAIN_DISPATCHER:
-            if not self._lines.accept(datapath, connected=datapath.id in self._channels):
-                return
-            self._channels[datapath.id] = channel = Channel(datapath, self._loop.wake)
-            LOG.info("switch %016x connected", datapath.id)
-            self._loop.connect(datapath.id, partial(self._open_session, channel))
-        elif datapath.id in self._channels and self._channels[datapath.id].serves(datapath):
-            del self._channels[datapath.id]
-            LOG.warning("switch %016x disconnected", datapath.id)
-            self._loop.disconnect(datapath.id)
+    def _connected(self, channel: Channel) -> None:
+        self._loop.connect(channel.dpid, partial(self._open_session, channel))
 
-    @set_ev_cls(
-        [
-            ofp_event.EventOFPBarrierReply,
-            ofp_event.EventOFPErrorMsg,
-            ofp_event.EventOFPFlowStatsReply,
-            ofp_event.EventOFPRoleReply,
-        ],
-        MAIN_DISPATCHER,
-    )
-    def answered(self, event: Any) -> None:
-        """A switch replies."""
-        channel = self._channels.get(event.msg.datapath.id)
-        if channel is not None:
-            channel.receive(event.msg)
+    def _disconnected(self, channel: Channel) -> None:
+        self._loop.disconnect(channel.dpid)
 
     def _open_session(self, channel: Channel, generation: int, expected: Expected, report: Report) -> Session:
         claim = partial(self._mastership.claim, channel)

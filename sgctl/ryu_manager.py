@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -56,9 +57,16 @@ def register_options(conf: Any, environ: Mapping[str, str] = os.environ) -> None
         conf.register_cli_opt(kind(option, default=value, help=f"{text} (default {value})"))
 
 
+def raise_file_limit() -> None:
+    """Allow as many open files as the system lets us: each connection is one, and 1,024 are soon used up."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run Ryu's manager with the command line `arguments` (default: the process's own)."""
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
+    raise_file_limit()
     command_line = list(sys.argv[1:] if arguments is None else arguments)
     ryu_repair.prepare(threads="--enable-debugger" not in command_line)
     ryu_repair.repair_imports()

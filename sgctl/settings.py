@@ -53,6 +53,18 @@ SETTINGS = (
         "connects",
     ),
     Setting(
+        "sgctl_openflow_peers",
+        "",
+        "addresses and networks, separated by commas, whose switches may connect without TLS (default: none; "
+        "this machine's own switch may always)",
+    ),
+    Setting(
+        "sgctl_openflow_names",
+        "",
+        "names of the certificates that switches of other machines may show, separated by commas (default: "
+        "the host's name in the switch database)",
+    ),
+    Setting(
         "sgctl_api_tokens",
         "",
         "file with the tokens that the API asks for (default: none, which only a loopback address allows)",
@@ -109,6 +121,8 @@ class Settings:
     state_dir: Path
     run_dir: Path
     check_interval: str
+    openflow_peers: str = ""
+    openflow_names: frozenset[str] = frozenset()
 
     @classmethod
     def from_values(cls, values: Mapping[str, str]) -> Settings:
@@ -119,6 +133,8 @@ class Settings:
             state_dir=Path(values["sgctl_state_dir"]),
             run_dir=Path(values["sgctl_run_dir"]),
             check_interval=values["sgctl_check_interval"],
+            openflow_peers=values["sgctl_openflow_peers"],
+            openflow_names=frozenset(filter(None, map(str.strip, values["sgctl_openflow_names"].split(",")))),
         )
 
     @classmethod

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from ovs.poller import POLLIN, Poller
@@ -79,13 +79,15 @@ class ControlLoop:
         limits: ZoneLimits,
         tend: Callable[[], object],
         renew_mastership: Callable[[], None],
-        reach: Callable[[Bridge], None],
+        reach: Callable[[Iterable[Bridge], Container[int]], None],
     ) -> None:
-        """`tend` is called now and then, for what must be kept alive; `reach` for a bridge not connected."""
+        """`tend` is called now and then, for what must be kept alive.
+
+        `reach` is called with all bridges and the datapath ids of those that are connected.
+        """
         self._tend = tend
         self._tend_due = 0.0
         self._reach = reach
-        self._reached: set[int] = set()
         self._renew_mastership = renew_mastership
         self._store = store
         self._local = local
@@ -165,7 +167,7 @@ class ControlLoop:
         if not self._in_charge:
             self._engine.flush()  # stay ready: what is expected is known when it is our turn
             return
-        self._reach_bridges()
+        self._reach((managed.bridge for managed in self._engine.bridges.values()), self._connections)
         self._secure_bridges()
         self._refresh_zones()
         self._limits.apply(self._engine.connection_limits())
@@ -192,13 +194,6 @@ class ControlLoop:
             self._in_charge = False
             for connection in self._connections.values():
                 connection.stand_by()
-
-    def _reach_bridges(self) -> None:
-        """A bridge that does not know yet that we are here need not wait until it looks."""
-        for dpid, managed in self._engine.bridges.items():
-            if dpid not in self._reached and dpid not in self._connections:
-                self._reach(managed.bridge)
-            self._reached.add(dpid)
 
     def _close_sessions_of_lost_bridges(self) -> None:
         """A bridge that nothing is known of is left as it is, and compared as a whole when it is back.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
 
-from ryu.lib import hub
+import eventlet
 
 from flows import wire
 from flows.shapes import shape
+from sgctl.switch import messages
+from sgctl.switch.connection import Connection
 from sgctl.switch.exchange import Exchange, SwitchRefused
+from sgctl.switch.messages import Reply, Role
 
 CHUNK_BYTES = 1 << 16
 MOST_EDITS = 1 << 24
@@ -24,41 +26,38 @@ MATCH_FRAGMENTS = 3
 
 
 class Channel:
-    """Speaks through one datapath of Ryu's.
+    """Asks one switch, through the connection with it.
 
     Only one green thread may make calls; `receive` belongs to the one that reads the connection.
     """
 
-    def __init__(self, datapath: Any, on_its_way: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, connection: Connection, on_its_way: Callable[[], None] = lambda: None) -> None:
         """`on_its_way` is called when all of a large change is sent, and the switch at work on it."""
         self._on_its_way = on_its_way
-        self._datapath = datapath
+        self._connection = connection
         self._exchange = Exchange()
         self._bundle = 0
         self._readable: set[Hashable] = set()
 
-    def serves(self, datapath: Any) -> bool:
-        """Whether this is the channel of that very connection."""
-        return self._datapath is datapath
-
     @property
     def dpid(self) -> int:
         """The switch's datapath id."""
-        return int(self._datapath.id)
+        return self._connection.dpid
 
-    def receive(self, message: Any) -> None:
+    def receive(self, reply: Reply) -> None:
         """Take in a reply or an error."""
-        self._exchange.take(message, self._datapath.ofproto)
+        self._exchange.take(reply)
 
     def installed(self) -> list[wire.Installed]:
         """Table and cookie of every flow on the switch; sets the fragment mode on the way.
 
         Raises SwitchRefused.
         """
-        parser, ofproto = self._datapath.ofproto_parser, self._datapath.ofproto
-        mode = parser.OFPSetConfig(self._datapath, MATCH_FRAGMENTS, ofproto.OFPCML_NO_BUFFER)
-        self._ask(mode, parser.OFPFlowStatsRequest(self._datapath))
-        return [entry.flow for entry in self._exchange.entries]
+        exchange = self._begin(2)
+        mode = messages.set_config(MATCH_FRAGMENTS, exchange.ask("the fragment mode"))
+        self._send([mode, messages.flow_stats_request(exchange.ask("a question for all flows"))])
+        exchange.answer()
+        return exchange.flows
 
     def push(self, edits: Iterable[wire.Edit]) -> None:
         """Make a change: all of it at once, confirmed by the switch's barrier.
@@ -84,45 +83,32 @@ class Channel:
                 self._on_its_way()
             exchange.answer()
         except BaseException:  # the end of this green thread, too, must not leave a bundle open
-            self._datapath.send(wire.bundle_control(self._bundle, wire.BUNDLE_DISCARD, self._reserve(1)))
+            self._connection.send(
+                wire.bundle_control(self._bundle, wire.BUNDLE_DISCARD, self._connection.reserve(1))
+            )
             raise
         self._readable |= shapes or frozenset()
 
     def role_generation(self) -> int:
         """The generation of the newest master there has been; 2⁶⁴ - 1 for none. Raises SwitchRefused."""
-        return int(self._role_request(self._datapath.ofproto.OFPCR_ROLE_NOCHANGE, 0).generation_id)
+        return self._request_role(Role.NO_CHANGE, 0).generation
 
     def become_master(self, generation: int) -> None:
         """Make all other controllers slaves, which may look but not touch. Raises SwitchRefused."""
         try:
-            self._role_request(self._datapath.ofproto.OFPCR_ROLE_MASTER, generation)
+            self._request_role(Role.MASTER, generation)
         except SwitchRefused as error:
             raise SwitchRefused(f"another controller is in charge: {error}") from error
 
-    def _role_request(self, role: int, generation: int) -> Any:
-        return self._ask(self._datapath.ofproto_parser.OFPRoleRequest(self._datapath, role, generation))
-
-    def _ask(self, *messages: Any) -> Any:
-        """The reply to the last of these messages of Ryu's. Raises SwitchRefused for an error to any."""
-        exchange = self._begin(len(messages))
-        for message in messages:
-            message.set_xid(exchange.ask(type(message).__name__))
-            message.serialize()
-        self._send(message.buf for message in messages)
+    def _request_role(self, role: Role, generation: int) -> Reply:
+        exchange = self._begin(1)
+        self._send([messages.role_request(role, generation, exchange.ask(f"the role {role.name}"))])
         return exchange.answer()
 
     def _begin(self, most: int) -> Exchange:
         """Expect answers to what is asked from now on, at most so many requests, and to nothing before."""
-        self._exchange = Exchange(self._reserve(most))
+        self._exchange = Exchange(self._connection.reserve(most))
         return self._exchange
-
-    def _reserve(self, count: int) -> int:
-        """Transaction ids that follow each other: the first of `count`."""
-        first: int = self._datapath.xid + 1
-        if first + count > self._datapath.ofproto.MAX_XID:
-            first = 1
-        self._datapath.xid = first + count - 1
-        return first
 
     def _send(self, messages: Iterable[bytes]) -> None:
         """Send in chunks, each when there is room for it, and no more of them once there is an error.
@@ -134,13 +120,13 @@ class Channel:
             buffer += message
             if len(buffer) >= CHUNK_BYTES:
                 self._send_chunk(buffer)
-                hub.sleep(0)
+                eventlet.sleep(0)
                 self._exchange.check()
                 buffer = bytearray()
         self._send_chunk(buffer)
 
     def _send_chunk(self, data: bytearray) -> None:
-        if data and not self._datapath.send(bytes(data)):
+        if data and not self._connection.send(bytes(data)):
             raise SwitchRefused("the connection is closing")
 
 

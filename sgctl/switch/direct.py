@@ -1,77 +1,79 @@
 """Connecting to a bridge of this host instead of waiting for it: by Open vSwitch's management socket.
 
 After an interruption a bridge looks for its controller when it pleases, up to 8 seconds later. Its
-management socket (ovs-vswitchd(8), `BRIDGE.mgmt`) takes connections at any time.
+management socket (ovs-vswitchd(8), `BRIDGE.mgmt`) takes connections at any time, and only from its owner.
 """
 
 from __future__ import annotations
 
 import logging
-import socket
+import time
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
-from typing import Any
 
-from ryu.controller.controller import datapath_connection_factory
-from ryu.lib import hub
+import eventlet
+from eventlet.green import socket
 
 from sgctl.store.local import Bridge
+from sgctl.switch.admission import UNIX
+from sgctl.switch.connection import Connection
 from sgctl.switch.listener import Listener
+from sgctl.switch.seldom import SeldomLog
 
 LOG = logging.getLogger(__name__)
 
-LINE_SECONDS = 30.0
-"""So long a bridge may be served this way; one that has not come by itself until then does not mean us."""
-
-_UNIX = "unix:"
+AGAIN_SECONDS = 1.0
+"""Between two attempts to connect, and between two looks whether a bridge still has this controller."""
 
 
 class DirectLines:
     """The connections that this controller makes by itself; `ovsdb` is the remote of the switch's database.
 
     They are for bridges that have this controller among theirs, and end when the bridge's own connection
-    is there.
+    is there, or when the bridge has this controller no more.
     """
 
-    def __init__(self, ovsdb: str, listener: Listener) -> None:
-        self._directory = Path(ovsdb.removeprefix(_UNIX)).parent if ovsdb.startswith(_UNIX) else None
+    def __init__(self, ovsdb: str, listener: Listener, attend: Callable[[Connection], None]) -> None:
+        """`attend` serves a connection until it ends."""
+        self._directory = Path(ovsdb.removeprefix(UNIX)).parent if ovsdb.startswith(UNIX) else None
         self._listener = listener
-        self._of_bridge: dict[int, Any] = {}
+        self._attend = attend
+        self._bridges: tuple[Bridge, ...] = ()
+        self._due: dict[str, float] = {}
+        self._seldom = SeldomLog(LOG)
 
-    def open(self, bridge: Bridge) -> None:
-        """Connect to a bridge if it is ours; where that is not possible it will come by itself."""
-        if self._directory is None or not any(map(self._listener.is_meant_by, bridge.targets)):
+    def reach(self, bridges: Iterable[Bridge], connected: Container[int]) -> None:
+        """Connect to those bridges of ours that are not connected.
+
+        Where that is not possible they come by themselves.
+        """
+        self._bridges = tuple(bridges)
+        if self._directory is None:
             return
-        path = str(self._directory / f"{bridge.name}.mgmt")
-        line: Any = socket.socket(socket.AF_UNIX)
+        now = time.monotonic()
+        for bridge in self._bridges:
+            if bridge.dpid not in connected and now >= self._due.get(bridge.name, 0.0):
+                self._due[bridge.name] = now + AGAIN_SECONDS
+                if self._is_ours(bridge):
+                    eventlet.spawn_n(self._connect, bridge.name, self._directory / f"{bridge.name}.mgmt")
+
+    def _is_ours(self, bridge: Bridge) -> bool:
+        return any(map(self._listener.is_meant_by, bridge.targets))
+
+    def _connect(self, name: str, path: Path) -> None:
+        line = socket.socket(socket.AF_UNIX)
         try:
-            line.connect(path)
+            line.connect(str(path))
         except OSError as error:
             line.close()
-            LOG.info("bridge %s is not reached by %s: %s", bridge.name, path, error)
+            self._seldom.warn(name, f"bridge {name} is not reached by {path}: {error}")
             return
-        line.setsockopt = _ignore  # Ryu sets an option of TCP
-        hub.spawn(datapath_connection_factory, line, path)
+        connection = Connection(line, str(path), direct=True)
+        watcher = eventlet.spawn(self._watch, name, connection)
+        self._attend(connection)
+        watcher.kill()
 
-    def accept(self, datapath: Any, connected: bool) -> bool:
-        """Whether a connection that is ready is to be used; `connected` tells whether there is one already.
-
-        A bridge's own connection ends the line to it.
-        """
-        if is_direct(datapath):
-            if connected:
-                datapath.close()
-                return False
-            self._of_bridge[datapath.id] = datapath
-            hub.spawn_after(LINE_SECONDS, datapath.close)
-        elif datapath.id in self._of_bridge:
-            self._of_bridge.pop(datapath.id).close()
-        return True
-
-
-def is_direct(datapath: Any) -> bool:
-    """Whether we made the connection: then its address is a path."""
-    return isinstance(datapath.address, str) and bool(datapath.address)
-
-
-def _ignore(*_: Any) -> None:
-    """Do nothing."""
+    def _watch(self, name: str, connection: Connection) -> None:
+        while any(bridge.name == name and self._is_ours(bridge) for bridge in self._bridges):
+            eventlet.sleep(AGAIN_SECONDS)
+        connection.close()

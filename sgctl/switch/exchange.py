@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import cast
 
 from eventlet import Timeout
 from eventlet.event import Event
 
-from sgctl.switch.raw_stats import InstalledEntry
+from flows.wire import Installed
+from sgctl.switch.messages import Reply
 
 REPLY_SECONDS = 60.0
 
@@ -25,7 +26,7 @@ class Exchange:
     """
 
     def __init__(self, first: int = 0) -> None:
-        self.entries: list[InstalledEntry] = []
+        self.flows: list[Installed] = []
         self._first = first
         self._subjects: list[object] = []
         self._errors: dict[int, str] = {}
@@ -36,38 +37,28 @@ class Exchange:
         self._subjects.append(subject)
         return self._first + len(self._subjects) - 1
 
-    def take(self, message: Any, ofproto: Any) -> None:
+    def take(self, reply: Reply) -> None:
         """Take in a reply or an error."""
-        position = message.xid - self._first
+        position = reply.xid - self._first
         if not 0 <= position < len(self._subjects):
             return
-        if message.msg_type == ofproto.OFPT_ERROR:
-            self._errors.setdefault(position, _error_text(message, ofproto))
-        elif message.msg_type == ofproto.OFPT_MULTIPART_REPLY:
-            self.entries.extend(message.body)
-            if message.flags & ofproto.OFPMPF_REPLY_MORE:
-                return
+        if reply.error:
+            self._errors.setdefault(position, reply.error)
+        self.flows.extend(reply.flows)
         answer = self._answers[position]
-        if not answer.ready():
-            answer.send(message)
+        if not reply.more and not answer.ready():
+            answer.send(reply)
 
-    def answer(self) -> Any:
+    def answer(self) -> Reply:
         """Wait for the reply to the latest request. Raises SwitchRefused for any error so far."""
         position = len(self._subjects) - 1
         with Timeout(REPLY_SECONDS, False):
             reply = self._answers[position].wait()
             self.check()
-            return reply
+            return cast("Reply", reply)
         raise SwitchRefused(f"no answer to {self._subjects[position]} within {REPLY_SECONDS:.0f} s")
 
     def check(self) -> None:
         """Raise SwitchRefused if there has been an error."""
         for position, text in sorted(self._errors.items()):
             raise SwitchRefused(f"{text}: {self._subjects[position]}")
-
-
-def _error_text(message: Any, ofproto: Any) -> str:
-    if message.type == ofproto.OFPET_EXPERIMENTER:
-        return f"OFPET_EXPERIMENTER({message.experimenter:#x}), {message.exp_type}"
-    kind = ofproto.ofp_error_type_to_str(message.type)
-    return f"{kind}, {ofproto.ofp_error_code_to_str(message.type, message.code)}"

@@ -14,18 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from ryu.base.app_manager import RyuApp
-from ryu.controller import ofp_event
-from ryu.controller.handler import MAIN_DISPATCHER, set_ev_cls
 from ryu.lib import hub
-from ryu.ofproto import ofproto_v1_4
 
 from flows import actions as a
 from flows import pipeline as p
 from flows import wire
 from flows.flow import Flow, FlowDiff, FlowError, FlowKey
-from sgctl.switch import exchange, raw_stats
+from sgctl.switch import exchange
+from sgctl.switch.admission import Admission
 from sgctl.switch.channel import Channel
+from sgctl.switch.connections import Connections
+from sgctl.switch.door import Door
 from sgctl.switch.exchange import SwitchRefused
+from sgctl.switch.listener import Listener
 from sgctl.switch.session import Session
 
 Outcome = dict[str, Any]
@@ -119,14 +120,12 @@ def full_but_its_like(channel: Channel) -> Outcome:
 
 def answers_waited_for(channel: Channel) -> Outcome:
     """How often a change waits for the switch."""
-    fresh = Channel(channel._datapath)
+    channel._readable = set()
     changes = {"first": good(2), "the like": good(2, 500), "another": [Flow(p.NEIGHBOUR, 1, (), ())]}
     counts: dict[str, int] = {}
-    channel.receive, received = fresh.receive, channel.receive  # type: ignore[method-assign]
     for name, edits in changes.items():
-        fresh.push(edits)
-        counts[name] = len(fresh._exchange._answers)
-    channel.receive = received  # type: ignore[method-assign]
+        channel.push(edits)
+        counts[name] = len(channel._exchange._answers)
     channel.push([entry.cookie for entry in channel.installed()])
     return counts
 
@@ -234,27 +233,15 @@ SCENARIOS: dict[str, Callable[[Channel], Outcome]] = {
 class Trial(RyuApp):  # type: ignore[misc]  # Ryu has no types
     """Runs the scenarios with the first switch that connects."""
 
-    OFP_VERSIONS = (ofproto_v1_4.OFP_VERSION,)
+    def start(self) -> Any:
+        """Ryu's hook."""
+        super().start()
+        connections = Connections(self._connected, lambda _: None)
+        listener = Listener("tcp", "127.0.0.1", self.CONF.ofp_tcp_listen_port)
+        return hub.spawn(Door(listener, Admission("", "", lambda: ()), None, connections.attend).run)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        raw_stats.install()
-        self._channel: Channel | None = None
-
-    @set_ev_cls(ofp_event.EventOFPStateChange, MAIN_DISPATCHER)  # type: ignore[untyped-decorator]
-    def connected(self, event: Any) -> None:
-        """A switch is ready to talk."""
-        self._channel = Channel(event.datapath)
-        hub.spawn(self._run, self._channel)
-
-    @set_ev_cls(  # type: ignore[untyped-decorator]
-        [ofp_event.EventOFPBarrierReply, ofp_event.EventOFPErrorMsg, ofp_event.EventOFPFlowStatsReply],
-        MAIN_DISPATCHER,
-    )
-    def answered(self, event: Any) -> None:
-        """A switch replies."""
-        if self._channel is not None:
-            self._channel.receive(event.msg)
+    def _connected(self, channel: Channel) -> None:
+        hub.spawn(self._run, channel)
 
     def _run(self, channel: Channel) -> None:
         outcomes = {name: scenario(channel) for name, scenario in SCENARIOS.items()}

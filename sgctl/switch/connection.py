@@ -1,0 +1,173 @@
+"""One OpenFlow connection: its handshake, its messages, signs of life, and a bounded queue to send."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import eventlet
+from eventlet import Timeout
+from eventlet.event import Event
+from eventlet.queue import LightQueue
+
+from flows.wire import VERSION
+from sgctl.switch import messages
+from sgctl.switch.messages import Kind, MalformedError, Message, Reply, message
+
+HANDSHAKE_SECONDS = 5.0
+ECHO_SECONDS = 15.0
+SILENT_SECONDS = 60.0
+"""A switch that says nothing for so long, although it is asked every 15 s, is gone."""
+READ_BYTES = 1 << 14
+"""Read at once; then other green threads have their turn."""
+UNSENT_CHUNKS = 16
+UNSENT_ECHOES = 64
+"""A peer that asks so often and does not take the answers is disconnected."""
+LARGEST_HANDSHAKE = 1 << 12
+"""Bytes that a switch may say before it is known: its hello and features have less than a hundred."""
+LAST_XID = 0xFFFFFFFF
+
+
+class Connection:
+    """A connection with a switch. One green thread reads it, one writes, one asks for signs of life.
+
+    `direct` tells that we made it, to the management socket of a bridge. `dpid` is known after `greet`.
+    """
+
+    def __init__(self, stream: Any, peer: str, *, direct: bool = False) -> None:
+        """`stream` is a connected socket of eventlet's; `peer` tells in the log who it is."""
+        self.peer = peer
+        self.direct = direct
+        self.dpid = -1
+        self._stream = stream
+        self._received = bytearray()
+        self._greeted = False
+        self._closed = False
+        self._chunks: Any = LightQueue(UNSENT_CHUNKS)
+        self._echoes: deque[bytes] = deque()
+        self._xid = random.randrange(1 << 31)  # noqa: S311 - only different from the connection before
+        self._alive = Event()
+        self._helpers: list[Any] = []
+
+    def greet(self) -> None:
+        """Say hello and learn the switch's datapath id. Raises MalformedError or OSError."""
+        with Timeout(HANDSHAKE_SECONDS, MalformedError(f"no handshake within {HANDSHAKE_SECONDS:.0f} s")):
+            self._stream.sendall(messages.hello())
+            arriving = self._before_known()
+            messages.check_hello(next(arriving))
+            self._greeted = True
+            self._stream.sendall(message(Kind.FEATURES_REQUEST, self.reserve(1)))
+            self.dpid = messages.read_dpid(next(arriving))
+        self._helpers = [eventlet.spawn(self._write), eventlet.spawn(self._watch)]
+
+    def serve(self, receive: Callable[[Reply], None]) -> None:
+        """Hand over what the switch answers until the connection ends. Raises MalformedError or OSError."""
+        for each in self._messages():
+            if each.kind == Kind.ECHO_REQUEST:
+                self._echo(each)
+            elif each.kind not in messages.UNREAD and each.kind != Kind.ECHO_REPLY:
+                receive(messages.read_reply(each))
+
+    def reserve(self, count: int) -> int:
+        """Transaction ids that follow each other: the first of `count`."""
+        first = self._xid + 1
+        if first + count > LAST_XID:
+            first = 1
+        self._xid = first + count - 1
+        return first
+
+    def send(self, data: bytes) -> bool:
+        """Send when there is room for it; whether the connection is still open then."""
+        if not self._closed:
+            self._chunks.put(data)
+        return not self._closed
+
+    def answers(self, seconds: float) -> bool:
+        """Whether the switch gives a sign of life within `seconds`."""
+        if self._alive.ready():
+            self._alive = Event()
+        alive = self._alive
+        if not self._chunks.full():  # else there is enough that it can answer
+            self._chunks.put_nowait(message(Kind.ECHO_REQUEST, 0))
+        with Timeout(seconds, False):
+            alive.wait()
+        return alive.ready() and not self._closed
+
+    def close(self) -> None:
+        """End the connection: `serve` returns, and nothing more is sent."""
+        self._closed = True
+        try:
+            self._stream.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it has ended already
+        finally:
+            while self._chunks.qsize():  # wakes those who wait for room
+                self._chunks.get_nowait()
+
+    def release(self) -> None:
+        """Close and give everything back; for whoever called `serve`, at the end."""
+        self.close()
+        for helper in self._helpers:
+            helper.kill()
+        self._stream.close()
+
+    def _before_known(self) -> Iterator[Message]:
+        """What a switch says in the handshake, apart from what is not needed."""
+        seen = 0
+        for each in self._messages():
+            seen += messages.HEADER.size + len(each.body)
+            if seen > LARGEST_HANDSHAKE:
+                raise MalformedError("talks too much before it is known which switch it is")
+            if each.kind == Kind.ERROR:
+                raise MalformedError(f"refuses: {messages.read_reply(each).error}")
+            if each.kind == Kind.ECHO_REQUEST:
+                self._stream.sendall(message(Kind.ECHO_REPLY, each.xid, each.body))
+            elif each.kind not in messages.UNREAD:
+                yield each
+        raise MalformedError("ended before it was known which switch it is")
+
+    def _messages(self) -> Iterator[Message]:
+        """What arrives until the connection ends. Only a hello may be of another version."""
+        while True:
+            for each in messages.take_messages(self._received):
+                if self._greeted and each.version != VERSION:
+                    raise MalformedError(f"message of protocol version {each.version}")
+                yield each
+            data = b"" if self._closed else self._stream.recv(READ_BYTES)
+            if not data:
+                return
+            self._received += data
+            if not self._alive.ready():
+                self._alive.send(None)
+            eventlet.sleep(0)
+
+    def _echo(self, request: Message) -> None:
+        """Answer ahead of what waits: a large change must not look like silence to the switch."""
+        if len(self._echoes) >= UNSENT_ECHOES:
+            raise MalformedError("does not take our answers")
+        self._echoes.append(message(Kind.ECHO_REPLY, request.xid, request.body))
+        if not self._chunks.full():
+            self._chunks.put_nowait(b"")
+
+    def _write(self) -> None:
+        try:
+            while True:
+                chunk = self._chunks.get()
+                while self._echoes:
+                    self._stream.sendall(self._echoes.popleft())
+                self._stream.sendall(chunk)
+        except OSError:
+            self.close()
+
+    def _watch(self) -> None:
+        silent = 0.0
+        while silent < SILENT_SECONDS:
+            if self.answers(ECHO_SECONDS):
+                silent = 0.0
+                eventlet.sleep(ECHO_SECONDS)
+            else:
+                silent += ECHO_SECONDS
+        self.close()

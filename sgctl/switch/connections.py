@@ -1,0 +1,81 @@
+"""The switches that are connected: one connection each, and a living one is not replaced."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from sgctl.switch.channel import Channel
+from sgctl.switch.connection import Connection
+from sgctl.switch.messages import MalformedError
+from sgctl.switch.seldom import SeldomLog
+
+LOG = logging.getLogger(__name__)
+
+LIFE_SECONDS = 1.0
+"""A switch has so long to show that its connection is alive when another one claims its datapath id."""
+
+
+class Connections:
+    """Serves connections from their handshake to their end.
+
+    `connected` and `disconnected` are told of each switch, by the channel to it.
+    """
+
+    def __init__(
+        self,
+        connected: Callable[[Channel], None],
+        disconnected: Callable[[Channel], None],
+        on_its_way: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_its_way` is for the channels."""
+        self._connected = connected
+        self._disconnected = disconnected
+        self._on_its_way = on_its_way
+        self._current: dict[int, tuple[Connection, Channel]] = {}
+        self._seldom = SeldomLog(LOG)
+
+    def attend(self, connection: Connection) -> None:
+        """Serve a connection until it ends."""
+        try:
+            connection.greet()
+            if self._has_no_other(connection):
+                self._serve(connection)
+        except (MalformedError, OSError) as error:
+            self._seldom.warn(connection.peer, f"the connection with {connection.peer} ended: {error}")
+        finally:
+            connection.release()
+
+    def _has_no_other(self, connection: Connection) -> bool:
+        """Whether there is no other connection of this switch, or none that is alive: that one ends.
+
+        The bridge's own connection takes the place of the one that we made to it.
+        """
+        while (current := self._current.get(connection.dpid)) is not None:
+            other = current[0]
+            if connection.direct:
+                return False
+            if not other.direct and other.answers(LIFE_SECONDS):
+                text = f"refused a second connection of switch {connection.dpid:016x} from {connection.peer}"
+                self._seldom.warn(f"{connection.dpid}", text)
+                return False
+            self._forget(other)
+            other.close()
+        return True
+
+    def _serve(self, connection: Connection) -> None:
+        channel = Channel(connection, self._on_its_way)
+        self._current[connection.dpid] = connection, channel
+        LOG.info("switch %016x connected", connection.dpid)
+        self._connected(channel)
+        try:
+            connection.serve(channel.receive)
+        finally:
+            self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        current = self._current.get(connection.dpid)
+        if current is not None and current[0] is connection:
+            del self._current[connection.dpid]
+            LOG.warning("switch %016x disconnected", connection.dpid)
+            self._disconnected(current[1])

@@ -1,0 +1,128 @@
+"""The OpenFlow listener: nobody who may not be a switch gets a byte read, and nobody can wear it out."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import eventlet
+from eventlet import Timeout
+
+from sgctl.switch.admission import Admission, Certificates
+from sgctl.switch.connection import Connection
+from sgctl.switch.listener import Listener
+from sgctl.switch.peers import Address
+from sgctl.switch.seldom import SeldomLog
+
+LOG = logging.getLogger(__name__)
+
+TLS_SECONDS = 5.0
+MOST_CONNECTIONS = 2048
+MOST_UNKNOWN = 128
+"""Peers in the TLS handshake, who may be anybody."""
+MOST_UNKNOWN_OF_ONE = 16
+PAUSE_SECONDS = 0.1
+"""After the kernel has refused a connection, for example because there are no file descriptors left."""
+BACKLOG = 256
+
+
+class RefusedError(Exception):
+    """A peer may not be a switch; the text says why."""
+
+
+class Door:
+    """Listens for switches and hands over those who may come in."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        admission: Admission,
+        certificates: Certificates | None,
+        attend: Callable[[Connection], None],
+    ) -> None:
+        """`attend` serves a connection until it ends; it runs in a green thread of its own."""
+        self._listener = listener
+        self._admission = admission
+        self._certificates = certificates
+        self._attend = attend
+        self._unknown: Counter[str] = Counter()
+        self._inside = 0
+        self._seldom = SeldomLog(LOG)
+
+    def run(self) -> None:
+        """Listen for ever. A port in use ends the process."""
+        family = socket.AF_INET6 if ":" in self._listener.host else socket.AF_INET
+        address = self._listener.host, self._listener.port
+        with eventlet.listen(address, family=family, backlog=BACKLOG) as listening:
+            while True:
+                try:
+                    stream, address = listening.accept()
+                except OSError as error:
+                    self._seldom.warn("accept", f"cannot accept a switch's connection: {error}")
+                    eventlet.sleep(PAUSE_SECONDS)
+                    continue
+                self._receive(stream, address[:2])
+
+    def _receive(self, stream: Any, there: Address) -> None:
+        """Without TLS it is decided at once, at the cost of one question to the kernel."""
+        try:
+            trusted = self._admission.trusts(there, stream.getsockname()[:2])
+            self._check(trusted, there)
+        except (RefusedError, OSError) as error:
+            self._refuse(stream, error)
+            return
+        eventlet.spawn_n(self._enter, stream, there, trusted)
+
+    def _check(self, trusted: bool, there: Address) -> None:
+        if self._inside >= MOST_CONNECTIONS:
+            raise RefusedError(f"more than {MOST_CONNECTIONS} connections")
+        if trusted:
+            return
+        if self._certificates is None:
+            raise RefusedError(
+                f"{there[0]} may not be a switch: not the switch's user of this machine, and no TLS"
+            )
+        if self._unknown[there[0]] >= MOST_UNKNOWN_OF_ONE or self._unknown.total() >= MOST_UNKNOWN:
+            raise RefusedError(f"too many peers begin TLS at once, the last from {there[0]}")
+
+    def _enter(self, stream: Any, there: Address, trusted: bool) -> None:
+        self._inside += 1
+        try:
+            if self._certificates is not None:
+                stream = self._secured(stream, there, trusted)
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            stream.settimeout(None)
+            self._attend(Connection(stream, there[0]))
+        except (RefusedError, OSError) as error:
+            self._refuse(stream, error)
+        finally:
+            self._inside -= 1
+
+    def _secured(self, stream: Any, there: Address, trusted: bool) -> Any:
+        assert self._certificates is not None
+        late = RefusedError(f"{there[0]} did not finish the TLS handshake within {TLS_SECONDS:.0f} s")
+        with self._counted(there[0]), Timeout(TLS_SECONDS, late):
+            secured: Any = self._certificates.context().wrap_socket(
+                stream, server_side=True, do_handshake_on_connect=False
+            )
+            secured.do_handshake()
+        if not trusted and not self._admission.accepts(secured.getpeercert()):
+            raise RefusedError(f"{there[0]} shows no certificate with the name of a switch")
+        return secured
+
+    @contextmanager
+    def _counted(self, host: str) -> Iterator[None]:
+        self._unknown[host] += 1
+        try:
+            yield
+        finally:
+            self._unknown[host] -= 1
+            self._unknown += Counter()  # drops the zeros
+
+    def _refuse(self, stream: Any, error: Exception) -> None:
+        stream.close()
+        self._seldom.warn("refused", f"refused a connection to the OpenFlow port: {error}")

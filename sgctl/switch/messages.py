@@ -1,0 +1,223 @@
+"""The OpenFlow 1.4 messages of a switch, read strictly, and the requests that are no change of flows.
+
+Every length is checked against what is there, and a length that makes no progress is an error: nothing that a
+peer sends can hold up the reader. What is not needed here is an error too, and ends the connection.
+
+Source: OpenFlow 1.4 sections 7.1.1 (header), 7.3.1 (handshake), 7.3.5 (multipart), 7.4.4 (error), 7.5 (hello
+and echo).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+from ryu.ofproto import ofproto_v1_4
+
+from flows.wire import VERSION, Installed, installed_flow
+
+
+class Kind(IntEnum):
+    """The types of messages that are sent or read here."""
+
+    HELLO = 0
+    ERROR = 1
+    ECHO_REQUEST = 2
+    ECHO_REPLY = 3
+    FEATURES_REQUEST = 5
+    FEATURES_REPLY = 6
+    SET_CONFIG = 9
+    PACKET_IN = 10
+    FLOW_REMOVED = 11
+    PORT_STATUS = 12
+    MULTIPART_REQUEST = 18
+    MULTIPART_REPLY = 19
+    BARRIER_REPLY = 21
+    ROLE_REQUEST = 24
+    ROLE_REPLY = 25
+    ROLE_STATUS = 30
+    TABLE_STATUS = 31
+    BUNDLE_CONTROL = 33
+
+
+UNREAD = frozenset(
+    {
+        *(Kind.PACKET_IN, Kind.FLOW_REMOVED, Kind.PORT_STATUS, Kind.ROLE_STATUS, Kind.TABLE_STATUS),
+        Kind.BUNDLE_CONTROL,  # only says once more what the barrier behind it says
+    }
+)
+"""What a switch may say unasked, or in so many words, and nobody here needs: it is not looked into."""
+
+NO_MASTER = (1 << 64) - 1
+"""The generation of a switch that never had a master."""
+
+HEADER = struct.Struct("!BBHI")
+_HELLO_ELEMENT = struct.Struct("!HH")
+_VERSION_BITMAP = 1
+_BITMAP = struct.Struct("!I")
+_FEATURES = struct.Struct("!QIBB2xII")
+_ERROR = struct.Struct("!HH")
+_EXPERIMENTER_ERROR = 0xFFFF
+_EXPERIMENTER = struct.Struct("!I")
+_MULTIPART = struct.Struct("!HH4x")
+_FLOW_STATS = 1
+_REPLY_MORE = 1
+_ROLE = struct.Struct("!I4xQ")
+_CONFIG = struct.Struct("!HH")
+_FLOW_STATS_REQUEST = struct.Struct("!B3xII4xQQHH4x")
+_ALL_TABLES, _ANY = 0xFF, 0xFFFFFFFF
+_EMPTY_MATCH = (1, 4)
+_WHOLE_PACKET_STAYS = 0xFFFF
+
+
+class MalformedError(ValueError):
+    """The peer does not speak as a switch does; the text says what is wrong."""
+
+
+class Message(NamedTuple):
+    """One message: `kind` 0–255, `xid` 32 bits, `body` what follows the header."""
+
+    version: int
+    kind: int
+    xid: int
+    body: bytes
+
+
+class Reply(NamedTuple):
+    """What a switch answers to the request with the same `xid`.
+
+    `error` says what it refused, empty when it did not. `flows` are those of flow statistics, `more` tells
+    that others follow. `generation` is that of the newest master.
+    """
+
+    xid: int
+    error: str = ""
+    flows: tuple[Installed, ...] = ()
+    more: bool = False
+    generation: int = NO_MASTER
+
+
+def take_messages(buffer: bytearray) -> Iterator[Message]:
+    """Take the whole messages off the front of `buffer`, each before its turn. Raises MalformedError."""
+    while len(buffer) >= HEADER.size:
+        version, kind, length, xid = HEADER.unpack_from(buffer)
+        if length < HEADER.size:
+            raise MalformedError(f"message of type {kind} says it has {length} bytes")
+        if length > len(buffer):
+            return
+        body = bytes(buffer[HEADER.size : length])
+        del buffer[:length]
+        yield Message(version, kind, xid, body)
+
+
+def check_hello(message: Message) -> None:
+    """Raise MalformedError unless the peer says hello and speaks OpenFlow 1.4.
+
+    An element of type 1 lists the versions it speaks; without one it speaks all up to that of its header.
+    """
+    if message.kind != Kind.HELLO:
+        raise MalformedError(f"message of type {message.kind} before a hello")
+    speaks = message.version >= VERSION
+    for kind, content in _hello_elements(message.body):
+        if kind == _VERSION_BITMAP and len(content) >= _BITMAP.size:
+            speaks = bool(_BITMAP.unpack_from(content)[0] >> VERSION & 1)
+    if not speaks:
+        raise MalformedError("does not speak OpenFlow 1.4")
+
+
+def _hello_elements(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type and content of each; they are padded to 8 bytes."""
+    start = 0
+    while start < len(body):
+        if start + _HELLO_ELEMENT.size > len(body):
+            raise MalformedError("hello with an element cut short")
+        kind, length = _HELLO_ELEMENT.unpack_from(body, start)
+        if length < _HELLO_ELEMENT.size or start + length > len(body):
+            raise MalformedError(f"hello with an element of {length} bytes")
+        yield kind, body[start + _HELLO_ELEMENT.size : start + length]
+        start += (length + 7) // 8 * 8
+
+
+def read_dpid(message: Message) -> int:
+    """The datapath id in a features reply. Raises MalformedError."""
+    if message.kind != Kind.FEATURES_REPLY or len(message.body) != _FEATURES.size:
+        raise MalformedError(f"message of type {message.kind} instead of its features")
+    dpid, _, _, auxiliary, *_ = _FEATURES.unpack(message.body)
+    if auxiliary:
+        raise MalformedError("an auxiliary connection")
+    return int(dpid)
+
+
+def read_reply(message: Message) -> Reply:
+    """Read the answer to a request. Raises MalformedError for what is none."""
+    match message.kind:
+        case Kind.BARRIER_REPLY if not message.body:
+            return Reply(message.xid)
+        case Kind.ERROR if len(message.body) >= _ERROR.size:
+            return Reply(message.xid, error=_error_text(message.body))
+        case Kind.ROLE_REPLY if len(message.body) == _ROLE.size:
+            return Reply(message.xid, generation=_ROLE.unpack(message.body)[1])
+        case Kind.MULTIPART_REPLY if len(message.body) >= _MULTIPART.size:
+            kind, flags = _MULTIPART.unpack_from(message.body)
+            if kind == _FLOW_STATS:
+                return Reply(message.xid, flows=_flows(message.body), more=bool(flags & _REPLY_MORE))
+    raise MalformedError(f"message of type {message.kind} with {len(message.body)} bytes")
+
+
+def _flows(body: bytes) -> tuple[Installed, ...]:
+    found = []
+    start = _MULTIPART.size
+    while start < len(body):
+        try:
+            length, flow = installed_flow(body, start)
+        except ValueError as error:
+            raise MalformedError(str(error)) from error
+        found.append(flow)
+        start += length
+    return tuple(found)
+
+
+def _error_text(body: bytes) -> str:
+    """The names that OpenFlow 1.4 section 7.4.4 gives to type and code."""
+    kind, code = _ERROR.unpack_from(body)
+    if kind == _EXPERIMENTER_ERROR and len(body) >= _ERROR.size + _EXPERIMENTER.size:
+        experimenter = _EXPERIMENTER.unpack_from(body, _ERROR.size)[0]
+        return f"OFPET_EXPERIMENTER({experimenter:#x}), {code}"
+    names = ofproto_v1_4.ofp_error_type_to_str(kind), ofproto_v1_4.ofp_error_code_to_str(kind, code)
+    return ", ".join(names)
+
+
+def message(kind: Kind, xid: int, body: bytes = b"") -> bytes:
+    """A message of ours."""
+    return HEADER.pack(VERSION, kind, HEADER.size + len(body), xid) + body
+
+
+def hello() -> bytes:
+    """Say that we speak OpenFlow 1.4 and nothing else."""
+    element = _HELLO_ELEMENT.pack(_VERSION_BITMAP, _HELLO_ELEMENT.size + _BITMAP.size)
+    return message(Kind.HELLO, 0, element + _BITMAP.pack(1 << VERSION))
+
+
+def set_config(fragments: int, xid: int) -> bytes:
+    """Set how fragments are handled (section 7.3.2)."""
+    return message(Kind.SET_CONFIG, xid, _CONFIG.pack(fragments, _WHOLE_PACKET_STAYS))
+
+
+def flow_stats_request(xid: int) -> bytes:
+    """Ask for all flows of all tables."""
+    wanted = _FLOW_STATS_REQUEST.pack(_ALL_TABLES, _ANY, _ANY, 0, 0, *_EMPTY_MATCH)
+    return message(Kind.MULTIPART_REQUEST, xid, _MULTIPART.pack(_FLOW_STATS, 0) + wanted)
+
+
+class Role(IntEnum):
+    """What a controller may be to a switch (section 7.3.9)."""
+
+    NO_CHANGE = 0
+    MASTER = 2
+
+
+def role_request(role: Role, generation: int, xid: int) -> bytes:
+    """Ask for a role; NO_CHANGE only asks for the generation of the newest master."""
+    return message(Kind.ROLE_REQUEST, xid, _ROLE.pack(role, generation))

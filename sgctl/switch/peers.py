@@ -1,0 +1,62 @@
+"""Who is at the other end of a TCP connection, when it is a process of this machine.
+
+Source: sock_diag(7), linux/inet_diag.h.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+Address = tuple[str, int]
+"""Host and port, as the first two parts of a socket's address."""
+
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_NLM_F_REQUEST = 1
+_NLMSG_ERROR = 2
+_ALL_STATES = 0xFFFFFFFF
+_NO_COOKIE = 0xFFFFFFFF
+_HEADER = struct.Struct("=IHHII")
+_REQUEST = struct.Struct("=BBBxI")
+_ENDS = struct.Struct("!HH16s16s")
+_REST_OF_ID = struct.Struct("=III")
+_UID_OFFSET = _HEADER.size + 4 + _ENDS.size + _REST_OF_ID.size + 12
+_ANSWER_BYTES = 8192
+
+
+def uid_at(there: Address, here: Address) -> int | None:
+    """The user id of the process of this machine that has a TCP connection from `there` to `here`.
+
+    None when it is no process of this network namespace. Raises OSError when the kernel does not say.
+    """
+    family, ends = _ends(there, here)
+    request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _ALL_STATES) + ends
+    request += _REST_OF_ID.pack(0, _NO_COOKIE, _NO_COOKIE)
+    length = _HEADER.size + len(request)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG) as kernel:
+        kernel.sendto(_HEADER.pack(length, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0) + request, (0, 0))
+        answer = kernel.recv(_ANSWER_BYTES)
+    if _HEADER.unpack_from(answer)[1] == _NLMSG_ERROR:
+        number = -struct.unpack_from("=i", answer, _HEADER.size)[0]
+        if number == errno.ENOENT:
+            return None
+        raise OSError(number, os.strerror(number))
+    return int(struct.unpack_from("=I", answer, _UID_OFFSET)[0])
+
+
+def _ends(there: Address, here: Address) -> tuple[int, bytes]:
+    """Address family and the kernel's form of both ends, seen from the peer."""
+    source, destination = plain(there[0]), plain(here[0])
+    family = socket.AF_INET if source.version == 4 else socket.AF_INET6
+    return family, _ENDS.pack(there[1], here[1], source.packed, destination.packed)
+
+
+def plain(host: str) -> IPv4Address | IPv6Address:
+    """An address as a socket names it; IPv4 on a socket of IPv6 is IPv4 (RFC 4291 section 2.5.5.2)."""
+    address = ip_address(host.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
