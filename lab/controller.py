@@ -101,6 +101,7 @@ class Controller(Running):
             RYU_MANAGER,
             "sgctl",
             f"--ofp-tcp-listen-port={self.openflow_port}",
+            f"--ofp-ssl-listen-port={self.openflow_port}",  # counts when it has a certificate
             f"--wsapi-port={self.wsapi_port}",
             f"--sgctl-db={'' if self._serves_policy else self.db}",
             f"--sgctl-ovsdb={self.ovsdb}",

@@ -15,6 +15,7 @@ from eventlet.queue import LightQueue
 
 from flows.wire import VERSION
 from sgctl.switch import messages
+from sgctl.switch.error_names import error_text
 from sgctl.switch.messages import Kind, MalformedError, Message, Reply, message
 
 HANDSHAKE_SECONDS = 5.0
@@ -113,6 +114,7 @@ class Connection:
         for helper in self._helpers:
             helper.kill()
         self._stream.close()
+        self._received.clear()  # the garbage collector comes seldom
 
     def _before_known(self) -> Iterator[Message]:
         """What a switch says in the handshake, apart from what is not needed."""
@@ -121,8 +123,8 @@ class Connection:
             seen += messages.HEADER.size + len(each.body)
             if seen > LARGEST_HANDSHAKE:
                 raise MalformedError("talks too much before it is known which switch it is")
-            if each.kind == Kind.ERROR:
-                raise MalformedError(f"refuses: {messages.read_reply(each).error}")
+            if each.kind == Kind.ERROR and (refusal := messages.read_reply(each).refusal):
+                raise MalformedError(f"the switch refused the handshake: {error_text(refusal)}")
             if each.kind == Kind.ECHO_REQUEST:
                 self._stream.sendall(message(Kind.ECHO_REPLY, each.xid, each.body))
             elif each.kind not in messages.UNREAD:
@@ -132,7 +134,8 @@ class Connection:
     def _messages(self) -> Iterator[Message]:
         """What arrives until the connection ends. Only a hello may be of another version."""
         while True:
-            for each in messages.take_messages(self._received):
+            longest = LARGEST_HANDSHAKE if self.dpid < 0 else messages.LONGEST
+            for each in messages.take_messages(self._received, longest):
                 if self._greeted and each.version != VERSION:
                     raise MalformedError(f"message of protocol version {each.version}")
                 yield each

@@ -9,6 +9,7 @@ from eventlet import Timeout
 from eventlet.event import Event
 
 from flows.wire import Installed
+from sgctl.switch.error_names import error_text
 from sgctl.switch.messages import Reply
 
 REPLY_SECONDS = 60.0
@@ -42,8 +43,8 @@ class Exchange:
         position = reply.xid - self._first
         if not 0 <= position < len(self._subjects):
             return
-        if reply.error:
-            self._errors.setdefault(position, reply.error)
+        if reply.refusal:
+            self._errors.setdefault(position, error_text(reply.refusal))
         self.flows.extend(reply.flows)
         answer = self._answers[position]
         if not reply.more and not answer.ready():

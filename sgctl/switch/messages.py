@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
-from ryu.ofproto import ofproto_v1_4
-
 from flows.wire import VERSION, Installed, installed_flow
 
 
@@ -54,6 +52,7 @@ NO_MASTER = (1 << 64) - 1
 """The generation of a switch that never had a master."""
 
 HEADER = struct.Struct("!BBHI")
+LONGEST = 0xFFFF
 _HELLO_ELEMENT = struct.Struct("!HH")
 _VERSION_BITMAP = 1
 _BITMAP = struct.Struct("!I")
@@ -85,25 +84,36 @@ class Message(NamedTuple):
     body: bytes
 
 
+class Refusal(NamedTuple):
+    """An error's type and code, each 16 bits, and whose error it is when it is none of OpenFlow's own."""
+
+    kind: int
+    code: int
+    experimenter: int | None = None
+
+
 class Reply(NamedTuple):
     """What a switch answers to the request with the same `xid`.
 
-    `error` says what it refused, empty when it did not. `flows` are those of flow statistics, `more` tells
+    `refusal` is the error when it refused. `flows` are those of flow statistics, `more` tells
     that others follow. `generation` is that of the newest master.
     """
 
     xid: int
-    error: str = ""
+    refusal: Refusal | None = None
     flows: tuple[Installed, ...] = ()
     more: bool = False
     generation: int = NO_MASTER
 
 
-def take_messages(buffer: bytearray) -> Iterator[Message]:
-    """Take the whole messages off the front of `buffer`, each before its turn. Raises MalformedError."""
+def take_messages(buffer: bytearray, longest: int = LONGEST) -> Iterator[Message]:
+    """Take the whole messages off the front of `buffer`, each before its turn.
+
+    Raises MalformedError, also for one of more than `longest` bytes that is not there yet.
+    """
     while len(buffer) >= HEADER.size:
         version, kind, length, xid = HEADER.unpack_from(buffer)
-        if length < HEADER.size:
+        if not HEADER.size <= length <= longest:
             raise MalformedError(f"message of type {kind} says it has {length} bytes")
         if length > len(buffer):
             return
@@ -156,7 +166,7 @@ def read_reply(message: Message) -> Reply:
         case Kind.BARRIER_REPLY if not message.body:
             return Reply(message.xid)
         case Kind.ERROR if len(message.body) >= _ERROR.size:
-            return Reply(message.xid, error=_error_text(message.body))
+            return Reply(message.xid, refusal=_refusal(message.body))
         case Kind.ROLE_REPLY if len(message.body) == _ROLE.size:
             return Reply(message.xid, generation=_ROLE.unpack(message.body)[1])
         case Kind.MULTIPART_REPLY if len(message.body) >= _MULTIPART.size:
@@ -179,14 +189,11 @@ def _flows(body: bytes) -> tuple[Installed, ...]:
     return tuple(found)
 
 
-def _error_text(body: bytes) -> str:
-    """The names that OpenFlow 1.4 section 7.4.4 gives to type and code."""
+def _refusal(body: bytes) -> Refusal:
     kind, code = _ERROR.unpack_from(body)
     if kind == _EXPERIMENTER_ERROR and len(body) >= _ERROR.size + _EXPERIMENTER.size:
-        experimenter = _EXPERIMENTER.unpack_from(body, _ERROR.size)[0]
-        return f"OFPET_EXPERIMENTER({experimenter:#x}), {code}"
-    names = ofproto_v1_4.ofp_error_type_to_str(kind), ofproto_v1_4.ofp_error_code_to_str(kind, code)
-    return ", ".join(names)
+        return Refusal(kind, code, _EXPERIMENTER.unpack_from(body, _ERROR.size)[0])
+    return Refusal(kind, code)
 
 
 def message(kind: Kind, xid: int, body: bytes = b"") -> bytes:

@@ -6,13 +6,13 @@ import http.client
 import json
 import socket
 import ssl
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.certificates import Authority
 from lab.controller import Controller
 from lab.ovs import PrivateOvs
 from lab.process import LabError
@@ -299,20 +299,11 @@ def test_web_pages_get_nothing(api: Client) -> None:
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An authority, a server certificate for 127.0.0.1, and two clients' certificates."""
-    path = tmp_path_factory.mktemp("tls")
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    openssl(path, "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority")
-    for name, extension in (("server", "subjectAltName=IP:127.0.0.1"), ("blue-client", ""), ("stranger", "")):
-        extensions = ("-addext", extension) if extension else ()
-        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-subj", f"/CN={name}")
-        openssl(
-            path, "req", "-x509", *key, *signed, *extensions, "-keyout", f"{name}.key", "-out", f"{name}.pem"
-        )
-    return path
-
-
-def openssl(directory: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+    authority = Authority(tmp_path_factory.mktemp("tls"))
+    authority.issue("server", alternative="IP:127.0.0.1")
+    authority.issue("blue-client")
+    authority.issue("stranger")
+    return authority.directory
 
 
 def over_tls(port: int, certificates: Path, name: str = "", token: str = "") -> int:

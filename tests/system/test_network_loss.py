@@ -57,7 +57,9 @@ def network(ovs: PrivateOvs, workloads: Workloads, tmp_path: Path) -> Iterator[N
         _listen(tmp_path / "policy.ctl", DATABASE)
         _listen(next(ovs.rundir.glob("ovsdb-server.*.ctl")), SWITCH)
         controller = Controller(
-            f"tcp:{SWITCH}:{PORT}", f"tcp:{DATABASE}:{PORT}", options=["--ofp-listen-host=0.0.0.0"]
+            f"tcp:{SWITCH}:{PORT}",
+            f"tcp:{DATABASE}:{PORT}",
+            options=["--ofp-listen-host=0.0.0.0", f"--sgctl-openflow-peers={SWITCH}"],
         )
         with controller_host.inside():
             stack.enter_context(controller)

@@ -1,0 +1,34 @@
+"""Certificates for tests, made with openssl(1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.process import run
+
+_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+
+
+class Authority:
+    """A certificate authority. Its files in `directory` are `ca.pem`, and by name a key and a certificate."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._request("ca", "-subj", "/CN=authority")
+
+    @property
+    def certificate(self) -> Path:
+        """Its own certificate."""
+        return self.directory / "ca.pem"
+
+    def issue(self, name: str, *, alternative: str = "", file: str = "") -> tuple[Path, Path]:
+        """A key and a certificate with the common name `name` and a subjectAltName, in the files `file`."""
+        file = file or name
+        extension = ("-addext", f"subjectAltName={alternative}") if alternative else ()
+        signed = ("-CA", str(self.certificate), "-CAkey", str(self.directory / "ca.key"))
+        self._request(file, *signed, "-subj", f"/CN={name}", *extension)
+        return self.directory / f"{file}.key", self.directory / f"{file}.pem"
+
+    def _request(self, file: str, *arguments: str) -> None:
+        key, certificate = self.directory / f"{file}.key", self.directory / f"{file}.pem"
+        run(["openssl", "req", "-x509", *_NEW_KEY, *arguments, "-keyout", key, "-out", certificate])
