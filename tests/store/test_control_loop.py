@@ -123,7 +123,9 @@ def bench(dummy_ovs: PrivateOvs, tmp_path: Path) -> Iterator[Bench]:
         closing(Store.connect(server.remote)) as author,
         closing(LocalSwitches.connect(dummy_ovs.remote)) as local,
     ):
-        running = ControlLoop(store, local, ZoneLimits(dummy_ovs.remote), bool, bool, bool)  # type: ignore[arg-type]
+        running = ControlLoop(
+            store, local, ZoneLimits(dummy_ovs.remote), lambda: None, lambda: None, lambda _, __: None
+        )
         at_the_end.callback(server.stop)
         at_the_end.callback(running.close)
         yield Bench(running, author)
