@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
-from types import EllipsisType
 from typing import Protocol, cast
 
 from flows.reasons import Reason
+from lab.datapath import Datapath
 
 
 class Frame(Protocol):
@@ -82,13 +82,24 @@ class Send:
 
 
 @dataclass(frozen=True)
+class OnKernel:
+    """The fate of an attack's frames on the kernel's datapath, where it rightly is another: `why`.
+
+    `passes` arrives, and nothing else: packets that the rules allow.
+    """
+
+    why: str
+    reason: Reason | None = None
+    passes: tuple[Send, ...] = ()
+
+
+@dataclass(frozen=True)
 class Attack:
     """`frames` of `sender` must reach none of `spared`; the switch drops them all for `reason`.
 
-    None as reason says that they go elsewhere, or that the switch never looks at them; on the kernel's
-    datapath the reason can be another (`reason_on_kernel`). `before` is
-    what honest hosts do first; `control` shows that the same said honestly arrives; what is sent `after`
-    the attack still goes to those who should get it, and to nobody else.
+    None as reason says that they go elsewhere, or that the switch never looks at them. `before` is what
+    honest hosts do first; `control` shows that the same said honestly arrives; what is sent `after` the
+    attack still goes to those who should get it, and to nobody else.
     """
 
     name: str
@@ -96,11 +107,17 @@ class Attack:
     sender: Host
     frames: tuple[bytes, ...]
     reason: Reason | None
-    reason_on_kernel: Reason | None
     control: tuple[Send, ...]
     spared: tuple[Host, ...] = EVERYBODY
+    kernel: OnKernel | None = None
     before: tuple[Send, ...] = ()
     after: tuple[Send, ...] = ()
+
+    def fate(self, datapath: Datapath) -> tuple[Reason | None, tuple[Send, ...]]:
+        """Why its frames are dropped, and what passes all the same."""
+        if datapath is Datapath.KERNEL and self.kernel is not None:
+            return self.kernel.reason, self.kernel.passes
+        return self.reason, ()
 
 
 def said(sender: Host, frames: Frame | Sequence[Frame], *to: Host) -> Send:
@@ -123,20 +140,14 @@ class Family:
         reason: Reason | None,
         *control: Send,
         spared: tuple[Host, ...] = EVERYBODY,
-        kernel: Reason | EllipsisType | None = ...,
+        kernel: OnKernel | None = None,
         **around: tuple[Send, ...],
     ) -> None:
-        """One more attack; `around` is what comes `before` and `after`. ValueError without a control.
-
-        `kernel` is the reason on the kernel's datapath where it is another.
-        """
+        """One more attack; `around` is what comes `before` and `after`. ValueError without a control."""
         if not control:
             raise ValueError(f"{name}: an attack without control proves nothing")
         many = _as_bytes(frames)
-        on_kernel = reason if isinstance(kernel, EllipsisType) else kernel
-        self.attacks.append(
-            Attack(name, self.name, sender, many, reason, on_kernel, control, spared, **around)
-        )
+        self.attacks.append(Attack(name, self.name, sender, many, reason, control, spared, kernel, **around))
 
 
 def _as_bytes(frames: Frame | Sequence[Frame]) -> tuple[bytes, ...]:

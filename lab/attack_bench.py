@@ -30,6 +30,9 @@ from lab.attack import (
     Send,
 )
 from lab.attack_policy import DISCARD, documents
+from lab.barrier import Barrier
+from lab.datapath import DATAPATH, Datapath
+from lab.fragments import whole
 from lab.netns import Workload
 from lab.packet_tap import PacketTap
 from lab.process import LabError
@@ -50,9 +53,12 @@ class AttackBench(Running):
         self._rounds = 0
         self._taps: dict[str, PacketTap] = {}
         self._hosts: list[Workload] = []
+        self._barrier = Barrier(site.ovs) if DATAPATH is Datapath.KERNEL else None
 
     def start(self) -> None:
         """Build it all."""
+        if self._barrier is not None:
+            self._barrier.start()
         self._site.add_bridge(BRIDGE)
         self._site.apply(*documents())
         for host in EVERYBODY:
@@ -62,6 +68,8 @@ class AttackBench(Running):
 
     def close(self) -> None:
         """Close the sockets and remove the hosts."""
+        if self._barrier is not None:
+            self._barrier.close()
         for tap in self._taps.values():
             tap.close()
         for host in self._hosts:
@@ -93,34 +101,38 @@ class AttackBench(Running):
         return missing
 
     def _lost(self, host: Host, frames: tuple[bytes, ...]) -> list[bytes]:
-        """Those of `frames` that `host` does not get; as often as they were sent, padding apart."""
+        """Those of `frames` that `host` does not get; as often as they were sent."""
         tap, deadline = self._taps[host.name], time.monotonic() + _PATIENCE
-        lost, seen = list(frames), 0
-        while lost and time.monotonic() < deadline:
-            for frame in tap.received[seen:]:
-                found = next((sent for sent in lost if frame.startswith(sent)), None)
-                if found is not None:
-                    lost.remove(found)
-            seen = len(tap.received)
-            if lost:
-                tap.wait(deadline - time.monotonic())
-        return lost
+        while True:
+            lost, _ = _compared(frames, tap.received)
+            if not lost or time.monotonic() > deadline:
+                return lost
+            tap.wait(deadline - time.monotonic())
 
-    def strays(self, send: Send, witnesses: Iterable[Host]) -> list[str]:
-        """Everything that the witnesses got when this was sent, in words."""
+    def strays(self, send: Send, witnesses: Iterable[Host], passes: Iterable[Send] = ()) -> list[str]:
+        """Everything but `passes` that the witnesses got when this was sent, and what is missing of it."""
         self.settle()
         self.forget()
         self._taps[send.sender.name].send(send.frames)
         self.settle()
-        return [
-            f"{host.name} got {frame.hex()}"
-            for host in witnesses
-            for frame in self._taps[host.name].received
-            if host is not send.sender and _SENTINEL not in frame
-        ]
+        found: list[str] = []
+        for host in witnesses:
+            if host is send.sender:
+                continue
+            expected = [frame for each in passes if host in each.to for frame in each.frames]
+            received = [frame for frame in self._taps[host.name].received if _SENTINEL not in frame]
+            missing, stray = _compared(expected, received)
+            found += [f"{host.name} got {frame.hex()}" for frame in stray]
+            found += [f"{host.name} did not get {frame.hex()}" for frame in missing]
+        return found
 
     def settle(self) -> None:
         """Return when all that was sent before has arrived or never will."""
+        if self._barrier is not None:
+            self._barrier.wait()
+            for tap in self._taps.values():
+                tap.wait(0)
+            return
         for _ in range(2):
             self._rounds += 1
             for sender, receiver, frame in _sentinels(self._rounds):
@@ -155,6 +167,22 @@ class AttackBench(Running):
         for packets, reason in _REASON.findall(dump):
             found[_REASONS[int(reason, 0)]] += int(packets)
         return found
+
+
+def _compared(sent: Iterable[bytes], received: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """What of `sent` was not received, and what was received besides, padding apart.
+
+    The kernel's connection tracker puts fragments together and cuts the packet again, in its own way.
+    """
+    as_it_is = whole if DATAPATH is Datapath.KERNEL else list
+    lost, besides = as_it_is(sent), list[bytes]()
+    for frame in as_it_is(received):
+        found = next((each for each in lost if frame.startswith(each)), None)
+        if found is None:
+            besides.append(frame)
+        else:
+            lost.remove(found)
+    return lost, besides
 
 
 _SENTINEL = b"sentinel:"

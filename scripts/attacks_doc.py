@@ -79,7 +79,7 @@ def _chapter(family: Family) -> str:
 
 
 def _row(attack: Attack) -> str:
-    reasons = _dropped(attack.reason), _dropped(attack.reason_on_kernel)
+    reasons = _dropped(attack.reason), _on_kernel(attack)
     control = "; ".join(map(_described, attack.control))
     cells = attack.name, attack.sender.name, _hosts(attack.spared, attack.sender), *reasons, control
     return f"| {' | '.join(cells)} |\n"
@@ -87,6 +87,14 @@ def _row(attack: Attack) -> str:
 
 def _dropped(reason: Reason | None) -> str:
     return "–" if reason is None else reason.name
+
+
+def _on_kernel(attack: Attack) -> str:
+    """The reason, and where the kernel rightly differs, why."""
+    if attack.kernel is None:
+        return _dropped(attack.reason)
+    passes = "it passes" if attack.kernel.passes else _dropped(attack.kernel.reason)
+    return f"{passes}: {attack.kernel.why}"
 
 
 def _described(send: Send) -> str:

@@ -13,7 +13,7 @@ from scapy.layers.inet6 import (
 from scapy.packet import Packet
 
 from flows.reasons import Reason
-from lab.attack import ATTACKER, MUTE, NEIGHBOUR, OUTSIDE, ROUTER, VICTIM, Family, Host, Send, said
+from lab.attack import ATTACKER, MUTE, NEIGHBOUR, OUTSIDE, ROUTER, VICTIM, Family, Host, OnKernel, Send, said
 from lab.attack_policy import FRIENDS_ONLY, TCP_SERVICE, UDP_SERVICE
 from tests.attacks.packets import CLIENT_PORT, discard, echo, echo6, ip, ip6, syn, udp
 
@@ -22,6 +22,7 @@ STATE_ATTACKS = Family("Connection state")
 ERROR_ATTACKS = Family("Forged ICMP errors")
 
 CLOSED = 81
+_NO_BEGINNING = OnKernel("the kernel begins no connection with an end or a reset", Reason.INVALID)
 _OPEN = said(ATTACKER, ip(ATTACKER, VICTIM) / syn(), VICTIM)
 _OPEN6 = said(ATTACKER, ip6(ATTACKER, VICTIM) / syn(), VICTIM)
 
@@ -110,6 +111,7 @@ def _state() -> None:
             ip(ATTACKER, VICTIM) / _segment(flags, CLOSED),
             Reason.INGRESS_POLICY,
             *handshake(ATTACKER, VICTIM),
+            kernel=None if flags in ("A", "PA") else _NO_BEGINNING,
         )
     for flags, name in (
         ("SA", "SYN and ACK"),
@@ -129,6 +131,7 @@ def _state() -> None:
             ip(ATTACKER, VICTIM) / _segment(flags, CLIENT_PORT, TCP_SERVICE),
             reason,
             *handshake(VICTIM, ATTACKER),
+            kernel=_NO_BEGINNING if flags == "R" else None,
             before=handshake(VICTIM, ROUTER),
         )
     asked, answer = UDP(sport=CLIENT_PORT, dport=UDP_SERVICE), UDP(sport=UDP_SERVICE, dport=CLIENT_PORT)

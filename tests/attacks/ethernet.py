@@ -21,12 +21,15 @@ from lab.attack import (
     VICTIM,
     Family,
     Host,
+    OnKernel,
     said,
 )
 from tests.attacks.packets import BROADCAST, discard, ip
 
 VLAN_ATTACKS = Family("VLAN tags and other networks")
 ETHERTYPE_ATTACKS = Family("Other protocols on Ethernet")
+
+_MPLS = 0x8847
 
 _HONEST = said(ATTACKER, ip(ATTACKER, VICTIM) / discard(), VICTIM)
 _FROM_OUTSIDE = said(OUTSIDE, ip(OUTSIDE, VICTIM) / discard(), VICTIM)
@@ -123,6 +126,14 @@ def _llc(sender: Host, receiver: str, payload: Packet) -> Packet:
     return Dot3(src=sender.mac, dst=receiver) / payload
 
 
+def _labelled(sender: Host) -> Packet:
+    """An MPLS frame to the victim: one label, the last, and a datagram (RFC 3032 section 2.1)."""
+    label = (16 << 12 | 1 << 8 | 64).to_bytes(4)
+    return (
+        Ether(src=sender.mac, dst=VICTIM.mac, type=_MPLS) / label / bytes(ip(sender, VICTIM) / discard())[14:]
+    )
+
+
 def _protocols() -> None:
     add = ETHERTYPE_ATTACKS.add
     for name, kind, receiver in (
@@ -133,7 +144,6 @@ def _protocols() -> None:
         ("pause frame", 0x8808, "01:80:c2:00:00:01"),
         ("PPPoE discovery", 0x8863, BROADCAST),
         ("PPPoE session", 0x8864, VICTIM.mac),
-        ("MPLS", 0x8847, VICTIM.mac),
         ("MACsec", 0x88E5, VICTIM.mac),
         ("Ethernet loopback (sends frames on)", 0x9000, VICTIM.mac),
         ("bridged Ethernet (0x6558)", 0x6558, VICTIM.mac),
@@ -144,6 +154,15 @@ def _protocols() -> None:
     ):
         frame = Ether(src=ATTACKER.mac, dst=receiver, type=kind) / bytes(46)
         add(name, ATTACKER, frame, Reason.ETHERTYPE, _HONEST)
+    add("MPLS", ATTACKER, _labelled(ATTACKER), Reason.ETHERTYPE, _HONEST)
+    add(
+        "MPLS without a last label",
+        ATTACKER,
+        Ether(src=ATTACKER.mac, dst=VICTIM.mac, type=_MPLS) / bytes(46),
+        Reason.ETHERTYPE,
+        _HONEST,
+        kernel=OnKernel("the kernel drops a label stack without an end before it counts anything"),
+    )
     bridge_group = "01:80:c2:00:00:00"
     spanning_tree = _llc(
         ATTACKER, bridge_group, LLC(dsap=0x42, ssap=0x42, ctrl=3) / STP(rootid=0, bridgeid=0)
@@ -164,7 +183,7 @@ def _protocols() -> None:
         [
             Ether(src=OUTSIDE.mac, dst=VICTIM.mac, type=0x88CC) / bytes(46),
             _llc(OUTSIDE, VICTIM.mac, LLC(dsap=0xF0, ssap=0xF0, ctrl=3)),
-            Ether(src=OUTSIDE.mac, dst=VICTIM.mac, type=0x8847) / bytes(46),
+            _labelled(OUTSIDE),
         ],
         Reason.NOT_TRACKED,
         _FROM_OUTSIDE,

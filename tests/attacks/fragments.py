@@ -13,6 +13,7 @@ from scapy.layers.inet import (
     IPOption_RR,
     IPOption_SSRR,
     fragment,
+    in4_chksum,
 )
 from scapy.layers.inet6 import (
     IPv6,
@@ -28,11 +29,11 @@ from scapy.layers.sctp import SCTP, SCTPChunkInit
 from scapy.packet import Packet
 
 from flows.reasons import Reason
-from lab.attack import ATTACKER, OPEN, ROUTER, VICTIM, Family, Host, said
+from lab.attack import ATTACKER, OPEN, ROUTER, VICTIM, Family, Host, OnKernel, said
 from lab.attack_policy import TCP_SERVICE, UDP_SERVICE
 from tests.attacks.connections import CLOSED
 from tests.attacks.discovery import fragmented_router_advertisement, large_router_advertisement
-from tests.attacks.packets import CLIENT_PORT, ip, ip6, syn, udp
+from tests.attacks.packets import CLIENT_PORT, ip, ip6, syn
 
 FRAGMENT_ATTACKS = Family("Fragments")
 HEADER_ATTACKS = Family("Options and extension headers")
@@ -55,9 +56,19 @@ def _large6(receiver: Host, port: int) -> list[Packet]:
     return list(fragment6(head / UDP(sport=CLIENT_PORT, dport=port) / bytes(2500), _FRAGMENT_BYTES))
 
 
-def _part(offset: int, payload: bytes, more: bool = True, proto: int = 6) -> Packet:
-    """An IPv4 fragment from attacker to victim; `offset` in units of 8 bytes."""
-    return ip(ATTACKER, VICTIM, id=78, flags="MF" if more else 0, frag=offset, proto=proto) / payload
+def _cut(*parts: tuple[int, bytes], proto: int = 6) -> list[Packet]:
+    """IPv4 fragments of one packet from attacker to victim: offsets in units of 8 bytes, and payloads."""
+    identifier = next(_IDENTIFIERS)
+    return [
+        ip(ATTACKER, VICTIM, id=identifier, flags="MF" if left else 0, frag=offset, proto=proto) / payload
+        for left, (offset, payload) in zip(reversed(range(len(parts))), parts, strict=True)
+    ]
+
+
+def _judged_whole(fragments: list[Packet], segment: bytes) -> OnKernel:
+    """The kernel's tracker puts them together, and the rules see that segment."""
+    joined = said(ATTACKER, ip(ATTACKER, VICTIM, id=fragments[0].id, proto=6) / segment, VICTIM)
+    return OnKernel("put together first, it is one segment to an open port", passes=(joined,))
 
 
 def _segment(port: int) -> bytes:
@@ -83,31 +94,42 @@ def _fragments() -> None:
         said(ATTACKER, _large6(VICTIM, UDP_SERVICE), VICTIM),
     )
     allowed, closed = _segment(TCP_SERVICE), _segment(CLOSED)
+    tiny = _cut((0, allowed[:8]), (1, allowed[8:]))
     add(
         "a first fragment too small for TCP's header",
         ATTACKER,
-        [_part(0, allowed[:8]), _part(1, allowed[8:], more=False)],
+        tiny,
+        None,
+        whole,
+        kernel=_judged_whole(tiny, allowed),
+    )
+    add(
+        "a first fragment too small for TCP's header, to a closed port",
+        ATTACKER,
+        _cut((0, closed[:8]), (1, closed[8:])),
         None,
         whole,
     )
     add(
         "the flags in the second fragment (RFC 3128)",
         ATTACKER,
-        [_part(0, allowed[:24]), _part(1, closed[8:], more=False)],
+        _cut((0, allowed[:24]), (1, closed[8:])),
         None,
         whole,
     )
+    twice = _cut((0, allowed[:32]), (0, closed[:32]), (4, allowed[32:]))
     add(
         "a second fragment that writes over the port",
         ATTACKER,
-        [_part(0, allowed[:32]), _part(0, closed[:32]), _part(4, allowed[32:], more=False)],
+        twice,
         None,
         whole,
+        kernel=_judged_whole(twice, allowed),
     )
     add(
         "fragments that overlap in their data",
         ATTACKER,
-        [_part(0, allowed[:32]), _part(3, closed[24:40]), _part(4, allowed[32:], more=False)],
+        _cut((0, allowed[:32]), (3, closed[24:40]), (4, allowed[32:])),
         None,
         whole,
     )
@@ -116,14 +138,14 @@ def _fragments() -> None:
     add(
         "large fragments that overlap in their data",
         ATTACKER,
-        [_part(0, datagram[:1400], proto=17), _part(1360 // 8, datagram[1360:], more=False, proto=17)],
+        _cut((0, datagram[:1400]), (1360 // 8, datagram[1360:]), proto=17),
         None,
         said(ATTACKER, _large(VICTIM, UDP_SERVICE), VICTIM),
     )
     add(
         "later fragments alone",
         ATTACKER,
-        [_part(3, allowed[24:40]), _part(5, allowed[40:], more=False)],
+        _cut((3, allowed[24:40]), (5, allowed[40:])),
         None,
         whole,
     )
@@ -235,6 +257,18 @@ def _payloads() -> dict[str, Packet]:
     }
 
 
+def _udp_lite(receiver: Host) -> Packet:
+    """A datagram of UDP-Lite from the attacker, with a checksum over all of it (RFC 3828 section 3.1).
+
+    The sum is made as for UDP: the kernel's tracker takes no other (nf_conntrack_proto_udp.c), and the
+    userspace one does not look.
+    """
+    head = IP(src=ATTACKER.ip, dst=receiver.ip, proto=17)
+    ports, data = CLIENT_PORT.to_bytes(2) + UDP_SERVICE.to_bytes(2) + bytes(2), b"some data"
+    checksum = in4_chksum(17, head, ports + bytes(2) + data)
+    return ip(ATTACKER, receiver, proto=136) / (ports + checksum.to_bytes(2) + data)
+
+
 def _protocols() -> None:
     add = PROTOCOL_ATTACKS.add
     for name, payload in _payloads().items():
@@ -257,7 +291,6 @@ def _protocols() -> None:
         ("PIM", 103, bytes(32)),
         ("VRRP to one host", 112, bytes(20)),
         ("L2TP", 115, bytes(32)),
-        ("UDP-Lite", 136, bytes(udp())),
         ("a reserved protocol (255)", 255, bytes(32)),
     ):
         add(
@@ -267,6 +300,8 @@ def _protocols() -> None:
             Reason.INGRESS_POLICY,
             said(ATTACKER, ip(ATTACKER, OPEN, proto=protocol) / payload, OPEN),
         )
+    lite = said(ATTACKER, _udp_lite(OPEN), OPEN)
+    add("UDP-Lite", ATTACKER, _udp_lite(VICTIM), Reason.INGRESS_POLICY, lite)
 
 
 _fragments()
