@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -58,3 +59,10 @@ class PolicyCli:
     def __call__(self, *arguments: str) -> str:
         """The output of `sgctl ARGUMENTS`."""
         return run([SGCTL, *arguments], self._environment)
+
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """`sgctl ARGUMENTS`, whatever its exit status."""
+        command: list[str | Path] = [SGCTL, *arguments]
+        return subprocess.run(
+            command, env=self._environment, input=stdin, capture_output=True, text=True, check=False
+        )

@@ -89,7 +89,7 @@ class SecurityGroups(RyuApp):
         store = Store.connect(settings.policy_remote, CONNECT_SECONDS)
         self._local = local = LocalSwitches.connect(settings.ovsdb, CONNECT_SECONDS)
         limits = ZoneLimits(settings.ovsdb)
-        return ControlLoop(store, local, limits, self._tend, self._mastership.renew, self._lines.reach)
+        return ControlLoop(store, local, limits, self._tend, self._mastership.renew, self._lines)
 
     def _listener(self) -> Listener:
         """Where we listen, which depends on whether there is a certificate."""

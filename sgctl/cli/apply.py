@@ -12,7 +12,7 @@ import click
 from sgctl.cli.options import exit_code_option, files_option, output_option, wait_options
 from sgctl.cli.prune import confirm, prune_options, read_bounds
 from sgctl.cli.session import Session, pass_session, plain_failures
-from sgctl.cli.terminal import DIFFERENT
+from sgctl.cli.terminal import DIFFERENT, warn
 
 if TYPE_CHECKING:
     from sgctl.service.manifests import Bounds, Document
@@ -43,6 +43,8 @@ def apply(session: Session, /, files: tuple[str, ...], dry_run: bool, output: st
     committed = session.transact(decide)
     print_outcomes(committed.plan.outcomes, output)
     session.finish(committed, options)
+    if not session.store.switches:
+        warn("no controller has reported a switch: the policy is stored, and nothing enforces it")
 
 
 @click.command(short_help="Show what apply would change, as a unified diff.")

@@ -57,7 +57,8 @@ def _names(context: click.Context, wanted: Sequence[Kind]) -> list[str]:
         return []
     try:
         draft = Draft(store.objects)
-        found = [key for kind in wanted if kind == kinds.SWITCHES for key in store.switches]
+        reported = {kinds.HOSTS: store.hosts, kinds.SWITCHES: store.switches}
+        found = [key for kind in wanted for key in reported.get(kind, ())]
         for each in (NAMED[kind] for kind in wanted if kind.policy):
             found += [reference_to(draft, each, obj.id) for obj in all_of(draft, each)]
         return sorted(name for name in found if name.isprintable())  # what is not could end the shell's line

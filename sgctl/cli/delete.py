@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sgctl.cli import kinds
 from sgctl.cli.apply import read_documents
 from sgctl.cli.completion import complete_words
 from sgctl.cli.kinds import Kind, split
 from sgctl.cli.options import files_option, output_option, wait_options
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import Session, pass_session, plain_failures
 from sgctl.cli.terminal import Failure
 
 if TYPE_CHECKING:
@@ -33,10 +34,17 @@ def delete(
     """Delete objects by name or id, or those that the manifests in FILE state.
 
     It is one transaction: what is still in use by anything that stays is refused, with all the rest.
+    `delete host NAME` forgets what the controllers of a host reported that is no more, or has another name.
     """
     if bool(words) == bool(files):
         raise click.UsageError("give either KIND NAME or -f FILE")
-    targets = _of_files(files) if files else _of_words(split(words))
+    named = split(words)
+    if any(kind is kinds.HOSTS for kind, _ in named):
+        if any(kind is not kinds.HOSTS for kind, _ in named):
+            raise click.UsageError("hosts are deleted by themselves: they are no part of the policy")
+        _forget_hosts(session, [name for _, name in named], output, bool(options["ignore_missing"]))
+        return
+    targets = _of_files(files) if files else _of_words(named)
     remove(session, targets, output, options)
 
 
@@ -49,6 +57,27 @@ def remove(session: Session, targets: list[Target], output: str, options: Mappin
     committed = session.transact(lambda objects: plan_removal(objects, targets, missing))
     print_outcomes(committed.plan.outcomes, output)
     session.finish(committed, options)
+
+
+def _forget_hosts(session: Session, names: list[str], output: str, ignore_missing: bool) -> None:
+    """Take away all reports of hosts that are gone. Raises Failure for one whose controller runs."""
+    from sgctl.cli.render import print_outcomes
+    from sgctl.service.plan import Action, Outcome
+
+    store = session.store
+    known = [name for name in dict.fromkeys(names) if name in store.hosts]
+    missing = [name for name in names if name not in known]
+    if missing and not ignore_missing:
+        raise Failure(*(f"there is no host {name!r}" for name in missing))
+    with plain_failures():
+        running = set(known) - store.unheld(known)
+        if running:
+            raise Failure(
+                *(f"host {name}: a controller runs there; stop it first" for name in sorted(running))
+            )
+        for name in known:
+            store.delete_host(name)
+    print_outcomes([Outcome("Host", name, Action.DELETED) for name in known], output)
 
 
 def _of_words(pairs: list[tuple[Kind, str]]) -> list[Target]:

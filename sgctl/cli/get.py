@@ -64,7 +64,8 @@ def get(session: Session, words: tuple[str, ...], security_group: str | None, ou
     asked = _asked(words)
     if security_group is not None and [kind for kind, _ in asked] != [kinds.RULES]:
         raise click.UsageError("--security-group only goes with the kind rules")
-    snapshot = Snapshot(session.store)
+    reports = any(kind in kinds.OF_HOSTS for kind, _ in asked)
+    snapshot = Snapshot(session.store, session.listen().hosts if reports else {})
     selections = [select(snapshot, kind, names, _records(session, snapshot, kind)) for kind, names in asked]
     if security_group is not None:
         selections = [_of_group(snapshot, selections[0], security_group)]
@@ -116,7 +117,7 @@ def select(snapshot: Snapshot, kind: Kind, names: list[str], records: list[Recor
 def _answers(record: Record, name: str) -> bool:
     """A switch answers to chassis/bridge or bridge, bindings and drops to their interface or port, too."""
     label = str(record["name"])
-    return name in (label, label.partition("/")[2], record.get("interface"), record.get("port"))
+    return name in (label, label.rpartition("/")[2], record.get("interface"), record.get("port"))
 
 
 def _of_group(snapshot: Snapshot, selection: Selection, group: str) -> Selection:

@@ -11,6 +11,7 @@ class Kind(NamedTuple):
     """`name` is plural and used in tables and `-o name`; `aliases` are other spellings, in lower case.
 
     Kinds that are `policy` stand in manifests and can be deleted; the others are reports of the controllers.
+    Of these only hosts can be deleted: all that their controllers have reported.
     """
 
     name: str
@@ -31,12 +32,15 @@ PORTS = Kind("ports", "port", ())
 SECURITY_GROUPS = Kind("security-groups", "security-group", ("sg", "sgs", "securitygroup", "securitygroups"))
 RULES = Kind("rules", "rule", ("sgr",))
 ADDRESS_GROUPS = Kind("address-groups", "address-group", ("ag", "ags", "addressgroup", "addressgroups"))
+HOSTS = Kind("hosts", "host", (), policy=False)
 SWITCHES = Kind("switches", "switch", ("sw",), policy=False)
 BINDINGS = Kind("bindings", "binding", (), policy=False)
 DROPS = Kind("drops", "drop", (), policy=False)
 """Read from this machine's switches, not from the policy database."""
 
-KINDS = (NETWORKS, SUBNETS, ADDRESS_GROUPS, SECURITY_GROUPS, RULES, PORTS, SWITCHES, BINDINGS, DROPS)
+KINDS = (NETWORKS, SUBNETS, ADDRESS_GROUPS, SECURITY_GROUPS, RULES, PORTS, HOSTS, SWITCHES, BINDINGS, DROPS)
+OF_HOSTS = (HOSTS, SWITCHES, BINDINGS)
+"""Reported by the controllers of hosts."""
 WITH_MANIFEST = (NETWORKS, ADDRESS_GROUPS, SECURITY_GROUPS, PORTS)
 
 BY_SPELLING = {spelling: kind for kind in KINDS for spelling in kind.spellings}

@@ -46,8 +46,7 @@ def bind(session: Session, name: str, interface: str, wait: bool, timeout: float
     with plain_failures():
         session.local.bind(interface, wanted.iface_id)
     click.echo(f"port {name} is bound to interface {interface}")
-    if wait:
-        session.wait_for_everything(timeout)
+    session.finish_here(wait, timeout)
 
 
 @port.command(short_help="Take the port off its interface.")
@@ -66,8 +65,7 @@ def unbind(session: Session, name: str, wait: bool, timeout: float) -> None:
         with plain_failures():
             session.local.bind(each.name, "")
         click.echo(f"interface {each.name} is unbound")
-    if wait:
-        session.wait_for_everything(timeout)
+    session.finish_here(wait, timeout)
 
 
 def _port(session: Session, name: str) -> Port:

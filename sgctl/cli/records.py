@@ -5,7 +5,8 @@ Fields have Neutron's names; the names of what an object refers to stand beside 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
@@ -33,10 +34,19 @@ NAMED: dict[kinds.Kind, type[Named]] = {**CLASSES, kinds.SUBNETS: Subnet}
 """What can be looked up by name: objects, and the parts of objects that have a name of their own."""
 
 
-class Snapshot:
-    """The policy and the controllers' reports at one moment."""
+AT_WORK = "at work"
+UNKNOWN = "unknown"
 
-    def __init__(self, store: Store) -> None:
+
+class Snapshot:
+    """The policy and the controllers' reports at one moment.
+
+    `silent` tells by host why no controller is at work: whether its reports still hold is not known.
+    """
+
+    def __init__(self, store: Store, silent: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.silent = silent
+        self.hosts = store.hosts
         self.draft = Draft(store.objects)
         self.generation = store.generation
         self.switches = dict(store.switches)
@@ -185,14 +195,27 @@ def _port(snapshot: Snapshot, port: Port) -> Record:
     }
 
 
+def _hosts(snapshot: Snapshot) -> Iterable[Record]:
+    for host in sorted(snapshot.hosts):
+        bridges = [switch.name for switch in snapshot.switches.values() if switch.chassis == host]
+        yield {
+            "name": host,
+            "controller": snapshot.silent.get(host, AT_WORK),
+            "switches": sorted(bridges),
+        }
+
+
 def _switches(snapshot: Snapshot) -> Iterable[Record]:
     for key, switch in sorted(snapshot.switches.items()):
+        known = switch.chassis not in snapshot.silent
+        current = switch.connected and switch.generation >= snapshot.generation
         yield {
             "name": key,
+            "host": switch.chassis,
             "dpid": switch.dpid,
-            "connected": switch.connected,
+            "connected": switch.connected if known else None,
             "generation": switch.generation,
-            "current": switch.connected and switch.generation >= snapshot.generation,
+            "current": current if known else None,
             "flow_count": switch.flow_count,
             "error": switch.error,
         }
@@ -200,6 +223,7 @@ def _switches(snapshot: Snapshot) -> Iterable[Record]:
 
 def _bindings(snapshot: Snapshot) -> Iterable[Record]:
     for (switch, interface), binding in sorted(snapshot.bindings.items()):
+        known = switch.rpartition("/")[0] not in snapshot.silent
         yield {
             "name": f"{switch}:{interface}",
             "switch": switch,
@@ -207,7 +231,7 @@ def _bindings(snapshot: Snapshot) -> Iterable[Record]:
             "ofport": binding.ofport,
             "port": snapshot.name(Port, binding.port_id or None),
             "port_id": binding.port_id or None,
-            "state": str(binding.state),
+            "state": str(binding.state) if known else UNKNOWN,
             "reason": binding.reason,
         }
 
@@ -234,6 +258,7 @@ RECORDS: dict[kinds.Kind, Callable[[Snapshot], Iterable[Record]]] = {
     kinds.SECURITY_GROUPS: _of(SecurityGroup, _security_group),
     kinds.RULES: _of(Rule, _rule),
     kinds.PORTS: _of(Port, _port),
+    kinds.HOSTS: _hosts,
     kinds.SWITCHES: _switches,
     kinds.BINDINGS: _bindings,
 }

@@ -46,7 +46,8 @@ def print_table(columns: Sequence[Column], records: Iterable[Record]) -> None:
     for column in columns:
         table.add_column(column.title, justify="left")
     for record in records:
-        table.add_row(*(_cell(record[column.field]) for column in columns))
+        values = ((record[column.field], column.absent) for column in columns)
+        table.add_row(*(_cell(absent if value is None else value) for value, absent in values))
     with printer.capture() as captured:
         printer.print(table)
     click.echo("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()), nl=False)

@@ -25,12 +25,17 @@ if TYPE_CHECKING:
     from sgctl.service.plan import Plan
     from sgctl.service.transaction import Committed
     from sgctl.store import Store
+    from sgctl.store.liveness import Silence
     from sgctl.store.local import Interface, LocalSwitches
 
 T = TypeVar("T", bound="Named")
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until a database that does not answer is given up."""
+_GRACE_SECONDS = 0.7
+"""So long a controller that is being started may take until somebody who waits gives up."""
+_LOOK_AGAIN_SECONDS = 1.0
+"""Who waits asks again whether the controllers are at work."""
 
 
 @contextmanager
@@ -162,33 +167,81 @@ class Session:
             self.store.run()
 
     def finish(self, committed: Committed, options: Mapping[str, object]) -> None:
-        """Wait for the switches, where the options `--wait` and `--timeout` ask for that."""
+        """Wait for the switches, where the options `--wait` and `--timeout` ask for that.
+
+        Otherwise see to it that there is somebody to take the change. Raises Failure.
+        """
         if options["wait"]:
             self.wait_applied(committed.generation, cast("float", options["timeout"]))
+        else:
+            self.require_controllers()
 
-    def wait_for_everything(self, timeout: float) -> None:
+    def listen(self, grace: float = 0.0, here: bool = False) -> Silence:
+        """The hosts where no controller is at work, of those that have switches and, if `here`, this machine.
+
+        `grace`: see `sgctl.store.liveness`.
+        """
+        from sgctl.store.liveness import listen
+
+        hosts = {switch.chassis for switch in self.store.switches.values()}
+        local = self.local_if_any if here else None
+        if local is not None and local.bridges:
+            hosts.add(local.chassis)
+        with plain_failures():
+            return listen(self.store, hosts, grace)
+
+    def require_controllers(self, grace: float = 0.0, here: bool = False) -> None:
+        """Raise Failure with the hosts where no controller is at work."""
+        silence = self.listen(grace, here)
+        if silence.hosts:
+            raise Failure(
+                *(
+                    f"host {host}: {reason}; the policy is stored, and not enforced there"
+                    for host, reason in silence.hosts.items()
+                )
+            )
+        if silence.problem:
+            raise Failure(silence.problem)
+
+    def finish_here(self, wait: bool, timeout: float) -> None:
+        """The same after a change of this machine's interfaces, which its own controller must take."""
+        if wait:
+            self.wait_for_everything(timeout, here=True)
+        else:
+            self.require_controllers(here=True)
+
+    def wait_for_everything(self, timeout: float, here: bool = False) -> None:
         """Wait for the switches to have all that was applied, bound or declared until now."""
         with plain_failures():
             generation = self.store.commit(())  # a new generation: what was bound before it counts, too
-        self.wait_applied(generation, timeout)
+        self.wait_applied(generation, timeout, here)
 
-    def wait_applied(self, generation: int, timeout: float) -> None:
-        """Return when at least one switch is connected and every connected one has applied the generation."""
+    def wait_applied(self, generation: int, timeout: float, here: bool = False) -> None:
+        """Return when at least one switch is connected and every connected one has applied the generation.
+
+        Raises Failure when the time is over, and within a second where no controller is at work.
+        """
         deadline = time.monotonic() + timeout
         with plain_failures(), progress("waiting for the switches"):
-            self._wait_connected(deadline)
-            lagging = self.store.wait_applied(generation, deadline - time.monotonic())
-        if lagging:
-            late = f"has not applied the policy after {timeout:g} s"
-            raise Failure(*(f"switch {name} {late}" for name in lagging))
+            while True:
+                self.require_controllers(min(timeout, _GRACE_SECONDS), here or not self.store.switches)
+                remaining = max(deadline - time.monotonic(), 0.0)
+                late = self._late(generation, min(remaining, _LOOK_AGAIN_SECONDS), timeout)
+                if not late:
+                    return
+                if remaining <= _LOOK_AGAIN_SECONDS:
+                    raise Failure(*late)
 
-    def _wait_connected(self, deadline: float) -> None:
-        while not any(switch.connected for switch in self.store.switches.values()):
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise Failure("no switch is connected: the policy is stored, and nothing enforces it")
-            self.store.block(remaining)
-            self.store.run()
+    def _late(self, generation: int, seconds: float, timeout: float) -> list[str]:
+        """What still lacks, in words, when so many seconds are over. `timeout` is what the user gave."""
+        deadline = time.monotonic() + seconds
+        if not self.store.wait_until(self._any_connected, seconds):
+            return ["no switch is connected: the policy is stored, and nothing enforces it"]
+        lagging = self.store.wait_applied(generation, deadline - time.monotonic())
+        return [f"switch {name} has not applied the policy after {timeout:g} s" for name in lagging]
+
+    def _any_connected(self) -> bool:
+        return any(switch.connected for switch in self.store.switches.values())
 
 
 pass_session = click.make_pass_decorator(Session)

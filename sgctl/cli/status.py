@@ -26,13 +26,21 @@ if TYPE_CHECKING:
 def status(session: Session, context: click.Context, output: str) -> None:
     """Show whether the policy is enforced: switches, interfaces, problems.
 
-    Exit status 1 when something is wrong: no switch is connected, a switch has not applied the policy or
-    reports an error, an interface is quarantined, or the database holds rows that cannot be used.
+    Exit status 1 when something is wrong: a host has no controller that is at work, no switch is connected,
+    a switch has not applied the policy or reports an error, an interface is quarantined, or the database
+    cannot be written or holds rows that cannot be used. What a controller reported that is not at work any
+    more is shown as unknown.
     """
     from sgctl.cli import render
     from sgctl.cli.records import Snapshot
 
-    report = summary(Snapshot(session.store))
+    silence = session.listen(here=not session.store.switches)
+    report = summary(Snapshot(session.store, silence.hosts))
+    report["problems"] = [
+        *(f"host {host}: {reason}" for host, reason in silence.hosts.items()),
+        *filter(None, [silence.problem]),
+        *report["problems"],
+    ]
     if output == "json":
         render.print_json(report)
     elif output == "yaml":
@@ -47,11 +55,12 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
     from sgctl.cli.records import CLASSES, RECORDS
 
     switches, bindings = list(RECORDS[kinds.SWITCHES](snapshot)), list(RECORDS[kinds.BINDINGS](snapshot))
-    bound = {binding["port_id"] for binding in bindings if binding["state"] == "bound"}
+    bound = {binding["port_id"] for binding in bindings}
     ports = RECORDS[kinds.PORTS](snapshot)
     return {
         "generation": snapshot.generation,
         "objects": {kind.name: sum(1 for _ in snapshot.draft.all(CLASSES[kind])) for kind in CLASSES},
+        "hosts": list(RECORDS[kinds.HOSTS](snapshot)),
         "switches": switches,
         "interfaces": dict(Counter(str(binding["state"]) for binding in bindings)),
         "unbound_ports": [port["name"] or port["id"] for port in ports if port["id"] not in bound],
@@ -95,6 +104,8 @@ def _print(report: dict[str, Any]) -> None:
 
 
 def _of_switch(switch: Record) -> Iterator[str]:
+    if switch["connected"] is None:
+        return  # the host's controller is not at work, which has been said
     if not switch["connected"]:
         yield f"switch {switch['name']} is not connected"
     elif not switch["current"]:

@@ -8,11 +8,15 @@ from sgctl.cli import kinds
 
 
 class Column(NamedTuple):
-    """A column: its title and the record's field; `wide` ones only show with `-o wide`."""
+    """A column: its title and the record's field; `wide` ones only show with `-o wide`.
+
+    `absent` is what stands for None.
+    """
 
     title: str
     field: str
     wide: bool = False
+    absent: str = ""
 
 
 _END = (Column("DESCRIPTION", "description", wide=True), Column("ID", "id", wide=True))
@@ -74,11 +78,16 @@ COLUMNS: dict[kinds.Kind, tuple[Column, ...]] = {
         Column("UP", "admin_state_up", wide=True),
         *_END,
     ),
+    kinds.HOSTS: (
+        Column("NAME", "name"),
+        Column("CONTROLLER", "controller"),
+        Column("SWITCHES", "switches"),
+    ),
     kinds.SWITCHES: (
         Column("NAME", "name"),
         Column("DPID", "dpid"),
-        Column("CONNECTED", "connected"),
-        Column("CURRENT", "current"),
+        Column("CONNECTED", "connected", absent="unknown"),
+        Column("CURRENT", "current", absent="unknown"),
         Column("FLOWS", "flow_count"),
         Column("ERROR", "error"),
         Column("GENERATION", "generation", wide=True),

@@ -24,9 +24,18 @@ class Failure(Exception):
 def fail(lines: Iterable[str], code: int) -> int:
     """Print each line as an error; the code, unchanged."""
     for line in lines:
-        prefix = click.style("error:", fg="red", bold=True)
-        click.echo(f"{prefix} {plain(line)}", err=True, color=False if os.environ.get("NO_COLOR") else None)
+        _tell("error:", "red", line)
     return code
+
+
+def warn(line: str) -> None:
+    """Print what went right and may not be what was wanted."""
+    _tell("warning:", "yellow", line)
+
+
+def _tell(prefix: str, color: str, line: str) -> None:
+    styled = click.style(prefix, fg=color, bold=True)
+    click.echo(f"{styled} {plain(line)}", err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
 @contextmanager

@@ -54,8 +54,7 @@ def set_(
     with plain_failures():
         session.local.set_uplink(interface, labels)
     click.echo(f"interface {interface} is an uplink of {'all networks' if every else ', '.join(labels)}")
-    if wait:
-        session.wait_for_everything(timeout)
+    session.finish_here(wait, timeout)
 
 
 @uplink.command()
@@ -67,8 +66,7 @@ def unset(session: Session, interface: str, wait: bool, timeout: float) -> None:
     with plain_failures():
         session.local.set_uplink(interface, None)
     click.echo(f"interface {interface} is no uplink")
-    if wait:
-        session.wait_for_everything(timeout)
+    session.finish_here(wait, timeout)
 
 
 @uplink.command("list")

@@ -9,16 +9,19 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from ovs.poller import POLLIN, Poller
 
 from flows.flow import Flow, FlowDiff, FlowKey
-from sgctl.controller.engine import Engine, ZoneKey
+from sgctl.controller.bridges import insecure, unusable, unused
+from sgctl.controller.engine import Engine, ManagedBridge, ZoneKey
 from sgctl.controller.status import BindingKey, binding_rows, moved_rows, switch_row
-from sgctl.store import BindingStatus, Store, StoreError
+from sgctl.store import BindingStatus, Store, StoreError, SwitchStatus
 from sgctl.store.garbage import much_may_stay
 from sgctl.store.local import Bridge, LocalSwitches
+from sgctl.switch.listener import Listener
 from sgctl.switch.zone_limits import ZoneLimits
 
 LOG = logging.getLogger(__name__)
@@ -27,7 +30,8 @@ IDLE_SECONDS = 0.3
 TEND_SECONDS = 0.2
 WHOLE_REPORT_SECONDS = 10.0
 """A report of everything repairs what somebody else may have done to the rows; others tell what is news."""
-SECURE = "secure"
+FAREWELL_SECONDS = 2.0
+"""So long the end may wait for the policy database."""
 
 
 class SessionHandle(Protocol):
@@ -41,6 +45,17 @@ class SessionHandle(Protocol):
 
     def close(self) -> None:
         """Stop."""
+
+
+class Lines(Protocol):
+    """How bridges and this controller come together."""
+
+    @property
+    def listener(self) -> Listener:
+        """Where bridges reach this controller."""
+
+    def reach(self, bridges: Iterable[Bridge], connected: Container[int]) -> None:
+        """Connect to those bridges that are not `connected`, by datapath id."""
 
 
 Expected = Callable[[], Mapping[FlowKey, Flow]]
@@ -79,15 +94,14 @@ class ControlLoop:
         limits: ZoneLimits,
         tend: Callable[[], object],
         renew_mastership: Callable[[], None],
-        reach: Callable[[Iterable[Bridge], Container[int]], None],
+        lines: Lines,
     ) -> None:
-        """`tend` is called now and then, for what must be kept alive.
-
-        `reach` is called with all bridges and the datapath ids of those that are connected.
-        """
+        """`tend` is called now and then, for what must be kept alive."""
         self._tend = tend
         self._tend_due = 0.0
-        self._reach = reach
+        self._lines = lines
+        self._listener = lines.listener
+        self._told: dict[str, str] = {}
         self._renew_mastership = renew_mastership
         self._store = store
         self._local = local
@@ -95,7 +109,8 @@ class ControlLoop:
         self._engine = Engine()
         self._engine.change_bridges(local.bridges)
         self._in_charge = False
-        self._store.compete(local.chassis)
+        self._chassis = local.chassis
+        self._store.compete(self._chassis)
         self._connections: dict[int, Connection] = {}
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
@@ -152,12 +167,22 @@ class ControlLoop:
             self._tend_due = time.monotonic() + TEND_SECONDS
 
     def close(self) -> None:
-        """Nobody will wake the loop any more."""
+        """Nobody will wake the loop any more; what is said of its switches must not outlive it."""
+        if self._in_charge:
+            self._connections.clear()
+            self._whole_report_due, self._status_stale = 0.0, True
+            self._store.timeout = FAREWELL_SECONDS
+            try:
+                self._report()
+            except StoreError as error:
+                LOG.warning("policy database: %s", error)
         self._wake_in.close()
         self._wake_out.close()
 
     def step(self) -> None:
         """Take in everything that has changed and hand out what follows from it."""
+        if self._in_charge:
+            self._store.answer(self._chassis)
         self._engine.change_policy(self._store.run())
         if self._local.run():
             self._engine.change_bridges(self._local.bridges)
@@ -167,14 +192,14 @@ class ControlLoop:
         if not self._in_charge:
             self._engine.flush()  # stay ready: what is expected is known when it is our turn
             return
-        self._reach((managed.bridge for managed in self._engine.bridges.values()), self._connections)
+        self._lines.reach((managed.bridge for managed in self._engine.bridges.values()), self._connections)
         self._secure_bridges()
         self._refresh_zones()
         self._limits.apply(self._engine.connection_limits())
         self._changing = self._change_switches()
         for _ in self._changing:
             time.sleep(0)  # under eventlet: let sessions send what there is
-        self._moved.update(moved_rows(self._local.chassis, self._engine, self._engine.moved_interfaces()))
+        self._moved.update(moved_rows(self._chassis, self._engine, self._engine.moved_interfaces()))
         # What interfaces are now is told with the switch's answer, or while it is at work on a large change.
         if self._status_stale or not self._handed_out:
             self._report()
@@ -184,16 +209,40 @@ class ControlLoop:
 
         Without the database nobody knows better than who was in charge last.
         """
+        if self._chassis != self._local.chassis and self._store.connected:
+            self._change_name(self._local.chassis)
         if not self._in_charge and self._store.has_lock:
-            LOG.info("in charge of the switches of %s", self._local.chassis)
+            LOG.info("in charge of the switches of %s", self._chassis)
+            self._adopt_former_names()
             self._in_charge = self._status_stale = True
             self._whole_report_due = 0.0
             self._renew_mastership()
         elif self._in_charge and self._store.lock_is_taken:
-            LOG.warning("another controller is in charge of the switches of %s", self._local.chassis)
-            self._in_charge = False
-            for connection in self._connections.values():
-                connection.stand_by()
+            LOG.warning("another controller is in charge of the switches of %s", self._chassis)
+            self._stand_by()
+
+    def _stand_by(self) -> None:
+        self._in_charge = False
+        for connection in self._connections.values():
+            connection.stand_by()
+
+    def _change_name(self, name: str) -> None:
+        """Another name is another lock; the switches are compared as a whole once that is ours."""
+        LOG.warning("the host %r is called %r now", self._chassis, name)
+        self._stand_by()
+        self._chassis = name
+        self._store.compete(name)
+
+    def _adopt_former_names(self) -> None:
+        """What this host wrote when it had another name is its own: its networks keep their zones.
+
+        A host whose lock is held is another one that is alike, such as the original of a copied disk.
+        """
+        mine, switches = self._local.host_id, self._store.switches.values()
+        former = {each.chassis for each in switches if mine and each.host_id == mine} - {self._chassis}
+        for name in self._store.unheld(former):
+            LOG.warning("the host %r is called %r now: its rows go with it", name, self._chassis)
+            self._store.rename_host(name, self._chassis)
 
     def _close_sessions_of_lost_bridges(self) -> None:
         """A bridge that nothing is known of is left as it is, and compared as a whole when it is back.
@@ -250,7 +299,7 @@ class ControlLoop:
 
     def _refresh_zones(self) -> None:
         missing = self._engine.missing_zones()
-        here = self._local.chassis
+        here = self._chassis
         if missing:
             self._allocate_zones(here, missing)
         zones = self._store.zones.items()
@@ -265,14 +314,15 @@ class ControlLoop:
 
     def _secure_bridges(self) -> None:
         """A bridge that falls back to plain switching without its controller would be a hole."""
+        bridges = (*self._local.bridges.values(), *self._local.unusable)
+        for name in insecure(bridges, self._listener, self._connections):
+            LOG.warning("bridge %s: setting fail_mode to secure", name)
+            self._local.secure(name)
         for dpid, connection in list(self._connections.items()):
             managed = self._engine.bridges.get(dpid)
             if managed is None:
                 continue
             bridge = managed.bridge
-            if bridge.fail_mode != SECURE:
-                LOG.warning("bridge %s: setting fail_mode to secure", bridge.name)
-                self._local.secure(bridge.name)
             if bridge.controllers != connection.out_of_band:
                 self._local.disable_in_band(bridge.name)
                 connection.out_of_band = bridge.controllers
@@ -281,13 +331,10 @@ class ControlLoop:
                 connection.tuned = bridge.controllers
 
     def _report(self) -> None:
-        chassis = self._local.chassis
+        chassis = self._chassis
         if not self._status_stale and not self._moved:
             return
-        switches = [
-            switch_row(chassis, managed, self._engine.policy, self._connections.get(dpid))
-            for dpid, managed in self._engine.bridges.items()
-        ]
+        switches = self._switch_rows()
         whole = time.monotonic() > self._whole_report_due
         moved, self._moved = self._moved, {}
         self._status_stale = False  # from here on others run, and may have news again
@@ -301,6 +348,27 @@ class ControlLoop:
             self._status_stale = True
             self._whole_report_due = 0.0
             raise
+
+    def _switch_rows(self) -> list[SwitchStatus]:
+        """What holds of the host's bridges; what is wrong with one is logged when it is new."""
+        chassis, policy = self._chassis, self._engine.policy
+        rows = [
+            switch_row(chassis, managed, policy, self._connections.get(dpid), self._trouble(managed))
+            for dpid, managed in self._engine.bridges.items()
+        ]
+        for bridge, why in unusable(self._local, self._listener):
+            rows.append(SwitchStatus(chassis, bridge.name, f"{bridge.dpid:016x}", error=why))
+        told, self._told = self._told, {row.name: row.error for row in rows}
+        for name, error in self._told.items():
+            if error and told.get(name) != error:
+                LOG.warning("bridge %s: %s", name, error)
+        answered, host_id = self._store.answered, self._local.host_id
+        return [replace(row, answered=answered, host_id=host_id) for row in rows]
+
+    def _trouble(self, managed: ManagedBridge) -> str:
+        if managed.bridge.dpid in self._connections:
+            return ""
+        return unused(managed.bridge, self._listener, bool(managed.roles.ports))
 
     def _block(self) -> None:
         poller = Poller()

@@ -33,9 +33,17 @@ class ConnectionState(Protocol):
 
 
 def switch_row(
-    chassis: str, managed: ManagedBridge, policy: Policy, connection: ConnectionState | None
+    chassis: str,
+    managed: ManagedBridge,
+    policy: Policy,
+    connection: ConnectionState | None,
+    trouble: str = "",
 ) -> SwitchStatus:
-    """One switch's state; without a connection it keeps what it has and applies nothing new."""
+    """One switch's state; without a connection it keeps what it has and applies nothing new.
+
+    `trouble` is why it has none, where that is known.
+    """
+    missing = left_out(managed, policy)
     return SwitchStatus(
         chassis=chassis,
         name=managed.bridge.name,
@@ -43,7 +51,7 @@ def switch_row(
         connected=connection is not None,
         generation=max(connection.applied, 0) if connection else 0,
         flow_count=len(managed.compiler.flows),
-        error="; ".join(filter(None, [connection.error if connection else "", *left_out(managed, policy)])),
+        error="; ".join(filter(None, [connection.error if connection else trouble, *missing])),
     )
 
 

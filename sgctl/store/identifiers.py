@@ -1,4 +1,4 @@
-"""Names from outside, such as host names, where a protocol takes an identifier only.
+"""Names from outside, such as host names, where a protocol or a shell takes an identifier only.
 
 Different names give different identifiers, and a name of ASCII letters and digits stays what it is.
 """
@@ -6,6 +6,7 @@ Different names give different identifiers, and a name of ASCII letters and digi
 from __future__ import annotations
 
 import re
+import shlex
 import socket
 
 _NOT_PLAIN = re.compile(rb"[^A-Za-z0-9]")
@@ -23,3 +24,8 @@ def lock_name(chassis: str) -> str:
 def host_name() -> str:
     """The host's name as text that every protocol can carry; it need not be UTF-8 (gethostname(2))."""
     return socket.gethostname().encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def command(*arguments: str) -> str:
+    """A command for people to copy, whatever characters its arguments have."""
+    return shlex.join(arguments)

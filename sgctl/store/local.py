@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -44,7 +45,8 @@ class Bridge:
 
     `datapath_type` is `system` (the kernel's), `netdev` (the userspace datapath) or a test's. `controllers`
     are the ids of the rows that say where its controllers are; `ovs-vsctl set-controller` makes new ones.
-    `targets` is what they say, such as `tcp:127.0.0.1:6653`.
+    `targets` is what they say, such as `tcp:127.0.0.1:6653`. `protocols` are those it may speak, such as
+    `OpenFlow14`; none means all that Open vSwitch offers by default. `dpid` is 0 before it is set up.
     """
 
     name: str
@@ -54,11 +56,13 @@ class Bridge:
     datapath_type: str = "system"
     controllers: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
+    protocols: frozenset[str] = frozenset()
 
 
 _EMPTY: Json = ["set", []]
 _TEXT_MAP = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
 _UUIDS = {"type": {"key": "uuid", "min": 0, "max": "unlimited"}}
+_TEXTS = {"type": {"key": "string", "min": 0, "max": "unlimited"}}
 _OPTIONAL_TEXT = {"type": {"key": "string", "min": 0}}
 _OPTIONAL_INTEGER = {"type": {"key": "integer", "min": 0}}
 _TABLES: Mapping[str, Mapping[str, Any]] = {
@@ -68,6 +72,7 @@ _TABLES: Mapping[str, Mapping[str, Any]] = {
         "datapath_id": _OPTIONAL_TEXT,
         "datapath_type": {"type": "string"},
         "fail_mode": _OPTIONAL_TEXT,
+        "protocols": _TEXTS,
         "ports": _UUIDS,
         "controller": _UUIDS,
     },
@@ -94,6 +99,8 @@ class LocalSwitches:
         """Only `connect` makes one that can be used."""
         self.chassis = ""
         self.bridges: Mapping[int, Bridge] = {}
+        self.unusable: tuple[Bridge, ...] = ()
+        """The bridges that are not set up, or have the datapath id of another one, by name."""
         self._timeout = timeout
         self._interfaces: dict[str, Interface | None] = {}
         self._replica = Replica(remote, _schema())
@@ -114,6 +121,11 @@ class LocalSwitches:
         """Whether what is known is current."""
         return self._replica.connected
 
+    @property
+    def host_id(self) -> str:
+        """What tells this host from others, whatever it is called: the id of its database's one row."""
+        return next(iter(self._replica.rows["Open_vSwitch"]), "")
+
     def run(self) -> bool:
         """Take in what the database sent, without waiting; whether chassis or bridges have changed."""
         self._replica.pump()
@@ -123,10 +135,10 @@ class LocalSwitches:
         for table, identifier in touched:
             if table == "Interface":
                 self._read_interface(identifier)
-        before = self.chassis, self.bridges
+        before = self.chassis, self.bridges, self.unusable
         self.chassis = self._read_chassis()
-        self.bridges = {bridge.dpid: bridge for bridge in map(self._read_bridge, self._set_up_bridges())}
-        return before != (self.chassis, self.bridges)
+        self._read_bridges()
+        return before != (self.chassis, self.bridges, self.unusable)
 
     def block(self, timeout: float) -> None:
         """Sleep until there is something to `run`, or for `timeout` seconds; other green threads run."""
@@ -207,8 +219,12 @@ class LocalSwitches:
                 return system_id
         return host_name()
 
-    def _set_up_bridges(self) -> list[Row]:
-        return [row for row in self._replica.rows["Bridge"].values() if _optional(row, "datapath_id")]
+    def _read_bridges(self) -> None:
+        found = [self._read_bridge(row) for row in self._replica.rows["Bridge"].values()]
+        count = Counter(bridge.dpid for bridge in found)
+        usable = {bridge.dpid for bridge in found if bridge.dpid and count[bridge.dpid] == 1}
+        self.bridges = {bridge.dpid: bridge for bridge in found if bridge.dpid in usable}
+        self.unusable = tuple(sorted((each for each in found if each.dpid not in usable), key=_name))
 
     def _read_interface(self, identifier: str) -> None:
         row = self._replica.rows["Interface"].get(identifier)
@@ -234,14 +250,21 @@ class LocalSwitches:
             if (interface := self._interfaces.get(identifier)) is not None
         ]
         interfaces = tuple(sorted(found, key=lambda interface: interface.ofport))
-        dpid = int(_optional(row, "datapath_id"), 16)
+        dpid = int(_optional(row, "datapath_id") or "0", 16)
         fail_mode = _optional(row, "fail_mode") or ""
         datapath_type = row.get("datapath_type") or "system"
         controllers = frozenset(identifier for _, identifier in elements(row.get("controller", _EMPTY)))
         known = self._replica.rows["Controller"]
         targets = frozenset(known.get(identifier, {}).get("target", "") for identifier in controllers)
         return Bridge(
-            row.get("name", ""), dpid, fail_mode, interfaces, datapath_type, controllers, targets - {""}
+            row.get("name", ""),
+            dpid,
+            fail_mode,
+            interfaces,
+            datapath_type,
+            controllers,
+            targets - {""},
+            frozenset(elements(row.get("protocols", _EMPTY))),
         )
 
     def _set_external_id(self, interface: str, key: str, value: str) -> None:
@@ -261,6 +284,10 @@ class LocalSwitches:
             raise StoreError(f"the switch database refused the change: {describe_error(error[1])}")
         if nothing_found and not results[0]["count"]:
             raise StoreError(nothing_found)
+
+
+def _name(bridge: Bridge) -> str:
+    return bridge.name
 
 
 def _map(row: Row, column: str) -> dict[str, str]:

@@ -109,6 +109,17 @@ class _SchemaQuestion:
             LOG.error("the server does not tell its schema: %s", describe_error(msg.error))
 
 
+class _LockQuestion:
+    """Stands among the transactions that wait for an answer, and keeps that to a request for a lock."""
+
+    _status = ""
+    answer: Json = None
+    refusal: Json = None
+
+    def _process_reply(self, msg: Any) -> None:
+        self.answer, self.refusal = msg.result, msg.error
+
+
 class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
     """A connection to `remote` and the rows of the tables and columns in `schema`.
 
@@ -211,6 +222,33 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         if transaction.refusal is not None:
             raise StoreError(f"{self.remote} refused: {describe_error(transaction.refusal)}")
         return transaction.results
+
+    def try_locks(self, names: Sequence[str], timeout: float) -> list[bool]:
+        """Whether each lock is free, `timeout` in seconds. Raises StoreError.
+
+        Each is taken and given back in the same breath, so nobody has to wait for us, whatever becomes of us.
+        """
+        questions = []
+        for name in names:
+            question = _LockQuestion()
+            take = ovs.jsonrpc.Message.create_request("lock", [name])
+            give_back = ovs.jsonrpc.Message.create_request("unlock", [name])
+            self._outstanding_txns[take.id] = question
+            self._outstanding_txns[give_back.id] = _LockQuestion()
+            self._session.send(take)
+            self._session.send(give_back)
+            questions.append(question)
+
+        def answered() -> bool:
+            return all(each.answer is not None or each.refusal is not None for each in questions)
+
+        if not self.pump_until(lambda: answered() or not self.connected, time.monotonic() + timeout):
+            raise StoreError(f"{self.remote} did not answer in time")
+        for name, question in zip(names, questions, strict=True):
+            if question.answer is None:
+                reason = describe_error(question.refusal) if question.refusal else "the connection was lost"
+                raise StoreError(f"{self.remote} refused the lock {name}: {reason}")
+        return [bool(question.answer.get("locked")) for question in questions]
 
     def require_no_refusal(self) -> None:
         """Raise StoreError when the server refused something; to go on waiting for it would be in vain."""

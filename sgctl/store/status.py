@@ -26,7 +26,8 @@ class SwitchStatus:
     """A bridge and what its controller has done there.
 
     `dpid` is 16 hexadecimal digits. `generation` is the policy generation that the switch has, confirmed by
-    a barrier; 0 for none. `error` is empty when all is well.
+    a barrier; 0 for none. `error` is empty when all is well. `answered` is the last question of `Store.ask`
+    that the controller has seen. `host_id` tells the host from another one, whatever it is called.
     """
 
     chassis: str
@@ -36,6 +37,8 @@ class SwitchStatus:
     generation: int = 0
     flow_count: int = 0
     error: str = ""
+    answered: int = 0
+    host_id: str = ""
 
     @property
     def key(self) -> str:
@@ -99,6 +102,8 @@ def read_switch(row: Row) -> tuple[str, SwitchStatus]:
         row.get("generation", 0),
         row.get("flow_count", 0),
         row.get("error", ""),
+        row.get("answered", 0),
+        row.get("host_id", ""),
     )
     return switch.key, switch
 
@@ -131,6 +136,8 @@ def _write_switch(switch: SwitchStatus) -> Row:
         "generation": switch.generation,
         "flow_count": switch.flow_count,
         "error": switch.error,
+        "answered": switch.answered,
+        "host_id": switch.host_id,
     }
 
 
@@ -192,6 +199,30 @@ def _differences(
             yield {"op": "insert", "table": table, "row": write(value)}
         elif held.values[key] != value:
             yield {"op": "update", "table": table, "where": row_is(held.ids[key]), "row": write(value)}
+
+
+_OF_HOSTS = ("Switch", "Binding", "Zone")
+"""The tables in which every row is of a host."""
+
+
+def hosts_in(rows: Mapping[str, Mapping[str, Row]]) -> frozenset[str]:
+    """The hosts of which the database says anything."""
+    return frozenset(row.get("chassis", "") for table in _OF_HOSTS for row in rows[table].values())
+
+
+def removal_operations(host: str) -> list[Operation]:
+    """What takes away everything that the database says of a host."""
+    return [{"op": "delete", "table": table, "where": _of_host(host)} for table in _OF_HOSTS]
+
+
+def renaming_operations(host: str, name: str) -> list[Operation]:
+    """What makes everything that the database says of a host be of a host of this name."""
+    row = {"chassis": name}
+    return [{"op": "update", "table": table, "where": _of_host(host), "row": row} for table in _OF_HOSTS]
+
+
+def _of_host(host: str) -> list[list[object]]:
+    return [["chassis", "==", host]]
 
 
 def row_is(identifier: str) -> list[list[object]]:

@@ -20,10 +20,13 @@ from sgctl.store.status import (
     KeyedRows,
     SwitchStatus,
     binding_operations,
+    hosts_in,
     moved_operations,
     read_binding,
     read_switch,
     read_zone,
+    removal_operations,
+    renaming_operations,
     switch_operations,
 )
 from sgctl.store.view import PolicyView
@@ -52,6 +55,8 @@ class Store:
         self._quotas = KeyedRows(rows["Quota"], read_quota)
         self.objects: Mapping[type[PolicyObject], Mapping[str, PolicyObject]] = self._view.objects
         self.generation = self._generation_told = 0
+        self.answered = 0
+        """The last question of `ask` that this store has answered."""
         self._accepted = self._replica.served
 
     @classmethod
@@ -143,6 +148,36 @@ class Store:
         """Whether the server has given it to somebody else. Neither holds while there is no connection."""
         return bool(self._replica.is_lock_contended)
 
+    def ask(self) -> int:
+        """Ask every controller whether it is at work: the number that it will say it has seen.
+
+        Raises StoreError when the database cannot be written.
+        """
+        self._wait_for_connection(time.monotonic() + self.timeout, uncertain=False)
+        raise_number = {"op": "mutate", "table": "Global", "where": [], "mutations": [["asked", "+=", 1]]}
+        read = {"op": "select", "table": "Global", "where": [], "columns": ["asked"]}
+        return int(self._write_once([raise_number, read])[1]["rows"][0]["asked"])
+
+    def answer(self, chassis: str) -> None:
+        """Say that the controller of this host is at work, if somebody has asked since the last time.
+
+        It is the first thing to do with news: what follows from them may take long. Raises StoreError.
+        """
+        self._replica.pump()
+        asked = max((row.get("asked", 0) for row in self._replica.rows["Global"].values()), default=0)
+        if asked == self.answered or not self._replica.connected:
+            return
+        where = [["chassis", "==", chassis]]
+        update = {"op": "update", "table": "Switch", "where": where, "row": {"answered": asked}}
+        self._write_once([update])
+        self.answered = asked
+
+    def unheld(self, hosts: Iterable[str]) -> frozenset[str]:
+        """The hosts whose lock nobody holds: none of their controllers runs. Raises StoreError."""
+        names = list(hosts)
+        granted = self._replica.try_locks([lock_name(name) for name in names], self.timeout)
+        return frozenset(name for name, free in zip(names, granted, strict=True) if free)
+
     def wait(self, poller: Any) -> None:
         """Let an `ovs.poller.Poller` wake up when there is something to `run`."""
         if self._has_news:
@@ -177,6 +212,10 @@ class Store:
                 self._take()  # what was written, or what was in the way
             if generation is not None:
                 return generation
+
+    def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Take in what the server sends until the condition holds (True) or `timeout` seconds are over."""
+        return self._pump_until(condition, time.monotonic() + timeout)
 
     def wait_applied(self, generation: int, timeout: float) -> list[str]:
         """Wait until every connected switch has this generation; the keys of those that do not in time."""
@@ -224,6 +263,22 @@ class Store:
             ]
         )
 
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The hosts of which controllers have reported anything."""
+        return hosts_in(self._replica.rows)
+
+    def delete_host(self, host: str) -> None:
+        """Forget everything that controllers reported of a host. Raises StoreError."""
+        self._write_until_done(lambda: removal_operations(host) if host in self.hosts else [])
+
+    def rename_host(self, host: str, name: str) -> None:
+        """Say what was reported of a host of a host of another name, unless that has reported, too."""
+        if name in self.hosts:
+            self.delete_host(host)
+        else:
+            self._write_until_done(lambda: renaming_operations(host, name) if host in self.hosts else [])
+
     def set_quota(self, project: str, limits: Limits) -> None:
         """Give a project these limits, besides those it has. Durable when it returns. Raises StoreError."""
         self._write_until_done(lambda: quota_operations(self._quotas, project, limits))
@@ -267,7 +322,7 @@ class Store:
         results = self._replica.transact(operations, deadline)
         error = first_error(results) if results is not None else None
         if error is not None and error[0] > 0:  # not the `wait`: nobody else was faster
-            raise StoreError(f"the policy database refused: {describe_error(error[1])}")
+            raise _refused(error)
         if not self._replica.pump_until(lambda: bool(self._replica.rows["Global"]), deadline):
             raise StoreError(f"the policy database at {self._replica.remote} cannot be written")
         self._digest()
@@ -284,10 +339,18 @@ class Store:
         self._digest()
         self._provide_counters(deadline)
 
+    def _write_once(self, operations: list[Operation]) -> list[Any]:
+        """The answers to the operations of one transaction. Raises StoreError."""
+        results = self._replica.transact(operations, time.monotonic() + self.timeout)
+        error = first_error(results) if results is not None else None
+        if results is None or error is not None:
+            raise _refused(error or (0, "the connection was lost"))
+        return results
+
     def _write_until_done(self, compose: Callable[[], list[Operation]]) -> None:
         """Write what `compose` finds missing, and again when somebody else wrote something at that moment."""
         deadline = time.monotonic() + self.timeout
-        problem = ""
+        error: tuple[int, Any] | None = None
         for _ in range(_ATTEMPTS):
             self._take()
             operations = compose()
@@ -298,9 +361,8 @@ class Store:
             if error is None:
                 self._take()
                 return
-            problem = describe_error(error[1])
             self._replica.poll(_PAUSE_SECONDS)
-        raise StoreError(f"the policy database refused: {problem}")
+        raise _refused(error or (0, "no answer"))
 
     def _pump_until(self, condition: Callable[[], bool], deadline: float) -> bool:
         def digested() -> bool:
@@ -339,3 +401,7 @@ class Store:
         if served is not self._accepted:
             schema.check_served(served, self._replica.remote)
             self._accepted = served
+
+
+def _refused(error: tuple[int, Any]) -> StoreError:
+    return StoreError(f"the policy database refused: {describe_error(error[1])}")

@@ -36,7 +36,7 @@ class DirectLines:
     def __init__(self, ovsdb: str, listener: Listener, attend: Callable[[Connection], None]) -> None:
         """`attend` serves a connection until it ends."""
         self._directory = Path(ovsdb.removeprefix(UNIX)).parent if ovsdb.startswith(UNIX) else None
-        self._listener = listener
+        self.listener = listener
         self._attend = attend
         self._bridges: tuple[Bridge, ...] = ()
         self._due: dict[str, float] = {}
@@ -58,7 +58,7 @@ class DirectLines:
                     eventlet.spawn_n(self._connect, bridge.name, self._directory / f"{bridge.name}.mgmt")
 
     def _is_ours(self, bridge: Bridge) -> bool:
-        return any(map(self._listener.is_meant_by, bridge.targets))
+        return any(map(self.listener.is_meant_by, bridge.targets))
 
     def _connect(self, name: str, path: Path) -> None:
         line = socket.socket(socket.AF_UNIX)

@@ -19,6 +19,15 @@ class Listener:
     host: str
     port: int
 
+    @property
+    def target(self) -> str:
+        """What `ovs-vsctl set-controller` on this host wants."""
+        address = ipaddress.ip_address(self.host)
+        if address.is_unspecified:
+            address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+        host = str(address) if address.version == 4 else f"[{address}]"
+        return f"{self.scheme}:{host}:{self.port}"
+
     def is_meant_by(self, target: str) -> bool:
         """Whether a controller's target such as `tcp:127.0.0.1:6653` is this one for certain.
 

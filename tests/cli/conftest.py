@@ -6,14 +6,16 @@ import io
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from sgctl.cli import main
-from sgctl.store import Store, SwitchStatus
+from sgctl.store import BindingStatus, Store, SwitchStatus
 from sgctl.store.server import PolicyServer
 
 
@@ -58,22 +60,40 @@ def fresh(server: PolicyServer) -> Iterator[Callable[[], Store]]:
 
 
 class Enforcer:
-    """Reports as a controller of one switch does that applies every change at once."""
+    """The controller of a host, at work: holds its lock, answers, and reports the same again and again.
 
-    def __init__(self, remote: str) -> None:
+    Without `switches` it has one, `br0`, that applies every change at once.
+    """
+
+    def __init__(
+        self,
+        remote: str,
+        host: str = "host",
+        switches: Sequence[SwitchStatus] | None = None,
+        bindings: Sequence[BindingStatus] = (),
+    ) -> None:
+        self._host, self._switches, self._bindings = host, switches, bindings
         self._store = Store.connect(remote)
-        self._ends = threading.Event()
+        self._store.compete(host)
+        self._has_reported, self._ends = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
+        assert self._has_reported.wait(10)
 
     def _run(self) -> None:
         while not self._ends.is_set():
-            generation = self._store.generation
-            self._store.report(
-                [SwitchStatus("host", "br0", "0" * 16, connected=True, generation=generation)], []
-            )
             self._store.block(0.05)
             self._store.run()
+            if self._store.has_lock:
+                self._store.answer(self._host)
+                self._report()
+                self._has_reported.set()
+
+    def _report(self) -> None:
+        current = SwitchStatus(self._host, "br0", "0" * 16, connected=True, generation=self._store.generation)
+        switches = [current] if self._switches is None else self._switches
+        answered = self._store.answered
+        self._store.report([replace(switch, answered=answered) for switch in switches], self._bindings)
 
     def close(self) -> None:
         self._ends.set()
@@ -82,10 +102,21 @@ class Enforcer:
 
 
 @pytest.fixture
-def enforcer(server: PolicyServer) -> Iterator[Enforcer]:
-    enforcer = Enforcer(server.remote)
-    yield enforcer
-    enforcer.close()
+def enforce(server: PolicyServer) -> Iterator[Callable[..., Enforcer]]:
+    """Starts controllers, with the arguments of `Enforcer`."""
+    with ExitStack() as stack:
+
+        def start(*arguments: Any, **named: Any) -> Enforcer:
+            enforcer = Enforcer(server.remote, *arguments, **named)
+            stack.callback(enforcer.close)
+            return enforcer
+
+        yield start
+
+
+@pytest.fixture
+def enforcer(enforce: Callable[..., Enforcer]) -> Enforcer:
+    return enforce()
 
 
 @pytest.fixture

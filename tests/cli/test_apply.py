@@ -14,7 +14,7 @@ from sgctl.service.draft import Objects
 from sgctl.service.manifests import documents, plan
 from sgctl.service.plan import Plan
 from sgctl.service.transaction import transact
-from sgctl.store import Conflict, Store
+from sgctl.store import Conflict, Store, SwitchStatus
 from sgctl.store.server import PolicyServer
 from tests.cli.conftest import Cli, Enforcer
 
@@ -33,6 +33,9 @@ spec:
 """
 
 
+NOBODY = "warning: no controller has reported a switch: the policy is stored, and nothing enforces it\n"
+
+
 def _port(name: str, groups: str = "") -> str:
     spec = f"{{network: blue, security_groups: [{groups}]}}"
     return f"apiVersion: sgctl/v1\nkind: Port\nmetadata: {{name: {name}}}\nspec: {spec}\n"
@@ -46,7 +49,7 @@ def test_files_are_one_transaction_and_each_object_is_reported(
     assert result == (
         0,
         "Port web1 created\nNetwork blue created\nSecurityGroup web created (2 rules added)\n",
-        "",
+        NOBODY,
     )
     store = fresh()
     assert store.generation == 1
@@ -107,15 +110,18 @@ def test_standard_input_is_a_file(cli: Cli) -> None:
     ]
 
 
-def test_wait_returns_when_the_switches_have_it(cli: Cli, manifest: Write, server: PolicyServer) -> None:
+def test_wait_returns_when_the_switches_have_it(
+    cli: Cli, manifest: Write, enforce: Callable[..., Enforcer]
+) -> None:
     file = manifest(NETWORK)
     assert cli("apply", "-f", file, "--wait", "--timeout", "0.2").errors == [
         "no switch is connected: the policy is stored, and nothing enforces it"
     ]
-    enforcer = Enforcer(server.remote)
+    enforcer = enforce()
     assert cli("apply", "-f", manifest(GROUP), "--wait", "--timeout", "10").code == 0
     assert cli("apply", "-f", manifest(GROUP), "--wait", "--timeout", "10").code == 0
     enforcer.close()
+    enforce(switches=[SwitchStatus("host", "br0", "0" * 16, connected=True, generation=1)])
     assert cli("apply", "-f", manifest(_port("p")), "--wait", "--timeout", "0.2").errors == [
         "switch host/br0 has not applied the policy after 0.2 s"
     ]

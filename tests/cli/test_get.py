@@ -9,7 +9,7 @@ import yaml
 
 from flows.model import Port
 from sgctl.store import BindingState, BindingStatus, Store, SwitchStatus
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, Enforcer
 
 PRINTED = Path("topologies/evroc-tiers/policy.yaml").read_text(encoding="utf-8")
 POLICY = """
@@ -40,7 +40,9 @@ spec: {network: blue, mac_address: "02:00:00:00:00:01", fixed_ips: [10.0.0.9], s
 
 
 @pytest.fixture
-def filled(cli: Cli, manifest: Callable[[str], str], fresh: Callable[[], Store]) -> Cli:
+def filled(
+    cli: Cli, manifest: Callable[[str], str], fresh: Callable[[], Store], enforce: Callable[..., Enforcer]
+) -> Cli:
     """A policy, and the report of a controller."""
     assert cli("apply", "-f", manifest(POLICY)).code == 0
     store = fresh()
@@ -50,7 +52,7 @@ def filled(cli: Cli, manifest: Callable[[str], str], fresh: Callable[[], Store])
         BindingStatus("host/br0", "tap1", 1, BindingState.BOUND, port),
         BindingStatus("host/br0", "tap2", 2, BindingState.QUARANTINED, "", "no port has the iface-id 'x'"),
     ]
-    store.report([switch], bindings)
+    enforce(switches=[switch], bindings=bindings)
     return cli
 
 

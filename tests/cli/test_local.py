@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
 from lab.ovs import PrivateOvs
-from tests.cli.conftest import Cli
+from sgctl.store.local import LocalSwitches
+from tests.cli.conftest import Cli, Enforcer
 
 pytestmark = pytest.mark.switch
 
@@ -34,8 +37,12 @@ spec: {network: blue, iface_id: instance-7}
 
 
 @pytest.fixture
-def host(cli: Cli, dummy_ovs: PrivateOvs, monkeypatch: pytest.MonkeyPatch) -> PrivateOvs:
-    """A host with a bridge of two interfaces, and a policy."""
+def host(
+    cli: Cli, dummy_ovs: PrivateOvs, monkeypatch: pytest.MonkeyPatch, enforce: Callable[..., Enforcer]
+) -> PrivateOvs:
+    """A host with a controller, a bridge of two interfaces, and a policy."""
+    with closing(LocalSwitches.connect(dummy_ovs.remote)) as local:
+        enforce(local.chassis)
     monkeypatch.setenv("SGCTL_OVSDB", dummy_ovs.remote)
     dummy_ovs.add_bridge("br0")
     for name in ("tap1", "tap2"):

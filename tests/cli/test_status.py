@@ -19,9 +19,9 @@ def _switch(generation: int, connected: bool = True, error: str = "") -> SwitchS
     return SwitchStatus("host", "br0", "0000000000000001", connected, generation, 7, error)
 
 
-def test_all_is_well(cli: Cli, fresh: Callable[[], Store]) -> None:
+def test_all_is_well(cli: Cli, enforce: Callable[..., Enforcer]) -> None:
     cli("apply", "-f", "-", stdin=NETWORK)
-    fresh().report([_switch(1)], [BindingStatus("host/br0", "eth0", 1, BindingState.UPLINK)])
+    enforce(switches=[_switch(1)], bindings=[BindingStatus("host/br0", "eth0", 1, BindingState.UPLINK)])
     shown = (
         "policy: generation 1: 1 network, 0 address groups, 0 security groups, 0 rules, 0 ports\n"
         "\n"
@@ -35,7 +35,7 @@ def test_all_is_well(cli: Cli, fresh: Callable[[], Store]) -> None:
 
 
 def test_everything_that_is_wrong_is_listed(
-    cli: Cli, fresh: Callable[[], Store], server: PolicyServer
+    cli: Cli, enforce: Callable[..., Enforcer], server: PolicyServer
 ) -> None:
     cli("apply", "-f", "-", stdin=NETWORK + PORT)
     row = {"op": "update", "table": "Port", "where": [], "row": {"mac": "nonsense"}}
@@ -43,7 +43,7 @@ def test_everything_that_is_wrong_is_listed(
     subprocess.run(["ovsdb-client", "transact", server.remote, transaction], check=True, capture_output=True)
     quarantined = BindingStatus("host/br0", "tap2", 2, BindingState.QUARANTINED, "", "no port\x1b[2J")
     off = SwitchStatus("host", "br1", "0000000000000002", connected=False)
-    fresh().report([_switch(0, error="table full"), off], [quarantined])
+    enforce(switches=[_switch(0, error="table full"), off], bindings=[quarantined])
     result = cli("status")
     assert result.code == 1
     problems = [
@@ -61,9 +61,11 @@ def test_everything_that_is_wrong_is_listed(
     assert yaml.safe_load(cli("status", "-o", "yaml").out)["switches"][0]["connected"] is True
 
 
-def test_ports_without_an_interface_are_shown_but_no_problem(cli: Cli, fresh: Callable[[], Store]) -> None:
+def test_ports_without_an_interface_are_shown_but_no_problem(
+    cli: Cli, enforce: Callable[..., Enforcer]
+) -> None:
     cli("apply", "-f", "-", stdin=NETWORK + PORT)
-    fresh().report([_switch(1)], [])
+    enforce(switches=[_switch(1)])
     result = cli("status")
     assert result.code == 0
     assert "ports without an interface: p\n" in result.out
@@ -76,17 +78,18 @@ def test_no_switch_is_said(cli: Cli, command: str) -> None:
     assert "no switch is connected" in result.out + result.err
 
 
-def test_wait_is_for_every_connected_switch(
-    cli: Cli, fresh: Callable[[], Store], server: PolicyServer
-) -> None:
-    enforcer = Enforcer(server.remote)
+def test_wait_is_for_every_connected_switch(cli: Cli, enforce: Callable[..., Enforcer]) -> None:
+    enforcer = enforce()
     cli("apply", "-f", "-", stdin=NETWORK)
     assert cli("wait", "--timeout", "10") == (0, "", "")
     enforcer.close()
+    late = enforce(switches=[_switch(2)])
     assert cli("wait", "--timeout", "0.1").errors == [
         "switch host/br0 has not applied the policy after 0.1 s"
     ]
-    fresh().report([_switch(99), SwitchStatus("host", "br1", "0000000000000002", connected=False)], [])
+    late.close()
+    off = SwitchStatus("host", "br1", "0000000000000002", connected=False)
+    enforce(switches=[_switch(99), off])
     assert cli("wait", "--timeout", "0.1").code == 0
 
 

@@ -19,6 +19,7 @@ from sgctl.controller.loop import ControlLoop, Expected, Report
 from sgctl.store import Store
 from sgctl.store.local import LocalSwitches
 from sgctl.store.server import PolicyServer
+from sgctl.switch.listener import Listener
 from sgctl.switch.zone_limits import ZoneLimits
 
 pytestmark = pytest.mark.switch
@@ -53,6 +54,15 @@ class Recorder:
         for flow in diff.removed:
             del self.table[flow.key]
         self.table.update({flow.key: flow for flow in diff.added})
+
+
+class NoLines:
+    """Reaches no bridge."""
+
+    listener = Listener("tcp", "127.0.0.1", 1)
+
+    def reach(self, bridges: object, connected: object) -> None:
+        """They connect by themselves."""
 
 
 class Clock:
@@ -123,9 +133,8 @@ def bench(dummy_ovs: PrivateOvs, tmp_path: Path) -> Iterator[Bench]:
         closing(Store.connect(server.remote)) as author,
         closing(LocalSwitches.connect(dummy_ovs.remote)) as local,
     ):
-        running = ControlLoop(
-            store, local, ZoneLimits(dummy_ovs.remote), lambda: None, lambda: None, lambda _, __: None
-        )
+        limits = ZoneLimits(dummy_ovs.remote)
+        running = ControlLoop(store, local, limits, lambda: None, lambda: None, NoLines())
         at_the_end.callback(server.stop)
         at_the_end.callback(running.close)
         yield Bench(running, author)

@@ -1,0 +1,72 @@
+"""Which hosts have no controller that is at work. This is the one place that knows how to find out.
+
+A controller that is at work says that it has seen the number which `Store.ask` raises. One that has died
+has given its lock back; that tells why there is no answer, and that there is no point in waiting for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from sgctl.store.errors import StoreError
+from sgctl.store.store import Store
+
+DEAD = "no controller runs there"
+HUNG = "its controller does not answer"
+
+_PATIENCE_SECONDS = 0.7
+_SECONDS_PER_OBJECT = 50e-6
+"""A controller that compiles the whole policy answers after that."""
+_PAUSE_SECONDS = 0.1
+
+
+class Silence(NamedTuple):
+    """Why nobody is at work, by host; `problem` is why a controller that hangs would not be found."""
+
+    hosts: Mapping[str, str]
+    problem: str = ""
+
+
+def listen(store: Store, hosts: Iterable[str], grace: float = 0.0) -> Silence:
+    """The hosts, out of these, where no controller is at work.
+
+    It takes as long as the slowest answer, at most 0.7 s when the policy is of moderate size. `grace` is how
+    many seconds a controller that is just being started has. Raises StoreError when the database cannot be
+    asked. One that cannot be written tells which controllers have died, and no more.
+    """
+    wanted = frozenset(hosts)
+    begin = time.monotonic()
+    dead = store.unheld(wanted)
+    try:
+        number = store.ask()
+    except StoreError as error:
+        return Silence(dict.fromkeys(sorted(dead), DEAD), str(error))
+    patience = begin + _PATIENCE_SECONDS + _SECONDS_PER_OBJECT * sum(map(len, store.objects.values()))
+    while True:
+        now = time.monotonic()
+        hopeless = dead if now >= begin + grace else frozenset[str]()
+        silent = _silent(store, wanted, number, dead)
+        if silent <= hopeless or now > patience:
+            return Silence({host: DEAD if host in dead else HUNG for host in sorted(silent)})
+        pause = min(patience - now, _PAUSE_SECONDS) if dead else patience - now
+        store.wait_until(partial(_answered, store, wanted, number, dead, hopeless), pause)
+        if silent & dead:
+            dead = store.unheld(silent)
+
+
+def _answered(
+    store: Store, hosts: frozenset[str], number: int, dead: frozenset[str], hopeless: frozenset[str]
+) -> bool:
+    """Whether all have answered but those of whom no answer is to be hoped for."""
+    return _silent(store, hosts, number, dead) <= hopeless
+
+
+def _silent(store: Store, hosts: frozenset[str], number: int, dead: frozenset[str]) -> frozenset[str]:
+    """The hosts that have not answered. One without a switch has nowhere to say so: its lock must do."""
+    answers: dict[str, int] = {}
+    for switch in store.switches.values():
+        answers[switch.chassis] = max(switch.answered, answers.get(switch.chassis, 0))
+    return frozenset(host for host in hosts if (answers[host] < number if host in answers else host in dead))

@@ -1,0 +1,129 @@
+"""Hosts whose controller is dead or does not answer: nothing that they last reported is told as true."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from sgctl.store import BindingState, BindingStatus, Store, SwitchStatus
+from sgctl.store.server import PolicyServer
+from tests.cli.conftest import Cli, Enforcer
+
+Enforce = Callable[..., Enforcer]
+
+NETWORK = "apiVersion: sgctl/v1\nkind: Network\nmetadata: {name: blue}\nspec: {subnets: [10.0.0.0/24]}\n"
+UPLINK = BindingStatus("far/br0", "eth0", 1, BindingState.UPLINK)
+DEAD = "host far: no controller runs there"
+HUNG = "host far: its controller does not answer"
+STORED = "; the policy is stored, and not enforced there"
+
+
+class Sleeper:
+    """A controller that hangs: it holds its lock and says nothing any more."""
+
+    def __init__(self, remote: str) -> None:
+        self.store = Store.connect(remote)
+        self.store.compete("far")
+        while not self.store.has_lock:
+            self.store.block(0.1)
+            self.store.run()
+
+
+@pytest.fixture
+def near(enforce: Enforce) -> Enforcer:
+    """A host where all is well."""
+    return enforce()
+
+
+@pytest.fixture
+def dead(enforce: Enforce, near: Enforcer) -> None:
+    """Another one, whose controller has died after it reported that all was well."""
+    far = enforce("far", bindings=[UPLINK])
+    far.close()
+
+
+@pytest.fixture
+def hung(dead: None, server: PolicyServer) -> Iterator[None]:
+    """Another one, whose controller hangs."""
+    sleeper = Sleeper(server.remote)
+    yield
+    sleeper.store.close()
+
+
+@pytest.mark.usefixtures("dead")
+def test_what_the_dead_reported_is_unknown(cli: Cli) -> None:
+    result = cli("status")
+    assert result.code == 1
+    assert f"problem: {DEAD}\n" in result.out
+    assert "far/br0   0000000000000000  unknown    unknown  0\n" in result.out
+    assert "host/br0  0000000000000000  yes        yes      0\n" in result.out
+    assert "interfaces: 1 unknown\n" in result.out
+    report = json.loads(cli("status", "-o", "json").out)
+    assert report["hosts"] == [
+        {"name": "far", "controller": "no controller runs there", "switches": ["br0"]},
+        {"name": "host", "controller": "at work", "switches": ["br0"]},
+    ]
+    assert [(each["connected"], each["current"]) for each in report["switches"]] == [
+        (None, None),
+        (True, True),
+    ]
+    assert report["problems"] == [DEAD]
+    assert [each["state"] for each in json.loads(cli("get", "bindings", "-o", "json").out)] == ["unknown"]
+    assert "far   no controller runs there  br0\n" in cli("get", "hosts").out
+
+
+@pytest.mark.parametrize(("fixture", "told"), [("dead", DEAD), ("hung", HUNG)])
+def test_who_asks_is_told_within_a_second(
+    cli: Cli, request: pytest.FixtureRequest, fixture: str, told: str
+) -> None:
+    request.getfixturevalue(fixture)
+    for command in (["apply", "-f", "-"], ["wait"], ["apply", "-f", "-", "--wait"]):
+        begin = time.monotonic()
+        result = cli(*command, stdin=NETWORK)
+        assert (result.code, result.errors) == (1, [told + STORED])
+        assert time.monotonic() - begin < 5, "it waited for the switches, not for the answer"
+    assert json.loads(cli("status", "-o", "json").out)["problems"] == [told]
+    assert cli("get", "networks", "-o", "name").out == "network/blue\n", "the policy is stored all the same"
+
+
+@pytest.mark.usefixtures("dead")
+def test_a_controller_that_comes_back_is_waited_for(cli: Cli, enforce: Enforce) -> None:
+    enforce("far")
+    assert cli("wait", "--timeout", "10").code == 0
+    assert cli("status").code == 0
+
+
+@pytest.mark.usefixtures("dead")
+def test_a_host_that_is_gone_is_forgotten(cli: Cli, fresh: Callable[[], Store]) -> None:
+    assert cli("delete", "host", "far") == (0, "Host far deleted\n", "")
+    assert fresh().hosts == {"host"}
+    assert cli("status").code == 0
+    assert cli("wait", "--timeout", "10").code == 0
+    assert cli("delete", "host", "far").errors == ["there is no host 'far'"]
+    assert cli("delete", "host", "far", "--ignore-missing").code == 0
+
+
+@pytest.mark.usefixtures("hung")
+def test_a_host_whose_controller_runs_stays(cli: Cli, fresh: Callable[[], Store]) -> None:
+    result = cli("delete", "host", "far", "host")
+    assert (result.code, result.errors) == (
+        1,
+        [f"host {name}: a controller runs there; stop it first" for name in ("far", "host")],
+    )
+    assert fresh().hosts == {"far", "host"}
+    assert cli("delete", "host/far", "network/blue").code == 2
+
+
+def test_asking_leaves_no_lock_behind(cli: Cli, enforce: Enforce, dead: None) -> None:
+    for _ in range(3):
+        assert cli("status").code == 1
+    enforce("far")
+    assert cli("status").code == 0
+
+
+def test_a_switch_is_told_of_once_its_controller_answers(cli: Cli, enforce: Enforce) -> None:
+    enforce(switches=[SwitchStatus("host", "br0", "0" * 16, connected=False)])
+    assert json.loads(cli("status", "-o", "json").out)["problems"] == ["switch host/br0 is not connected"]
