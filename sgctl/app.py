@@ -12,7 +12,7 @@ from ryu.base.app_manager import RyuApp
 from ryu.lib import hub
 
 from sgctl.controller.loop import ControlLoop, Expected, Report
-from sgctl.rest.access import AccessError
+from sgctl.rest.credentials import AccessError
 from sgctl.rest.server import Northbound
 from sgctl.settings import ApiSettings, Settings
 from sgctl.store import Store, StoreError

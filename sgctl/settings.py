@@ -69,6 +69,12 @@ SETTINGS = (
         "",
         "file with the tokens that the API asks for (default: none, which only a loopback address allows)",
     ),
+    Setting(
+        "sgctl_api_users",
+        "",
+        "users of this machine, separated by commas, who need no token, besides root and the group sgctl; * "
+        "for all (default: none)",
+    ),
     Setting("sgctl_api_certificate", "", "PEM file with the API's TLS certificate (default: no TLS)"),
     Setting("sgctl_api_key", "", "PEM file with the certificate's key (default: in the certificate's file)"),
     Setting("sgctl_api_client_ca", "", "PEM file with the authorities of client certificates"),
@@ -83,7 +89,7 @@ SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """The settings of the REST API; `rate` is requests per second, `quota` as the user wrote it."""
+    """The settings of the REST API; `rate` is requests per second; `quota`, `users` as users write them."""
 
     tokens: Path | None = None
     certificate: Path | None = None
@@ -91,6 +97,7 @@ class ApiSettings:
     client_ca: Path | None = None
     rate: float = 0.0
     quota: str = ""
+    users: str = ""
 
     @classmethod
     def from_values(cls, values: Mapping[str, str]) -> ApiSettings:
@@ -105,6 +112,7 @@ class ApiSettings:
             client_ca=_path(values["sgctl_api_client_ca"]),
             rate=float(rate),
             quota=values["sgctl_api_quota"],
+            users=values["sgctl_api_users"],
         )
 
 

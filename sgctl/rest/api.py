@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from flows.model import KINDS
 from sgctl.rest import discovery
-from sgctl.rest.access import Access, Caller, RateLimit
+from sgctl.rest.access import Access, RateLimit
 from sgctl.rest.collection import Collection
 from sgctl.rest.compute import Compute
+from sgctl.rest.credentials import Caller
 from sgctl.rest.errors import ApiError, from_policy, no_such_path, tell, wrong_method
 from sgctl.rest.http import Request, Response, reply
 from sgctl.rest.identity import Identity
@@ -36,7 +37,7 @@ class Api:
     def answer(self, request: Request) -> Response:
         """Never raises: whatever goes wrong is an answer, too."""
         try:
-            self.rate.admit(request.peer)
+            self.rate.admit(request.visitor.host)
             return self._route(request)
         except ApiError as error:
             return tell(error, request.path)
@@ -55,6 +56,7 @@ class Api:
             if request.method not in ("GET", "HEAD"):
                 raise wrong_method(request.method, ("GET",))
             return public(request)
+        self.access.admit(request)
         head, rest = segments[0], segments[1:]
         if head == "identity":
             return Identity(self.access, self._projects).answer(request, rest)

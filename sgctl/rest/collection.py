@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from sgctl.rest.access import Caller, Role
+from sgctl.rest.credentials import Caller, Role
 from sgctl.rest.errors import ApiError, bad_request, forbidden, no_such_path, wrong_method
 from sgctl.rest.http import NO_CONTENT, Body, Request, Response, reply, reply_list
 from sgctl.rest.keeper import Keeper, view_of

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from flows.model import Network, Port, SecurityGroup
-from sgctl.rest.access import Caller, Role
+from sgctl.rest.credentials import Caller, Role
 from sgctl.rest.errors import ApiError, bad_request, forbidden, no_such_path, wrong_method
 from sgctl.rest.http import Body, Json, Request, Response, reply
 from sgctl.rest.keeper import Keeper

@@ -17,11 +17,23 @@ MAX_BODY_BYTES = 1 << 20
 """The largest request body that is read."""
 
 
+@dataclass(slots=True, eq=False)
+class Visitor:
+    """Who made a connection: address `host`, user id `uid` when it is a process of this machine.
+
+    `proven` tells that a request on it came from somebody who may do something.
+    """
+
+    host: str = ""
+    uid: int | None = None
+    proven: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """`path` is unquoted; `query` in order, names may repeat; header names are in lower case.
 
-    `peer` is the client's address, `certificate` the common name of its verified TLS certificate, and
+    `visitor` is who made the connection, `certificate` the common name of its verified TLS certificate, and
     `origin` the scheme, host and port under which the client reached us.
     """
 
@@ -30,7 +42,7 @@ class Request:
     query: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    peer: str = ""
+    visitor: Visitor = field(default_factory=Visitor)
     certificate: str = ""
     origin: str = ""
 

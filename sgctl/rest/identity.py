@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sgctl.rest.access import Access, Caller
+from sgctl.rest.access import Access
+from sgctl.rest.credentials import Caller
 from sgctl.rest.errors import ApiError, bad_request, no_such_path, wrong_method
 from sgctl.rest.http import Body, Request, Response, reply
 from sgctl.rest.schemas import read_json

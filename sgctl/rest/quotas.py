@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
 from flows.validate import LONGEST_TEXT
-from sgctl.rest.access import AccessError, Caller
+from sgctl.rest.credentials import AccessError, Caller
 from sgctl.rest.errors import ApiError, bad_request, forbidden, no_such_path, not_found, wrong_method
 from sgctl.rest.http import NO_CONTENT, Body, Request, Response, reply
 from sgctl.rest.keeper import Keeper

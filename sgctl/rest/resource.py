@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from flows.model import AddressGroup, Meta, Network, PolicyObject, Rule, SecurityGroup
-from sgctl.rest.access import Caller
+from sgctl.rest.credentials import Caller
 from sgctl.rest.errors import forbidden, not_found
 from sgctl.rest.http import Body
 from sgctl.rest.schemas import Shape

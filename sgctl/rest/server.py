@@ -15,20 +15,27 @@ from ryu.app.wsgi import ControllerBase, WSGIApplication, route
 from ryu.lib import hub
 from webob import Response as WebResponse
 
-from sgctl.rest.access import Access, AccessError, RateLimit, is_loopback, load_credentials
+from sgctl.rest.access import Access, RateLimit, is_loopback
 from sgctl.rest.api import Api
+from sgctl.rest.credentials import AccessError, TokenFile
 from sgctl.rest.errors import ApiError, tell
 from sgctl.rest.http import MAX_BODY_BYTES, Request, Response
 from sgctl.rest.keeper import Keeper
+from sgctl.rest.listener import ARRIVED, IDLE_SECONDS, VISITOR, Listener, protocol
+from sgctl.rest.local_users import LocalUsers
 from sgctl.rest.quotas import Quotas, parse
+from sgctl.rest.visitors import MOST
 from sgctl.settings import ApiSettings
 
 LOG = logging.getLogger(__name__)
 
-IDLE_CLIENT_SECONDS = 60
-MOST_CONNECTIONS = 512
 BURST_SECONDS = 4
 """How long a client may make requests at once before its rate counts."""
+
+BACKLOG = 1024
+"""Connections that wait to be accepted: with few places, a crowd would keep others out."""
+SPARE = 16
+"""Connections that have been told to end."""
 
 _API = "api"
 
@@ -63,7 +70,7 @@ def _web_response(response: Response, *, head: bool = False, close: bool = False
 
 
 def read_request(environ: Mapping[str, Any]) -> Request:
-    """A request out of its WSGI environment. Raises ApiError 413 and 400."""
+    """A request out of its WSGI environment. Raises ApiError 413, 408 and 400."""
     headers = {
         name.removeprefix("HTTP_").replace("_", "-").lower(): value
         for name, value in environ.items()
@@ -75,13 +82,15 @@ def read_request(environ: Mapping[str, Any]) -> Request:
         query = tuple(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True, max_num_fields=1000))
     except ValueError:
         raise ApiError(400, "HTTPBadRequest", "The query has too many parameters") from None
+    body = _read_body(environ)
+    environ[ARRIVED]()
     return Request(
         method="GET" if method == "HEAD" else method,
         path=environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace"),
         query=query,
         headers=headers,
-        body=_read_body(environ),
-        peer=environ.get("REMOTE_ADDR", ""),
+        body=body,
+        visitor=environ[VISITOR],
         certificate=_certificate_name(environ),
         origin=f"{environ['wsgi.url_scheme']}://{host}",
     )
@@ -96,6 +105,8 @@ def _read_body(environ: Mapping[str, Any]) -> bytes:
         raise too_large
     try:
         body: bytes = environ["wsgi.input"].read(MAX_BODY_BYTES + 1)
+    except eventlet.Timeout:
+        raise ApiError(408, "HTTPRequestTimeout", "The request did not arrive in time") from None
     except (OSError, ValueError) as error:  # as eventlet tells of broken chunks
         raise ApiError(400, "HTTPBadRequest", "The body cannot be read") from error
     if len(body) > MAX_BODY_BYTES:
@@ -141,14 +152,14 @@ class Northbound:
         for thread in self._threads:
             hub.kill(thread)
 
-    def _listen(self) -> Any:
+    def _listen(self) -> Listener:
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        listener = eventlet.listen(self._address, family=family)
+        listener = eventlet.listen(self._address, family=family, backlog=BACKLOG)
         if self._tls is not None:
             listener = self._tls.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
-        return listener
+        return Listener(listener)
 
-    def _serve(self, listener: Any) -> None:
+    def _serve(self, listener: Listener) -> None:
         quiet = logging.getLogger(f"{__name__}.requests")
         eventlet.wsgi.server(
             listener,
@@ -156,20 +167,23 @@ class Northbound:
             log=quiet,
             log_output=False,
             debug=False,
-            max_size=MOST_CONNECTIONS,
-            socket_timeout=IDLE_CLIENT_SECONDS,
+            max_size=MOST + SPARE,
+            socket_timeout=IDLE_SECONDS,
+            protocol=protocol(listener),
         )
 
 
 def _access(settings: ApiSettings, host: str) -> Access:
-    if settings.tokens is None and settings.client_ca is None:
-        if not is_loopback(host):
-            raise AccessError(
-                f"the API on {host} would be open to all: give --sgctl-api-tokens or --sgctl-api-client-ca"
-            )
-        return Access(None)
-    credentials = load_credentials(settings.tokens) if settings.tokens is not None else None
-    return Access(credentials, certificates_suffice=credentials is None)
+    users = LocalUsers(settings.users)
+    if settings.tokens is not None:
+        return Access(TokenFile(settings.tokens), users)
+    if settings.client_ca is not None:
+        raise AccessError(
+            "--sgctl-api-client-ca needs --sgctl-api-tokens, which gives certificates their roles"
+        )
+    if not is_loopback(host):
+        raise AccessError(f"the API on {host} would be open to all: give --sgctl-api-tokens")
+    return Access(None, users)
 
 
 def _tls_context(settings: ApiSettings) -> ssl.SSLContext | None:
@@ -183,8 +197,7 @@ def _tls_context(settings: ApiSettings) -> ssl.SSLContext | None:
         context.load_cert_chain(settings.certificate, settings.key)
         if settings.client_ca is not None:
             context.load_verify_locations(settings.client_ca)
-            # With tokens, a certificate is one way of several to say who one is.
-            context.verify_mode = ssl.CERT_OPTIONAL if settings.tokens is not None else ssl.CERT_REQUIRED
+            context.verify_mode = ssl.CERT_OPTIONAL  # a token does as well
     except OSError as error:
         raise AccessError(f"TLS of the API: {error}") from error
     return context

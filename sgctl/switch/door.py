@@ -27,7 +27,8 @@ MOST_UNKNOWN = 128
 MOST_UNKNOWN_OF_ONE = 16
 PAUSE_SECONDS = 0.1
 """After the kernel has refused a connection, for example because there are no file descriptors left."""
-BACKLOG = 256
+BACKLOG = 1024
+"""Connections that wait to be accepted: with few places, a crowd would keep others out."""
 
 
 class RefusedError(Exception):

@@ -340,13 +340,7 @@ def test_tls_with_tokens_and_certificates(private_network: None, certificates: P
         assert over_tls(port, certificates, "stranger") == 401
 
 
-def test_tls_with_certificates_only(private_network: None, certificates: Path) -> None:
-    with (
-        PrivateOvs(dummy=True) as switch,
-        Controller(switch.remote, options=tls_options(certificates, "--wsapi-host=0.0.0.0")) as running,
-    ):
-        assert over_tls(running.wsapi_port, certificates, "stranger") == 200
-        with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
-            over_tls(running.wsapi_port, certificates)
-        with pytest.raises((http.client.HTTPException, ConnectionError)):
-            Client(running.wsapi_port)("GET", "/v2.0/networks")
+def test_a_certificate_without_a_role_is_nobodys(private_network: None, certificates: Path) -> None:
+    """An authority says who somebody is, and not what they may do."""
+    said = refused(private_network, tls_options(certificates))
+    assert "--sgctl-api-client-ca needs --sgctl-api-tokens" in said

@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from flows.model import Rule, SecurityGroup
-from sgctl.rest.access import Caller
+from sgctl.rest.credentials import Caller
 from sgctl.rest.errors import ApiError
 from sgctl.rest.http import Body
 from sgctl.rest.resource import Desk, new_meta, standard, with_description

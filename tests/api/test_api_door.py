@@ -1,0 +1,174 @@
+"""The API's listening socket: who is let in without a token, and who cannot hold up whom."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.controller import Controller
+from lab.ovs import PrivateOvs
+from lab.process import wait_until
+from tests.api.client import Answer, Client
+
+ADMIN, MEMBER, NEW = "admin-token-0123456789", "member-token-012345678", "new-token-0123456789ab"
+TOKENS = f"- {{token: {ADMIN}, project: ops, role: admin}}\n- {{token: {MEMBER}, project: red}}\n"
+NOBODY = 65534
+HALF_A_REQUEST = b"GET /v2.0/networks HTTP/1.1\r\nX: "
+HALF_A_BODY = b"POST /v2.0/networks HTTP/1.1\r\nContent-Length: 100000\r\n\r\n{"
+CROWD = 520
+
+ASK_AS_NOBODY = f"""
+import http.client, os, sys
+os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=10)
+connection.request("GET", sys.argv[2])
+answer = connection.getresponse()
+print(answer.status, answer.read().decode())
+"""
+
+
+def as_nobody(port: int, path: str) -> Answer:
+    command = [sys.executable, "-c", ASK_AS_NOBODY, str(port), path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    status, _, body = done.stdout.partition(" ")
+    return Answer(int(status), json.loads(body), {})
+
+
+def test_users_without_rights_are_told_why(alone: Controller) -> None:
+    answer = as_nobody(alone.wsapi_port, "/v2.0/networks")
+    assert (answer.status, answer.kind) == (403, "PolicyNotAuthorized")
+    assert "only root and the group sgctl may use this API: user nobody is not in the group" in answer.message
+    for path in ("/identity/v3/projects", "/compute/v2.1/servers", "/v2.0/security-groups"):
+        assert as_nobody(alone.wsapi_port, path).status == 403
+    assert as_nobody(alone.wsapi_port, "/v2.0").status == 200
+    assert Client(alone.wsapi_port)("GET", "/v2.0/networks").status == 200
+
+
+@pytest.mark.parametrize("users", ["*", "somebody, nobody"])
+def test_a_setting_lets_users_in(private_network: None, users: str) -> None:
+    with (
+        PrivateOvs(dummy=True) as switch,
+        Controller(switch.remote, options=[f"--sgctl-api-users={users}"]) as running,
+    ):
+        assert as_nobody(running.wsapi_port, "/v2.0/networks").status == 200
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    return write(tmp_path / "tokens.yaml", TOKENS)
+
+
+def write(path: Path, text: str, mode: int = 0o600) -> Path:
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+@pytest.fixture
+def guarded(private_network: None, token_file: Path) -> Iterator[Controller]:
+    options = [f"--sgctl-api-tokens={token_file}"]
+    with PrivateOvs(dummy=True) as switch, Controller(switch.remote, options=options) as running:
+        yield running
+
+
+def status(controller: Controller, token: str) -> int:
+    return Client(controller.wsapi_port, token)("GET", "/v2.0/networks").status
+
+
+def test_a_token_file_that_changes_is_read_again(guarded: Controller, token_file: Path) -> None:
+    write(token_file, TOKENS.replace(MEMBER, NEW))
+    assert [status(guarded, token) for token in (ADMIN, MEMBER, NEW)] == [200, 401, 200]
+    token_file.chmod(0o644)
+    answer = Client(guarded.wsapi_port, ADMIN)("GET", "/v2.0/networks")
+    assert (answer.status, answer.kind) == (503, "ServiceUnavailable")
+    assert "others than its owner can read" in guarded.log.read_text()
+    token_file.chmod(0o600)
+    assert status(guarded, ADMIN) == 200
+    write(token_file, "tokens: {")
+    assert status(guarded, ADMIN) == 503
+    token_file.unlink()
+    assert status(guarded, ADMIN) == 503
+    write(token_file, TOKENS)
+    assert status(guarded, MEMBER) == 200
+
+
+@pytest.mark.parametrize("beginning", [HALF_A_REQUEST, HALF_A_BODY, b""])
+def test_a_crowd_that_never_finishes_holds_up_nobody(guarded: Controller, beginning: bytes) -> None:
+    crowd = []
+    for _ in range(CROWD):
+        stream = socket.create_connection(("127.0.0.1", guarded.wsapi_port), timeout=5)
+        stream.sendall(beginning)
+        crowd.append(stream)
+    assert status(guarded, ADMIN) == 200
+    for stream in crowd:
+        stream.close()
+
+
+def test_a_request_that_comes_byte_by_byte_is_given_up(
+    guarded: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte in time does not make a request in time."""
+    start = time.monotonic()
+    with socket.create_connection(("127.0.0.1", guarded.wsapi_port), timeout=5) as stream:
+        stream.sendall(HALF_A_BODY.replace(b"\r\n\r\n", f"\r\nX-Auth-Token: {ADMIN}\r\n\r\n".encode()))
+        stream.setblocking(False)
+        answer = b""
+
+        def ended() -> bool:
+            nonlocal answer
+            try:
+                stream.send(b" ")
+                answer += stream.recv(1000)
+            except BlockingIOError:
+                time.sleep(0.2)
+            except ConnectionError:
+                return True
+            return b"HTTP/1.1" in answer
+
+        wait_until(ended, "the request is given up", timeout=60)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert time.monotonic() - start > 10, "it has time enough to arrive"
+
+
+def test_kept_connections_of_those_who_may_ask_stay(guarded: Controller) -> None:
+    """A crowd of strangers does not take them away."""
+    kept = http.client.HTTPConnection("127.0.0.1", guarded.wsapi_port, timeout=10)
+
+    def ask() -> int:
+        kept.request("GET", "/v2.0/networks", headers={"X-Auth-Token": ADMIN})
+        answer = kept.getresponse()
+        answer.read()
+        return answer.status
+
+    assert ask() == 200
+    local = kept.sock.getsockname()
+    crowd = [socket.create_connection(("127.0.0.1", guarded.wsapi_port), timeout=5) for _ in range(CROWD)]
+    assert ask() == 200
+    assert kept.sock.getsockname() == local, "it is still the same connection"
+    for stream in crowd:
+        stream.close()
+    kept.close()
+
+
+def test_no_descriptor_left_is_no_end(guarded: Controller) -> None:
+    """The listener waits until there are some again."""
+    limit = len(list(Path(f"/proc/{guarded.pid}/fd").iterdir())) + 3
+    run_prlimit(guarded.pid, limit)
+    crowd = [socket.create_connection(("127.0.0.1", guarded.wsapi_port), timeout=5) for _ in range(30)]
+    wait_until(lambda: "cannot accept a connection" in guarded.log.read_text(), "there are none left")
+    for stream in crowd:
+        stream.close()
+    run_prlimit(guarded.pid, 4096)
+    assert status(guarded, ADMIN) == 200
+
+
+def run_prlimit(pid: int, files: int) -> None:
+    subprocess.run(["prlimit", f"--pid={pid}", f"--nofile={files}:4096"], check=True)
