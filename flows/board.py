@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
-from flows.actions import Action, Conjunction
+from flows.actions import Action, Conjunction, Output
 from flows.flow import Flow, FlowDiff, FlowKey
 from flows.model import Prefix
 from flows.pipeline import LISTENERS, NEIGHBOUR, SHARED
@@ -34,10 +34,17 @@ def merge(key: FlowKey, claims: Mapping[Owner, Flow]) -> Actions:
     """
     in_order = [flow.actions for _, flow in sorted(claims.items(), key=lambda claim: claim[0])]
     if key.table in ADD_UP:
-        return tuple(chain.from_iterable(dict.fromkeys(in_order)))
+        return _added_up(in_order)
     if isinstance(in_order[0][0], Conjunction):
         return tuple(dict.fromkeys(chain.from_iterable(in_order)))
     return in_order[0]
+
+
+def _added_up(claims: Iterable[Actions]) -> Actions:
+    """All ports first: what follows them may change the packet, and is done once."""
+    ports = (action for actions in claims for action in actions if isinstance(action, Output))
+    rest = (tuple(action for action in actions if not isinstance(action, Output)) for actions in claims)
+    return (*dict.fromkeys(ports), *chain.from_iterable(dict.fromkeys(rest)))
 
 
 class _Place:

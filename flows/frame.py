@@ -165,10 +165,12 @@ class _Delivery:
         group = is_group(self._frame.destination_mac)
         if isinstance(said, Neighbour):
             return group and said.kind == ADVERTISEMENT
+        if group and said.operation == REPLY:
+            return True
         announced = said.address == said.target
         if self._sender.port_security_enabled:
             return announced and said.address in _own(self._sender, self._frame.source_mac)
-        return group and (said.operation == REPLY or (announced and said.address in self._gateways))
+        return group and announced and said.address in self._gateways
 
     def _asks_outside(self, said: Arp | Neighbour) -> bool:
         """Address detection for an own address: nobody here can have it, too."""
@@ -179,13 +181,14 @@ class _Delivery:
         return request and nobody.value == 0 and said.target in _own(self._sender, self._frame.source_mac)
 
     def _neighbour(self, said: Arp | Neighbour) -> FrameVerdict:
-        """A request goes to the owner of the address only."""
+        """A request goes to the owner of the address only; without one, to whose range it is in, too."""
         request = said.operation == REQUEST if isinstance(said, Arp) else said.kind == SOLICITATION
-        if request:
-            owners = [port for port in (self._sender, *self._peers) if _owns(port, said.target)]
-            if owners:
-                return self._to(owners, outside=False)
-        return self._to_servers() if is_group(self._frame.destination_mac) else self._by_mac()
+        holders = _nearest([self._sender, *self._peers], said.target) if request else Holders()
+        if holders.own:
+            return self._to(holders.ports, outside=False)
+        if not is_group(self._frame.destination_mac):
+            return self._by_mac()
+        return self._to((*holders.ports, *self._servers()), outside=True)
 
     def _by_mac(self) -> FrameVerdict:
         receiver = receiver_of([self._sender, *self._peers], self._frame.destination_mac)
@@ -198,7 +201,10 @@ class _Delivery:
 
     def _to_servers(self) -> FrameVerdict:
         """Servers and routers are outside, and on ports without port security."""
-        return self._to((port for port in self._peers if not port.port_security_enabled), outside=True)
+        return self._to(self._servers(), outside=True)
+
+    def _servers(self) -> list[Port]:
+        return [port for port in self._peers if not port.port_security_enabled]
 
     def _to(self, ports: Iterable[Port], outside: bool) -> FrameVerdict:
         return FrameVerdict(None, frozenset(port.id for port in ports) - {self._sender.id}, outside)
@@ -225,8 +231,22 @@ def _own(port: Port, mac: str) -> set[Prefix]:
     return {pair.prefix for pair in pairs_of(port) if pair.mac == mac}
 
 
-def _owns(port: Port, address: Prefix | None) -> bool:
-    return any(pair.prefix == address for pair in pairs_of(port))
+class Holders(NamedTuple):
+    """The ports with the longest prefix that covers an address; it is their `own` when that is all of it."""
+
+    ports: tuple[Port, ...] = ()
+    own: bool = False
+
+
+def _nearest(ports: Iterable[Port], address: Prefix | None) -> Holders:
+    if address is None:
+        return Holders()
+    covering = [
+        (pair.prefix, port) for port in ports for pair in pairs_of(port) if pair.prefix.covers(address)
+    ]
+    length = max((prefix.length for prefix, _ in covering), default=-1)
+    nearest = tuple(port for prefix, port in covering if prefix.length == length)
+    return Holders(nearest, own=length == address.bits)
 
 
 def _covered(address: Prefix, prefixes: Iterable[Prefix]) -> bool:

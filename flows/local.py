@@ -11,13 +11,14 @@ from flows.actions import Action, Output, SetField
 from flows.fields import Match, Term, ct_state
 from flows.flow import Flow
 from flows.model import AddressPair, Port, Prefix
-from flows.pipeline import Priority
+from flows.pipeline import PREFIX_BASE, Priority
 from flows.policy import link_local
 from flows.reasons import Reason
 from flows.services import IPV4_TERM, IPV6_TERM
 from flows.static import (
     ARP_TERM,
     DHCP_FROM_CLIENT,
+    GROUP_MAC,
     NEIGHBOUR_ADVERTISEMENT,
     NEIGHBOUR_SOLICITATION,
     TELL_ALL,
@@ -211,9 +212,8 @@ def _receive_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flo
     elif at.port.allowed_address_pairs:
         hear = (out, SetField(p.DESTINATION, at.identity), call(p.DEST_STATELESS))
         yield from _part_flows(p.SHARED, at, hear)
-    for pair in pairs:
-        if pair.prefix.is_host:
-            yield Flow(p.NEIGHBOUR, Priority.NORMAL, owner_match(zone, pair.prefix), (Output(at.ofport),))
+    for prefix in dict.fromkeys(pair.prefix for pair in pairs):
+        yield _found_flow(at, prefix)
     if at.uplinked:
         yield from _uplink_guards(at, zone)
 
@@ -236,11 +236,21 @@ def _address_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flo
         yield Flow(p.RECEIVER, Priority.NORMAL, match, (call(check),))
 
 
-def owner_match(zone: Term, address: Prefix) -> Match:
-    """A request for the MAC of this address."""
-    if address.version == 4:
-        return (zone, ARP_TERM, f.ARP_OP(1), f.ARP_TPA(address.value))
-    return (zone, *icmpv6(NEIGHBOUR_SOLICITATION), f.ND_TARGET(address.value))
+def _found_flow(at: Attachment, prefix: Prefix) -> Flow:
+    """Who is asked for an address: its owner; of a range also the outside, where most of it may be."""
+    zone, out = p.ZONE(at.zone), Output(at.ofport)
+    if prefix.is_host:
+        return Flow(p.NEIGHBOUR, PREFIX_BASE + prefix.length, (zone, *owner_match(prefix)), (out,))
+    # A request to one MAC is for who has that MAC, and may have nothing to do with the range.
+    everybody = (zone, GROUP_MAC, *owner_match(prefix))
+    return Flow(p.NEIGHBOUR, PREFIX_BASE + prefix.length, everybody, (out, *TELL_OUTSIDE))
+
+
+def owner_match(prefix: Prefix) -> Match:
+    """A request for the MAC of an address in this prefix."""
+    if prefix.version == 4:
+        return (ARP_TERM, f.ARP_OP(1), *prefix_term(f.ARP_TPA, prefix))
+    return (*icmpv6(NEIGHBOUR_SOLICITATION), *prefix_term(f.ND_TARGET, prefix))
 
 
 def _uplink_guards(at: Attachment, zone: Term) -> Iterator[Flow]:

@@ -299,8 +299,8 @@ def _delivery() -> Iterator[Flow]:
     for group in ((VRRP_MAC4, IPV4_TERM), (VRRP_MAC6, IPV6_TERM)):
         yield Flow(p.FORWARD, Priority.GUARD, group, TELL_SHARERS)
     yield Flow(p.FORWARD, Priority.DEFAULT, (), (call(p.EXIT),))
-    announcement = (GROUP_MAC, *icmpv6(NEIGHBOUR_ADVERTISEMENT))
-    yield Flow(p.NEIGHBOUR, Priority.LOW + 10, announcement, TELL_ALL)
+    for announcement in (READABLE_ARP[1], icmpv6(NEIGHBOUR_ADVERTISEMENT)):
+        yield Flow(p.NEIGHBOUR, Priority.LOW + 10, (GROUP_MAC, *announcement), TELL_ALL)
     yield Flow(p.NEIGHBOUR, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
     yield Flow(p.NEIGHBOUR, Priority.DEFAULT, (), (call(p.FORWARD),))
     for family in (IPV4_TERM, IPV6_TERM):

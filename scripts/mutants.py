@@ -237,6 +237,36 @@ MUTANTS = (
         "start = p.ADMIT",
     ),
     Mutant(
+        "ranges of addresses are not found",
+        "local",
+        "        yield _found_flow(at, prefix)",
+        "        if prefix.is_host:\n            yield _found_flow(at, prefix)",
+    ),
+    Mutant(
+        "a range of addresses hides the outside",
+        "local",
+        "everybody, (out, *TELL_OUTSIDE))",
+        "everybody, (out,))",
+    ),
+    Mutant(
+        "a wide range of addresses is asked before a narrow one",
+        "local",
+        "PREFIX_BASE + prefix.length, everybody",
+        "PREFIX_BASE - prefix.length, everybody",
+    ),
+    Mutant(
+        "requests to one MAC go to who holds a range of addresses",
+        "local",
+        "everybody = (zone, GROUP_MAC, *owner_match(prefix))",
+        "everybody = (zone, *owner_match(prefix))",
+    ),
+    Mutant(
+        "announcements by ARP reply reach nobody here",
+        "static",
+        "for announcement in (READABLE_ARP[1], icmpv6(NEIGHBOUR_ADVERTISEMENT)):",
+        "for announcement in (icmpv6(NEIGHBOUR_ADVERTISEMENT),):",
+    ),
+    Mutant(
         "the outside may use local addresses", "local", "for claim in claims:", "for claim in claims[:1]:"
     ),
     Mutant("ports that are down work", "local", "if not at.port.admin_state_up:", "if False:"),

@@ -9,6 +9,7 @@ from flows.actions import Conjunction, Output, SetField
 from flows.board import Actions, Board, Owner
 from flows.fields import Match
 from flows.flow import Flow, FlowKey
+from flows.static import TELL_OUTSIDE
 
 RULE, OTHER, THIRD = ("rule", 16), ("rule", 17), ("rule", 100)
 KEY = FlowKey(p.EGRESS_ANY.id, 100, (f.ETH_TYPE(0x0800),))
@@ -43,6 +44,14 @@ def test_a_shared_address_goes_to_all_its_owners() -> None:
     board.claim(("port", 1), SHARED, (Output(1),))
     board.flush()
     assert actions_of(board, SHARED) == (Output(1), Output(2))
+
+
+def test_the_holders_of_a_range_are_asked_before_the_outside_and_that_once() -> None:
+    board = Board()
+    for port in (2, 1):
+        board.claim(("port", port), SHARED, (Output(port), *TELL_OUTSIDE))
+    board.flush()
+    assert actions_of(board, SHARED) == (Output(1), Output(2), *TELL_OUTSIDE)
 
 
 def test_what_does_not_fit_is_left_out_until_it_does() -> None:
