@@ -382,9 +382,12 @@ def conjunction_priority(rule_number: int) -> int:
     return Priority.CONJUNCTION_TOP - rule_number // RULES_PER_BAND % BANDS
 
 
-LEARNED_COOKIE_TAG: Final = 0x5D
 COOKIE_TAG: Final = 0x5C
 """Top byte of the cookie of every flow of ours; the rest is a hash of the flow's content."""
+LEARNED_COOKIE_TAG: Final = 0x5D
+"""The same of flows that the switch has learned. Differs from COOKIE_TAG in the last bit only."""
+LEARNING: Final = frozenset({FDB.id, DROPPED.id})
+"""The tables in which it learns."""
 
 DROPS_COOKIE: Final = LEARNED_COOKIE_TAG << 56 | 1
 """Cookie of the learned flows that count drops."""

@@ -11,7 +11,15 @@ from typing import NamedTuple
 
 from flows.fields import IN_PORT, Match
 from flows.flow import Flow, FlowKey, match_bytes
-from flows.pipeline import COOKIE_TAG, DROPPED, DROPS_COOKIE, OUT
+from flows.pipeline import (
+    COOKIE_TAG,
+    DROPPED,
+    DROPS_COOKIE,
+    LEARNED_COOKIE_TAG,
+    LEARNING,
+    OUT,
+    TABLE_BY_ID,
+)
 
 VERSION = 5
 FLOW_MOD = 14
@@ -122,18 +130,25 @@ def barrier_request(xid: int) -> bytes:
 
 
 class Installed(NamedTuple):
-    """What reconciliation needs to know of a flow on the switch."""
+    """What reconciliation needs to know of a flow on the switch.
+
+    `bypasses`: it is in one of our tables, of somebody else, and does more than drop. Packets that it matches
+    are not judged by our flows.
+    """
 
     table: int
     cookie: int
+    bypasses: bool = False
 
 
 _STATS_HEAD = struct.Struct("!HB21xQ")
 _STATS_COOKIE_END = _STATS_HEAD.size
+_STATS_MATCH = struct.Struct("!48x2xH")
+_STATS_MATCH_AT = 48
 
 
 def installed_flow(buffer: bytes, offset: int) -> tuple[int, Installed]:
-    """Length in bytes, table and cookie of the flow statistics entry at `offset`; its match is not parsed.
+    """Length in bytes and content of the flow statistics entry at `offset`; its match is not parsed.
 
     Raises ValueError when the entry is cut short.
     """
@@ -142,7 +157,37 @@ def installed_flow(buffer: bytes, offset: int) -> tuple[int, Installed]:
     length, table, cookie = _STATS_HEAD.unpack_from(buffer, offset)
     if length < _STATS_COOKIE_END or offset + length > len(buffer):
         raise ValueError("flow statistics entry cut short")
-    return length, Installed(table, cookie)
+    if cookie >> 56 == COOKIE_TAG:
+        return length, Installed(table, cookie)
+    foreign = table in TABLE_BY_ID and not is_learned(table, cookie)
+    return length, Installed(table, cookie, foreign and _has_instructions(buffer, offset, length))
+
+
+def is_learned(table: int, cookie: int) -> bool:
+    """Whether the switch made a flow itself, because one of ours told it to."""
+    return cookie >> 56 == LEARNED_COOKIE_TAG and table in LEARNING
+
+
+def _has_instructions(buffer: bytes, offset: int, length: int) -> bool:
+    """Whether anything follows the match, which is padded to a multiple of 8 bytes (section 7.2.3.1)."""
+    if length < _STATS_MATCH.size:
+        raise ValueError("flow statistics entry cut short")
+    match_length = int(_STATS_MATCH.unpack_from(buffer, offset)[0])
+    return _STATS_MATCH_AT + (match_length + 7) // 8 * 8 < length
+
+
+def _others_cookies() -> list[tuple[int, int]]:
+    """Values and masks that together match every cookie with neither of our tags, each once.
+
+    For each bit of the tag but the last: the bits before it as in ours, and this one not.
+    """
+    return [
+        ((COOKIE_TAG << 56 ^ 1 << bit) & (-1 << bit) & _EXACT_COOKIE, (-1 << bit) & _EXACT_COOKIE)
+        for bit in range(63, 56, -1)
+    ]
+
+
+OTHERS_COOKIES = _others_cookies()
 
 
 def reconcile(

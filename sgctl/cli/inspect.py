@@ -100,8 +100,9 @@ def verify(session: Session, context: click.Context, bridge: str | None, repair:
     """Compare the flows on this machine's switches with what the policy wants.
 
     Every difference is named: a flow that is missing, one that is foreign (under our cookie, but not
-    expected), one that was altered. Flows of others are left alone. Exit status 1 when something differs,
-    0 after it was repaired.
+    expected), one that was altered, and a flow of somebody else by which packets bypass ours: it is in one
+    of our tables and does more than drop. Other flows of others are left alone. Exit status 1 when something
+    differs, 0 after it was repaired. Flows of others are not repaired; the command that removes one is shown.
     """
     from sgctl.cli import render
     from sgctl.explain.verify import Verifier
@@ -117,23 +118,31 @@ def verify(session: Session, context: click.Context, bridge: str | None, repair:
         render.print_json(records)
     else:
         _print(records, {picture.engine.bridges[dpid].bridge.name: len(some) for dpid, some in found.items()})
-        if repair and records:
+        if any(map(_is_ours, records)) and repair:
             click.echo("repaired")
-    context.exit(FAILED if records and not repair else 0)
+    left = [record for record in records if not (repair and _is_ours(record))]
+    context.exit(FAILED if left else 0)
+
+
+def _is_ours(record: dict[str, object]) -> bool:
+    """Whether the difference is one that a repair puts right."""
+    return record["removal"] is None
 
 
 def _repair(verifier: Verifier, found: dict[int, list[Difference]]) -> None:
     from sgctl.explain.expected import Unexplained
+    from sgctl.explain.verify import Kind
 
     for dpid, some in found.items():
-        if some:
+        if any(each.kind is not Kind.BYPASS for each in some):
             verifier.repair(dpid, some)
-            if verifier.check(dpid):
+            if any(each.kind is not Kind.BYPASS for each in verifier.check(dpid)):
                 raise Unexplained("flows still differ after the repair: somebody else keeps changing them")
 
 
 def _record(picture: Picture, verifier: Verifier, dpid: int, each: Difference) -> dict[str, object]:
     from sgctl.explain.names import table_name
+    from sgctl.explain.verify import Kind, removal
 
     managed, names = picture.engine.bridges[dpid], verifier.names(dpid)
     keys = {flow.cookie: key for key, flow in managed.compiler.flows.items()}
@@ -147,6 +156,7 @@ def _record(picture: Picture, verifier: Verifier, dpid: int, each: Difference) -
         "expected": None if each.expected is None else names.annotate(each.expected),
         "for": [names.owner(owner) for owner in owners],
         "cookie": f"{each.cookie:#018x}",
+        "removal": removal(managed.bridge.name, each) if each.kind is Kind.BYPASS else None,
     }
 
 
@@ -158,6 +168,8 @@ def _print(records: list[dict[str, object]], counts: dict[str, int]) -> None:
         states = [f"{word} {record[word]}" for word in ("installed", "expected") if record[word] is not None]
         purpose = f" (for {show(record['for'])})" if record["for"] else ""
         click.echo(plain(f"{what}: {', '.join(states)}{purpose}"))
+        if record["removal"] is not None:
+            click.echo(plain(f"  it is somebody else's; to remove it: {record['removal']}"))
     for bridge, count in counts.items():
         differences = "1 difference" if count == 1 else f"{count} differences"
         click.echo(f"{bridge}: {differences if count else 'as expected'}")

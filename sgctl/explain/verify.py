@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from flows.flow import Flow
-from flows.pipeline import COOKIE_TAG
+from flows.pipeline import COOKIE_TAG, TABLE_BY_ID
+from flows.wire import is_learned
 from sgctl.explain.expected import Picture
 from sgctl.explain.names import Names
 from sgctl.explain.switch import SwitchTools
@@ -27,6 +29,7 @@ class Kind(StrEnum):
     MISSING = "missing"
     FOREIGN = "foreign"
     ALTERED = "altered"
+    BYPASS = "bypass"
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class Difference:
 
     `spot` is table, priority and match in Open vSwitch's words; `installed` and `expected` are actions, None
     where there is no flow. FOREIGN carries our cookie tag and is not expected; ALTERED stands where one of
-    ours should and has other actions or another cookie.
+    ours should and has other actions or another cookie; BYPASS is somebody else's, in one of our tables, and
+    does more than drop.
     """
 
     kind: Kind
@@ -53,13 +57,19 @@ class Difference:
             yield f"add {expected_line(flows[self.cookie])}"
 
 
+def removal(bridge: str, found: Difference) -> str:
+    """The command by which its owner takes a flow off the switch."""
+    spot = ",".join(filter(None, [f"table={found.table}", found.spot]))
+    return f"ovs-ofctl -O OpenFlow14 --strict del-flows {shlex.quote(bridge)} {shlex.quote(spot)}"
+
+
 def expected_line(flow: Flow) -> str:
     """The flow and its cookie, as ovs-ofctl reads them."""
     return f"cookie={flow.cookie:#x},{flow.text()}"
 
 
 def differences(lines: Iterable[str]) -> list[Difference]:
-    """What `ovs-ofctl diff-flows SWITCH EXPECTED` says, with foreign flows of other owners left out."""
+    """What `ovs-ofctl diff-flows SWITCH EXPECTED` says, without the flows of others that bypass nothing."""
     installed: dict[tuple[int, str], tuple[int, str]] = {}
     expected: dict[tuple[int, str], tuple[int, str]] = {}
     for line in lines:
@@ -79,8 +89,12 @@ def _compare(
         kind = Kind.MISSING if there is None else Kind.ALTERED
         yield Difference(kind, table, spot, cookie, None if there is None else there[1], actions)
     for (table, spot), (cookie, actions) in sorted(installed.items()):
-        if (table, spot) not in expected and cookie >> 56 == COOKIE_TAG:
+        if (table, spot) in expected:
+            continue
+        if cookie >> 56 == COOKIE_TAG:
             yield Difference(Kind.FOREIGN, table, spot, cookie, actions, None)
+        elif table in TABLE_BY_ID and actions != "drop" and not is_learned(table, cookie):
+            yield Difference(Kind.BYPASS, table, spot, cookie, actions, None)
 
 
 class Verifier:
@@ -107,13 +121,13 @@ class Verifier:
             time.sleep(_PAUSE_SECONDS)
 
     def repair(self, dpid: int, found: Iterable[Difference]) -> None:
-        """Undo these differences, all at once."""
+        """Undo these differences, all at once; what belongs to somebody else stays."""
         managed = self._picture.engine.bridges[dpid]
         flows = {flow.cookie: flow for flow in managed.compiler.flows.values()}
         edits = [
             edit
             for each in found
-            if each.kind is Kind.FOREIGN or each.cookie in flows
+            if each.kind is not Kind.BYPASS and (each.kind is Kind.FOREIGN or each.cookie in flows)
             for edit in each.edits(flows)
         ]
         self._tools.change(managed.bridge.name, edits)

@@ -59,6 +59,23 @@ class Channel:
         exchange.answer()
         return exchange.flows
 
+    def flow_counts(self) -> dict[int, int]:
+        """The number of flows in each table. Raises SwitchRefused."""
+        exchange = self._begin(1)
+        self._send([messages.table_stats_request(exchange.ask("a question for the tables"))])
+        exchange.answer()
+        return exchange.counts
+
+    def flows_of_others(self) -> list[wire.Installed]:
+        """The flows with neither of our tags. Raises SwitchRefused."""
+        exchange = self._begin(len(wire.OTHERS_COOKIES))
+        self._send(
+            messages.flow_stats_request(exchange.ask("a question for flows of others"), cookie, mask)
+            for cookie, mask in wire.OTHERS_COOKIES
+        )
+        exchange.answer()
+        return exchange.flows
+
     def push(self, edits: Iterable[wire.Edit]) -> None:
         """Make a change: all of it at once, confirmed by the switch's barrier.
 

@@ -28,6 +28,7 @@ class Exchange:
 
     def __init__(self, first: int = 0) -> None:
         self.flows: list[Installed] = []
+        self.counts: dict[int, int] = {}
         self._first = first
         self._subjects: list[object] = []
         self._errors: dict[int, str] = {}
@@ -46,6 +47,7 @@ class Exchange:
         if reply.refusal:
             self._errors.setdefault(position, error_text(reply.refusal))
         self.flows.extend(reply.flows)
+        self.counts.update(reply.counts)
         answer = self._answers[position]
         if not reply.more and not answer.ready():
             answer.send(reply)

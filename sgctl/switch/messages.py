@@ -62,6 +62,8 @@ _EXPERIMENTER_ERROR = 0xFFFF
 _EXPERIMENTER = struct.Struct("!I")
 _MULTIPART = struct.Struct("!HH4x")
 _FLOW_STATS = 1
+_TABLE_STATS = 3
+_TABLE = struct.Struct("!B3xI16x")
 _REPLY_MORE = 1
 _ROLE = struct.Struct("!I4xQ")
 _CONFIG = struct.Struct("!HH")
@@ -95,13 +97,14 @@ class Refusal(NamedTuple):
 class Reply(NamedTuple):
     """What a switch answers to the request with the same `xid`.
 
-    `refusal` is the error when it refused. `flows` are those of flow statistics, `more` tells
-    that others follow. `generation` is that of the newest master.
+    `refusal` is the error when it refused. `flows` are those of flow statistics, `counts` are tables and
+    their numbers of flows, `more` tells that others follow. `generation` is that of the newest master.
     """
 
     xid: int
     refusal: Refusal | None = None
     flows: tuple[Installed, ...] = ()
+    counts: tuple[tuple[int, int], ...] = ()
     more: bool = False
     generation: int = NO_MASTER
 
@@ -171,8 +174,12 @@ def read_reply(message: Message) -> Reply:
             return Reply(message.xid, generation=_ROLE.unpack(message.body)[1])
         case Kind.MULTIPART_REPLY if len(message.body) >= _MULTIPART.size:
             kind, flags = _MULTIPART.unpack_from(message.body)
+            more = bool(flags & _REPLY_MORE)
             if kind == _FLOW_STATS:
-                return Reply(message.xid, flows=_flows(message.body), more=bool(flags & _REPLY_MORE))
+                return Reply(message.xid, flows=_flows(message.body), more=more)
+            if kind == _TABLE_STATS and not (len(message.body) - _MULTIPART.size) % _TABLE.size:
+                counts = tuple(_TABLE.iter_unpack(message.body[_MULTIPART.size :]))
+                return Reply(message.xid, counts=counts, more=more)
     raise MalformedError(f"message of type {message.kind} with {len(message.body)} bytes")
 
 
@@ -212,10 +219,15 @@ def set_config(fragments: int, xid: int) -> bytes:
     return message(Kind.SET_CONFIG, xid, _CONFIG.pack(fragments, _WHOLE_PACKET_STAYS))
 
 
-def flow_stats_request(xid: int) -> bytes:
-    """Ask for all flows of all tables."""
-    wanted = _FLOW_STATS_REQUEST.pack(_ALL_TABLES, _ANY, _ANY, 0, 0, *_EMPTY_MATCH)
+def flow_stats_request(xid: int, cookie: int = 0, mask: int = 0) -> bytes:
+    """Ask for the flows of all tables whose cookies agree with `cookie` in the bits of `mask`."""
+    wanted = _FLOW_STATS_REQUEST.pack(_ALL_TABLES, _ANY, _ANY, cookie, mask, *_EMPTY_MATCH)
     return message(Kind.MULTIPART_REQUEST, xid, _MULTIPART.pack(_FLOW_STATS, 0) + wanted)
+
+
+def table_stats_request(xid: int) -> bytes:
+    """Ask how many flows each table has."""
+    return message(Kind.MULTIPART_REQUEST, xid, _MULTIPART.pack(_TABLE_STATS, 0))
 
 
 class Role(IntEnum):

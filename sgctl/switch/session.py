@@ -7,7 +7,9 @@ into the next. Source: OpenFlow 1.4 sections 7.3.9 (bundles) and 7.3.8 (barrier)
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from ryu.lib import hub
@@ -15,12 +17,15 @@ from ryu.lib import hub
 from flows import wire
 from flows.flow import Flow, FlowDiff, FlowError, FlowKey
 from flows.pipeline import COOKIE_TAG
+from sgctl.switch.bypass import BypassWatch
 from sgctl.switch.channel import Channel
 from sgctl.switch.exchange import SwitchRefused
 
 LOG = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+LOOK_SECONDS = 1.0
+"""Between looks for flows of others that bypass ours."""
 DELETIONS = 2
 """How often the drop counters of an OpenFlow port are deleted when its occupant leaves."""
 SETTLE_SECONDS = 1.0
@@ -61,6 +66,9 @@ class Session:
         self._more_to_come = False
         self._vacated: dict[int, int] = {}
         self._generation = self._taken = generation
+        self._bypass = BypassWatch(channel)
+        self._look_due = 0.0
+        self._drifted = ""
         self._in_step = False
         self._closed = False
         self._work = hub.Event()
@@ -107,7 +115,7 @@ class Session:
         hub.sleep(RETRY_SECONDS)
 
     def _step(self) -> None:
-        due = self._in_step and not self._work.wait(self._check_seconds)
+        due = self._in_step and not self._wait_for_work()
         self._work.clear()
         if not self._in_step:
             self._claim()
@@ -122,7 +130,31 @@ class Session:
             drifted = len(edits) if unasked else 0
         self._push(edits)
         self._in_step = True
-        self._report(self._taken, self._drift(drifted))
+        self._drifted = self._drift(drifted)
+        self._tell()
+        self._look()
+
+    def _wait_for_work(self) -> bool:
+        """Whether there is some, before it is time to compare the switch again."""
+        until = math.inf if self._check_seconds is None else time.monotonic() + self._check_seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._work.wait(min(LOOK_SECONDS, left)):
+                return True
+            self._look()
+        return False
+
+    def _look(self) -> None:
+        """Now and then, see whether flows of somebody else bypass ours, and tell when that is news."""
+        if time.monotonic() < self._look_due or self._pending or self._more_to_come:
+            return
+        before = self._bypass.found
+        self._bypass.look(len(self._expected()))
+        self._look_due = time.monotonic() + LOOK_SECONDS
+        if self._bypass.found != before:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._report(self._taken, "; ".join(filter(None, [self._drifted, self._bypass.found])))
 
     def _push(self, edits: Iterator[wire.Edit] | list[wire.Edit]) -> None:
         """Unlike edits of flows, the counters to forget cannot be worked out again: they are kept until done.
@@ -171,10 +203,11 @@ class Session:
         if self._vacated:  # by the end of the change
             self._work.set()
 
-    def _difference(self, installed: Iterable[wire.Installed], quiet: bool) -> list[wire.Edit]:
+    def _difference(self, installed: Sequence[wire.Installed], quiet: bool) -> list[wire.Edit]:
         """Only what differs; flows of others, and those that the switch learned, stay."""
         expected = self._expected()  # completes what was begun; nothing yields until all of it is taken
         self._pending, self._taken = [], self._generation
+        self._bypass.take(installed)
         missing, foreign = wire.reconcile(expected.values(), installed, COOKIE_TAG)
         counts = len(missing), len(foreign)
         if not quiet or any(counts):

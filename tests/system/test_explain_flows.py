@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import Any
 
 import pytest
 
 from lab.netns import Workload
-from lab.process import LabError, wait_until
+from lab.policy_cli import SGCTL
+from lab.process import LabError, run, wait_until
 from lab.site import ALL_OUT, Site, connects, document, group, tcp_in
 
 pytestmark = pytest.mark.switch
@@ -116,3 +118,67 @@ def test_verify_is_quiet_while_policy_changes(inhabited: Site) -> None:
     for port in range(8000, 8005):
         inhabited.sgctl.apply([group("server", tcp_in(port))])
         assert inhabited.sgctl("verify") == "br0: as expected\n"
+
+
+FOREIGN = {
+    "above all of ours": ("CLASSIFY", "table=0,priority=1000,actions=NORMAL"),
+    "takes what ours leave": ("CLASSIFY", "table=0,priority=1,arp,actions=FLOOD"),
+    "further down": ("DEST_VERDICT", "table=53,priority=400,ip,actions=resubmit(,80)"),
+    "by a group": ("OUTPUT", "table=80,priority=500,udp,actions=group:7"),
+    "as if it were learned": ("FORWARD", "cookie=0x5d00000000000001,table=40,priority=999,actions=NORMAL"),
+    "where the switch learns": ("FDB", "cookie=0x1,table=46,priority=999,actions=NORMAL"),
+}
+HARMLESS = (
+    "table=0,priority=2000,ip,nw_src=192.0.2.9,actions=drop",
+    "table=70,priority=7,ip,actions=drop",
+    "table=120,priority=1,actions=NORMAL",
+)
+
+
+def record_of(site: Site, command: str) -> Any:
+    """What `sgctl COMMAND` finds, whatever its exit status."""
+    arguments = [str(SGCTL), command, "-o", "json"]
+    env = site.controller.environment
+    return json.loads(subprocess.run(arguments, capture_output=True, text=True, env=env, check=False).stdout)
+
+
+def problems(site: Site) -> str:
+    return "\n".join(record_of(site, "status")["problems"])
+
+
+def test_flows_of_others_that_bypass_ours_are_found(inhabited: Site) -> None:
+    tamper(inhabited, "add-group", "group_id=7,type=all,bucket=actions=FLOOD")
+    for flow in HARMLESS:
+        tamper(inhabited, "add-flow", flow)
+    assert inhabited.sgctl("verify") == "br0: as expected\n"
+    for _, flow in FOREIGN.values():
+        tamper(inhabited, "add-flow", flow)
+    for options in ([], ["--repair"]):
+        with pytest.raises(LabError, match="exit 1"):
+            inhabited.sgctl("verify", *options)
+    found = record_of(inhabited, "verify")
+    assert {each["difference"] for each in found} == {"bypass"}
+    assert sorted(each["table"] for each in found) == sorted(table for table, _ in FOREIGN.values())
+    for each in found:
+        run(["sh", "-c", each["removal"].replace("br0", f"unix:{inhabited.ovs.rundir}/br0.mgmt")])
+    assert inhabited.sgctl("verify") == "br0: as expected\n"
+    left = inhabited.ovs.ofctl("--no-stats", "dump-flows", "br0", "cookie=0/-1").splitlines()
+    assert len([line for line in left if "table=254" not in line and "OFPST" not in line]) == len(HARMLESS)
+
+
+def test_the_controller_reports_flows_that_bypass_ours(inhabited: Site) -> None:
+    """By the number of flows, so those that the switch could have learned have to wait for a comparison."""
+    tamper(inhabited, "add-group", "group_id=7,type=all,bucket=actions=FLOOD")
+    for flow in HARMLESS:
+        tamper(inhabited, "add-flow", flow)
+    seen = [(table, flow) for table, flow in FOREIGN.values() if table != "FDB" and "0x5d" not in flow]
+    for _, flow in seen:
+        tamper(inhabited, "add-flow", flow)
+    wait_until(lambda: "4 flows of somebody else do" in problems(inhabited), "all are reported")
+    assert "more than drop in CLASSIFY, DEST_VERDICT, OUTPUT" in problems(inhabited)
+    inhabited.apply(group("client", ALL_OUT, tcp_in(9)))
+    assert "4 flows of somebody else do" in problems(inhabited)
+    tamper(inhabited, "del-flows", "cookie=0/-1,table=0")
+    wait_until(lambda: "2 flows of somebody else do" in problems(inhabited), "what is left is reported")
+    tamper(inhabited, "del-flows", "cookie=0/-1")
+    wait_until(lambda: not problems(inhabited), "nothing is left")

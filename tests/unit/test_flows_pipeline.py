@@ -247,6 +247,13 @@ def test_no_flow_is_written_in_two_ways(objects: Unshown[list[PolicyObject]]) ->
 
 @ONCE_PER_POLICY
 @given(policies().map(Unshown))
+def test_where_the_switch_learns_there_is_nothing_else(objects: Unshown[list[PolicyObject]]) -> None:
+    """Flows of others are noticed by numbers, which nobody knows of these tables."""
+    assert not [key for key in compiled(objects.value) if key.table in p.LEARNING]
+
+
+@ONCE_PER_POLICY
+@given(policies().map(Unshown))
 def test_every_flow_has_a_cookie_of_its_own(objects: Unshown[list[PolicyObject]]) -> None:
     flows = compiled(objects.value).values()
     assert len({flow.cookie for flow in flows}) == len(flows)

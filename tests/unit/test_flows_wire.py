@@ -13,7 +13,7 @@ from flows import actions as a
 from flows import fields as f
 from flows import pipeline as p
 from flows import wire
-from flows.fields import Field, Term
+from flows.fields import Field, Match, Term
 from flows.flow import Flow, match_bytes
 from flows.model import PolicyObject
 from tests.unit import ryu_encoding as ryu
@@ -141,15 +141,47 @@ def test_bundles_and_barriers_are_as_ryu_writes_them() -> None:
     assert wire.barrier_request(7) == ryu.message_bytes(ryu.parser.OFPBarrierRequest(ryu.DATAPATH), 7)
 
 
-def statistics(table: int, cookie: int, extra: bytes = b"") -> bytes:
-    head = struct.pack("!HBxIIHHHH4xQQQ", 56 + len(extra), table, 1, 2, 3, 4, 5, 0, cookie, 6, 7)
-    return head + match_bytes(()) + extra
+def statistics(table: int, cookie: int, extra: bytes = b"", match: Match = ()) -> bytes:
+    body = match_bytes(match) + extra
+    return struct.pack("!HBxIIHHHH4xQQQ", 48 + len(body), table, 1, 2, 3, 4, 5, 0, cookie, 6, 7) + body
 
 
 def test_installed_flows_are_read_without_their_matches() -> None:
     entry = statistics(90, 0x5C << 56 | 9, bytes(16))
     buffer = bytes(3) + entry
     assert wire.installed_flow(buffer, 3) == (len(entry), wire.Installed(90, 0x5C << 56 | 9))
+
+
+@pytest.mark.parametrize(
+    ("table", "cookie", "match", "instructions", "bypasses"),
+    [
+        (p.CLASSIFY, 0, (), bytes(16), True),
+        (p.CLASSIFY, 0, (), b"", False),
+        (p.CLASSIFY, 0, (p.ZONE(7), f.ETH_DST(2)), b"", False),
+        (p.CLASSIFY, 0, (p.ZONE(7), f.ETH_DST(2)), bytes(8), True),
+        (p.CLASSIFY, p.COOKIE_TAG << 56, (), bytes(16), False),
+        (p.FDB, p.LEARNED_COOKIE_TAG << 56 | 3, (), bytes(16), False),
+        (p.FDB, 0, (), bytes(16), True),
+        (p.CLASSIFY, p.LEARNED_COOKIE_TAG << 56 | 3, (), bytes(16), True),
+        (None, 0, (), bytes(16), False),
+    ],
+)
+def test_flows_of_others_that_bypass_ours_are_told_apart(
+    table: p.Table | None, cookie: int, match: Match, instructions: bytes, bypasses: bool
+) -> None:
+    number = table.id if table else 120
+    entry = statistics(number, cookie, instructions, match)
+    assert wire.installed_flow(entry + bytes(99), 0) == (
+        len(entry),
+        wire.Installed(number, cookie, bypasses),
+    )
+
+
+@given(st.integers(0, 2**56 - 1))
+def test_a_question_for_flows_of_others_meets_each_cookie_once(rest: int) -> None:
+    for tag in range(256):
+        met = sum((tag << 56 | rest) & mask == cookie for cookie, mask in wire.OTHERS_COOKIES)
+        assert met == (tag not in (p.COOKIE_TAG, p.LEARNED_COOKIE_TAG))
 
 
 @given(st.integers(0, 55))

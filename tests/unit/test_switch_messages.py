@@ -147,6 +147,11 @@ REPLIES: list[tuple[Kind, bytes, dict[str, Any]]] = [
         struct.pack("!HH4x", 1, 1) + statistics(56, 7, 70) + statistics(64, 8, 80),
         {"flows": (Installed(7, 70), Installed(8, 80)), "more": True},
     ),
+    (
+        Kind.MULTIPART_REPLY,
+        struct.pack("!HH4x", 3, 0) + struct.pack("!B3xIQQB3xIQQ", 0, 40, 1, 2, 253, 0, 3, 4),
+        {"counts": ((0, 40), (253, 0))},
+    ),
 ]
 
 
@@ -165,6 +170,7 @@ def test_replies_are_read(kind: Kind, body: bytes, expected: dict[str, Any]) -> 
         (Kind.MULTIPART_REPLY, struct.pack("!HH4x", 1, 0) + statistics(0, 1, 1)),
         (Kind.MULTIPART_REPLY, struct.pack("!HH4x", 1, 0) + statistics(31, 1, 1)),
         (Kind.MULTIPART_REPLY, struct.pack("!HH4x", 1, 0) + statistics(56, 1, 1)[:-1]),
+        (Kind.MULTIPART_REPLY, struct.pack("!HH4x", 3, 0) + bytes(23)),
         (Kind.FEATURES_REPLY, features(1)),
         (Kind.HELLO, b""),
         (4, struct.pack("!II", 0x2320, 1)),
