@@ -82,7 +82,8 @@ SETTINGS = (
     Setting(
         "sgctl_api_quota",
         "",
-        "what each project may have, such as port=500,security_group=100 (default: no limits)",
+        "what each project may have, such as port=500,security_group=-1; -1 is no limit (default: with "
+        "tokens 100 networks, subnets, security groups, address groups, 500 ports and 1000 rules; else none)",
     ),
 )
 

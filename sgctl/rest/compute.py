@@ -23,8 +23,13 @@ from sgctl.service.transaction import transact
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The ports with one `device_id`, or one port without; `id` is the device's, else the port's."""
+    """The ports of one project with one `device_id`, or one port without.
 
+    `id` is the device's, else the port's. A `device_id` is chosen by whoever makes a port, and says nothing
+    about other projects' ports.
+    """
+
+    project: str
     id: str
     name: str
     ports: tuple[Port, ...]
@@ -41,12 +46,12 @@ def _no_limits(project: str, which: str = "") -> Body:
 
 def servers(objects: View | Draft, caller: Caller) -> Iterator[Server]:
     """The servers whose ports the caller may see."""
-    by_device: dict[str, list[Port]] = {}
+    by_device: dict[tuple[str, str], list[Port]] = {}
     for port in objects.all(Port):
         if may_see(caller, port, objects):
-            by_device.setdefault(port.device_id or port.id, []).append(port)
-    for identifier, ports in by_device.items():
-        yield Server(identifier, _name(identifier, ports), tuple(ports))
+            by_device.setdefault((port.meta.project_id, port.device_id or port.id), []).append(port)
+    for (project, identifier), ports in by_device.items():
+        yield Server(project, identifier, _name(identifier, ports), tuple(ports))
 
 
 def _name(identifier: str, ports: list[Port]) -> str:
@@ -114,10 +119,15 @@ class Compute:
         return {"server": _shown(view, self._find(view, identifier))}
 
     def _find(self, objects: View | Draft, identifier: str) -> Server:
-        for server in servers(objects, self._caller):
-            if server.id == identifier:
-                return server
-        raise ApiError(404, "InstanceNotFound", f"Instance {identifier[:64]} could not be found.")
+        """The caller's own server of that id, else the only one of others that an admin may see."""
+        found = [server for server in servers(objects, self._caller) if server.id == identifier]
+        own = [server for server in found if server.project == self._caller.project]
+        if not found:
+            raise ApiError(404, "InstanceNotFound", f"Instance {identifier[:64]} could not be found.")
+        if not own and len(found) > 1:
+            message = f"Several projects have an instance {identifier[:64]}; edit its ports instead."
+            raise ApiError(409, "NoUniqueMatch", message)
+        return (own or found)[0]
 
     def _groups(self, view: View, identifier: str) -> Body:
         groups = _groups(view, self._find(view, identifier))
@@ -147,6 +157,8 @@ class Compute:
         def edit(desk: Desk) -> None:
             server = self._find(desk.draft, identifier)
             port = self._port(desk, wanted)
+            if port.meta.project_id != server.project:
+                raise ApiError(404, "PortNotFound", f"Port {port.id} is not of the server's project.")
             if port.device_id and port.device_id != server.id:
                 raise ApiError(409, "PortInUse", f"Port {port.id} is still in use.")
             if not all(each.device_id for each in server.ports):
@@ -166,7 +178,7 @@ class Compute:
     def _detach(self, identifier: str, port_id: str) -> Response:
         def edit(desk: Desk) -> None:
             port = self._port(desk, port_id)
-            if port.device_id != self._find(desk.draft, identifier).id:
+            if port.id not in {each.id for each in self._find(desk.draft, identifier).ports}:
                 raise ApiError(404, "PortNotFound", f"Port {port_id[:64]} is not one of the server's.")
             desk.put(replace(port, device_id="", device_owner=""))
 
@@ -187,16 +199,20 @@ class Compute:
 
         def edit(desk: Desk) -> None:
             server = self._find(desk.draft, identifier)
-            actions[action](desk, server, self._group(desk, name))
+            actions[action](desk, server, self._group(desk, name, server.project))
 
         self._write(edit)
         return Response(202)
 
-    def _group(self, desk: Desk, reference: str) -> SecurityGroup:
-        """The group with this id, else the only one of the caller's with this name."""
+    def _group(self, desk: Desk, reference: str, project: str) -> SecurityGroup:
+        """The group with this id, else the only one of the server's project with this name."""
         by_id = desk.draft.get(SecurityGroup, reference)
-        named = [by_id] if by_id is not None else desk.draft.where(SecurityGroup, "name", reference)
-        found = [group for group in named if may_see(self._caller, group, desk.draft)]
+        named = [
+            group
+            for group in desk.draft.where(SecurityGroup, "name", reference)
+            if group.meta.project_id == project
+        ]
+        found = [group for group in ([by_id] if by_id else named) if may_see(self._caller, group, desk.draft)]
         if not found:
             raise ApiError(404, "SecurityGroupNotFound", f"Security group {reference[:64]} not found.")
         if len(found) > 1:

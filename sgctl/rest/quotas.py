@@ -54,12 +54,28 @@ BODY = mapping(["quota"], quota=_LIMITS)
 _VALIDATOR = Checker(_LIMITS)
 
 
-def parse(text: str) -> Limits:
-    """Limits from a setting such as `port=500,security_group=100`. Raises AccessError."""
-    limits = dict.fromkeys(COUNTED, UNLIMITED)
+DEFAULTS: Limits = {
+    "network": 100,
+    "subnet": 100,
+    "port": 500,
+    "security_group": 100,
+    "security_group_rule": 1000,
+    "address_group": 100,
+}
+"""The limits of projects whose members have tokens, unless a setting says otherwise."""
+
+
+def parse(text: str, *, tokens: bool) -> Limits:
+    """Limits from a setting such as `port=500,security_group=-1`; -1 is no limit.
+
+    `tokens` tells whether there are any: then `DEFAULTS` hold for what the setting does not name. Raises
+    AccessError.
+    """
+    limits = dict(DEFAULTS) if tokens else dict.fromkeys(COUNTED, UNLIMITED)
     for part in filter(None, text.replace(" ", "").split(",")):
         name, _, value = part.partition("=")
-        if name not in COUNTED or not (value.isascii() and value.isdigit()):
+        is_number = value == str(UNLIMITED) or (value.isascii() and value.isdigit())
+        if name not in COUNTED or not is_number:
             raise AccessError(f"quota {part!r} is not NAME=NUMBER with a NAME of {', '.join(COUNTED)}")
         limits[name] = int(value)
     return limits

@@ -135,7 +135,12 @@ class Northbound:
         self._keeper = Keeper(policy_remote)
         access = _access(settings, host)
         rate = RateLimit(settings.rate, settings.rate * BURST_SECONDS)
-        api = Api(self._keeper, access, Quotas(parse(settings.quota), self._keeper), rate)
+        api = Api(
+            self._keeper,
+            access,
+            Quotas(parse(settings.quota, tokens=settings.tokens is not None), self._keeper),
+            rate,
+        )
         self._application = WSGIApplication()
         self._application.register(Gateway, {_API: api})
         self._threads: list[Any] = []

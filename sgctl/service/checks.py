@@ -157,8 +157,19 @@ def _network(draft: Draft, network: Network, old: Network | None) -> Iterator[Vi
         for port in draft.where(Port, "network_id", network.id):
             if draft.before(Port, port.id) == port:
                 yield from _outside_subnets(network, port, network)
+    yield from _gateway_taken(draft, network, old)
     if old is not None and old.address_scope != network.address_scope:
         yield from _scope_clash(draft, network)
+
+
+def _gateway_taken(draft: Draft, network: Network, old: Network | None) -> Iterator[Violation]:
+    """A port of another project must not become the gateway of those who trust the network's owner."""
+    before = {detail.gateway for detail in old.subnet_details} if old is not None else set()
+    for gateway in {detail.gateway for detail in network.subnet_details} - before - {None}:
+        for port in draft.having(Port, "fixed_ips", gateway):
+            if port.network_id == network.id and port.meta.project_id != network.meta.project_id:
+                reason = f"{gateway} is an address of {describe(port)} of another project"
+                yield Violation(network, "gateway_ip", reason, Code.TAKEN)
 
 
 def _overlapping_subnets(draft: Draft, network: Network) -> Iterator[Violation]:

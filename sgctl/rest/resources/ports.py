@@ -119,6 +119,7 @@ class Ports(Simple[Port]):
         network = desk.find(Network, body["network_id"], *NOUNS[Network])
         meta = new_meta(desk, body)
         _refuse_foreign(desk, network, body)
+        _refuse_choice(desk, network, body, ())
         identifier = str(uuid4())
         mac = body.get("mac_address", "").lower() or new_mac(desk.draft, network.id)
         port = Port(identifier, "", network.id, mac, iface_id=identifier, meta=meta)
@@ -136,6 +137,7 @@ class Ports(Simple[Port]):
         network = desk.draft.get(Network, item.network_id)
         assert network is not None, "the database keeps references whole"
         _refuse_foreign(desk, network, body)
+        _refuse_choice(desk, network, body, item.fixed_ips)
         desk.put(_edited(desk, network, item, body))
 
 
@@ -156,6 +158,27 @@ def _refuse_foreign(desk: Desk, network: Network, body: Body) -> None:
         raise forbidden(f"Only the owner of the network may set {given[0]}")
     if body.get("binding:host_id") and not desk.caller.is_admin:
         raise forbidden("Only an admin may set binding:host_id")
+
+
+def _refuse_choice(desk: Desk, network: Network, body: Body, kept: tuple[Prefix, ...]) -> None:
+    """Which addresses a port has is for the network's owner: among them may be the gateway's.
+
+    A port may keep what it has, and have an address of a subnet of its choice.
+    """
+    if desk.caller.is_admin or network.meta.project_id == desk.caller.project:
+        return
+    had = {address.address for address in kept}
+    for each in body.get("fixed_ips") or ():
+        address = each.get("ip_address")
+        if address and _canonical(address) not in had:
+            raise forbidden("Only the owner of the network may choose fixed_ips by ip_address")
+
+
+def _canonical(address: str) -> str:
+    try:
+        return read_address(address).address
+    except ValueError:
+        return address  # refused later, with the reason
 
 
 def _edited(desk: Desk, network: Network, port: Port, body: Body) -> Port:

@@ -1,0 +1,144 @@
+"""Members of one project against the operator and each other: what they choose decides nothing for others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lab.controller import Controller
+from lab.ovs import PrivateOvs
+from tests.api.client import Answer, Client
+
+ADMIN, RED, BLUE = "admin-token-0123456789", "red-token-0123456789ab", "blue-token-0123456789"
+TOKENS = f"""
+- {{token: {ADMIN}, project: ops, role: admin}}
+- {{token: {RED}, project: red, role: member}}
+- {{token: {BLUE}, project: blue, role: member}}
+"""
+
+
+@pytest.fixture(scope="module")
+def guarded(private_network: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    path = tmp_path_factory.mktemp("tokens") / "tokens.yaml"
+    path.write_text(TOKENS)
+    path.chmod(0o600)
+    options = [f"--sgctl-api-tokens={path}", "--sgctl-api-rate=100000"]
+    with PrivateOvs(dummy=True) as switch, Controller(switch.remote, options=options) as running:
+        yield running
+
+
+@pytest.fixture
+def admin(guarded: Controller) -> Client:
+    return Client(guarded.wsapi_port, ADMIN)
+
+
+@pytest.fixture
+def red(guarded: Controller) -> Client:
+    return Client(guarded.wsapi_port, RED)
+
+
+@pytest.fixture
+def blue(guarded: Controller) -> Client:
+    return Client(guarded.wsapi_port, BLUE)
+
+
+@pytest.fixture
+def shared(admin: Client) -> Iterator[Any]:
+    """A network of the operator's that everybody uses."""
+    network = admin.make("network", name="lan", project_id="")
+    subnet = {"network_id": network["id"], "cidr": "10.9.0.0/24", "gateway_ip": "10.9.0.254"}
+    yield {**network, "subnet": admin.make("subnet", **subnet)}
+    for port in admin.list("ports", f"network_id={network['id']}"):
+        assert admin("DELETE", f"/v2.0/ports/{port['id']}").status == 204
+    assert admin("DELETE", f"/v2.0/networks/{network['id']}").status == 204
+
+
+def action(client: Client, server: str, name: str, group: str) -> Answer:
+    return client("POST", f"/compute/v2.1/servers/{server}/action", {name: {"name": group}})
+
+
+def groups_of(client: Client, port: Any) -> list[str]:
+    found: list[str] = client.show("port", port["id"])["security_groups"]
+    return found
+
+
+def test_a_device_id_says_nothing_about_other_projects(admin: Client, blue: Client, shared: Any) -> None:
+    """The operator gives his server a group; a member's port of the same device_id does not get it."""
+    group = admin.make("security_group", name="db-clients")
+    mine = admin.make("port", network_id=shared["id"], device_id="web-1")
+    evil = blue.make("port", network_id=shared["id"], device_id="web-1")
+    assert action(admin, "web-1", "addSecurityGroup", "db-clients").status == 202
+    assert group["id"] in groups_of(admin, mine)
+    assert group["id"] not in groups_of(admin, evil)
+    own = blue("GET", "/compute/v2.1/servers/web-1").one
+    assert own["tenant_id"] == "blue"
+    attach = {"interfaceAttachment": {"port_id": mine["id"]}}
+    assert blue("POST", "/compute/v2.1/servers/web-1/os-interface", attach).status == 404
+    assert blue("DELETE", f"/compute/v2.1/servers/web-1/os-interface/{mine['id']}").status == 404
+    assert action(admin, "web-1", "removeSecurityGroup", "db-clients").status == 202
+
+
+def test_a_server_of_several_other_projects_is_no_ones_in_particular(
+    admin: Client, red: Client, blue: Client, shared: Any
+) -> None:
+    ports = [each.make("port", network_id=shared["id"], device_id="db-7") for each in (red, blue)]
+    answer = action(admin, "db-7", "addSecurityGroup", "default")
+    assert answer.status == 409
+    assert answer.one["message"].startswith("Several projects have an instance db-7")
+    blue("PUT", f"/v2.0/ports/{ports[1]['id']}", {"port": {"device_id": ""}})
+    red.make("security_group", name="mine")
+    blue.make("security_group", name="mine")
+    assert action(admin, "db-7", "addSecurityGroup", "mine").status == 202
+    (found,) = red.list("security-groups", "name=mine")
+    assert found["id"] in groups_of(admin, ports[0]), "a name means a group of the server's project"
+
+
+@pytest.mark.parametrize("address", ["10.9.0.254", "10.9.0.77"])
+def test_members_do_not_choose_addresses_on_others_networks(
+    admin: Client, blue: Client, shared: Any, address: str
+) -> None:
+    wanted = {"network_id": shared["id"], "fixed_ips": [{"ip_address": address}]}
+    answer = blue("POST", "/v2.0/ports", {"port": wanted})
+    assert (answer.status, answer.kind) == (403, "PolicyNotAuthorized")
+    subnet = {"subnet_id": shared["subnet"]["id"]}
+    port = blue.make("port", network_id=shared["id"], fixed_ips=[subnet])
+    path = f"/v2.0/ports/{port['id']}"
+    assert blue("PUT", path, {"port": {"fixed_ips": wanted["fixed_ips"]}}).status == 403
+    same = [{"ip_address": port["fixed_ips"][0]["ip_address"]}]
+    assert blue("PUT", path, {"port": {"fixed_ips": same}}).status == 200, "it may keep what it has"
+    assert admin("PUT", path, {"port": {"fixed_ips": [{"ip_address": "10.9.0.78"}]}}).status == 200
+
+
+def test_owners_choose_addresses_on_their_network(blue: Client) -> None:
+    network = blue.make("network", name="mine")
+    blue.make("subnet", network_id=network["id"], cidr="10.8.0.0/24")
+    wanted = [{"ip_address": "10.8.0.77"}]
+    port = blue.make("port", network_id=network["id"], fixed_ips=wanted)
+    assert port["fixed_ips"][0]["ip_address"] == "10.8.0.77"
+
+
+def test_a_members_port_does_not_become_the_gateway(admin: Client, blue: Client, shared: Any) -> None:
+    port = blue.make("port", network_id=shared["id"])
+    address = port["fixed_ips"][0]["ip_address"]
+    path = f"/v2.0/subnets/{shared['subnet']['id']}"
+    answer = admin("PUT", path, {"subnet": {"gateway_ip": address}})
+    assert answer.status == 409
+    assert "of another project" in answer.message
+
+
+def test_projects_have_limits_as_soon_as_there_are_tokens(admin: Client, blue: Client) -> None:
+    shown = blue("GET", "/v2.0/quotas/blue").one
+    assert shown["security_group_rule"] == 1000
+    assert shown["port"] == 500
+    group = blue.make("security_group", name="many")
+    rules = [
+        {"security_group_id": group["id"], "direction": "ingress", "protocol": "tcp"}
+        | {"port_range_min": number, "port_range_max": number}
+        for number in range(1, 1001)
+    ]
+    answer = blue("POST", "/v2.0/security-group-rules", {"security_group_rules": rules})
+    assert (answer.status, answer.kind) == (409, "OverQuota")
+    assert admin("PUT", "/v2.0/quotas/blue", {"quota": {"security_group_rule": -1}}).status == 200
+    assert blue("POST", "/v2.0/security-group-rules", {"security_group_rules": rules}).status == 201
