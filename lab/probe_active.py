@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypedDict
 
+from lab import probe_sctp
 from lab.probe_frames import internet_checksum
 from lab.probe_watch import tcp_mark
 
@@ -72,8 +73,11 @@ def _serve_packets(address: str, port: int, kind: int, protocol: int = 0) -> Non
         with suppress(BlockingIOError):
             packet, sender = server.recvfrom(2048)
             payload = _payload(server, packet)
-            if payload.startswith(_QUESTION):
-                server.sendto(_answer(payload), sender)
+            is_sctp = protocol == probe_sctp.PROTOCOL
+            asked = probe_sctp.text(payload) if is_sctp else payload
+            if asked.startswith(_QUESTION):
+                reply = _answer(asked)
+                server.sendto(probe_sctp.answer(payload, reply) if is_sctp else reply, sender)
 
     asyncio.get_running_loop().add_reader(server, answer)
 
@@ -117,14 +121,25 @@ async def _ask_udp(question: Question, _unused: Answer) -> None:
 
 
 async def _ask_protocol(question: Question, _unused: Answer) -> None:
-    with _open(question, socket.SOCK_RAW, question["number"]) as client:
-        await _ask_packets(client, question, 0)
+    protocol = question["number"]
+    with _open(question, socket.SOCK_RAW, protocol) as client:
+        if protocol == probe_sctp.PROTOCOL:
+            await _ask_sctp(client, question)
+        else:
+            await _ask_packets(client, question, 0)
 
 
 async def _ask_packets(client: socket.socket, question: Question, port: int) -> None:
     client.connect((question["target"], port))
     request = _QUESTION + question["token"].encode()
     await _exchange(client, request, _answer(request).__eq__)
+
+
+async def _ask_sctp(client: socket.socket, question: Question) -> None:
+    client.connect((question["target"], 0))
+    text = _QUESTION + question["token"].encode()
+    expected = _answer(text)
+    await _exchange(client, probe_sctp.question(text), lambda packet: probe_sctp.text(packet) == expected)
 
 
 async def _ask_icmp(question: Question, _unused: Answer) -> None:
