@@ -118,7 +118,7 @@ def _reconnect(here: Installation, size: Size) -> list[float]:
 
 def _limit(here: Installation) -> float:
     """`ovs-ofctl --bundle replace-flows` of the same flows on an empty bridge of the same switch."""
-    here.ovs.add_bridge(LIMIT_BRIDGE, "fail_mode=secure", "protocols=OpenFlow14")
+    here.ovs.add_bridge(LIMIT_BRIDGE, "fail_mode=secure")
     with tempfile.NamedTemporaryFile() as file:
         here.dump(Path(file.name))
         start = time.perf_counter()

@@ -27,6 +27,7 @@ from bench.workload import Workload, address, interface, mac
 from lab.netns import Workload as Machine
 from lab.ovs import PrivateOvs
 from lab.process import LabError
+from sgctl.store.server import ALLOCATOR
 
 _TURNS = 15
 _CLIENTS = 2
@@ -113,7 +114,7 @@ def _measure(record: Record, *, with_ovn: bool) -> None:
 def _bridges(*, with_ovn: bool) -> Iterator[tuple[PrivateOvs, list[Pair]]]:
     """One switch with a bridge of every kind."""
     with ExitStack() as stack:
-        ovs = PrivateOvs()
+        ovs = PrivateOvs(env=ALLOCATOR)
         here = stack.enter_context(Installation(ovs))
         here.connect()
         pairs = [_pair(stack, ovs, "ours", "br0", 1)]
@@ -123,7 +124,7 @@ def _bridges(*, with_ovn: bool) -> Iterator[tuple[PrivateOvs, list[Pair]]]:
         for number, (name, flows) in enumerate(
             {"normal": ["actions=NORMAL"], "floor": list(_FLOOR)}.items(), 1
         ):
-            ovs.add_bridge(name, "fail_mode=secure", "protocols=OpenFlow14")
+            ovs.add_bridge(name, "fail_mode=secure")
             ovs.ofctl("add-flows", name, "-", stdin="\n".join(flows))
             pairs.append(_pair(stack, ovs, name, name, 10 * number + 1))
         if with_ovn:

@@ -12,6 +12,7 @@ from lab.ovs import PrivateOvs
 from lab.process import LabError, wait_until
 from lab.running import Running
 from sgctl.store import Store
+from sgctl.store.server import ALLOCATOR
 
 BRIDGE = "br0"
 _PATIENCE = 300.0
@@ -33,13 +34,13 @@ class Installation(Running):
 
     def __init__(self, ovs: PrivateOvs | None = None) -> None:
         """Without a switch of its own it makes a simulated one."""
-        self.ovs = ovs or PrivateOvs(dummy=True)
+        self.ovs = ovs or PrivateOvs(dummy=True, env=ALLOCATOR)
         self.controller = Controller(self.ovs.remote)
 
     def start(self) -> None:
         """Switch, controller and client; the switch has no controller yet."""
         self.ovs.start()
-        self.ovs.add_bridge(BRIDGE, "fail_mode=secure", "protocols=OpenFlow14")
+        self.ovs.add_bridge(BRIDGE, "fail_mode=secure")
         self.controller.start()
         self.store = Store.connect(self.controller.db)
         self.store.timeout = _PATIENCE

@@ -34,6 +34,7 @@ from lab.ovs import PrivateOvs
 from lab.process import LabError, wait_until
 from lab.stream import Datagrams
 from lab.workloads import Workloads
+from sgctl.store.server import ALLOCATOR
 
 _SOURCES = 10_000
 _SERVER, _UPLINK, _UDP = 2, "uplink", 17
@@ -59,7 +60,7 @@ class Live:
 def running() -> Iterator[Live]:
     """Everything set up and confirmed."""
     with ExitStack() as stack:
-        ovs = PrivateOvs(options=["--enable-dummy"])
+        ovs = PrivateOvs(options=["--enable-dummy"], env=ALLOCATOR)
         here = stack.enter_context(Installation(ovs))
         workloads = Workloads(ovs)
         stack.callback(workloads.close)

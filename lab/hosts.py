@@ -32,7 +32,7 @@ _CONVERGE_SECONDS = 30.0
 
 
 class Host(Running):
-    """A network of its own with a switch and `ryu-manager sgctl`; its chassis is called as it is."""
+    """A network of its own with a switch and `ryu-manager sgctl`."""
 
     def __init__(self, name: str, db: str) -> None:
         self.name = name
@@ -46,7 +46,6 @@ class Host(Running):
         self.place.silence()
         with self.place.inside():
             self.ovs = self._stack.enter_context(PrivateOvs())
-            self.ovs.vsctl("set", "Open_vSwitch", ".", f"external_ids:system-id={self.name}")
             self.controller = self._stack.enter_context(Controller(self.ovs.remote, self._db))
         workloads = Workloads(self.ovs, self.place)
         self._stack.callback(workloads.close)

@@ -1,13 +1,15 @@
 """Workloads as network namespaces, inside namespaces of this process that nobody else sees.
 
 `isolate` moves the process to a network of its own, so whatever it makes there (bridges, veth pairs,
-named namespaces) disappears with it, however it ends, and never meets another run's.
+named namespaces) disappears with it, however it ends, and never meets another run's. The host there has a
+name like a host of a data centre, with a dash and dots.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,7 +20,9 @@ from lab.datapath import fill_in_checksums
 from lab.process import LabError, run
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
 CLONE_NEWNET = 0x40000000
+HOST_NAME = "compute-1.example.org"
 NAMED_NAMESPACES = Path("/run/netns")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -28,7 +32,8 @@ _home: int | None = None  # the isolated network, open
 def isolate() -> None:
     """Give this process a network of its own with only a loopback device, for the rest of its life.
 
-    Named namespaces (`ip netns`) are its own from then on, too. Does nothing the second time.
+    The host is called `HOST_NAME` there, and named namespaces (`ip netns`) are its own from then on, too.
+    Does nothing the second time.
     Needs root, and a process without other threads, since those would stay behind.
     """
     global _home  # noqa: PLW0603 - namespaces belong to the process, and so does what is known of them
@@ -36,7 +41,8 @@ def isolate() -> None:
         return
     if threading.active_count() > 1:
         raise LabError("isolate() must come before the first thread")
-    _check(_libc.unshare(CLONE_NEWNET | CLONE_NEWNS), "unshare")
+    _check(_libc.unshare(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS), "unshare")
+    socket.sethostname(HOST_NAME)
     NAMED_NAMESPACES.mkdir(exist_ok=True)
     run(["mount", "--make-rprivate", "/"])
     run(["mount", "-t", "tmpfs", "sgctl-lab", str(NAMED_NAMESPACES)])

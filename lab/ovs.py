@@ -6,28 +6,34 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from uuid import uuid4
 
 from lab import netns, process
 from lab.control import Control
 from lab.datapath import DATAPATH, Datapath, clear_kernel
 from lab.process import LabError
 from lab.running import Running
-from sgctl.store.server import ALLOCATOR
 
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class OvsServers:
     """An ovsdb-server and an ovs-vswitchd whose sockets are in `rundir`, as children of this process.
 
-    `options` are more command line options for ovs-vswitchd.
+    The database says of the host what Debian's service says: the system-id is a random UUID, kept beside the
+    database. `options` are more command line options for ovs-vswitchd; `env` are environment variables that
+    count unless this process has them.
     """
 
-    def __init__(self, rundir: Path, database: Path, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, rundir: Path, database: Path, options: Sequence[str] = (), env: Mapping[str, str] = _NOTHING
+    ) -> None:
         self.rundir = rundir
-        self.env = {**ALLOCATOR, **os.environ, "OVS_RUNDIR": str(rundir)}
+        self.env = {**env, **os.environ, "OVS_RUNDIR": str(rundir)}
         self._database_file = database
         self._options = options
         self._database: subprocess.Popen[bytes] | None = None
@@ -71,6 +77,15 @@ class OvsServers:
         )
         process.wait_ready(self._database, self.database_runs, "ovsdb-server", log)
         self.vsctl("--no-wait", "init")
+        identity = f"external_ids:system-id={self._system_id()}", f"external_ids:rundir={self.rundir}"
+        self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *identity)
+
+    def _system_id(self) -> str:
+        """The same file and the same value as of `ovs-ctl --system-id=random` (ovs-ctl(8))."""
+        file = self._database_file.with_name("system-id.conf")
+        if not file.exists():
+            file.write_text(f"{uuid4()}\n")
+        return file.read_text().strip()
 
     def start_switch(self) -> None:
         """Start ovs-vswitchd; it has taken in its configuration when this returns."""
@@ -148,18 +163,20 @@ class PrivateOvs(OvsServers, Running):
 
     Bridges are of the datapath of this run (`lab.datapath`), with real devices: they need this process in a
     network of its own (`netns.isolate`), which like every namespace can hold one such switch at a time. With
-    `dummy=True` every device is simulated and no isolation is needed. `options` are more command line
-    options for ovs-vswitchd.
+    `dummy=True` every device is simulated and no isolation is needed. `options` and `env` are those of
+    `OvsServers`.
     """
 
-    def __init__(self, dummy: bool = False, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, dummy: bool = False, options: Sequence[str] = (), env: Mapping[str, str] = _NOTHING
+    ) -> None:
         if not dummy and not netns.isolated():
             raise LabError("a private switch makes devices: call lab.netns.isolate() first")
         rundir = Path(tempfile.mkdtemp(prefix="sgctl-ovs-"))
         # Simulated devices take the place of the userspace datapath's.
         self._datapath = Datapath.USERSPACE if dummy else DATAPATH
         kind = [*self._datapath.options, *(["--enable-dummy=override"] if dummy else [])]
-        super().__init__(rundir, rundir / "conf.db", [*kind, *options])
+        super().__init__(rundir, rundir / "conf.db", [*kind, *options], env)
 
     def start(self) -> None:
         """Start both processes."""

@@ -46,7 +46,7 @@ class Site:
 
     def add_bridge(self, name: str) -> None:
         """A bridge that the controller manages."""
-        self.ovs.add_bridge(name, "fail_mode=secure", "protocols=OpenFlow14")
+        self.ovs.add_bridge(name)
         self.ovs.vsctl("set-controller", name, self.controller.target)
 
     def apply(self, *documents: Document) -> None:

@@ -92,7 +92,6 @@ class Wiring:
             cls=OVSSwitch if self._is_protected(name) else OVSBridge,
             dpid=f"{number:016x}",
             datapath="kernel" if DATAPATH is Datapath.KERNEL else "user",
-            protocols="OpenFlow14",
         )
 
     def _add_host(self, host: Host) -> None:

@@ -16,6 +16,7 @@ from types import FrameType
 from lab.controller import RYU_MANAGER
 from lab.ovs import OvsServers
 from lab.process import LabError
+from sgctl.store.server import ALLOCATOR
 
 
 def main() -> None:
@@ -23,6 +24,7 @@ def main() -> None:
     ovs = OvsServers(
         Path(os.environ.get("OVS_RUNDIR", "/var/run/openvswitch")),
         Path(os.environ.get("OVS_DBDIR", "/etc/openvswitch")) / "conf.db",
+        env=ALLOCATOR,
     )
     try:
         start_missing(ovs)

@@ -20,7 +20,7 @@ class DummyBridge:
     def __init__(self, ovs: PrivateOvs, name: str, ports: Mapping[str, int]) -> None:
         self.ovs = ovs
         self.name = name
-        ovs.add_bridge(name, "fail_mode=secure", "protocols=OpenFlow14")
+        ovs.add_bridge(name, "fail_mode=secure")  # the controller, which is not there, would see to it
         for port, number in ports.items():
             ovs.add_port(name, port, f"ofport_request={number}", f"options:tx_pcap={self._capture(port)}")
         ovs.ofctl("set-frags", name, "nx-match")

@@ -33,7 +33,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
         running = process.spawn(command, log, {**os.environ, "SWITCH_PID": pid, "OUTCOMES": str(file)})
         try:
             process.wait_ready(running, lambda: process.answers(("127.0.0.1", port)), "channel_app", log)
-            ovs.add_bridge("br0", "fail_mode=secure", "protocols=OpenFlow14")
+            ovs.add_bridge("br0", "fail_mode=secure")  # what the controller would do
             full = ["--id=@full", "create", "Flow_Table", "flow_limit=1", "overflow_policy=refuse"]
             ovs.vsctl("--", *full, "--", "set", "Bridge", "br0", f"flow_tables:{p.FDB.id}=@full")
             ovs.vsctl("set-controller", "br0", f"tcp:127.0.0.1:{port}")

@@ -121,7 +121,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def bench(dummy_ovs: PrivateOvs, tmp_path: Path) -> Iterator[Bench]:
-    dummy_ovs.add_bridge("br0", "fail_mode=secure", f"other_config:datapath-id={DPID:016x}")
+    dummy_ovs.add_bridge("br0", f"other_config:datapath-id={DPID:016x}")
     for number in range(1, PORTS + 1):
         dummy_ovs.add_port("br0", f"w{number}", f"external_ids:iface-id=w{number}")
     dummy_ovs.vsctl("set-controller", "br0", "tcp:127.0.0.1:1")

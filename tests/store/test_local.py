@@ -39,7 +39,8 @@ def test_a_bridge_without_ports_is_there_without_its_own_interface(local: LocalS
 def test_the_chassis_is_open_vswitchs_system_id_or_the_host(
     local: LocalSwitches, dummy_ovs: PrivateOvs
 ) -> None:
-    assert local.chassis == socket.gethostname()
+    dummy_ovs.vsctl("remove", "Open_vSwitch", ".", "external_ids", "system-id")
+    watch_until(local, lambda: local.chassis == socket.gethostname())
     dummy_ovs.vsctl("set", "Open_vSwitch", ".", "external_ids:system-id=host-7")
     watch_until(local, lambda: local.chassis == "host-7")
 

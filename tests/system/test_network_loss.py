@@ -65,7 +65,7 @@ def network(ovs: PrivateOvs, workloads: Workloads, tmp_path: Path) -> Iterator[N
             stack.enter_context(controller)
         site = Site(ovs, workloads, controller)
         site.sgctl = PolicyCli({**controller.environment, "SGCTL_DB": server.remote})
-        ovs.add_bridge("br0", "fail_mode=secure", "protocols=OpenFlow14")
+        ovs.add_bridge("br0")
         ovs.vsctl("set-controller", "br0", f"tcp:{CONTROLLER}:{controller.openflow_port}")
         yield Network(site, to_switch, to_database)
 
