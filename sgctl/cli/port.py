@@ -37,12 +37,18 @@ def bind(session: Session, name: str, interface: str, wait: bool, timeout: float
 
     PORT is a name or an id. libvirt and OpenStack write external_ids:iface-id themselves.
     """
+    from flows.model import Network
+    from sgctl.controller.attach import vlans_of_port
+
     wanted = _port(session, name)
+    network = session.find(Network, wanted.network_id)
     for other in session.interfaces:
         if other.name == interface and other.uplink is not None:
             raise Failure(f"interface {interface} is an uplink; unset that first")
         if other.name != interface and other.iface_id == wanted.iface_id:
             raise Failure(f"port {name} is already bound to interface {other.name}; unbind it first")
+        if other.name == interface and (conflict := vlans_of_port(other, network)):
+            raise Failure(f"interface {interface}: {conflict}")
     with plain_failures():
         session.local.bind(interface, wanted.iface_id)
     click.echo(f"port {name} is bound to interface {interface}")

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from sgctl.service.plan import Plan
     from sgctl.service.transaction import Committed
     from sgctl.store import Store
+    from sgctl.store.devices import Interface
     from sgctl.store.liveness import Silence
-    from sgctl.store.local import Interface, LocalSwitches
+    from sgctl.store.local import LocalSwitches
 
 T = TypeVar("T", bound="Named")
 

@@ -77,6 +77,9 @@ def _problems(snapshot: Snapshot, switches: list[Record], bindings: list[Record]
         if binding["state"] == "quarantined":
             where = f"interface {binding['interface']} of switch {binding['switch']}"
             yield f"{where} is quarantined: {binding['reason'] or 'no reason given'}"
+        elif binding["reason"]:
+            where = f"{binding['state']} {binding['interface']} of switch {binding['switch']}"
+            yield f"{where}: {binding['reason']}"
     for row, reason in sorted(snapshot.problems.items()):
         yield f"database row {row} is left out: {reason}"
 

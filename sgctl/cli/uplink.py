@@ -41,6 +41,7 @@ def set_(
     """
     from flows.model import Network
     from sgctl.cli.lookup import find_all
+    from sgctl.controller.attach import vlans_of_uplink
     from sgctl.service.draft import Draft
 
     if bool(names) == every:
@@ -49,8 +50,11 @@ def set_(
     networks = list(draft.all(Network)) if every else find_all(draft, Network, list(names))
     _refuse_mixture(networks)
     labels = ["*"] if every else _labels(draft, networks)
-    if any(each.name == interface and each.iface_id for each in session.interfaces):
-        raise Failure(f"interface {interface} is bound to a port; unbind it first")
+    for each in session.interfaces:
+        if each.name == interface and each.iface_id:
+            raise Failure(f"interface {interface} is bound to a port; unbind it first")
+        if each.name == interface and (conflict := vlans_of_uplink(each)):
+            raise Failure(f"interface {interface}: {conflict}")
     with plain_failures():
         session.local.set_uplink(interface, labels)
     click.echo(f"interface {interface} is an uplink of {'all networks' if every else ', '.join(labels)}")

@@ -6,9 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from flows.model import Network
 from flows.policy import Policy
 from sgctl.store import BindingState as State
-from sgctl.store.local import Bridge, Interface
+from sgctl.store.devices import NO_VLANS, Interface
+from sgctl.store.local import Bridge
 
 ALL_NETWORKS = "*"
 
@@ -73,7 +75,7 @@ class Roles:
         """An interface loses its role, if it has one, and has another or none after that."""
         role = self.of_interface.pop(name, None)
         if role is not None:
-            if role.leaves_for(successor):
+            if role.interface.ofport > 0 and role.leaves_for(successor):
                 self.vacated.add(role.interface.ofport)
             self.moved.add(role.interface.ofport)
             self._networks -= Counter(role.networks)
@@ -112,9 +114,11 @@ class Attachments:
         self._stale |= self._claimants.get(iface_id, set())
 
     def networks_changed(self) -> None:
-        """Networks came, went or were renamed: uplinks name them."""
+        """Networks came, went, were renamed or got another tag: uplinks name them, ports may have the tag."""
         for bridge, interfaces in self._interfaces.items():
-            self._stale |= {(bridge, name) for name, i in interfaces.items() if i.uplink is not None}
+            for name, interface in interfaces.items():
+                if interface.uplink is not None or interface.vlans != NO_VLANS:
+                    self._stale.add((bridge, name))
 
     def refresh(self) -> set[Place]:
         """Bring the roles up to date; the interfaces for which that was news."""
@@ -139,7 +143,7 @@ class Attachments:
         if interface is not None:
             self._interfaces[bridge][name] = interface
         for present, each in ((False, before), (True, interface)):
-            if each is None or each.uplink is not None or not each.iface_id:
+            if each is None or each.uplink is not None or not each.iface_id or each.obstacle:
                 continue
             claimants = self._claimants[each.iface_id]
             (claimants.add if present else claimants.discard)(place)
@@ -152,6 +156,8 @@ class Attachments:
         interface = self._interfaces.get(bridge, {}).get(name)
         if interface is None:
             return None
+        if interface.obstacle:
+            return Role(interface, State.QUARANTINED, reason=interface.obstacle)
         if interface.uplink is not None:
             return _uplink_role(interface, names)
         return self._workload_role(bridge, interface)
@@ -169,25 +175,60 @@ class Attachments:
         if first != (bridge, interface.name):
             reason = f"port {port.name!r} is already bound to {'/'.join(first)}"
             return Role(interface, State.QUARANTINED, reason=reason)
+        conflict = vlans_of_port(interface, self._policy.networks.get(port.network_id))
+        if conflict:
+            return Role(interface, State.QUARANTINED, reason=conflict)
         return Role(interface, State.BOUND, port_id, frozenset([port.network_id]))
+
+
+def vlans_of_port(interface: Interface, network: Network | None) -> str:
+    """In what the VLAN columns of a bound interface's port contradict its network; empty when they agree.
+
+    A machine's frames carry no tag here, and have that of the network on uplinks: an access port of the
+    same VLAN says the same.
+    """
+    tag, trunks, mode = interface.vlans.tag, interface.vlans.trunks, interface.vlans.mode
+    columns = f"ovs-vsctl clear port {interface.name}"
+    if trunks or mode not in ("", "access"):
+        what = f"trunks={','.join(map(str, sorted(trunks)))}" if trunks else f"vlan_mode={mode}"
+        return f"its port has {what}, but a machine may not send tagged frames: {columns} trunks vlan_mode"
+    if tag is None or network is None or (tag or None) == network.segmentation_id:
+        return ""
+    held = f"has the segmentation_id {network.segmentation_id}" if network.segmentation_id else "has no tag"
+    return f"its port has tag={tag}, but network {network.name or network.id} {held}: {columns} tag"
+
+
+def vlans_of_uplink(interface: Interface) -> str:
+    """In what the VLAN columns of an uplink's port contradict what an uplink is; empty when they agree."""
+    tag, mode = interface.vlans.tag, interface.vlans.mode
+    if tag is None and mode in ("", "trunk"):
+        return ""
+    what = f"tag={tag}" if tag is not None else f"vlan_mode={mode}"
+    return (
+        f"its port has {what}, but on an uplink the segmentation_id of a network is its tag:"
+        f" ovs-vsctl clear port {interface.name} tag vlan_mode"
+    )
 
 
 def _uplink_role(interface: Interface, names: _NetworkNames) -> Role:
     """An uplink carries the networks it names that exist and can be told apart; the rest is said."""
+    conflict = vlans_of_uplink(interface)
+    if conflict:
+        return Role(interface, State.QUARANTINED, reason=conflict)
     wanted = [name.strip() for name in (interface.uplink or "").split(",") if name.strip()]
     found = {name: names.ids(name) for name in wanted if name != ALL_NETWORKS}
     networks = names.all if ALL_NETWORKS in wanted else {ids[0] for ids in found.values() if len(ids) == 1}
-    mixed = names.sharing_a_tag(networks)
+    outside = names.outside(networks, interface.vlans.trunks)
+    mixed = names.sharing_a_tag(networks - outside)
     unknown = [repr(name) for name, ids in found.items() if len(ids) != 1]
     reasons = [
-        *([f"no single network is called {', '.join(unknown)}"] if unknown else []),
-        *(
-            [f"networks with the same tag, or none: {', '.join(map(names.name, sorted(mixed)))}"]
-            if mixed
-            else []
-        ),
+        ("no single network is called", unknown),
+        ("networks with the same tag, or none:", sorted(map(names.name, mixed))),
+        ("not among the trunks of its port:", sorted(map(names.name, outside))),
+        ("", interface.ailing),
     ]
-    carried, reason = frozenset(networks - mixed), "; ".join(reasons)
+    told = [f"{what} {', '.join(each)}".strip() for what, names_of in reasons if (each := list(names_of))]
+    carried, reason = frozenset(networks - mixed - outside), "; ".join(told)
     if not carried:
         return Role(interface, State.QUARANTINED, reason=reason or "sgctl-uplink names no network")
     return Role(interface, State.UPLINK, networks=carried, reason=reason)
@@ -215,6 +256,11 @@ class _NetworkNames:
         for network in networks:
             by_tag[self._policy.networks[network].segmentation_id].add(network)
         return set().union(*(group for group in by_tag.values() if len(group) > 1))
+
+    def outside(self, networks: Iterable[str], trunks: frozenset[int]) -> set[str]:
+        """Those of the networks whose VLAN, 0 for none, is not among the trunks; no trunks means all."""
+        vlans = {network: self._policy.networks[network].segmentation_id or 0 for network in networks}
+        return {network for network, vlan in vlans.items() if trunks and vlan not in trunks}
 
     def ids(self, name: str) -> list[str]:
         """The networks called so, by name or id."""

@@ -12,6 +12,7 @@ from flows.policy import Policy
 from sgctl.controller.attach import Place, Role
 from sgctl.controller.engine import Engine, ManagedBridge
 from sgctl.store import BindingStatus, SwitchStatus
+from sgctl.store.local import Bridge
 
 BindingKey = tuple[str, str]
 """A switch's key and an interface."""
@@ -43,6 +44,7 @@ def switch_row(
 
     `trouble` is why it has none, where that is known.
     """
+    told = connection.error if connection else trouble
     missing = left_out(managed, policy)
     return SwitchStatus(
         chassis=chassis,
@@ -51,8 +53,15 @@ def switch_row(
         connected=connection is not None,
         generation=max(connection.applied, 0) if connection else 0,
         flow_count=len(managed.compiler.flows),
-        error="; ".join(filter(None, [connection.error if connection else trouble, *missing])),
+        error="; ".join(filter(None, [told, *mirrored(managed.bridge), *missing])),
     )
+
+
+def mirrored(bridge: Bridge) -> Iterator[str]:
+    """The mirrors that send copies of others' frames to all ports, which no flow can keep from them."""
+    for name, vlan in bridge.mirrored_vlans:
+        command = f"ovs-vsctl -- --id=@m get mirror {name} -- remove bridge {bridge.name} mirrors @m"
+        yield f"mirror {name} sends copies to every port, in VLAN {vlan}; to take it away: {command}"
 
 
 def left_out(managed: ManagedBridge, policy: Policy) -> Iterator[str]:

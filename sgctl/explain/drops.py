@@ -12,7 +12,7 @@ from sgctl.explain.dump import InstalledFlow
 from sgctl.explain.expected import Picture
 from sgctl.explain.names import Names
 from sgctl.explain.switch import SwitchTools
-from sgctl.store.local import OPENFLOW_LOCAL
+from sgctl.store.devices import OPENFLOW_LOCAL
 
 _CONDITION = re.compile(r"\b(\w+)=([^,\s]+)")
 _REASONS = {reason.value: reason for reason in Reason}

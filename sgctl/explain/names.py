@@ -15,7 +15,7 @@ from flows.pipeline import REGISTERS, TABLE_BY_ID, TABLES
 from flows.policy import Policy, Selector, SelectorKind
 from flows.reasons import Reason
 from sgctl.controller.engine import ManagedBridge
-from sgctl.store.local import OPENFLOW_LOCAL
+from sgctl.store.devices import OPENFLOW_LOCAL
 
 _REGISTER_NAMES = {field: name for name, field in REGISTERS.items()}
 _BY_FIELD_NAME = {field.name: field for field in _REGISTER_NAMES}

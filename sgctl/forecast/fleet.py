@@ -10,7 +10,8 @@ from flows.flow import Flow, FlowKey
 from flows.model import Change, Port
 from sgctl.controller.engine import Engine
 from sgctl.store import BindingState, BindingStatus, Store
-from sgctl.store.local import Bridge, Interface, LocalSwitches
+from sgctl.store.devices import Interface
+from sgctl.store.local import Bridge, LocalSwitches
 
 _ZONES = range(1, 65535)
 _NO_INTERFACES: tuple[Interface, ...] = ()

@@ -8,35 +8,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from sgctl.store.devices import (
+    BOND_AS_PORT,
+    IFACE_ID,
+    OPTIONAL_TEXT,
+    TABLES,
+    TEXT,
+    TEXT_MAP,
+    TEXTS,
+    UPLINK,
+    UUIDS,
+    Devices,
+    Interface,
+    member_of_bond,
+    optional,
+    own_interface_as_port,
+    read_mirrors,
+    text_map,
+)
 from sgctl.store.errors import StoreError
 from sgctl.store.identifiers import host_name
 from sgctl.store.replica import Json, Operation, Replica, Row, describe_error, elements, first_error
 
-IFACE_ID = "iface-id"
-UPLINK = "sgctl-uplink"
 EVERY_NETWORK = "*"
 SHORTEST_BACKOFF_MS = 1000
 """The least that Open vSwitch takes."""
-LOCAL_PORT = 65534
-"""The number that Open vSwitch's database has for a bridge's own interface."""
-OPENFLOW_LOCAL = 0xFFFFFFFE
-"""The same in OpenFlow 1.4 (section 7.2.1, OFPP_LOCAL)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """An interface with an OpenFlow number, 1–65533, or OPENFLOW_LOCAL for a bridge's own.
-
-    A bridge's own interface is the host's access to the networks; it only counts as an uplink.
-
-    `iface_id` names the policy port (external_ids:iface-id), empty when there is none. `uplink` is what
-    external_ids:sgctl-uplink says: names of networks separated by commas, `*` for all; None is no uplink.
-    """
-
-    name: str
-    ofport: int
-    iface_id: str
-    uplink: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +43,7 @@ class Bridge:
     are the ids of the rows that say where its controllers are; `ovs-vsctl set-controller` makes new ones.
     `targets` is what they say, such as `tcp:127.0.0.1:6653`. `protocols` are those it may speak, such as
     `OpenFlow14`; none means all that Open vSwitch offers by default. `dpid` is 0 before it is set up.
+    `mirrored_vlans` are the mirrors that send their copies to every port of a VLAN: name and VLAN.
     """
 
     name: str
@@ -57,28 +54,24 @@ class Bridge:
     controllers: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
     protocols: frozenset[str] = frozenset()
+    mirrored_vlans: tuple[tuple[str, int], ...] = ()
 
 
 _EMPTY: Json = ["set", []]
-_TEXT_MAP = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
-_UUIDS = {"type": {"key": "uuid", "min": 0, "max": "unlimited"}}
-_TEXTS = {"type": {"key": "string", "min": 0, "max": "unlimited"}}
-_OPTIONAL_TEXT = {"type": {"key": "string", "min": 0}}
-_OPTIONAL_INTEGER = {"type": {"key": "integer", "min": 0}}
 _TABLES: Mapping[str, Mapping[str, Any]] = {
-    "Open_vSwitch": {"external_ids": _TEXT_MAP},
+    "Open_vSwitch": {"external_ids": TEXT_MAP},
     "Bridge": {
-        "name": {"type": "string"},
-        "datapath_id": _OPTIONAL_TEXT,
-        "datapath_type": {"type": "string"},
-        "fail_mode": _OPTIONAL_TEXT,
-        "protocols": _TEXTS,
-        "ports": _UUIDS,
-        "controller": _UUIDS,
+        "name": TEXT,
+        "datapath_id": OPTIONAL_TEXT,
+        "datapath_type": TEXT,
+        "fail_mode": OPTIONAL_TEXT,
+        "protocols": TEXTS,
+        "ports": UUIDS,
+        "controller": UUIDS,
+        "mirrors": UUIDS,
     },
-    "Controller": {"target": {"type": "string"}},
-    "Port": {"interfaces": _UUIDS},
-    "Interface": {"name": {"type": "string"}, "ofport": _OPTIONAL_INTEGER, "external_ids": _TEXT_MAP},
+    "Controller": {"target": TEXT},
+    **TABLES,
 }
 """The tables and columns that are watched, as far as their types matter."""
 
@@ -102,8 +95,8 @@ class LocalSwitches:
         self.unusable: tuple[Bridge, ...] = ()
         """The bridges that are not set up, or have the datapath id of another one, by name."""
         self._timeout = timeout
-        self._interfaces: dict[str, Interface | None] = {}
         self._replica = Replica(remote, _schema())
+        self._devices = Devices(self._replica.rows)
 
     @classmethod
     def connect(cls, remote: str, timeout: float = 10.0) -> Self:
@@ -132,9 +125,9 @@ class LocalSwitches:
         touched = self._replica.touched()
         if not touched:
             return False
-        for table, identifier in touched:
-            if table == "Interface":
-                self._read_interface(identifier)
+        seen = {self._devices.take(table, identifier) for table, identifier in touched}  # all of them
+        if True not in seen:
+            return False
         before = self.chassis, self.bridges, self.unusable
         self.chassis = self._read_chassis()
         self._read_bridges()
@@ -149,7 +142,9 @@ class LocalSwitches:
         self._replica.wait(poller)
 
     def bind(self, interface: str, iface_id: str) -> None:
-        """Say which policy port an interface is; an empty `iface_id` takes it back."""
+        """Say which policy port an interface is; an empty `iface_id` takes it back. Raises StoreError."""
+        if iface_id:
+            self._refuse(interface, self._obstacle_to_port(interface))
         self._set_external_id(interface, IFACE_ID, iface_id)
 
     def set_uplink(self, interface: str, networks: Sequence[str] | None) -> None:
@@ -159,6 +154,8 @@ class LocalSwitches:
                 raise StoreError(f"{name!r} cannot be the name of an uplink's network")
         if networks is not None and not networks:
             raise StoreError(f"interface {interface}: an uplink needs at least one network")
+        if networks is not None:
+            self._refuse(interface, self._obstacle(interface))
         self._set_external_id(interface, UPLINK, ",".join(networks or ()))
 
     def secure(self, bridge: str) -> None:
@@ -214,7 +211,7 @@ class LocalSwitches:
     def _read_chassis(self) -> str:
         """The name of this host: Open vSwitch's own, which other controllers use too, or the host name."""
         for row in self._replica.rows["Open_vSwitch"].values():
-            system_id = _map(row, "external_ids").get("system-id")
+            system_id = text_map(row, "external_ids").get("system-id")
             if system_id:
                 return system_id
         return host_name()
@@ -226,32 +223,16 @@ class LocalSwitches:
         self.bridges = {bridge.dpid: bridge for bridge in found if bridge.dpid in usable}
         self.unusable = tuple(sorted((each for each in found if each.dpid not in usable), key=_name))
 
-    def _read_interface(self, identifier: str) -> None:
-        row = self._replica.rows["Interface"].get(identifier)
-        if row is None:
-            self._interfaces.pop(identifier, None)
-            return
-        ofport = _optional(row, "ofport") or 0
-        external_ids = _map(row, "external_ids")
-        uplink = external_ids.get(UPLINK)
-        if ofport == LOCAL_PORT and uplink is not None:
-            ofport = OPENFLOW_LOCAL
-        usable = 0 < ofport < LOCAL_PORT or ofport == OPENFLOW_LOCAL
-        self._interfaces[identifier] = (
-            Interface(row.get("name", ""), ofport, external_ids.get(IFACE_ID, ""), uplink) if usable else None
-        )
-
     def _read_bridge(self, row: Row) -> Bridge:
-        ports = self._replica.rows["Port"]
+        mirrors = read_mirrors(row, self._replica.rows["Mirror"])
         found = [
             interface
             for _, port in elements(row.get("ports", ["set", []]))
-            for _, identifier in elements(ports.get(port, {}).get("interfaces", ["set", []]))
-            if (interface := self._interfaces.get(identifier)) is not None
+            for interface in self._devices.of_port(port, mirrors)
         ]
-        interfaces = tuple(sorted(found, key=lambda interface: interface.ofport))
-        dpid = int(_optional(row, "datapath_id") or "0", 16)
-        fail_mode = _optional(row, "fail_mode") or ""
+        interfaces = tuple(sorted(found, key=lambda interface: (interface.ofport, interface.name)))
+        dpid = int(optional(row, "datapath_id") or "0", 16)
+        fail_mode = optional(row, "fail_mode") or ""
         datapath_type = row.get("datapath_type") or "system"
         controllers = frozenset(identifier for _, identifier in elements(row.get("controller", _EMPTY)))
         known = self._replica.rows["Controller"]
@@ -265,14 +246,33 @@ class LocalSwitches:
             controllers,
             targets - {""},
             frozenset(elements(row.get("protocols", _EMPTY))),
+            mirrors.to_vlans,
         )
+
+    def _obstacle_to_port(self, name: str) -> str:
+        if any(bridge.name == name for bridge in self.bridges.values()):
+            return own_interface_as_port(name)
+        return BOND_AS_PORT if self._devices.is_bond(name) else self._obstacle(name)
+
+    def _obstacle(self, name: str) -> str:
+        """What keeps an interface from being anything, as far as it is known."""
+        bond = self._devices.bond_of(name)
+        if bond is not None:
+            return member_of_bond(bond)
+        found = [each for bridge in self.bridges.values() for each in bridge.interfaces if each.name == name]
+        return found[0].obstacle if found else ""
+
+    def _refuse(self, interface: str, obstacle: str) -> None:
+        if obstacle:
+            raise StoreError(f"interface {interface}: {obstacle}")
 
     def _set_external_id(self, interface: str, key: str, value: str) -> None:
         mutations: list[Json] = [["external_ids", "delete", ["set", [key]]]]
         if value:
             mutations.append(["external_ids", "insert", ["map", [[key, value]]]])
         where = [["name", "==", interface]]
-        mutate = {"op": "mutate", "table": "Interface", "where": where, "mutations": mutations}
+        table = "Port" if self._devices.is_bond(interface) else "Interface"
+        mutate = {"op": "mutate", "table": table, "where": where, "mutations": mutations}
         self._write([mutate], f"there is no interface {interface} in the switch database")
 
     def _write(self, operations: list[Operation], nothing_found: str = "") -> None:
@@ -288,12 +288,3 @@ class LocalSwitches:
 
 def _name(bridge: Bridge) -> str:
     return bridge.name
-
-
-def _map(row: Row, column: str) -> dict[str, str]:
-    return dict(row.get(column, ["map", []])[1])
-
-
-def _optional(row: Row, column: str) -> Json:
-    value = row.get(column)
-    return None if isinstance(value, list) else value

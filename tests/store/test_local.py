@@ -10,7 +10,8 @@ import pytest
 
 from lab.ovs import PrivateOvs
 from sgctl.store import StoreError
-from sgctl.store.local import Bridge, Interface, LocalSwitches
+from sgctl.store.devices import Interface
+from sgctl.store.local import Bridge, LocalSwitches
 from tests.store.waiting import watch_until
 
 pytestmark = pytest.mark.switch

@@ -11,7 +11,8 @@ from flows.model import Change, Network, PolicyObject, Port, SecurityGroup
 from sgctl.controller.attach import Role
 from sgctl.controller.engine import Engine
 from sgctl.store import BindingState
-from sgctl.store.local import Bridge, Interface
+from sgctl.store.devices import Interface
+from sgctl.store.local import Bridge
 
 BLUE = Network("net-blue", "blue")
 RED = Network("net-red", "red", segmentation_id=7)

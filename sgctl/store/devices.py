@@ -1,0 +1,336 @@
+"""The devices on a bridge, as its switch database tells of them (ovs-vswitchd.conf.db(5)).
+
+Tables Port, Interface and Mirror. A port with several interfaces is a bond, and one device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sgctl.store.replica import Json, Row, elements
+
+IFACE_ID = "iface-id"
+UPLINK = "sgctl-uplink"
+LOCAL_PORT = 65534
+"""The number that Open vSwitch's database has for a bridge's own interface."""
+OPENFLOW_LOCAL = 0xFFFFFFFE
+"""The same in OpenFlow 1.4 (section 7.2.1, OFPP_LOCAL)."""
+UNUSABLE = -1
+"""The number of an interface that Open vSwitch could not open."""
+
+GONE = "its device has been taken away"
+BOND_AS_PORT = "a bond can be an uplink but not a port"
+
+_EMPTY: Json = ["set", []]
+_TUNNEL_ENDS = ("remote_ip", "local_ip", "key", "in_key", "out_key")
+_BY_FLOW = "flow"
+
+TEXT: Mapping[str, Any] = {"type": "string"}
+FLAG: Mapping[str, Any] = {"type": "boolean"}
+TEXT_MAP: Mapping[str, Any] = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
+UUIDS: Mapping[str, Any] = {"type": {"key": "uuid", "min": 0, "max": "unlimited"}}
+TEXTS: Mapping[str, Any] = {"type": {"key": "string", "min": 0, "max": "unlimited"}}
+NUMBERS: Mapping[str, Any] = {"type": {"key": "integer", "min": 0, "max": "unlimited"}}
+OPTIONAL_TEXT: Mapping[str, Any] = {"type": {"key": "string", "min": 0}}
+OPTIONAL_NUMBER: Mapping[str, Any] = {"type": {"key": "integer", "min": 0}}
+OPTIONAL_UUID: Mapping[str, Any] = {"type": {"key": "uuid", "min": 0}}
+
+TABLES: Mapping[str, Mapping[str, Any]] = {
+    "Port": {
+        "name": TEXT,
+        "interfaces": UUIDS,
+        "tag": OPTIONAL_NUMBER,
+        "trunks": NUMBERS,
+        "vlan_mode": OPTIONAL_TEXT,
+        "protected": FLAG,
+        "lacp": OPTIONAL_TEXT,
+        "bond_mode": OPTIONAL_TEXT,
+        "external_ids": TEXT_MAP,
+    },
+    "Interface": {
+        "name": TEXT,
+        "type": TEXT,
+        "ofport": OPTIONAL_NUMBER,
+        "error": OPTIONAL_TEXT,
+        "ifindex": OPTIONAL_NUMBER,
+        "mac_in_use": OPTIONAL_TEXT,
+        "options": TEXT_MAP,
+        "external_ids": TEXT_MAP,
+    },
+    "Mirror": {"name": TEXT, "output_port": OPTIONAL_UUID, "output_vlan": OPTIONAL_NUMBER},
+}
+"""The tables and columns that are watched, as far as their types matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vlans:
+    """What a port's columns say of VLANs. Open vSwitch itself obeys them for the action NORMAL only.
+
+    `tag` is 0–4095, None when it is not set; `trunks` is empty for all. `mode` is empty when it is not set.
+    """
+
+    tag: int | None = None
+    trunks: frozenset[int] = frozenset()
+    mode: str = ""
+
+
+NO_VLANS = Vlans()
+
+
+@dataclass(frozen=True, slots=True)
+class Bond:
+    """Several interfaces that are one link: `members` are their OpenFlow numbers.
+
+    With `lacp` the other side knows that they are one link, and uses all of them; without it, one.
+    """
+
+    members: tuple[int, ...]
+    lacp: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """An interface, or a bond: with an OpenFlow number, 1–65533, or OPENFLOW_LOCAL or UNUSABLE.
+
+    A bridge's own interface is the host's access to the networks. `iface_id` names the policy port
+    (external_ids:iface-id), empty when there is none. `uplink` is what external_ids:sgctl-uplink says: names
+    of networks separated by commas, `*` for all; None is no uplink. `obstacle` tells why it can be neither,
+    empty when nothing is in the way. `mirror` is the mirror of which it is the output, by name.
+
+    Of a bond, `ofport` is the least of its members', and `ailing` are those that do not work, and why.
+    `seed` is a number that nobody can guess who cannot read the switch database.
+    """
+
+    name: str
+    ofport: int
+    iface_id: str
+    uplink: str | None
+    obstacle: str = ""
+    vlans: Vlans = NO_VLANS
+    mirror: str = ""
+    bond: Bond | None = None
+    ailing: tuple[str, ...] = ()
+    seed: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrors:
+    """Where a bridge's mirrors send their copies: `to_ports` by the id of the port, `to_vlans` by mirror."""
+
+    to_ports: Mapping[str, str]
+    to_vlans: tuple[tuple[str, int], ...] = ()
+
+
+NO_MIRRORS = Mirrors({})
+
+
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """An interface as its own row tells it, before its port is looked at."""
+
+    interface: Interface
+    peer: str | None
+
+
+class Devices:
+    """The devices of all ports in `rows` (by table and id), kept current by `take`."""
+
+    def __init__(self, rows: Mapping[str, Mapping[str, Row]]) -> None:
+        self._rows = rows
+        self._devices: dict[str, _Device] = {}
+        self._by_name: dict[str, _Device] = {}
+        self._is_plain: dict[str, bool] = {}
+
+    def take(self, table: str, identifier: str) -> bool:
+        """Look again at a row that may have changed; whether a bridge may look different because of it."""
+        row = self._rows[table].get(identifier) if table in ("Port", "Interface") else None
+        if table == "Interface":
+            before = self._devices.pop(identifier, None)
+            if before is not None and self._by_name.get(before.interface.name) is before:
+                del self._by_name[before.interface.name]
+            device = _read_device(row, identifier) if row is not None else None
+            changed = device != before
+            if device is not None:
+                self._devices[identifier] = self._by_name[device.interface.name] = device
+            return changed
+        if table == "Port":
+            self._is_plain.pop(identifier, None)
+            if row is not None:
+                self._is_plain[identifier] = not any(_is_set(row, column) for column in _SETTINGS)
+        return True
+
+    def of_port(self, identifier: str, mirrors: Mirrors) -> Iterator[Interface]:
+        """The devices of one port; `mirrors` are those of its bridge."""
+        row = self._rows["Port"].get(identifier)
+        if row is None:
+            return
+        devices = [
+            device
+            for _, each in elements(row.get("interfaces", _EMPTY))
+            if (device := self._devices.get(each)) is not None
+        ]
+        found: Iterable[Interface] = map(self._single, devices)
+        if not _is_single(row):
+            found = _bond(row, list(found))
+        if self._is_plain[identifier] and identifier not in mirrors.to_ports:
+            yield from found
+        else:
+            mirror = mirrors.to_ports.get(identifier, "")
+            yield from (_with_settings(interface, row, mirror) for interface in found)
+
+    def is_bond(self, name: str) -> bool:
+        """Whether this is the name of a port with several interfaces."""
+        return any(row.get("name") == name for row in self._bonds())
+
+    def bond_of(self, name: str) -> str | None:
+        """The bond of which an interface is a member."""
+        for row in self._bonds():
+            members = [self._devices.get(each) for _, each in elements(row.get("interfaces", _EMPTY))]
+            if any(member is not None and member.interface.name == name for member in members):
+                return str(row.get("name", ""))
+        return None
+
+    def _bonds(self) -> Iterator[Row]:
+        return (row for row in self._rows["Port"].values() if not _is_single(row))
+
+    def _single(self, device: _Device) -> Interface:
+        """The interface with what is wrong with its peer, if it is one end of a pair of patch ports."""
+        if device.peer is None or device.interface.obstacle:
+            return device.interface
+        peer = self._by_name.get(device.peer)
+        if peer is not None and peer.peer == device.interface.name:
+            return device.interface
+        wrong = "does not exist" if peer is None else f"is not a patch port to {device.interface.name}"
+        return replace(device.interface, obstacle=f"its peer {device.peer!r} {wrong}")
+
+
+_SETTINGS = ("tag", "trunks", "vlan_mode", "protected")
+"""Columns of a port that flows do not obey by themselves."""
+
+
+def _is_set(row: Row, column: str) -> bool:
+    return row.get(column, _EMPTY) not in (_EMPTY, False)
+
+
+def _is_single(row: Row) -> bool:
+    return len(elements(row.get("interfaces", _EMPTY))) == 1
+
+
+def _read_device(row: Row, identifier: str) -> _Device | None:
+    """None before Open vSwitch has looked at the interface."""
+    number = optional(row, "ofport")
+    external_ids, options = text_map(row, "external_ids"), text_map(row, "options")
+    iface_id, uplink = external_ids.get(IFACE_ID, ""), external_ids.get(UPLINK)
+    error = optional(row, "error") or ""
+    obstacle = ""
+    if number == LOCAL_PORT:
+        if uplink is None and not iface_id:
+            return None
+        number = OPENFLOW_LOCAL
+        if uplink is None:
+            obstacle = own_interface_as_port(row.get("name", ""))
+    elif number is None and not error:
+        return None
+    elif number is None or not 0 < number < LOCAL_PORT:
+        number, obstacle = UNUSABLE, f"Open vSwitch could not open it: {error or 'it has no OpenFlow number'}"
+    else:
+        obstacle = GONE if _is_gone(row) else _tunnel_obstacle(options)
+    peer = options.get("peer") if row.get("type") == "patch" else None
+    seed = int.from_bytes(hashlib.sha256(identifier.encode()).digest()[:6], "big")
+    return _Device(Interface(row.get("name", ""), number, iface_id, uplink, obstacle, seed=seed), peer)
+
+
+def _is_gone(row: Row) -> bool:
+    """Whether a device of the kernel was there and has been taken away; Open vSwitch keeps its number."""
+    of_kernel = row.get("type", "") in ("", "system")
+    return of_kernel and row.get("ifindex") == 0 and not _is_set(row, "mac_in_use")
+
+
+def _tunnel_obstacle(options: Mapping[str, str]) -> str:
+    """A tunnel whose ends are chosen by flows has none here, and takes in what anybody sends."""
+    chosen = [f"{name}=flow" for name in _TUNNEL_ENDS if options.get(name) == _BY_FLOW]
+    return (
+        f"no flow of sgctl chooses the ends of a tunnel: options:{', options:'.join(chosen)}"
+        if chosen
+        else ""
+    )
+
+
+def own_interface_as_port(bridge: str) -> str:
+    """Why a bridge's own interface cannot be a policy port."""
+    return (
+        "a bridge's own interface can be an uplink but not a port; let it have another one:"
+        f" ovs-vsctl add-port {bridge} NAME -- set interface NAME type=internal"
+    )
+
+
+def member_of_bond(bond: str) -> str:
+    """Why a member of a bond cannot be anything by itself."""
+    return f"it is a member of the bond {bond}, which is one uplink: sgctl uplink set {bond} …"
+
+
+def _bond(row: Row, members: list[Interface]) -> Iterator[Interface]:
+    """The bond, and those of its members that say for themselves what only the bond can be."""
+    name = row.get("name", "")
+    for member in members:
+        if member.iface_id or member.uplink is not None:
+            yield replace(member, ofport=UNUSABLE, obstacle=member_of_bond(name))
+    numbers = tuple(sorted(member.ofport for member in members if member.ofport > 0))
+    external_ids = text_map(row, "external_ids")
+    iface_id, uplink = external_ids.get(IFACE_ID, ""), external_ids.get(UPLINK)
+    obstacle = ""
+    if not numbers:
+        obstacle = "; ".join(f"{member.name}: {member.obstacle}" for member in members)
+    elif iface_id:
+        obstacle = BOND_AS_PORT
+    yield Interface(
+        name,
+        numbers[0] if numbers else UNUSABLE,
+        iface_id,
+        uplink,
+        obstacle or ("" if members else "none of its interfaces is there"),
+        bond=Bond(numbers, lacp=optional(row, "lacp") in ("active", "passive")),
+        ailing=tuple(f"{member.name}: {member.obstacle}" for member in members if member.ofport < 0),
+        seed=members[0].seed if members else 0,
+    )
+
+
+def _with_settings(interface: Interface, row: Row, mirror: str) -> Interface:
+    """What the port's row adds to its device."""
+    obstacle = interface.obstacle
+    if not obstacle and mirror:
+        obstacle = f"it is the output of the mirror {mirror}, and Open vSwitch drops what comes from there"
+    if not obstacle and row.get("protected"):
+        obstacle = (
+            "its port is protected, which flows do not know; security groups say who may talk to whom:"
+            f" ovs-vsctl set port {row.get('name', '')} protected=false"
+        )
+    trunks = frozenset(elements(row.get("trunks", _EMPTY)))
+    vlans = Vlans(optional(row, "tag"), trunks, optional(row, "vlan_mode") or "")
+    return replace(interface, obstacle=obstacle, vlans=vlans, mirror=mirror)
+
+
+def read_mirrors(row: Row, mirrors: Mapping[str, Row]) -> Mirrors:
+    """The mirrors of a bridge's row."""
+    if not row.get("mirrors"):
+        return NO_MIRRORS
+    found = [mirrors[each] for _, each in elements(row["mirrors"]) if each in mirrors]
+    to_ports = {
+        each["output_port"][1]: each.get("name", "") for each in found if _is_set(each, "output_port")
+    }
+    to_vlans = [(each.get("name", ""), optional(each, "output_vlan")) for each in found]
+    return Mirrors(to_ports, tuple(sorted((name, vlan) for name, vlan in to_vlans if vlan)))
+
+
+def text_map(row: Row, column: str) -> dict[str, str]:
+    """A column that maps text to text."""
+    return dict(row.get(column, ["map", []])[1])
+
+
+def optional(row: Row, column: str) -> Json:
+    """The value of a column that may have none."""
+    value = row.get(column)
+    return None if isinstance(value, list) else value
