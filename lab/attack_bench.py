@@ -7,7 +7,6 @@ so when the second round is there, everything that was sent before has met its f
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +14,6 @@ from collections.abc import Iterable
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
-from flows import pipeline
 from flows.reasons import Reason
 from lab.attack import (
     EVERYBODY,
@@ -32,6 +30,7 @@ from lab.attack import (
 from lab.attack_policy import DISCARD, documents
 from lab.barrier import Barrier
 from lab.datapath import DATAPATH, Datapath
+from lab.drop_counts import drop_counts
 from lab.fragments import whole
 from lab.netns import Workload
 from lab.packet_tap import PacketTap
@@ -41,8 +40,6 @@ from lab.site import Site
 
 BRIDGE = "br0"
 _PATIENCE = 2.0
-_REASONS = {int(reason): reason for reason in Reason}
-_REASON = re.compile(rf"n_packets=(\d+).*{pipeline.REASON.name}=(0x[0-9a-f]+|\d+)")
 
 
 class AttackBench(Running):
@@ -157,16 +154,8 @@ class AttackBench(Running):
         self._site.ovs.appctl("dpctl/flush-conntrack")
 
     def drops(self) -> Counter[Reason]:
-        """How many packets the switch has dropped so far, by reason.
-
-        The datapath has no flow left after this: so it reports all that its flows have counted.
-        """
-        self._site.ovs.appctl("revalidator/purge")
-        dump = self._site.ovs.ofctl("dump-flows", BRIDGE, f"table={pipeline.DROP.id}")
-        found = Counter[Reason]()
-        for packets, reason in _REASON.findall(dump):
-            found[_REASONS[int(reason, 0)]] += int(packets)
-        return found
+        """How many packets the switch has dropped so far, by reason. Its datapath has no flow left then."""
+        return drop_counts(self._site.ovs, BRIDGE)
 
 
 def _compared(sent: Iterable[bytes], received: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:

@@ -47,6 +47,7 @@ class Barrier(Running):
 
     def close(self) -> None:
         """Remove it."""
+        self._ovs.vsctl("--if-exists", "del-br", _BRIDGE)
         for tap in self._taps:
             tap.close()
         for end in self._ends:

@@ -27,9 +27,10 @@ class _Piece(NamedTuple):
 
 
 def whole(frames: Iterable[bytes]) -> list[bytes]:
-    """The frames, without VLAN tags, each packet that arrived in fragments as if it had never been cut.
+    """The frames, those of a packet in fragments as one frame, as if it had never been cut.
 
-    A packet that is not there in whole gives nothing; fragments that overlap give what came first.
+    Fragments of a packet that is not complete, or already was, stay what they are, at the end. Frames have
+    no VLAN tag. Where fragments overlap, the one with the lower offset counts.
     """
     found: list[bytes] = []
     pieces: dict[tuple[bytes, bytes], list[_Piece]] = defaultdict(list)
@@ -44,7 +45,7 @@ def whole(frames: Iterable[bytes]) -> list[bytes]:
         if payload is not None:
             found.append(_packet(piece.head, payload))
             held.clear()
-    return found
+    return [*found, *(piece.frame for held in pieces.values() for piece in held)]
 
 
 def _joined(pieces: list[_Piece]) -> bytes | None:

@@ -54,14 +54,15 @@ class Guest(Running):
         if not program.exists():
             raise LabError(f"{program} is missing: make kernel builds it")
         self._write_job()
-        self._process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", program, *self._settings()],
-            stdin=subprocess.DEVNULL,
-            stdout=(self._shared / "console").open("wb"),
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "TMPDIR": self._memory_directory()},
-            start_new_session=True,  # the kernel's helpers end with it, as a group
-        )
+        with (self._shared / "console").open("wb") as console:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", program, *self._settings()],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "TMPDIR": self._memory_directory()},
+                start_new_session=True,  # the kernel's helpers end with it, as a group
+            )
 
     def wait(self, seconds: float) -> int:
         """The command's exit code; meanwhile its output is written to ours.

@@ -174,13 +174,13 @@ class PrivateOvs(OvsServers, Running):
             raise LabError("a private switch makes devices: call lab.netns.isolate() first")
         rundir = Path(tempfile.mkdtemp(prefix="sgctl-ovs-"))
         # Simulated devices take the place of the userspace datapath's.
-        self._datapath = Datapath.USERSPACE if dummy else DATAPATH
-        kind = [*self._datapath.options, *(["--enable-dummy=override"] if dummy else [])]
+        self.datapath = Datapath.USERSPACE if dummy else DATAPATH
+        kind = [*self.datapath.options, *(["--enable-dummy=override"] if dummy else [])]
         super().__init__(rundir, rundir / "conf.db", [*kind, *options], env)
 
     def start(self) -> None:
         """Start both processes."""
-        if self._datapath is Datapath.KERNEL:
+        if self.datapath is Datapath.KERNEL:
             clear_kernel()
         self.start_database()
         self.start_switch()
@@ -192,7 +192,7 @@ class PrivateOvs(OvsServers, Running):
 
     def add_bridge(self, name: str, *settings: str) -> None:
         """Add a bridge with columns such as `fail_mode=secure` or `other_config:datapath-id=…`."""
-        self.vsctl("add-br", name, "--", "set", "Bridge", name, f"datapath_type={self._datapath}", *settings)
+        self.vsctl("add-br", name, "--", "set", "Bridge", name, f"datapath_type={self.datapath}", *settings)
 
     def add_port(self, bridge: str, name: str, *settings: str) -> int:
         """Add a port with Interface columns such as `external_ids:iface-id=…`; its OpenFlow number."""

@@ -1,28 +1,40 @@
-"""A bridge without devices that takes compiled flows and traces packets through them."""
+"""A bridge without a controller that takes compiled flows, traces packets and passes frames on."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+import subprocess
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from flows.flow import Flow, FlowDiff, FlowKey
+from flows.reasons import Reason
 from flows.wire import Installed
+from lab.datapath import Datapath
+from lab.drop_counts import drop_counts
 from lab.ovs import PrivateOvs
+from tests.ovs.lines import Cables, Captures, Lines
 from tests.ovs.openflow import OpenFlow
 from tests.ovs.tracing import Trace
 
+_SHORTEST_BYTES = 60
+"""Of a frame on Ethernet, without its check sequence (IEEE 802.3)."""
 
-class DummyBridge:
-    """A bridge with simulated ports, by name and OpenFlow number, and the flows it was given."""
+
+class BareBridge:
+    """A bridge with ports, by name and OpenFlow number, and the flows it was given.
+
+    The ports are simulated on the userspace datapath, and real devices on the kernel's.
+    """
 
     def __init__(self, ovs: PrivateOvs, name: str, ports: Mapping[str, int]) -> None:
         self.ovs = ovs
         self.name = name
         ovs.add_bridge(name, "fail_mode=secure")  # the controller, which is not there, would see to it
+        self._ports = tuple(ports)
+        self._lines: Lines = (Cables if ovs.datapath is Datapath.KERNEL else Captures)(ovs, name, ports)
         for port, number in ports.items():
-            ovs.add_port(name, port, f"ofport_request={number}", f"options:tx_pcap={self._capture(port)}")
+            ovs.add_port(name, port, f"ofport_request={number}", *self._lines.settings(port))
         ovs.ofctl("set-frags", name, "nx-match")
         self.flows: Mapping[FlowKey, Flow] = {}
         self.openflow = OpenFlow(ovs.rundir / f"{name}.mgmt")
@@ -34,6 +46,7 @@ class DummyBridge:
     def __exit__(self, *_: object) -> None:
         with self.openflow, self.control:
             self.ovs.vsctl("del-br", self.name)
+            self._lines.close()
 
     def load(self, flows: Mapping[FlowKey, Flow]) -> None:
         """Bring the bridge from the flows it has to these, in one bundle."""
@@ -55,22 +68,25 @@ class DummyBridge:
         states = [word for state in tracked for word in ("--ct-next", state)]
         return Trace.read(self.control.call("ofproto/trace", "--names", self.name, packet, *states))
 
-    def inject(self, port: str, frame: bytes) -> None:
-        """Let a frame come in from what is attached to a port."""
-        self.control.call("netdev-dummy/receive", port, frame.hex())
+    def frame(self, text: str) -> bytes:
+        """The frame that a flow describes, in the notation of ovs-fields(7).
 
-    def sent(self, port: str) -> list[bytes]:
-        """All frames that went out to what is attached to a port, so far."""
-        return list(_frames(self._capture(port).read_bytes()))
+        ovs-ofctl finds fault with its own frames of neighbour discovery, so its exit code says nothing.
+        """
+        command = ["ovs-ofctl", "compose-packet", text]
+        dump = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        octets = bytes.fromhex(
+            "".join(line.partition(" ")[2].replace("-", " ") for line in dump.splitlines())
+        )
+        return octets.ljust(_SHORTEST_BYTES, b"\0")
 
-    def _capture(self, port: str) -> Path:
-        return self.ovs.rundir / f"{self.name}-{port}.pcap"
+    def send(self, port: str, frame: bytes) -> set[str]:
+        """Let a frame come in from what is attached to a port: the ports by which it, or a copy, goes out."""
+        before = {each: len(self._lines.sent(each)) for each in self._ports}
+        self._lines.inject(port, frame)
+        self._lines.settle()
+        return {each for each in self._ports if len(self._lines.sent(each)) > before[each]}
 
-
-def _frames(capture: bytes) -> Iterator[bytes]:
-    """The frames of a capture file in the byte order of this machine (pcap-savefile(5))."""
-    offset = 24
-    while offset + 16 <= len(capture):
-        (length,) = struct.unpack_from("=I", capture, offset + 8)
-        yield capture[offset + 16 : offset + 16 + length]
-        offset += 16 + length
+    def drops(self) -> Counter[Reason]:
+        """How many packets it has dropped so far, by reason."""
+        return drop_counts(self.ovs, self.name)

@@ -1,4 +1,4 @@
-"""One simulated Open vSwitch for all tests of this folder: to start one takes longer than most of them."""
+"""One Open vSwitch for all tests of this folder: to start one takes longer than most of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from lab import netns
+from lab.datapath import DATAPATH, Datapath
 from lab.ovs import PrivateOvs
 from tests.ovs.tally import TALLY
 
@@ -16,7 +18,10 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.fixture(scope="session")
-def simulated() -> Iterator[PrivateOvs]:
-    """A running Open vSwitch without devices."""
-    with PrivateOvs(dummy=True) as switch:
+def shared_ovs() -> Iterator[PrivateOvs]:
+    """A running Open vSwitch; on the userspace datapath its devices are simulated."""
+    simulated = DATAPATH is Datapath.USERSPACE
+    if not simulated:
+        netns.isolate()
+    with PrivateOvs(dummy=simulated) as switch:
         yield switch

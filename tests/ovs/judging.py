@@ -11,7 +11,7 @@ from flows.policy import Policy
 from flows.reasons import Reason
 from flows.verdict import Exemption, Grant, Packet, PolicyText, Refusal, Verdict, judge
 from tests.ovs import wiring
-from tests.ovs.bridge import DummyBridge
+from tests.ovs.bridge import BareBridge
 from tests.ovs.packets import as_flow, tracked_as
 from tests.ovs.tracing import Trace
 
@@ -32,7 +32,7 @@ REASONS = {
 }
 
 
-def load(bridge: DummyBridge, objects: list[PolicyObject]) -> PolicyText:
+def load(bridge: BareBridge, objects: list[PolicyObject]) -> PolicyText:
     """Bring the bridge to this policy."""
     policy = Policy()
     policy.apply(Change(None, each) for each in objects)
@@ -41,7 +41,7 @@ def load(bridge: DummyBridge, objects: list[PolicyObject]) -> PolicyText:
     return text
 
 
-def send(bridge: DummyBridge, text: PolicyText, packet: Packet) -> Trace:
+def send(bridge: BareBridge, text: PolicyText, packet: Packet) -> Trace:
     """Trace the packet from where its sender is attached."""
     in_port = wiring.INTERFACES[entry(text, packet)]
     return bridge.trace(as_flow(text, packet, in_port), [tracked_as(packet)])
@@ -88,7 +88,7 @@ def rule_fits(text: PolicyText, grant: Grant | None, number: int) -> bool:
     return number in {text.rules[rule].number for rule in grant.rules}
 
 
-def disagreements(bridge: DummyBridge, text: PolicyText, packet: Packet) -> list[str]:
+def disagreements(bridge: BareBridge, text: PolicyText, packet: Packet) -> list[str]:
     """Everything in which switch and reference differ on a packet."""
     verdict, trace = judge(text, packet), send(bridge, text, packet)
     return list(_differences(text, packet, verdict, trace))

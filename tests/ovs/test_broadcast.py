@@ -24,7 +24,7 @@ from flows.model import (
 )
 from flows.policy import Policy
 from lab.ovs import PrivateOvs
-from tests.ovs.bridge import DummyBridge
+from tests.ovs.bridge import BareBridge
 
 pytestmark = pytest.mark.switch
 
@@ -48,12 +48,12 @@ def port(name: str, number: int, **settings: Any) -> Port:
 
 
 @pytest.fixture(scope="module")
-def bridge(simulated: PrivateOvs) -> Iterator[DummyBridge]:
-    with DummyBridge(simulated, "chunks", {**BLUE, **RED, **UPLINK}) as made:
+def bridge(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
+    with BareBridge(shared_ovs, "chunks", {**BLUE, **RED, **UPLINK}) as made:
         yield made
 
 
-def heard(bridge: DummyBridge, frame: str, ports: list[Port]) -> frozenset[str]:
+def heard(bridge: BareBridge, frame: str, ports: list[Port]) -> frozenset[str]:
     numbers = {**BLUE, **RED}
     objects: list[PolicyObject] = [Network("blue", "blue"), Network("red", "red"), ROUTERS, HEAR_VRRP, *ports]
     policy = Policy()
@@ -70,17 +70,17 @@ def all_ports(**settings: Any) -> list[Port]:
 ZONES = {"blue": 1, "red": 2}
 
 
-def test_all_ports_of_the_network_hear_it(bridge: DummyBridge) -> None:
+def test_all_ports_of_the_network_hear_it(bridge: BareBridge) -> None:
     assert heard(bridge, FRAME, all_ports()) == set(BLUE)
 
 
 @pytest.mark.parametrize("down", ["b1", "b4"])
-def test_a_port_that_is_down_does_not(bridge: DummyBridge, down: str) -> None:
+def test_a_port_that_is_down_does_not(bridge: BareBridge, down: str) -> None:
     ports = [replace(each, admin_state_up=each.name != down) for each in all_ports()]
     assert heard(bridge, FRAME, ports) == BLUE.keys() - {down}
 
 
-def test_routers_hear_each_other_whatever_their_numbers_are(bridge: DummyBridge) -> None:
+def test_routers_hear_each_other_whatever_their_numbers_are(bridge: BareBridge) -> None:
     routers = all_ports(allowed_address_pairs=(VIRTUAL,), security_groups=frozenset([ROUTERS.id]))
     assert heard(bridge, ADVERTISEMENT, routers) == set(BLUE)
     routers[1] = replace(routers[1], security_groups=frozenset())
@@ -88,5 +88,5 @@ def test_routers_hear_each_other_whatever_their_numbers_are(bridge: DummyBridge)
     assert heard(bridge, ADVERTISEMENT, all_ports(security_groups=frozenset([ROUTERS.id]))) == set()
 
 
-def test_ports_without_port_security_hear_what_is_for_the_outside(bridge: DummyBridge) -> None:
+def test_ports_without_port_security_hear_what_is_for_the_outside(bridge: BareBridge) -> None:
     assert heard(bridge, ADVERTISEMENT, all_ports(port_security_enabled=False)) == set(BLUE)

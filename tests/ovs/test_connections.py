@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,10 +11,9 @@ from scapy.layers.sctp import SCTP, SCTPChunkInit, SCTPChunkInitAck
 from scapy.packet import Packet, Raw
 
 from flows.model import Direction, Ethertype, PolicyObject, Rule, SecurityGroup
-from lab import process
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
-from tests.ovs.bridge import DummyBridge
+from tests.ovs.bridge import BareBridge
 from tests.ovs.judging import load
 from tests.ovs.test_hard_cases import BLUE, everything_out, ingress, port
 from tests.unit.strategies import mac_of
@@ -37,9 +35,8 @@ OUTSIDE_MAC = "02:00:00:00:ff:01"
 class Wire:
     """Hosts that send one frame at a time, and what comes of it."""
 
-    def __init__(self, bridge: DummyBridge) -> None:
+    def __init__(self, bridge: BareBridge) -> None:
         self._bridge = bridge
-        self._seen = {interface: len(bridge.sent(interface)) for interface in wiring.INTERFACES}
 
     def policy(self, *objects: PolicyObject) -> None:
         """In force when this returns: the datapath's cached decisions have been looked at again."""
@@ -47,33 +44,18 @@ class Wire:
         self._bridge.control.call("revalidator/wait")
 
     def send(self, interface: str, frame: Packet) -> set[str]:
-        """Where the frame comes out; a frame to nobody follows it, which the switch handles later."""
-        self._bridge.inject(interface, bytes(frame))
-        arrived: set[str] = set()
-        for _ in range(2):
-            self._bridge.inject("p0", bytes(Ether(src=mac_of("p0"), dst=mac_of("p0"), type=0x88B5)))
-            arrived |= self._arrivals()
-        deadline = time.monotonic() + 0.02
-        while time.monotonic() < deadline:
-            arrived |= self._arrivals()
-            time.sleep(process.POLL_SECONDS)
-        return arrived
-
-    def _arrivals(self) -> set[str]:
-        counts = {interface: len(self._bridge.sent(interface)) for interface in wiring.INTERFACES}
-        new = {interface for interface, count in counts.items() if count > self._seen[interface]}
-        self._seen = counts
-        return new
+        """Where the frame comes out."""
+        return self._bridge.send(interface, bytes(frame))
 
 
 @pytest.fixture(scope="module")
-def bridge(simulated: PrivateOvs) -> Iterator[DummyBridge]:
-    with DummyBridge(simulated, "real", wiring.INTERFACES) as made:
+def bridge(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
+    with BareBridge(shared_ovs, "real", wiring.INTERFACES) as made:
         yield made
 
 
 @pytest.fixture
-def wire(bridge: DummyBridge) -> Wire:
+def wire(bridge: BareBridge) -> Wire:
     bridge.control.call("dpctl/flush-conntrack")
     return Wire(bridge)
 
@@ -173,7 +155,7 @@ def two_uplinks(wire: Wire) -> Wire:
     return wire
 
 
-def test_uplinks_are_learned_from_what_comes_by_them(two_uplinks: Wire, bridge: DummyBridge) -> None:
+def test_uplinks_are_learned_from_what_comes_by_them(two_uplinks: Wire, bridge: BareBridge) -> None:
     def outside(uplink: str) -> set[str]:
         vlan = bytes.fromhex("81000064")
         frame = bytes(Ether(src=OUTSIDE_MAC, dst=mac_of("p0")) / IP(src="10.0.0.9", dst="10.0.0.1") / UDP())

@@ -21,7 +21,7 @@ from lab.ovs import PrivateOvs
 from sgctl.explain.path import FRAME_REASONS
 from sgctl.explain.question import ask_frame
 from tests.ovs import wiring
-from tests.ovs.bridge import DummyBridge
+from tests.ovs.bridge import BareBridge
 from tests.ovs.judging import load
 from tests.ovs.tracing import Trace
 from tests.shrinking import Unshown, brief
@@ -34,8 +34,8 @@ ALL, NODES, NOBODY, ZERO = "ff:ff:ff:ff:ff:ff", "33:33:00:00:00:01", "02:00:00:0
 
 
 @pytest.fixture(scope="module")
-def bridge(simulated: PrivateOvs) -> Iterator[DummyBridge]:
-    with DummyBridge(simulated, "linkframes", wiring.INTERFACES) as made:
+def bridge(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
+    with BareBridge(shared_ovs, "linkframes", wiring.INTERFACES) as made:
         yield made
 
 
@@ -108,7 +108,7 @@ class FrameMaker:
         return data
 
 
-def traced(bridge: DummyBridge, sender: Port, data: bytes) -> Trace:
+def traced(bridge: BareBridge, sender: Port, data: bytes) -> Trace:
     arguments = f"in_port={wiring.OFPORTS[sender.id]}", data.hex()
     return Trace.read(bridge.control.call("ofproto/trace", "--names", bridge.name, *arguments))
 
@@ -132,7 +132,7 @@ def test_every_refusal_is_a_reason() -> None:
 )
 @given(objects=policies().map(Unshown), seed=st.integers(0, 2**32))
 def test_switch_agrees_with_the_reference(
-    bridge: DummyBridge, objects: Unshown[list[PolicyObject]], seed: int
+    bridge: BareBridge, objects: Unshown[list[PolicyObject]], seed: int
 ) -> None:
     text = load(bridge, objects.value)
     maker = FrameMaker(text, Random(seed))

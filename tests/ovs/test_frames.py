@@ -11,7 +11,7 @@ from flows.model import Direction, Ethertype, Network, PolicyObject, Port, Prefi
 from flows.reasons import Reason
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
-from tests.ovs.bridge import DummyBridge
+from tests.ovs.bridge import BareBridge
 from tests.ovs.judging import load
 from tests.unit.strategies import mac_of
 
@@ -27,6 +27,9 @@ PAIR = "02:00:00:00:01:01"
 ALL = "ff:ff:ff:ff:ff:ff"
 ALL_NODES = "33:33:00:00:00:01"
 FE0, FE1 = "fe80::ff:fe00:1", "fe80::ff:fe00:2"
+
+_FIRST = "tcp_src=40000,tcp_dst=80,tcp_flags=0x002"
+SYN, SYN6 = f"tcp,{_FIRST}", f"tcp6,{_FIRST}"
 
 UPLINKS = {"blue-up", "trunk"}
 OUTSIDE = {"p2", *UPLINKS}
@@ -66,25 +69,30 @@ OBJECTS: list[PolicyObject] = [
 
 
 @pytest.fixture(scope="module")
-def bridge(simulated: PrivateOvs) -> Iterator[DummyBridge]:
-    with DummyBridge(simulated, "frames", wiring.INTERFACES) as made:
+def bridge(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
+    with BareBridge(shared_ovs, "frames", wiring.INTERFACES) as made:
         load(made, OBJECTS)
         yield made
 
 
 class Frame(NamedTuple):
-    """A frame as `ofproto/trace` reads it, without `in_port`, and its fate: interfaces or a reason."""
+    """A frame as `ofproto/trace` reads it, without `in_port`, and its fate: interfaces or a reason.
+
+    `ofproto/trace` takes every packet for the first of a connection. The tracker does not: `tracked` is the
+    fate where it takes the packet for none.
+    """
 
     name: str
     text: str
     fate: set[str] | Reason
+    tracked: Reason | None = None
 
 
 def frame(name: str, macs: tuple[str, str], text: str, fate: set[str] | Reason) -> Frame:
     return Frame(name, f"dl_src={macs[0]},dl_dst={macs[1]},{text}", fate)
 
 
-def ip(source: str, destination: str, rest: str = "tcp,tcp_dst=80") -> str:
+def ip(source: str, destination: str, rest: str = SYN) -> str:
     return f"{rest},nw_src={source},nw_dst={destination},nw_ttl=64"
 
 
@@ -110,8 +118,8 @@ SOLICIT6, ADVERTISE6 = "udp6,udp_src=546,udp_dst=547", "udp6,udp_src=547,udp_dst
 
 FROM_WORKLOAD = [
     frame("own addresses", (M0, M1), ip("10.0.0.1", "10.0.0.2"), {"p1"}),
-    frame("own IPv6 address", (M0, M1), ip6("2001:db8::1", "2001:db8::2", "tcp6,tcp_dst=80"), {"p1"}),
-    frame("own link-local address", (M0, M1), ip6(FE0, FE1, "tcp6,tcp_dst=80"), {"p1"}),
+    frame("own IPv6 address", (M0, M1), ip6("2001:db8::1", "2001:db8::2", SYN6), {"p1"}),
+    frame("own link-local address", (M0, M1), ip6(FE0, FE1, SYN6), {"p1"}),
     frame("to nobody here", (M0, NOBODY), ip("10.0.0.1", "10.0.0.9"), UPLINKS),
     frame("to a port that is down", (M0, M3), ip("10.0.0.1", "10.0.0.9"), UPLINKS),
     frame("foreign MAC", (M1, M1), ip("10.0.0.1", "10.0.0.2"), Reason.IP_SPOOF),
@@ -130,7 +138,7 @@ FROM_WORKLOAD = [
     frame("permitted type to one who may not", (M0, M1), "dl_type=0x88b5", Reason.NOT_TRACKED),
     frame("permitted type to all", (M0, ALL), "dl_type=0x88b5", Reason.BUM),
     frame("permitted type to virtual routers", (M0, "01:00:5e:00:00:12"), "dl_type=0x88b5", Reason.BUM),
-    frame("MPLS", (M0, M1), "mpls,mpls_label=3", Reason.ETHERTYPE),
+    frame("MPLS", (M0, M1), "mpls,mpls_label=3,mpls_bos=1", Reason.ETHERTYPE),
     frame("broadcast", (M0, ALL), ip("10.0.0.1", "255.255.255.255", "udp"), Reason.BUM),
     frame("broadcast address to one MAC", (M0, M1), ip("10.0.0.1", "255.255.255.255", "udp"), Reason.BUM),
     frame("subnet broadcast", (M0, ALL), ip("10.0.0.1", "10.0.0.255", "udp"), Reason.BUM),
@@ -163,7 +171,9 @@ FROM_WORKLOAD = [
     frame("DHCPv6 advertise", (M0, M1), ip6(FE0, FE1, ADVERTISE6), Reason.DHCP_SERVER),
     frame("router solicitation", (M0, "33:33:00:00:00:02"), ip6(FE0, "ff02::2", icmp6(133)), OUTSIDE),
     frame("listener report", (M0, "33:33:00:00:00:16"), ip6("::", "ff02::16", icmp6(143)), OUTSIDE),
-    frame("router solicitation to a neighbour", (M0, M1), ip6(FE0, FE1, icmp6(133)), {"p1"}),
+    frame("router solicitation to a neighbour", (M0, M1), ip6(FE0, FE1, icmp6(133)), {"p1"})._replace(
+        tracked=Reason.INVALID
+    ),
     frame(
         "router advertisement", (M0, ALL_NODES), ip6(FE0, "ff02::1", icmp6(134)), Reason.ROUTER_ADVERTISEMENT
     ),
@@ -291,7 +301,7 @@ def names(frames: list[Frame]) -> list[str]:
     return [each.name.replace(" ", "-") for each in frames]
 
 
-def check(bridge: DummyBridge, interface: str, each: Frame) -> None:
+def check(bridge: BareBridge, interface: str, each: Frame) -> None:
     trace = bridge.trace(f"in_port={wiring.INTERFACES[interface]},{each.text}")
     assert not trace.lost_neighbour_fields, trace.text
     if isinstance(each.fate, Reason):
@@ -300,31 +310,45 @@ def check(bridge: DummyBridge, interface: str, each: Frame) -> None:
     else:
         assert trace.outputs == frozenset(each.fate), trace.text
         assert trace.reason is None
+    check_with_a_frame(bridge, interface, each)
+
+
+def check_with_a_frame(bridge: BareBridge, interface: str, each: Frame) -> None:
+    """What the trace says is what becomes of the frame itself."""
+    bridge.control.call("dpctl/flush-conntrack")
+    before = bridge.drops()
+    arrived = bridge.send(interface, bridge.frame(each.text))
+    dropped = set(bridge.drops() - before)
+    fate = each.tracked or each.fate
+    if isinstance(fate, Reason):
+        assert (arrived, dropped) == (set(), {fate})
+    else:
+        assert (arrived, dropped) == (fate, set())
 
 
 @pytest.mark.parametrize("each", FROM_WORKLOAD, ids=names(FROM_WORKLOAD))
-def test_from_a_workload(bridge: DummyBridge, each: Frame) -> None:
+def test_from_a_workload(bridge: BareBridge, each: Frame) -> None:
     check(bridge, "p0", each)
 
 
 @pytest.mark.parametrize("each", FROM_UPLINK, ids=names(FROM_UPLINK))
-def test_from_an_uplink(bridge: DummyBridge, each: Frame) -> None:
+def test_from_an_uplink(bridge: BareBridge, each: Frame) -> None:
     check(bridge, "blue-up", each)
 
 
 @pytest.mark.parametrize("each", FROM_UNSECURED, ids=names(FROM_UNSECURED))
-def test_from_a_port_without_security(bridge: DummyBridge, each: Frame) -> None:
+def test_from_a_port_without_security(bridge: BareBridge, each: Frame) -> None:
     check(bridge, "p2", each)
 
 
-def test_from_a_port_that_is_down(bridge: DummyBridge) -> None:
+def test_from_a_port_that_is_down(bridge: BareBridge) -> None:
     check(bridge, "p3", frame("", (M3, NOBODY), ip("10.0.0.1", "10.0.0.9"), Reason.ADMIN_DOWN))
 
 
-def test_from_a_port_that_nobody_declared(bridge: DummyBridge) -> None:
+def test_from_a_port_that_nobody_declared(bridge: BareBridge) -> None:
     check(bridge, "p4", frame("", (mac_of("p4"), M0), ip("10.0.0.5", "10.0.0.1"), Reason.UNKNOWN_PORT))
 
 
-def test_frames_leave_tagged_as_the_network_is(bridge: DummyBridge) -> None:
+def test_frames_leave_tagged_as_the_network_is(bridge: BareBridge) -> None:
     text = frame("", (M0, NOBODY), ip("10.0.0.1", "10.0.0.9"), set()).text
     assert bridge.trace(f"in_port=1,{text}").tag == 100

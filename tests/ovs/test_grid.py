@@ -22,7 +22,7 @@ from flows.model import (
 from flows.verdict import Conversation, Packet, PolicyText, State, judge
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
-from tests.ovs.bridge import DummyBridge
+from tests.ovs.bridge import BareBridge
 from tests.ovs.judging import disagreements, load
 from tests.unit.strategies import mac_of
 
@@ -88,17 +88,17 @@ def packets() -> Iterator[Packet]:
 
 
 @pytest.fixture(scope="module")
-def bridge(simulated: PrivateOvs) -> Iterator[DummyBridge]:
-    with DummyBridge(simulated, "grid", wiring.INTERFACES) as made:
+def bridge(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
+    with BareBridge(shared_ovs, "grid", wiring.INTERFACES) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def text(bridge: DummyBridge) -> PolicyText:
+def text(bridge: BareBridge) -> PolicyText:
     return load(bridge, world())
 
 
-def test_every_packet_of_a_small_world(bridge: DummyBridge, text: PolicyText) -> None:
+def test_every_packet_of_a_small_world(bridge: BareBridge, text: PolicyText) -> None:
     grid = list(packets())
     found = {packet: differences for packet in grid if (differences := disagreements(bridge, text, packet))}
     assert found == {}

@@ -21,7 +21,7 @@ from flows.model import (
 from flows.verdict import Conversation, Packet, State, judge
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
-from tests.ovs.bridge import DummyBridge
+from tests.ovs.bridge import BareBridge
 from tests.ovs.judging import disagreements, load
 from tests.unit.strategies import mac_of
 
@@ -55,12 +55,12 @@ def everything_out(number: int, group: str) -> Rule:
 
 
 @pytest.fixture(scope="module")
-def bridge(simulated: PrivateOvs) -> Iterator[DummyBridge]:
-    with DummyBridge(simulated, "hard", wiring.INTERFACES) as made:
+def bridge(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
+    with BareBridge(shared_ovs, "hard", wiring.INTERFACES) as made:
         yield made
 
 
-def check(bridge: DummyBridge, objects: list[PolicyObject], packet: Packet, *, allowed: bool) -> None:
+def check(bridge: BareBridge, objects: list[PolicyObject], packet: Packet, *, allowed: bool) -> None:
     text = load(bridge, objects)
     assert judge(text, packet).allowed is allowed
     assert disagreements(bridge, text, packet) == []
@@ -68,7 +68,7 @@ def check(bridge: DummyBridge, objects: list[PolicyObject], packet: Packet, *, a
 
 @pytest.mark.parametrize("port_number", [22, 80])
 def test_a_stateless_receiver_looks_at_the_header_of_a_tracked_reply(
-    bridge: DummyBridge, port_number: int
+    bridge: BareBridge, port_number: int
 ) -> None:
     """Port 80 of the connection is not port 80 of the packet."""
     stateless = SecurityGroup("g0", "g0", stateful=False)
@@ -83,7 +83,7 @@ def test_a_stateless_receiver_looks_at_the_header_of_a_tracked_reply(
     "service", [(17, 547, 546), (58, 134, 0), (58, 137, 0), (58, 130, 0)], ids=lambda s: "-".join(map(str, s))
 )
 def test_a_port_without_security_may_run_the_network(
-    bridge: DummyBridge, service: tuple[int, int, int]
+    bridge: BareBridge, service: tuple[int, int, int]
 ) -> None:
     objects: list[PolicyObject] = [BLUE, port("p0", secure=False), port("p1")]
     check(bridge, objects, Packet("blue", "p0", "p1", Conversation(ONE6, TWO6, *service)), allowed=True)
@@ -91,7 +91,7 @@ def test_a_port_without_security_may_run_the_network(
 
 @pytest.mark.parametrize("state", [State.NEW, State.ESTABLISHED])
 @pytest.mark.parametrize("low", [8, 0], ids=["echo", "echo-reply"])
-def test_later_fragments_of_a_large_ping(bridge: DummyBridge, low: int, state: State) -> None:
+def test_later_fragments_of_a_large_ping(bridge: BareBridge, low: int, state: State) -> None:
     """They carry no ICMP type, which reads as 0."""
     groups = SecurityGroup("g0", "g0"), SecurityGroup("g1", "g1")
     rules = everything_out(16, "g0"), ingress(17, "g1", 1, low, 0)
@@ -100,7 +100,7 @@ def test_later_fragments_of_a_large_ping(bridge: DummyBridge, low: int, state: S
     check(bridge, objects, packet, allowed=True)
 
 
-def test_a_range_that_begins_at_port_zero_is_no_permit_for_other_protocols(bridge: DummyBridge) -> None:
+def test_a_range_that_begins_at_port_zero_is_no_permit_for_other_protocols(bridge: BareBridge) -> None:
     groups = SecurityGroup("g0", "g0"), SecurityGroup("g1", "g1")
     rules = everything_out(16, "g0"), ingress(17, "g1", 6, 0, 0)
     objects: list[PolicyObject] = [BLUE, *groups, *rules, port("p0", "g0"), port("p1", "g1")]
@@ -109,7 +109,7 @@ def test_a_range_that_begins_at_port_zero_is_no_permit_for_other_protocols(bridg
         check(bridge, objects, packet, allowed=False)
 
 
-def test_an_address_pair_with_a_neighbours_mac_does_not_take_its_frames(bridge: DummyBridge) -> None:
+def test_an_address_pair_with_a_neighbours_mac_does_not_take_its_frames(bridge: BareBridge) -> None:
     thief = replace(port("p0", "g0"), allowed_address_pairs=(AddressPair(mac_of("p1"), ONE),))
     objects: list[PolicyObject] = [BLUE, SecurityGroup("g0", "g0"), thief, port("p1", secure=False)]
     packet = Packet("blue", None, "p1", Conversation(Prefix.parse("10.0.0.9"), TWO, 17, 1024, 53))
@@ -118,7 +118,7 @@ def test_an_address_pair_with_a_neighbours_mac_does_not_take_its_frames(bridge: 
 
 @pytest.mark.parametrize(("low", "allowed"), [(0, True), (1, False)])
 def test_an_error_about_sctp_shows_no_port_and_passes_a_rule_for_all_of_them(
-    bridge: DummyBridge, low: int, allowed: bool
+    bridge: BareBridge, low: int, allowed: bool
 ) -> None:
     objects: list[PolicyObject] = [BLUE, SecurityGroup("g1", "g1"), ingress(17, "g1", 132, low, 65535)]
     objects += [port("p0", secure=False), port("p1", "g1")]

@@ -15,7 +15,7 @@ from flows.flow import Flow, FlowDiff, FlowKey
 from flows.model import PolicyObject
 from flows.wire import Installed
 from lab.ovs import PrivateOvs
-from tests.ovs.bridge import DummyBridge
+from tests.ovs.bridge import BareBridge
 from tests.ovs.openflow import Refused
 from tests.unit.strategies import policies
 from tests.unit.test_flows_paths import Paths
@@ -27,23 +27,23 @@ FEW = settings(max_examples=8, phases=[Phase.generate], suppress_health_check=li
 
 
 @pytest.fixture(scope="module")
-def by_bytes(simulated: PrivateOvs) -> Iterator[DummyBridge]:
-    with DummyBridge(simulated, "bytes", {}) as made:
+def by_bytes(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
+    with BareBridge(shared_ovs, "bytes", {}) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def by_text(simulated: PrivateOvs) -> Iterator[DummyBridge]:
-    with DummyBridge(simulated, "text", {}) as made:
+def by_text(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
+    with BareBridge(shared_ovs, "text", {}) as made:
         yield made
 
 
-def replace_by_text(bridge: DummyBridge, flows: Mapping[FlowKey, Flow]) -> None:
+def replace_by_text(bridge: BareBridge, flows: Mapping[FlowKey, Flow]) -> None:
     lines = "\n".join(f"cookie={flow.cookie:#x},{flow}" for flow in flows.values())
     bridge.ovs.ofctl("--bundle", "replace-flows", bridge.name, "-", stdin=lines)
 
 
-def dump(bridge: DummyBridge) -> list[str]:
+def dump(bridge: BareBridge) -> list[str]:
     lines = bridge.ovs.ofctl("--no-stats", "--no-names", "dump-flows", bridge.name).splitlines()
     return sorted(line for line in lines if "actions=" in line)
 
@@ -55,7 +55,7 @@ def expected(flows: Mapping[FlowKey, Flow]) -> list[Installed]:
 @FEW
 @given(policies())
 def test_text_and_bytes_make_the_same_flows(
-    by_bytes: DummyBridge, by_text: DummyBridge, objects: list[PolicyObject]
+    by_bytes: BareBridge, by_text: BareBridge, objects: list[PolicyObject]
 ) -> None:
     flows = compiled(objects)
     by_bytes.load(flows)
@@ -66,7 +66,7 @@ def test_text_and_bytes_make_the_same_flows(
 
 
 def test_every_field_and_action_is_the_same_in_text_and_bytes(
-    by_bytes: DummyBridge, by_text: DummyBridge
+    by_bytes: BareBridge, by_text: BareBridge
 ) -> None:
     """Flows that a small policy may not need."""
     learn = a.Learn(
@@ -100,7 +100,7 @@ def test_every_field_and_action_is_the_same_in_text_and_bytes(
 class PathsOnSwitch(Paths):
     """The same paths, with every difference sent to a bridge, which is what is read after a reconnect."""
 
-    def __init__(self, bridge: DummyBridge) -> None:
+    def __init__(self, bridge: BareBridge) -> None:
         self._bridge = bridge
         super().__init__()
 
@@ -124,12 +124,12 @@ class PathsOnSwitch(Paths):
         assert sorted(self._bridge.installed()) == expected(self.table)
 
 
-def test_differences_add_up_on_the_switch(by_bytes: DummyBridge) -> None:
+def test_differences_add_up_on_the_switch(by_bytes: BareBridge) -> None:
     some = settings(FEW, max_examples=30, stateful_step_count=12)
     run_state_machine_as_test(lambda: PathsOnSwitch(by_bytes), settings=some)  # type: ignore[arg-type]  # any factory
 
 
-def test_a_bundle_with_a_bad_flow_changes_nothing(by_bytes: DummyBridge) -> None:
+def test_a_bundle_with_a_bad_flow_changes_nothing(by_bytes: BareBridge) -> None:
     by_bytes.load({})
     good = Flow(p.FORWARD, 100, (p.ZONE(1),), ())
     bad = Flow(p.FORWARD, 100, (p.ZONE(2),), (a.Output(0xFFFFFFF0),))
@@ -138,7 +138,7 @@ def test_a_bundle_with_a_bad_flow_changes_nothing(by_bytes: DummyBridge) -> None
     assert by_bytes.installed() == []
 
 
-def test_deleting_leaves_what_is_not_ours(by_bytes: DummyBridge) -> None:
+def test_deleting_leaves_what_is_not_ours(by_bytes: BareBridge) -> None:
     by_bytes.load({})
     ours = Flow(p.FORWARD, 100, (p.ZONE(1),), ())
     by_bytes.ovs.ofctl("add-flow", by_bytes.name, f"cookie=0x99,{ours}")

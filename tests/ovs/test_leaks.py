@@ -13,7 +13,7 @@ from flows.policy import Policy
 from flows.verdict import Conversation, Packet, State, judge
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
-from tests.ovs.bridge import DummyBridge
+from tests.ovs.bridge import BareBridge
 from tests.ovs.judging import disagreements, load, send
 from tests.unit.strategies import mac_of
 
@@ -36,15 +36,15 @@ def packet(destination_port: int = 80, state: State = State.NEW) -> Packet:
 
 
 @pytest.fixture(scope="module")
-def bridge(simulated: PrivateOvs) -> Iterator[DummyBridge]:
-    with DummyBridge(simulated, "leaks", wiring.INTERFACES) as made:
+def bridge(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
+    with BareBridge(shared_ovs, "leaks", wiring.INTERFACES) as made:
         yield made
 
 
 BASE: list[PolicyObject] = [Network("blue", "blue"), SecurityGroup("g0", "g0"), SecurityGroup("g1", "g1")]
 
 
-def test_the_sender_s_lookup_of_the_receiver_is_forgotten(bridge: DummyBridge) -> None:
+def test_the_sender_s_lookup_of_the_receiver_is_forgotten(bridge: BareBridge) -> None:
     """The receiver is a member of the group that its own rule names; the sender is not."""
     objects: list[PolicyObject] = [
         *BASE,
@@ -58,7 +58,7 @@ def test_the_sender_s_lookup_of_the_receiver_is_forgotten(bridge: DummyBridge) -
     assert disagreements(bridge, text, packet()) == []
 
 
-def test_the_sender_s_lookup_of_a_prefix_is_forgotten(bridge: DummyBridge) -> None:
+def test_the_sender_s_lookup_of_a_prefix_is_forgotten(bridge: BareBridge) -> None:
     objects: list[PolicyObject] = [
         *BASE,
         rule(16, "g0", Direction.EGRESS, remote_ip_prefix=TWO),
@@ -72,7 +72,7 @@ def test_the_sender_s_lookup_of_a_prefix_is_forgotten(bridge: DummyBridge) -> No
 
 
 @pytest.mark.parametrize("scope", [None, "shared"])
-def test_an_address_of_another_network_is_another_machine(bridge: DummyBridge, scope: str | None) -> None:
+def test_an_address_of_another_network_is_another_machine(bridge: BareBridge, scope: str | None) -> None:
     """p2 has p0's address, is a member, and lives in another network; only a shared scope makes them one."""
     objects: list[PolicyObject] = [
         *BASE[1:],
@@ -94,7 +94,7 @@ def test_an_address_of_another_network_is_another_machine(bridge: DummyBridge, s
 NESTED = ["10.0.0.0/8", "10.0.0.0/16", "10.0.0.0/24", "10.0.0.0/30", "10.0.0.1"]
 
 
-def test_every_prefix_around_an_address_counts(bridge: DummyBridge) -> None:
+def test_every_prefix_around_an_address_counts(bridge: BareBridge) -> None:
     nested: list[PolicyObject] = [
         rule(
             20 + n,
@@ -135,7 +135,7 @@ def test_longer_prefixes_have_higher_priority() -> None:
         assert priorities == sorted(priorities)
 
 
-def test_a_new_connection_is_remembered_when_both_sides_agree(bridge: DummyBridge) -> None:
+def test_a_new_connection_is_remembered_when_both_sides_agree(bridge: BareBridge) -> None:
     objects = [
         *BASE,
         rule(16, "g0", Direction.EGRESS),

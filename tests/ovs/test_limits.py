@@ -27,7 +27,7 @@ from flows.model import (
 from flows.pipeline import EGRESS_RULES, RULES_PER_BAND, conjunction_priority
 from flows.policy import Policy
 from lab.ovs import PrivateOvs
-from tests.ovs.bridge import DummyBridge
+from tests.ovs.bridge import BareBridge
 
 RULES = 9000
 FIRST = 16
@@ -82,8 +82,8 @@ def test_rules_are_spread_over_bands_by_number(compiled: BridgeCompiler) -> None
 
 
 @pytest.mark.switch
-def test_thousands_of_rules_on_one_service_work(simulated: PrivateOvs, compiled: BridgeCompiler) -> None:
-    with DummyBridge(simulated, "limits", {"p1": 1, "up": UPLINK}) as bridge:
+def test_thousands_of_rules_on_one_service_work(shared_ovs: PrivateOvs, compiled: BridgeCompiler) -> None:
+    with BareBridge(shared_ovs, "limits", {"p1": 1, "up": UPLINK}) as bridge:
         bridge.load(compiled.flows)
         assert len(bridge.installed()) == len(compiled.flows)
         for number in (0, RULES_PER_BAND - FIRST, RULES_PER_BAND, 4500, RULES - 1):
@@ -122,9 +122,9 @@ def routers(count: int) -> BridgeCompiler:
     return compiler
 
 
-def vrrp_outputs(simulated: PrivateOvs, flows: Mapping[FlowKey, Flow], source: str) -> frozenset[str]:
+def vrrp_outputs(shared_ovs: PrivateOvs, flows: Mapping[FlowKey, Flow], source: str) -> frozenset[str]:
     """Which of three ports an advertisement from outside reaches; raises when the switch gives up on it."""
-    with DummyBridge(simulated, "vrrp", {"p1": 1, "p300": 300, "p500": 500, "up": VRRP_UPLINK}) as bridge:
+    with BareBridge(shared_ovs, "vrrp", {"p1": 1, "p300": 300, "p500": 500, "up": VRRP_UPLINK}) as bridge:
         bridge.load(flows)
         vrrp = f"ip,nw_proto=112,nw_src={source},nw_dst=224.0.0.18,nw_ttl=255"
         return bridge.trace(f"in_port=up,dl_src=02:00:00:00:ff:01,dl_dst=01:00:5e:00:00:12,{vrrp}").outputs
@@ -133,18 +133,18 @@ def vrrp_outputs(simulated: PrivateOvs, flows: Mapping[FlowKey, Flow], source: s
 @pytest.mark.switch
 @pytest.mark.parametrize(("source", "heard"), [("10.0.0.254", {"p1", "p300", "p500"}), ("192.0.2.1", set())])
 def test_as_many_routers_as_are_allowed_hear_each_other(
-    simulated: PrivateOvs, source: str, heard: set[str]
+    shared_ovs: PrivateOvs, source: str, heard: set[str]
 ) -> None:
     compiler = routers(MOST_CLAIMS[p.SHARED.id])
     assert not compiler.left_out
-    assert vrrp_outputs(simulated, compiler.flows, source) == heard
+    assert vrrp_outputs(shared_ovs, compiler.flows, source) == heard
 
 
 @pytest.mark.switch
-def test_with_more_routers_none_hears_another(simulated: PrivateOvs) -> None:
+def test_with_more_routers_none_hears_another(shared_ovs: PrivateOvs) -> None:
     compiler = routers(MOST_CLAIMS[p.SHARED.id] + 1)
     assert [key.table for key in compiler.left_out] == [p.SHARED.id]
-    assert vrrp_outputs(simulated, compiler.flows, "10.0.0.254") == set()
+    assert vrrp_outputs(shared_ovs, compiler.flows, "10.0.0.254") == set()
 
 
 def test_no_flow_of_a_large_network_is_longer_than_openflow_can_say() -> None:

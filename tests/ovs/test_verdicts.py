@@ -15,7 +15,7 @@ from flows.model import Network, PolicyObject
 from flows.verdict import Packet, judge
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
-from tests.ovs.bridge import DummyBridge
+from tests.ovs.bridge import BareBridge
 from tests.ovs.judging import disagreements, load, send
 from tests.ovs.packets import PacketMaker
 from tests.ovs.tally import TALLY
@@ -29,8 +29,8 @@ PACKETS_PER_POLICY = 50
 
 
 @pytest.fixture(scope="module")
-def bridge(simulated: PrivateOvs) -> Iterator[DummyBridge]:
-    with DummyBridge(simulated, "verdicts", wiring.INTERFACES) as made:
+def bridge(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
+    with BareBridge(shared_ovs, "verdicts", wiring.INTERFACES) as made:
         yield made
 
 
@@ -41,7 +41,7 @@ def bridge(simulated: PrivateOvs) -> Iterator[DummyBridge]:
 )
 @given(objects=policies().map(Unshown), seed=st.integers(0, 2**32))
 def test_switch_agrees_with_the_reference(
-    bridge: DummyBridge, objects: Unshown[list[PolicyObject]], seed: int
+    bridge: BareBridge, objects: Unshown[list[PolicyObject]], seed: int
 ) -> None:
     text = load(bridge, objects.value)
     maker = PacketMaker(text, Random(seed))
@@ -52,7 +52,7 @@ def test_switch_agrees_with_the_reference(
             pytest.fail(counterexample(bridge, objects.value, packet), pytrace=False)
 
 
-def counterexample(bridge: DummyBridge, objects: list[PolicyObject], packet: Packet) -> str:
+def counterexample(bridge: BareBridge, objects: list[PolicyObject], packet: Packet) -> str:
     """The smallest policy found by which switch and reference still disagree on the packet."""
 
     def still_disagree(fewer: list[PolicyObject]) -> bool:
