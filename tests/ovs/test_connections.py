@@ -159,7 +159,9 @@ def test_uplinks_are_learned_from_what_comes_by_them(two_uplinks: Wire, bridge: 
     def outside(uplink: str) -> set[str]:
         vlan = bytes.fromhex("81000064")
         frame = bytes(Ether(src=OUTSIDE_MAC, dst=mac_of("p0")) / IP(src="10.0.0.9", dst="10.0.0.1") / UDP())
-        return two_uplinks.send(uplink, Ether(frame[:12] + vlan + frame[12:]))
+        arrived = two_uplinks.send(uplink, Ether(frame[:12] + vlan + frame[12:]))
+        bridge.control.call("revalidator/wait")  # what was decided before has been looked at again
+        return arrived
 
     def inside() -> set[str]:
         frame = Ether(src=mac_of("p0"), dst=OUTSIDE_MAC) / IP(src="10.0.0.1", dst="10.0.0.9") / UDP(dport=9)
