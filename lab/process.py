@@ -60,7 +60,7 @@ def run(arguments: Sequence[str | Path], env: Mapping[str, str] | None = None, s
     return done.stdout
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, timeout: float = 40.0) -> None:
     """Look every 5 ms until `condition` holds; LabError naming `what` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():

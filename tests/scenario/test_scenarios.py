@@ -19,7 +19,7 @@ from lab.matrix import WRONG
 from lab.scenario import TOPOLOGIES
 
 RUNNER = TOPOLOGIES.parent / "mininet" / "run.py"
-LIMIT_SECONDS = 180
+LIMIT_SECONDS = 600
 
 pytestmark = pytest.mark.switch
 
