@@ -15,7 +15,6 @@ from sgctl.cli.terminal import Failure
 if TYPE_CHECKING:
     from flows.model import Network
     from sgctl.cli.records import Record
-    from sgctl.service.draft import Draft
 
 
 @click.group(short_help="Declare interfaces that lead to the unmanaged side.")
@@ -28,7 +27,12 @@ def uplink() -> None:
 @click.option(
     "--network", "names", metavar="NETWORK", multiple=True, help="A network behind it. May be repeated."
 )
-@click.option("--all", "every", is_flag=True, help="Every network, now and later, is behind it.")
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Every network, now and later, is behind it, except for untagged ones that belong to a project.",
+)
 @wait_options
 @pass_session
 def set_(
@@ -43,21 +47,24 @@ def set_(
     from sgctl.cli.lookup import find_all
     from sgctl.controller.attach import vlans_of_uplink
     from sgctl.service.draft import Draft
+    from sgctl.store.uplinks import EVERY_NETWORK, Declaration, declare, is_for_every
 
     if bool(names) == every:
         raise click.UsageError("give either --network, once or more, or --all")
     draft = Draft(session.store.objects)
-    networks = list(draft.all(Network)) if every else find_all(draft, Network, list(names))
-    _refuse_mixture(networks)
-    labels = ["*"] if every else _labels(draft, networks)
+    networks = find_all(draft, Network, list(names))
+    _refuse_mixture(list(filter(is_for_every, draft.all(Network))) if every else networks)
+    known = {network.id for network in draft.all(Network)}
+    declared = Declaration(EVERY_NETWORK) if every else declare(networks, known)
     for each in session.interfaces:
         if each.name == interface and each.iface_id:
             raise Failure(f"interface {interface} is bound to a port; unbind it first")
         if each.name == interface and (conflict := vlans_of_uplink(each)):
             raise Failure(f"interface {interface}: {conflict}")
     with plain_failures():
-        session.local.set_uplink(interface, labels)
-    click.echo(f"interface {interface} is an uplink of {'all networks' if every else ', '.join(labels)}")
+        session.local.set_uplink(interface, declared)
+    what = "all networks" if every else ", ".join(declared.words)
+    click.echo(f"interface {interface} is an uplink of {what}")
     session.finish_here(wait, timeout)
 
 
@@ -85,7 +92,13 @@ def list_(session: Session, /, output: str) -> None:
         (each for each in session.interfaces if each.uplink is not None), key=lambda each: each.name
     )
     records: list[Record] = [
-        {"interface": each.name, "networks": (each.uplink or "").split(",")} for each in found
+        {
+            "interface": each.name,
+            "networks": declared.words,
+            "network_ids": [declared.meant.get(word, word) for word in declared.words],
+        }
+        for each in found
+        if (declared := each.declaration) is not None
     ]
     if output == "json":
         render.print_json(records)
@@ -112,15 +125,3 @@ def _refuse_mixture(networks: list[Network]) -> None:
     ]
     if lines:
         raise Failure(*lines)
-
-
-def _labels(draft: Draft, networks: list[Network]) -> list[str]:
-    """What to write for each network: its name, or its id where the name would be misread."""
-    from flows.model import Network
-    from sgctl.service.names import reference_to
-
-    labels = {network.id: reference_to(draft, Network, network.id) for network in networks}
-    return [
-        identifier if label == "*" or any(c in label for c in ", ") else label
-        for identifier, label in labels.items()
-    ]

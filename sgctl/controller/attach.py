@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from flows.model import Network
 from flows.policy import Policy
+from sgctl.controller.uplinks import NetworkNames
 from sgctl.store import BindingState as State
 from sgctl.store.devices import NO_VLANS, Interface
 from sgctl.store.local import Bridge
-
-ALL_NETWORKS = "*"
+from sgctl.store.uplinks import Declaration
 
 Place = tuple[str, str]
 """Bridge and interface name."""
@@ -22,7 +22,7 @@ Place = tuple[str, str]
 class Role:
     """An interface's part: the policy port it stands for, or the networks it carries, or neither.
 
-    `networks` are those that need a zone because of it.
+    `networks` are those that need a zone because of it. `settled` is what an uplink's declaration should say.
     """
 
     interface: Interface
@@ -30,6 +30,7 @@ class Role:
     port_id: str = ""
     networks: frozenset[str] = frozenset()
     reason: str = ""
+    settled: Declaration | None = None
 
     def leaves_for(self, other: Role | None) -> bool:
         """Whether the OpenFlow port has another occupant, or none, when this interface's role is `other`."""
@@ -96,6 +97,7 @@ class Attachments:
         self._interfaces: dict[str, dict[str, Interface]] = {}
         self._claimants: defaultdict[str, set[Place]] = defaultdict(set)
         self._stale: set[Place] = set()
+        self._looked_up: set[Place] = set()
 
     def set_bridge(self, name: str, bridge: Bridge | None) -> Roles:
         """A bridge is there with these interfaces, or gone; its roles, which `refresh` keeps current."""
@@ -122,8 +124,9 @@ class Attachments:
 
     def refresh(self) -> set[Place]:
         """Bring the roles up to date; the interfaces for which that was news."""
-        names = _NetworkNames(self._policy)
+        names = NetworkNames(self._policy)
         news = {place: self._role(*place, names) for place in self._stale}
+        self._looked_up |= {place for place, role in news.items() if role and role.settled}
         self._stale.clear()
         changed = {place for place, role in news.items() if self._held(place) != role}
         for bridge, name in changed:  # first of all, because an OpenFlow port may pass from one to another
@@ -133,6 +136,15 @@ class Attachments:
             if role is not None:
                 self.of_bridge[bridge].take(name, role)
         return changed
+
+    def unsettled(self) -> Iterator[tuple[Interface, Declaration]]:
+        """The uplinks whose declarations should say something else, and what; each is told once."""
+        places, self._looked_up = self._looked_up, set()
+        for place in sorted(places):
+            role = self._held(place)
+            if role is not None and role.settled not in (None, role.interface.declaration):
+                assert role.settled is not None
+                yield role.interface, role.settled
 
     def _held(self, place: Place) -> Role | None:
         return self.of_bridge[place[0]].of_interface.get(place[1])
@@ -152,14 +164,14 @@ class Attachments:
                 del self._claimants[each.iface_id]
         self._stale.add(place)
 
-    def _role(self, bridge: str, name: str, names: _NetworkNames) -> Role | None:
+    def _role(self, bridge: str, name: str, names: NetworkNames) -> Role | None:
         interface = self._interfaces.get(bridge, {}).get(name)
         if interface is None:
             return None
         if interface.obstacle:
             return Role(interface, State.QUARANTINED, reason=interface.obstacle)
-        if interface.uplink is not None:
-            return _uplink_role(interface, names)
+        if interface.declaration is not None:
+            return _uplink_role(interface, interface.declaration, names)
         return self._workload_role(bridge, interface)
 
     def _workload_role(self, bridge: str, interface: Interface) -> Role:
@@ -210,62 +222,14 @@ def vlans_of_uplink(interface: Interface) -> str:
     )
 
 
-def _uplink_role(interface: Interface, names: _NetworkNames) -> Role:
+def _uplink_role(interface: Interface, declared: Declaration, names: NetworkNames) -> Role:
     """An uplink carries the networks it names that exist and can be told apart; the rest is said."""
     conflict = vlans_of_uplink(interface)
     if conflict:
         return Role(interface, State.QUARANTINED, reason=conflict)
-    wanted = [name.strip() for name in (interface.uplink or "").split(",") if name.strip()]
-    found = {name: names.ids(name) for name in wanted if name != ALL_NETWORKS}
-    networks = names.all if ALL_NETWORKS in wanted else {ids[0] for ids in found.values() if len(ids) == 1}
-    outside = names.outside(networks, interface.vlans.trunks)
-    mixed = names.sharing_a_tag(networks - outside)
-    unknown = [repr(name) for name, ids in found.items() if len(ids) != 1]
-    reasons = [
-        ("no single network is called", unknown),
-        ("networks with the same tag, or none:", sorted(map(names.name, mixed))),
-        ("not among the trunks of its port:", sorted(map(names.name, outside))),
-        ("", interface.ailing),
-    ]
-    told = [f"{what} {', '.join(each)}".strip() for what, names_of in reasons if (each := list(names_of))]
-    carried, reason = frozenset(networks - mixed - outside), "; ".join(told)
+    carried, problems, settled = names.meaning(declared, interface.vlans.trunks)
+    reason = "; ".join(filter(None, [*problems, ", ".join(interface.ailing)]))
     if not carried:
-        return Role(interface, State.QUARANTINED, reason=reason or "sgctl-uplink names no network")
-    return Role(interface, State.UPLINK, networks=carried, reason=reason)
-
-
-class _NetworkNames:
-    """Networks by what uplinks call them, worked out when the first one asks."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._ids: dict[str, list[str]] = {}
-
-    @property
-    def all(self) -> frozenset[str]:
-        """The ids of all networks."""
-        return frozenset(self._policy.networks)
-
-    def name(self, network_id: str) -> str:
-        """What users call a network."""
-        return self._policy.networks[network_id].name or network_id
-
-    def sharing_a_tag(self, networks: Iterable[str]) -> set[str]:
-        """Those of the networks that an uplink could not tell from another one of them."""
-        by_tag: defaultdict[int | None, set[str]] = defaultdict(set)
-        for network in networks:
-            by_tag[self._policy.networks[network].segmentation_id].add(network)
-        return set().union(*(group for group in by_tag.values() if len(group) > 1))
-
-    def outside(self, networks: Iterable[str], trunks: frozenset[int]) -> set[str]:
-        """Those of the networks whose VLAN, 0 for none, is not among the trunks; no trunks means all."""
-        vlans = {network: self._policy.networks[network].segmentation_id or 0 for network in networks}
-        return {network for network, vlan in vlans.items() if trunks and vlan not in trunks}
-
-    def ids(self, name: str) -> list[str]:
-        """The networks called so, by name or id."""
-        if not self._ids:
-            for network in self._policy.networks.values():
-                for each in {network.name, network.id}:
-                    self._ids.setdefault(each, []).append(network.id)
-        return self._ids.get(name, [])
+        reason = reason or "sgctl-uplink names no network"
+        return Role(interface, State.QUARANTINED, reason=reason, settled=settled)
+    return Role(interface, State.UPLINK, networks=carried, reason=reason, settled=settled)

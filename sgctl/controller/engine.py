@@ -10,7 +10,9 @@ from flows.flow import FlowDiff
 from flows.model import Change, Network, Port
 from flows.policy import Policy
 from sgctl.controller.attach import Attachments, Place, Roles
+from sgctl.store.devices import Interface
 from sgctl.store.local import Bridge
+from sgctl.store.uplinks import Declaration
 
 ZoneKey = tuple[str, str]
 """Bridge name and network id."""
@@ -112,6 +114,11 @@ class Engine:
         moved, self._moved = self._moved, set()
         return moved
 
+    def unsettled_uplinks(self) -> list[tuple[Interface, Declaration]]:
+        """The uplinks whose declarations should say something else since the last call, and what."""
+        self._refresh_roles()
+        return list(self._attachments.unsettled())
+
     def _new_compiler(self) -> BridgeCompiler:
         return BridgeCompiler(self.policy)
 
@@ -119,7 +126,11 @@ class Engine:
         """What a change of the policy may alter about which interface stands for what."""
         old, new = change
         if change.kind is Network:
-            sides = {(side.name, side.segmentation_id) for side in change if isinstance(side, Network)}
+            sides = {
+                (side.name, side.segmentation_id, side.meta.project_id)
+                for side in change
+                if isinstance(side, Network)
+            }
             if old is None or new is None or len(sides) > 1:
                 self._attachments.networks_changed()
         elif change.kind is Port:

@@ -195,6 +195,7 @@ class ControlLoop:
         self._lines.reach((managed.bridge for managed in self._engine.bridges.values()), self._connections)
         self._secure_bridges()
         self._refresh_zones()
+        self._settle_uplinks()
         self._limits.apply(self._engine.connection_limits())
         self._changing = self._change_switches()
         for _ in self._changing:
@@ -304,6 +305,18 @@ class ControlLoop:
             self._allocate_zones(here, missing)
         zones = self._store.zones.items()
         self._engine.change_zones({key[1:]: zone for key, zone in zones if key[0] == here})
+
+    def _settle_uplinks(self) -> None:
+        """Let the declarations of uplinks name networks by id, and by the names that they have today."""
+        for interface, declared in self._engine.unsettled_uplinks():
+            before = interface.declaration
+            assert before is not None
+            try:
+                self._local.settle_uplink(interface.name, before, declared)
+            except StoreError as error:
+                LOG.warning("interface %s: sgctl-uplink stays as it is: %s", interface.name, error)
+                continue
+            LOG.info("interface %s: is an uplink of %s (%s)", interface.name, declared.names, declared.ids)
 
     def _allocate_zones(self, chassis: str, missing: Iterable[ZoneKey]) -> None:
         """Without the database there are no new zones, but everything else goes on."""

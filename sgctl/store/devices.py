@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sgctl.store.replica import Json, Row, elements
+from sgctl.store.uplinks import UPLINK, UPLINK_IDS, Declaration
 
 IFACE_ID = "iface-id"
-UPLINK = "sgctl-uplink"
 LOCAL_PORT = 65534
 """The number that Open vSwitch's database has for a bridge's own interface."""
 OPENFLOW_LOCAL = 0xFFFFFFFE
@@ -96,9 +96,9 @@ class Interface:
     """An interface, or a bond: with an OpenFlow number, 1–65533, or OPENFLOW_LOCAL or UNUSABLE.
 
     A bridge's own interface is the host's access to the networks. `iface_id` names the policy port
-    (external_ids:iface-id), empty when there is none. `uplink` is what external_ids:sgctl-uplink says: names
-    of networks separated by commas, `*` for all; None is no uplink. `obstacle` tells why it can be neither,
-    empty when nothing is in the way. `mirror` is the mirror of which it is the output, by name.
+    (external_ids:iface-id), empty when there is none. `uplink` is what external_ids:sgctl-uplink says, None
+    is no uplink; `uplink_ids` is what sgctl-uplink-ids says. `obstacle` tells why it can be neither, empty
+    when nothing is in the way. `mirror` is the mirror of which it is the output, by name.
 
     Of a bond, `ofport` is the least of its members', and `ailing` are those that do not work, and why.
     `seed` is a number that nobody can guess who cannot read the switch database.
@@ -114,6 +114,12 @@ class Interface:
     bond: Bond | None = None
     ailing: tuple[str, ...] = ()
     seed: int = field(default=0, compare=False)
+    uplink_ids: str = ""
+
+    @property
+    def declaration(self) -> Declaration | None:
+        """The networks of which it is declared an uplink."""
+        return None if self.uplink is None else Declaration(self.uplink, self.uplink_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +246,9 @@ def _read_device(row: Row, identifier: str) -> _Device | None:
         obstacle = GONE if _is_gone(row) else _tunnel_obstacle(options)
     peer = options.get("peer") if row.get("type") == "patch" else None
     seed = int.from_bytes(hashlib.sha256(identifier.encode()).digest()[:6], "big")
-    return _Device(Interface(row.get("name", ""), number, iface_id, uplink, obstacle, seed=seed), peer)
+    ids = external_ids.get(UPLINK_IDS, "")
+    name = row.get("name", "")
+    return _Device(Interface(name, number, iface_id, uplink, obstacle, seed=seed, uplink_ids=ids), peer)
 
 
 def _is_gone(row: Row) -> bool:
@@ -295,6 +303,7 @@ def _bond(row: Row, members: list[Interface]) -> Iterator[Interface]:
         bond=Bond(numbers, lacp=optional(row, "lacp") in ("active", "passive")),
         ailing=tuple(f"{member.name}: {member.obstacle}" for member in members if member.ofport < 0),
         seed=members[0].seed if members else 0,
+        uplink_ids=external_ids.get(UPLINK_IDS, ""),
     )
 
 

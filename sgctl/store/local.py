@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,7 +16,6 @@ from sgctl.store.devices import (
     TEXT,
     TEXT_MAP,
     TEXTS,
-    UPLINK,
     UUIDS,
     Devices,
     Interface,
@@ -29,8 +28,8 @@ from sgctl.store.devices import (
 from sgctl.store.errors import StoreError
 from sgctl.store.identifiers import host_name
 from sgctl.store.replica import Json, Operation, Replica, Row, describe_error, elements, first_error
+from sgctl.store.uplinks import UPLINK, UPLINK_IDS, Declaration
 
-EVERY_NETWORK = "*"
 SHORTEST_BACKOFF_MS = 1000
 """The least that Open vSwitch takes."""
 
@@ -145,18 +144,21 @@ class LocalSwitches:
         """Say which policy port an interface is; an empty `iface_id` takes it back. Raises StoreError."""
         if iface_id:
             self._refuse(interface, self._obstacle_to_port(interface))
-        self._set_external_id(interface, IFACE_ID, iface_id)
+        self._set_external_ids(interface, {IFACE_ID: iface_id})
 
-    def set_uplink(self, interface: str, networks: Sequence[str] | None) -> None:
-        """Declare an interface the uplink of networks by name, `["*"]` for all; None takes it back."""
-        for name in networks or ():
-            if not name or "," in name:
-                raise StoreError(f"{name!r} cannot be the name of an uplink's network")
-        if networks is not None and not networks:
-            raise StoreError(f"interface {interface}: an uplink needs at least one network")
-        if networks is not None:
+    def set_uplink(self, interface: str, declared: Declaration | None) -> None:
+        """Declare an interface an uplink; None takes it back. Raises StoreError."""
+        if declared is not None:
+            if not declared.words:
+                raise StoreError(f"interface {interface}: an uplink needs at least one network")
             self._refuse(interface, self._obstacle(interface))
-        self._set_external_id(interface, UPLINK, ",".join(networks or ()))
+        self._set_external_ids(interface, _uplink_values(declared))
+
+    def settle_uplink(self, interface: str, before: Declaration, after: Declaration) -> None:
+        """Change an uplink's declaration, unless somebody else has done so meanwhile. Raises StoreError."""
+        mutation = self._mutation(interface, _uplink_values(after))
+        mutation["where"].append(["external_ids", "includes", ["map", [[UPLINK, before.names]]]])
+        self._write([mutation])
 
     def secure(self, bridge: str) -> None:
         """Make a bridge forward nothing by itself when no controller is there (fail_mode secure)."""
@@ -266,14 +268,20 @@ class LocalSwitches:
         if obstacle:
             raise StoreError(f"interface {interface}: {obstacle}")
 
-    def _set_external_id(self, interface: str, key: str, value: str) -> None:
-        mutations: list[Json] = [["external_ids", "delete", ["set", [key]]]]
-        if value:
-            mutations.append(["external_ids", "insert", ["map", [[key, value]]]])
-        where = [["name", "==", interface]]
+    def _set_external_ids(self, interface: str, values: Mapping[str, str]) -> None:
+        nothing_found = f"there is no interface {interface} in the switch database"
+        self._write([self._mutation(interface, values)], nothing_found)
+
+    def _mutation(self, interface: str, values: Mapping[str, str]) -> Operation:
+        """Set these keys of external_ids; those with an empty value go."""
+        pairs = [[key, value] for key, value in values.items() if value]
+        mutations: list[Json] = [
+            ["external_ids", "delete", ["set", list(values)]],
+            ["external_ids", "insert", ["map", pairs]],
+        ]
         table = "Port" if self._devices.is_bond(interface) else "Interface"
-        mutate = {"op": "mutate", "table": table, "where": where, "mutations": mutations}
-        self._write([mutate], f"there is no interface {interface} in the switch database")
+        where = [["name", "==", interface]]
+        return {"op": "mutate", "table": table, "where": where, "mutations": mutations}
 
     def _write(self, operations: list[Operation], nothing_found: str = "") -> None:
         results = self._replica.transact(operations, time.monotonic() + self._timeout)
@@ -288,3 +296,8 @@ class LocalSwitches:
 
 def _name(bridge: Bridge) -> str:
     return bridge.name
+
+
+def _uplink_values(declared: Declaration | None) -> dict[str, str]:
+    names, ids = declared or ("", "")
+    return {UPLINK: names, UPLINK_IDS: ids}

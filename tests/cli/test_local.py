@@ -99,10 +99,12 @@ def test_uplinks(cli: Cli, host: PrivateOvs) -> None:
     assert cli("uplink", "set", "tap1", "--network", "blue", "--network", "green").out == (
         "interface tap1 is an uplink of blue, green\n"
     )
-    assert _ids(host, "tap1") == '{sgctl-uplink="blue,green"}'
+    ids = [json.loads(cli("get", "network", name, "-o", "json").out)["id"] for name in ("blue", "green")]
+    pairs = f"blue={ids[0]},green={ids[1]}"
+    assert _ids(host, "tap1") == f'{{sgctl-uplink="blue,green", sgctl-uplink-ids="{pairs}"}}'
     assert cli("uplink", "list").out == "INTERFACE  NETWORKS\ntap1       blue, green\n"
     assert json.loads(cli("uplink", "list", "-o", "json").out) == [
-        {"interface": "tap1", "networks": ["blue", "green"]}
+        {"interface": "tap1", "networks": ["blue", "green"], "network_ids": ids}
     ]
     cli("delete", "network", "green")
     assert cli("uplink", "set", "tap1", "--all").code == 0
@@ -121,7 +123,8 @@ def test_an_interface_is_an_uplink_or_bound_but_not_both(cli: Cli, host: Private
     assert cli("uplink", "set", "tap2", "--network", "blue").errors == [
         "interface tap2 is bound to a port; unbind it first"
     ]
-    assert (_ids(host, "tap1"), _ids(host, "tap2")) == ("{sgctl-uplink=blue}", "{iface-id=instance-7}")
+    assert _ids(host, "tap1").startswith("{sgctl-uplink=blue, sgctl-uplink-ids=")
+    assert _ids(host, "tap2") == "{iface-id=instance-7}"
 
 
 def test_a_name_that_would_be_misread_is_written_as_its_id(cli: Cli, host: PrivateOvs) -> None:

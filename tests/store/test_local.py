@@ -12,6 +12,7 @@ from lab.ovs import PrivateOvs
 from sgctl.store import StoreError
 from sgctl.store.devices import Interface
 from sgctl.store.local import Bridge, LocalSwitches
+from sgctl.store.uplinks import Declaration
 from tests.store.waiting import watch_until
 
 pytestmark = pytest.mark.switch
@@ -103,11 +104,20 @@ def test_binding_declaring_an_uplink_and_securing_are_written(
     watch_until(local, lambda: 2 in local.bridges and "p1" in interfaces(local, 2))
 
     local.bind("p1", "web1")
-    local.set_uplink("p1", ["blue", "red"])
+    declared = Declaration("blue,red", "blue=1,red=2")
+    local.set_uplink("p1", declared)
     local.secure("br1")
     local.run()
-    assert local.bridges[2] == Bridge("br1", 2, "secure", (Interface("p1", 1, "web1", "blue,red"),), "netdev")
+    p1 = Interface("p1", 1, "web1", declared.names, uplink_ids=declared.ids)
+    assert local.bridges[2] == Bridge("br1", 2, "secure", (p1,), "netdev")
     assert "other=kept" in dummy_ovs.vsctl("get", "Interface", "p1", "external_ids")
+
+    local.settle_uplink("p1", Declaration("green"), Declaration("grey", "grey=4"))
+    local.run()
+    assert interfaces(local, 2)["p1"].declaration == declared
+    local.settle_uplink("p1", declared, Declaration("white,red", "white=1,red=2"))
+    local.run()
+    assert interfaces(local, 2)["p1"].declaration == Declaration("white,red", "white=1,red=2")
 
     local.bind("p1", "")
     local.set_uplink("p1", None)
@@ -120,10 +130,8 @@ def test_what_cannot_be_written_is_an_error(local: LocalSwitches) -> None:
         local.bind("nope", "web1")
     with pytest.raises(StoreError, match="there is no bridge nope"):
         local.secure("nope")
-    with pytest.raises(StoreError, match="'a,b' cannot be the name of an uplink's network"):
-        local.set_uplink("br0", ["a,b"])
     with pytest.raises(StoreError, match="at least one network"):
-        local.set_uplink("br0", [])
+        local.set_uplink("br0", Declaration(""))
 
 
 def test_a_restart_of_the_switch_changes_nothing_that_has_not_changed(

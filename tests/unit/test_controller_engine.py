@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.compiler import LocalState, compile_bridge
-from flows.model import Change, Network, PolicyObject, Port, SecurityGroup
+from flows.model import Change, Meta, Network, PolicyObject, Port, SecurityGroup
 from sgctl.controller.attach import Role
 from sgctl.controller.engine import Engine
 from sgctl.store import BindingState
 from sgctl.store.devices import Interface
 from sgctl.store.local import Bridge
+from sgctl.store.uplinks import Declaration
 
 BLUE = Network("net-blue", "blue")
 RED = Network("net-red", "red", segmentation_id=7)
@@ -24,8 +25,8 @@ def workload(name: str, ofport: int, iface_id: str) -> Interface:
     return Interface(name, ofport, iface_id, None)
 
 
-def uplink(ofport: int, networks: str) -> Interface:
-    return Interface("up", ofport, "", networks)
+def uplink(ofport: int, networks: str, ids: str = "") -> Interface:
+    return Interface("up", ofport, "", networks, uplink_ids=ids)
 
 
 def bridge(*interfaces: Interface, name: str = "br0", dpid: int = 1) -> Bridge:
@@ -99,6 +100,71 @@ def test_networks_that_an_uplink_cannot_tell_apart_stay_closed(engine: Engine) -
     grey = Network("net-grey", "grey")
     engine.change_policy([Change(grey, replace(grey, segmentation_id=9))])
     assert {network for _, network in engine.missing_zones()} == {BLUE.id, RED.id, "net-grey"}
+
+
+def settled(engine: Engine, networks: str, ids: str = "") -> tuple[set[str], Declaration]:
+    """What an uplink with this declaration carries, and what it should say."""
+    found = roles(engine, bridge(uplink(1, networks, ids)))["br0/up"]
+    told = [declared for _, declared in engine.unsettled_uplinks()]
+    assert engine.unsettled_uplinks() == []
+    return set(found.networks), told[0] if told else Declaration(networks, ids)
+
+
+def test_a_name_that_was_looked_up_means_its_network_for_good(engine: Engine) -> None:
+    carried, said = settled(engine, "blue, red,green")
+    assert carried == {BLUE.id, RED.id}
+    assert said == Declaration("blue,red,green", "blue=net-blue,red=net-red")
+    assert settled(engine, *said) == (carried, said)
+    engine.change_policy([Change(BLUE, replace(BLUE, name="sky"))])
+    add(engine, Network("net-other", "blue", segmentation_id=9), Network("net-third", "red"))
+    renamed = Declaration("sky,red,green", "sky=net-blue,red=net-red")
+    assert settled(engine, *said) == (carried, renamed)
+    assert settled(engine, *renamed) == (carried, renamed)
+    assert settled(engine, "blue", renamed.ids)[0] == {"net-other"}
+
+
+def test_a_name_that_could_be_misread_is_written_as_an_id(engine: Engine) -> None:
+    _, said = settled(engine, "blue,red")
+    engine.change_policy([Change(BLUE, replace(BLUE, name="a, b")), Change(RED, replace(RED, name="*"))])
+    assert settled(engine, *said) == ({BLUE.id, RED.id}, Declaration("net-blue,net-red"))
+    engine.change_policy(
+        [
+            Change(replace(BLUE, name="a, b"), replace(BLUE, name="x=y")),
+            Change(replace(RED, name="*"), replace(RED, name="x=y")),
+        ]
+    )
+    assert settled(engine, *said) == ({BLUE.id, RED.id}, Declaration("net-blue,net-red"))
+    engine.change_policy([Change(replace(RED, name="x=y"), replace(RED, name="net-blue"))])
+    expected = Declaration("x=y,net-red", "x=y=net-blue")
+    assert settled(engine, *said) == ({BLUE.id, RED.id}, expected)
+    assert settled(engine, *expected) == ({BLUE.id, RED.id}, expected)
+
+
+def test_a_network_that_is_made_anew_has_its_uplink_again(engine: Engine) -> None:
+    _, said = settled(engine, "blue")
+    engine.change_policy([Change(ONE, None), Change(BLUE, None)])
+    assert settled(engine, *said) == (set(), said)
+    add(engine, Network("net-new", "blue"))
+    assert settled(engine, *said) == ({"net-new"}, Declaration("blue", "blue=net-new"))
+
+
+OF_A_PROJECT = Meta(project_id="tenant")
+
+
+def test_projects_decide_nothing_about_uplinks(engine: Engine) -> None:
+    theirs = Network("net-theirs", "blue", meta=OF_A_PROJECT)
+    early = Network("net-early", "later", meta=OF_A_PROJECT)
+    add(engine, theirs, early)
+    for declared in (Declaration("blue"), Declaration("blue", "blue=net-blue"), Declaration("*")):
+        carried, _ = settled(engine, *declared)
+        assert carried == ({BLUE.id, RED.id} if declared.names == "*" else {BLUE.id})
+    found = roles(engine, bridge(uplink(1, "later")))["br0/up"]
+    assert found.state is BindingState.QUARANTINED
+    assert "network 'later' belongs to project 'tenant'" in found.reason
+    assert settled(engine, "later", "later=net-early")[0] == {early.id}
+    tagged = replace(early, segmentation_id=12)
+    engine.change_policy([Change(early, tagged)])
+    assert settled(engine, "*")[0] == {BLUE.id, RED.id, early.id}
 
 
 def test_a_port_stays_closed_until_its_network_has_a_zone(engine: Engine) -> None:

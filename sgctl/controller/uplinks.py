@@ -1,0 +1,111 @@
+"""Which networks an uplink's declaration means.
+
+A name is looked up among the networks of no project only: whoever may make networks in a project can give
+them any name, and must not decide what an uplink carries. What was found is written into the declaration,
+which from then on means that very network, whatever it or another one is called.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from flows.model import Network
+from flows.policy import Policy
+from sgctl.store.uplinks import EVERY_NETWORK, Declaration, is_for_every, word_for
+
+
+class Meaning(NamedTuple):
+    """The ids of the networks that an uplink carries, why not others, and what its declaration should say."""
+
+    networks: frozenset[str]
+    problems: list[str]
+    settled: Declaration
+
+
+class NetworkNames:
+    """Networks by what uplinks call them, worked out when the first one asks."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._by_name: dict[str, list[Network]] = {}
+
+    def meaning(self, declared: Declaration, trunks: frozenset[int]) -> Meaning:
+        """Look up what is declared. `trunks` are the VLANs of the uplink's port, 0 for none; empty for all.
+
+        Networks that can't be told apart on the wire are not carried.
+        """
+        meant = declared.meant
+        found = {
+            word: identifier
+            for word in declared.words
+            if word != EVERY_NETWORK and (identifier := self._find(word, meant.get(word)))
+        }
+        missing = [word for word in declared.words if word not in found and word != EVERY_NETWORK]
+        wanted = {*found.values(), *(self._every() if EVERY_NETWORK in declared.words else ())}
+        outside = self._outside(wanted, trunks)
+        mixed = self._sharing_a_tag(wanted - outside)
+        problems = [
+            *map(self._why_not, missing),
+            *self._told("networks with the same tag, or none:", mixed),
+            *self._told("not among the trunks of its port:", outside),
+        ]
+        return Meaning(frozenset(wanted - mixed - outside), problems, self._settled(declared, found))
+
+    def _find(self, word: str, before: str | None) -> str | None:
+        """The id of the network that a word was found to mean before, or else is the id or the name of."""
+        networks = self._policy.networks
+        for identifier in (before, word):
+            if identifier in networks:
+                return identifier
+        named = [network for network in self._named(word) if not network.meta.project_id]
+        return named[0].id if len(named) == 1 else None
+
+    def _named(self, name: str) -> list[Network]:
+        if not self._by_name:
+            for network in self._policy.networks.values():
+                self._by_name.setdefault(network.name, []).append(network)
+        return self._by_name.get(name, [])
+
+    def _every(self) -> Iterator[str]:
+        return (network.id for network in self._policy.networks.values() if is_for_every(network))
+
+    def _why_not(self, word: str) -> str:
+        named = self._named(word)
+        if len(named) == 1:
+            return (
+                f"network {word!r} belongs to project {named[0].meta.project_id!r}: declare it with "
+                "`sgctl uplink set`, which names it by its id"
+            )
+        return f"no single network is called {word!r}"
+
+    def _told(self, what: str, networks: Iterable[str]) -> Iterator[str]:
+        names = sorted(self._policy.networks[each].name or each for each in networks)
+        if names:
+            yield f"{what} {', '.join(names)}"
+
+    def _outside(self, networks: Iterable[str], trunks: frozenset[int]) -> set[str]:
+        """Those of the networks whose VLAN, 0 for none, is not among the trunks; no trunks means all."""
+        vlans = {network: self._policy.networks[network].segmentation_id or 0 for network in networks}
+        return {network for network, vlan in vlans.items() if trunks and vlan not in trunks}
+
+    def _sharing_a_tag(self, networks: Iterable[str]) -> set[str]:
+        """Those of the networks that an uplink could not tell from another one of them."""
+        by_tag: defaultdict[int | None, set[str]] = defaultdict(set)
+        for network in networks:
+            by_tag[self._policy.networks[network].segmentation_id].add(network)
+        return set().union(*(group for group in by_tag.values() if len(group) > 1))
+
+    def _settled(self, declared: Declaration, found: dict[str, str]) -> Declaration:
+        """The same with today's names; what was not found stays as it is written."""
+        known, before = self._policy.networks, declared.meant
+        carried = [known[identifier] for identifier in dict.fromkeys(found.values())]
+        meant: dict[str, str] = {}
+        for word in declared.words:
+            if word in found:
+                network = known[found[word]]
+                meant[word_for(network, carried, known)] = network.id
+            else:
+                meant[word] = before.get(word, word)
+        return Declaration.of(meant, meant) if meant else declared
