@@ -57,7 +57,7 @@ class SecurityGroups(RyuApp):
                 self.CONF.wsapi_host,
                 self.CONF.wsapi_port,
             )
-        except (StoreError, AccessError, ValueError) as error:
+        except (StoreError, AccessError, ValueError, OSError) as error:
             raise SystemExit(f"ryu-manager: {error}") from error
 
     def start(self) -> Any:

@@ -127,9 +127,7 @@ class _Editing:
         obj = draft.get(type(self._obj), self._obj.id)
         if obj is None:
             return ""
-        data: dict[str, Any] = manifest(draft, obj)
-        data["metadata"]["id"] = obj.id
-        return to_yaml([data])
+        return to_yaml([manifest(draft, obj, with_id=True)])
 
     def _kept(self, text: str, *reasons: str) -> _Over:
         if text == self._stated:

@@ -29,14 +29,23 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="Write one file per object, KIND/NAME.yaml, below this directory.",
 )
+@click.option("--without-ids", is_flag=True, help="Leave out ids where names are enough.")
 @output_option("yaml", "json", "name")
 @pass_session
 def export(
-    session: Session, spellings: tuple[str, ...], project: str | None, directory: Path | None, output: str
+    session: Session,
+    /,
+    spellings: tuple[str, ...],
+    project: str | None,
+    directory: Path | None,
+    without_ids: bool,
+    output: str,
 ) -> None:
     """Print the policy as manifests that apply takes again: everything, or objects of some kinds.
 
-    Applying them changes nothing here, and makes the same policy in an empty database.
+    Applying them changes nothing here, and makes the same policy in an empty database. By their ids, objects
+    that are given other names in the manifests remain the same objects. Without ids, the manifests can be
+    applied to another policy that has objects of these names.
     """
     from sgctl.cli import render
     from sgctl.service.draft import Draft
@@ -50,11 +59,11 @@ def export(
         if project is None or obj.meta.project_id == project
     ]
     if directory is not None:
-        _write(draft, found, directory)
+        _write(draft, found, directory, with_id=not without_ids)
     elif output == "name":
         render.print_names(f"{kind.singular}/{_label(draft, obj)}" for kind, obj in found)
     else:
-        manifests = [manifest(draft, obj) for _, obj in found]
+        manifests = [manifest(draft, obj, with_id=not without_ids) for _, obj in found]
         render.print_json(manifests) if output == "json" else render.print_yaml(manifests)
 
 
@@ -78,7 +87,9 @@ def _label(draft: Draft, obj: PolicyObject) -> str:
     return reference_to(draft, type(obj), obj.id)
 
 
-def _write(draft: Draft, found: list[tuple[kinds.Kind, PolicyObject]], directory: Path) -> None:
+def _write(
+    draft: Draft, found: list[tuple[kinds.Kind, PolicyObject]], directory: Path, *, with_id: bool
+) -> None:
     from sgctl.service.manifests import manifest, to_yaml
 
     for kind, obj in found:
@@ -87,7 +98,7 @@ def _write(draft: Draft, found: list[tuple[kinds.Kind, PolicyObject]], directory
         path = directory / kind.singular / f"{name}.yaml"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(to_yaml([manifest(draft, obj)]), encoding="utf-8")
+            path.write_text(to_yaml([manifest(draft, obj, with_id=with_id)]), encoding="utf-8")
         except OSError as error:
             raise Failure(f"cannot write {path}: {error.strerror}") from error
     click.echo(f"{len(found)} objects written below {directory}")

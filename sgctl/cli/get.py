@@ -160,7 +160,7 @@ def _print_yaml(snapshot: Snapshot, selections: list[Selection]) -> None:
     for kind, records, _ in selections:
         if kind in kinds.WITH_MANIFEST:
             objects = [snapshot.draft.get(CLASSES[kind], str(record["id"])) for record in records]
-            documents += [manifest(snapshot.draft, obj) for obj in objects if obj is not None]
+            documents += [manifest(snapshot.draft, obj, with_id=True) for obj in objects if obj is not None]
         else:
             documents += records
     print_yaml(documents)

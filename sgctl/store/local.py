@@ -27,6 +27,7 @@ from sgctl.store.devices import (
 )
 from sgctl.store.errors import StoreError
 from sgctl.store.identifiers import host_name
+from sgctl.store.permission import refusal
 from sgctl.store.replica import Json, Operation, Replica, Row, describe_error, elements, first_error
 from sgctl.store.uplinks import UPLINK, UPLINK_IDS, Declaration
 
@@ -206,7 +207,8 @@ class LocalSwitches:
 
         if not self._replica.pump_until(ready, deadline):
             raise StoreError(
-                f"cannot connect to the switch database at {self._replica.remote}; is Open vSwitch running?"
+                f"cannot connect to the switch database at {self._replica.remote}; "
+                + (refusal(self._replica.remote) or "is Open vSwitch running?")
             )
         self.run()
 

@@ -13,6 +13,7 @@ from sgctl.store.commit import Commit
 from sgctl.store.errors import StoreError
 from sgctl.store.garbage import much_may_stay
 from sgctl.store.identifiers import lock_name
+from sgctl.store.permission import refusal
 from sgctl.store.quotas import Limits, no_quota_operations, quota_operations, read_quota
 from sgctl.store.replica import Operation, Replica, describe_error, first_error
 from sgctl.store.status import (
@@ -305,7 +306,8 @@ class Store:
         if not self._replica.pump_until(ready, deadline):
             remote = self._replica.remote
             who = "ryu-manager sgctl" if remote.startswith("unix:") else "its server"
-            raise StoreError(f"cannot connect to the policy database at {remote}; is {who} running?")
+            why = refusal(remote) or f"is {who} running?"
+            raise StoreError(f"cannot connect to the policy database at {remote}; {why}")
         self._digest()
         self._provide_counters(deadline)
 

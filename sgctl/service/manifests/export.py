@@ -18,12 +18,15 @@ from sgctl.service.names import reference_to
 Manifest = dict[str, object]
 
 
-def manifest(draft: Draft, obj: PolicyObject) -> Manifest:
-    """The manifest of a network, address group, security group (with its rules) or port."""
+def manifest(draft: Draft, obj: PolicyObject, *, with_id: bool = False) -> Manifest:
+    """The manifest of a network, address group, security group (with its rules) or port.
+
+    It has the object's id where the name would not do, or `with_id` always: then another name may be written.
+    """
     return {
         "apiVersion": OWN,
         "kind": MANIFEST_KINDS[type(obj)],
-        "metadata": _metadata(draft, obj),
+        "metadata": _metadata(draft, obj, with_id),
         "spec": _spec(draft, obj),
     }
 
@@ -33,8 +36,8 @@ def to_yaml(manifests: Iterable[Manifest]) -> str:
     return yaml.safe_dump_all(manifests, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _metadata(draft: Draft, obj: PolicyObject) -> Manifest:
-    named = obj.name and reference_to(draft, type(obj), obj.id) == obj.name
+def _metadata(draft: Draft, obj: PolicyObject, with_id: bool) -> Manifest:
+    named = not with_id and obj.name and reference_to(draft, type(obj), obj.id) == obj.name
     return {"name": obj.name} | _present(
         id="" if named else obj.id,
         description=obj.meta.description,
@@ -121,7 +124,7 @@ def _port(draft: Draft, port: Port) -> Manifest:
         security_groups=sorted(reference_to(draft, SecurityGroup, each) for each in port.security_groups),
         allowed_address_pairs=pairs,
         permitted_ethertypes=[f"{each:#06x}" for each in sorted(port.permitted_ethertypes)],
-        iface_id="" if port.iface_id == (port.name or port.id) else port.iface_id,
+        iface_id=port.iface_id,
         device_id=port.device_id,
         device_owner=port.device_owner,
     )

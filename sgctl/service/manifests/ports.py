@@ -31,7 +31,7 @@ def state_port(planning: Planning, document: Document, identifier: str) -> None:
         name=name,
         network_id=network.id,
         mac=mac,
-        iface_id=str(spec.get("iface_id", name or identifier)),
+        iface_id=str(spec.get("iface_id", old.iface_id if old else name or identifier)),
         fixed_ips=tuple(addresses),
         security_groups=groups,
         allowed_address_pairs=_pairs(planning, document, mac),
