@@ -17,6 +17,8 @@ _PUSH_VLAN = 17
 _POP_VLAN = 18
 _SET_FIELD = 25
 _NX_REG_MOVE = 6
+_NX_BUNDLE = 12
+_NX_BUNDLE_LOAD = 13
 _NX_RESUBMIT_TABLE = 14
 _NX_OUTPUT_REG = 15
 _NX_LEARN2 = 45
@@ -27,6 +29,8 @@ _NX_CLONE = 42
 _OXM_VLAN_VID = 0x80000C02
 _VLAN_PRESENT = 0x1000
 _VLAN_ETHERTYPE = 0x8100
+_NXM_IN_PORT = 0x00000002
+_OF_ETH_SRC = 0
 IN_PORT_UNCHANGED = 0xFFF8
 NO_RECIRCULATION = 255
 
@@ -125,6 +129,34 @@ class OutputRegister(NamedTuple):
 
     def __str__(self) -> str:
         return f"output:{_nxm_name(self.field)}[]"
+
+
+class Bundle(NamedTuple):
+    """Send the frame out of one of the OpenFlow ports that work; never back where it came from.
+
+    It is the first of them, or with `spread` one that depends on the source MAC. With `into`, the number is
+    written into that register instead, 65535 when none works.
+    """
+
+    members: tuple[int, ...]
+    spread: bool = False
+    into: Field | None = None
+
+    def encode(self) -> bytes:
+        """NXAST_BUNDLE or NXAST_BUNDLE_LOAD."""
+        kind = _NX_BUNDLE if self.into is None else _NX_BUNDLE_LOAD
+        bits, target = (0, bytes(4)) if self.into is None else (self.into.bits - 1, self.into.header)
+        head = struct.pack("!HHHIHH", int(self.spread), _OF_ETH_SRC, 0, _NXM_IN_PORT, len(self.members), bits)
+        ports = struct.pack(f"!{len(self.members)}H", *self.members)
+        length = (32 + len(ports) + 7) // 8 * 8
+        start = struct.pack("!HHIH", _EXPERIMENTER, length, _NICIRA_VENDOR, kind)
+        return (start + head + target + bytes(4) + ports).ljust(length, b"\0")
+
+    def __str__(self) -> str:
+        name = "bundle" if self.into is None else "bundle_load"
+        target = "" if self.into is None else f"{_nxm_name(self.into)}[],"
+        ports = ",".join(map(str, self.members))
+        return f"{name}(eth_src,0,{'hrw' if self.spread else 'active_backup'},ofport,{target}members:{ports})"
 
 
 class Conjunction(NamedTuple):

@@ -31,7 +31,7 @@ from flows.presence import ZonePresence
 from flows.rules import RuleBook
 from flows.services import IPV4_TERM, IPV6_TERM
 from flows.static import static_flows
-from flows.uplinks import Segment, segment_flows, uplink_flows
+from flows.uplinks import Segment, Uplink, segment_flows, uplink_flows
 
 Key = TypeVar("Key")
 
@@ -43,13 +43,19 @@ PORTS_AT_A_TIME = 12
 class LocalState:
     """What is attached to a bridge: policy ports and uplinks by OpenFlow port, zones by network.
 
-    `ports` maps OpenFlow port to policy port id, `uplinks` to the ids of the networks carried.
+    `ports` maps OpenFlow port to policy port id, `uplinks` to the ids of the networks carried. An uplink that
+    is a bond is there by its first member, and in `bonds`.
     Every network of a bound port or an uplink needs a zone (1–65534).
     """
 
     ports: Mapping[int, str] = field(default_factory=dict)
     uplinks: Mapping[int, frozenset[str]] = field(default_factory=dict)
     zones: Mapping[str, int] = field(default_factory=dict)
+    bonds: Mapping[int, Uplink] = field(default_factory=dict)
+
+    def uplink(self, ofport: int) -> Uplink:
+        """The uplink with this number."""
+        return self.bonds.get(ofport) or Uplink((ofport,))
 
 
 class BridgeCompiler:
@@ -116,10 +122,10 @@ class BridgeCompiler:
         self._note_ofports(moved, before.ports)
         self._carried = frozenset().union(*state.uplinks.values())
         networks = _differing(before.zones, state.zones)
-        for uplink in _differing(before.uplinks, state.uplinks):
+        for uplink in _differing(before.uplinks, state.uplinks) | _differing(before.bonds, state.bonds):
             networks |= before.uplinks.get(uplink, frozenset()) | state.uplinks.get(uplink, frozenset())
             present = uplink in state.uplinks
-            self._board.assign(("uplink", uplink), uplink_flows(uplink) if present else ())
+            self._board.assign(("uplink", uplink), uplink_flows(state.uplink(uplink)) if present else ())
         for network in networks:
             self._refresh_segment(network)
         self._stale_ports.update(dict.fromkeys(moved))
@@ -177,7 +183,8 @@ class BridgeCompiler:
         flows: list[Flow] = []
         if network is not None and zone is not None:
             carriers = [o for o, carried in self._local.uplinks.items() if network_id in carried]
-            flows = segment_flows(Segment(network, zone, tuple(sorted(carriers))))
+            uplinks = tuple(map(self._local.uplink, sorted(carriers)))
+            flows = segment_flows(Segment(network, zone, uplinks))
         self._board.assign(("segment", network_id), flows)
 
     def _refresh_ports(self, count: int) -> None:

@@ -133,7 +133,7 @@ UPLINK = _table(
     "UPLINK",
     "frames from uplinks: drop those that claim a local port's MAC or address, learn where the rest live",
     Reason.UPLINK_SPOOF,
-    {ZONE, f.IN_PORT},
+    {ZONE, f.IN_PORT, OUT},
     _L2,
     _L3,
     _ARP,
@@ -272,7 +272,7 @@ UPLINK_OUT = _table(
     "UPLINK_OUT",
     "the learned uplink, or all of the network's when none is learned; tags",
     Reason.UNKNOWN_DESTINATION,
-    {ZONE, OUT},
+    {ZONE, OUT, f.IN_PORT},
 )
 RECEIVER = _table(
     48,

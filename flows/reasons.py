@@ -37,6 +37,7 @@ class Reason(IntEnum):
     UNREADABLE = 20, "ARP or neighbour discovery that the switch cannot read, though a host might"
     FORGED_ERROR = 21, "an ICMP error about a connection of which the sender is not an end"
     FOREIGN_ADDRESS = 22, "the packet is for an address that the receiver does not have"
+    STANDBY = 23, "a copy that came in by a member of a bond that is not in use"
 
     explanation: str
 

@@ -11,7 +11,7 @@ from collections.abc import Hashable
 
 from flows import fields as f
 from flows import pipeline as p
-from flows.actions import Action, Conjunction, Output, SetField
+from flows.actions import Action, Bundle, Conjunction, Output, SetField
 from flows.fields import Term
 from flows.flow import Flow, FlowKey
 from flows.wire import DropCounters, Edit
@@ -59,6 +59,8 @@ def _action(action: Action) -> Hashable:
             return Conjunction, action.clause, action.clauses
         case Output():
             return Output, action.ofport >= FIRST_RESERVED_PORT
+        case Bundle():
+            return Bundle, len(action.members), action.spread, action.into
         case SetField():
             return SetField, action.field
         case _:

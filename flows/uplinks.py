@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flows import fields as f
 from flows import pipeline as p
-from flows.actions import Action, Learn, Output, PopVlan, PushVlan, SetField
+from flows.actions import Action, Bundle, Learn, Output, PopVlan, PushVlan, SetField
 from flows.flow import Flow
 from flows.model import Network
 from flows.pipeline import Priority
@@ -28,13 +28,37 @@ from flows.static import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """A way to the unmanaged side: one OpenFlow port, or several, which are a bond.
+
+    With `lacp` the other side knows that they are one link (IEEE 802.1AX), and every frame may go by any of
+    them. Without, what is for everybody comes in by all of them: the first that works is used, both ways.
+    """
+
+    members: tuple[int, ...]
+    lacp: bool = False
+
+    @property
+    def has_standby(self) -> bool:
+        """Whether some members are only there in case that the first fails."""
+        return len(self.members) > 1 and not self.lacp
+
+    @property
+    def out(self) -> Action:
+        """Sends a frame out of it."""
+        if len(self.members) == 1:
+            return Output(self.members[0])
+        return Bundle(self.members, spread=self.lacp)
+
+
 @dataclass(frozen=True)
 class Segment:
-    """A network on this bridge: its zone and the OpenFlow ports of the uplinks that carry it."""
+    """A network on this bridge: its zone and the uplinks that carry it."""
 
     network: Network
     zone: int
-    uplinks: tuple[int, ...]
+    uplinks: tuple[Uplink, ...]
 
 
 def segment_flows(segment: Segment) -> list[Flow]:
@@ -45,17 +69,18 @@ def segment_flows(segment: Segment) -> list[Flow]:
 def _enter_flows(segment: Segment) -> Iterator[Flow]:
     yield from _gateway_announcements(segment)
     zone, vid = SetField(p.ZONE, segment.zone), segment.network.segmentation_id
+    tag = UNTAGGED if vid is None else f.VLAN_VID(0x1000 | vid)
+    untag: tuple[Action, ...] = () if vid is None else (PopVlan(),)
     for uplink in segment.uplinks:
-        in_port = f.IN_PORT(uplink)
-        tag = UNTAGGED if vid is None else f.VLAN_VID(0x1000 | vid)
-        untag: tuple[Action, ...] = () if vid is None else (PopVlan(),)
-        yield Flow(p.CLASSIFY, Priority.GUARD + 100, (in_port, tag), (*untag, zone, call(p.UPLINK)))
-        yield Flow(
-            p.UPLINK,
-            Priority.DEFAULT,
-            (p.ZONE(segment.zone), in_port),
-            (*_learn(segment, uplink), call(p.UPLINK_DELIVER)),
-        )
+        which: tuple[Action, ...] = (Bundle(uplink.members, into=p.OUT),) if uplink.has_standby else ()
+        forget: tuple[Action, ...] = (SetField(p.OUT, 0),) if uplink.has_standby else ()
+        for member in uplink.members:
+            in_port = f.IN_PORT(member)
+            enter = (*untag, zone, *which, call(p.UPLINK))
+            yield Flow(p.CLASSIFY, Priority.GUARD + 100, (in_port, tag), enter)
+            match = (p.ZONE(segment.zone), in_port)
+            learn = _learn(segment, member)
+            yield Flow(p.UPLINK, Priority.DEFAULT, match, (*forget, *learn, call(p.UPLINK_DELIVER)))
 
 
 def _gateway_announcements(segment: Segment) -> Iterator[Flow]:
@@ -70,7 +95,7 @@ def _gateway_announcements(segment: Segment) -> Iterator[Flow]:
             yield Flow(p.ADMIT, Priority.GUARD + 50, (*trusted, *match), TELL_ALL)
 
 
-def _learn(segment: Segment, uplink: int) -> tuple[Action, ...]:
+def _learn(segment: Segment, ofport: int) -> tuple[Action, ...]:
     """With one uplink there is nothing to choose, hence nothing to learn."""
     if len(segment.uplinks) < 2:
         return ()
@@ -78,7 +103,7 @@ def _learn(segment: Segment, uplink: int) -> tuple[Action, ...]:
         Learn(
             table=p.FDB.id,
             priority=Priority.NORMAL,
-            cookie=p.LEARNED_COOKIE_TAG << 56 | segment.zone << 32 | uplink,
+            cookie=p.LEARNED_COOKIE_TAG << 56 | segment.zone << 32 | ofport,
             idle_timeout=p.FDB_IDLE_SECONDS,
             limit=p.FDB_LIMIT,
             matches=((p.ZONE, p.ZONE), (f.ETH_SRC, f.ETH_DST)),
@@ -101,12 +126,37 @@ def _exit_flows(segment: Segment) -> Iterator[Flow]:
     vid = segment.network.segmentation_id
     tag: tuple[Action, ...] = () if vid is None else (PushVlan(vid),)
     for uplink in segment.uplinks:
-        yield Flow(p.UPLINK_OUT, Priority.NORMAL, (zone, p.OUT(uplink)), (*tag, Output(uplink)))
-    flood = tuple(Output(uplink) for uplink in segment.uplinks)
+        for member in uplink.members:
+            yield Flow(p.UPLINK_OUT, Priority.NORMAL, (zone, p.OUT(member)), (*tag, uplink.out))
+        yield from _not_back(segment, uplink, tag)
+    flood = tuple(uplink.out for uplink in segment.uplinks)
     yield Flow(p.UPLINK_OUT, Priority.NORMAL, (zone, p.OUT(0)), (*tag, *flood))
 
 
-def uplink_flows(ofport: int) -> list[Flow]:
-    """What an uplink brings that no declared network matches."""
-    match = (f.IN_PORT(ofport),)
-    return [Flow(p.CLASSIFY, Priority.GUARD + 50, match, drop(Reason.UNDECLARED_VLAN))]
+def _not_back(segment: Segment, uplink: Uplink, tag: tuple[Action, ...]) -> Iterator[Flow]:
+    """What came in by one member of a bond does not leave by another one."""
+    if len(uplink.members) == 1:
+        return
+    zone, others = p.ZONE(segment.zone), [other for other in segment.uplinks if other != uplink]
+    for member in uplink.members:
+        nowhere = Output(member)  # where it came from
+        flood = (*tag, *(other.out for other in others)) if others else (nowhere,)
+        came = f.IN_PORT(member)
+        yield Flow(p.UPLINK_OUT, Priority.HIGH, (zone, p.OUT(0), came), flood)
+        for other_member in uplink.members:
+            yield Flow(p.UPLINK_OUT, Priority.HIGH, (zone, p.OUT(other_member), came), (nowhere,))
+
+
+def uplink_flows(uplink: Uplink) -> list[Flow]:
+    """What an uplink brings that no declared network matches, and what comes by a member on standby."""
+    undeclared = [
+        Flow(p.CLASSIFY, Priority.GUARD + 50, (f.IN_PORT(member),), drop(Reason.UNDECLARED_VLAN))
+        for member in uplink.members
+    ]
+    standby = [
+        Flow(p.UPLINK, Priority.GUARD + 100, (f.IN_PORT(member), p.OUT(active)), drop(Reason.STANDBY))
+        for member in uplink.members
+        for active in uplink.members
+        if uplink.has_standby and active != member
+    ]
+    return undeclared + standby

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from flows.model import Network
 from flows.policy import Policy
+from flows.uplinks import Uplink
 from sgctl.controller.uplinks import NetworkNames
 from sgctl.store import BindingState as State
 from sgctl.store.devices import NO_VLANS, Interface
@@ -53,6 +54,7 @@ class Roles:
     of_interface: dict[str, Role] = field(default_factory=dict)
     ports: dict[int, str] = field(default_factory=dict)
     uplinks: dict[int, frozenset[str]] = field(default_factory=dict)
+    bonds: dict[int, Uplink] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)
     vacated: set[int] = field(default_factory=set)
     _networks: Counter[str] = field(default_factory=Counter)
@@ -71,6 +73,9 @@ class Roles:
             self.ports[role.interface.ofport] = role.port_id
         elif role.state is State.UPLINK:
             self.uplinks[role.interface.ofport] = role.networks
+            if role.interface.bond is not None:
+                bond = role.interface.bond
+                self.bonds[role.interface.ofport] = Uplink(bond.numbers, bond.lacp)
 
     def drop(self, name: str, successor: Role | None) -> None:
         """An interface loses its role, if it has one, and has another or none after that."""
@@ -82,6 +87,7 @@ class Roles:
             self._networks -= Counter(role.networks)
             self.ports.pop(role.interface.ofport, None)
             self.uplinks.pop(role.interface.ofport, None)
+            self.bonds.pop(role.interface.ofport, None)
 
 
 class Attachments:

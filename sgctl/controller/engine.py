@@ -156,4 +156,5 @@ class Engine:
         zones = {
             network: zone for (name, network), zone in self._zones.items() if name == managed.bridge.name
         }
-        return LocalState(dict(managed.roles.ports), dict(managed.roles.uplinks), zones)
+        roles = managed.roles
+        return LocalState(dict(roles.ports), dict(roles.uplinks), zones, dict(roles.bonds))

@@ -43,6 +43,11 @@ class Names:
         roles = managed.roles.of_interface
         self._interfaces = {OPENFLOW_LOCAL: managed.bridge.name}
         self._interfaces |= {role.interface.ofport: name for name, role in roles.items()}
+        self._bond_of: dict[str, str] = {}
+        for name, role in roles.items():
+            if (bond := role.interface.bond) is not None:
+                self._interfaces |= zip(bond.numbers, bond.names, strict=True)
+                self._bond_of |= dict.fromkeys(bond.names, name)
 
     @cached_property
     def rules(self) -> dict[int, Rule]:
@@ -77,6 +82,14 @@ class Names:
     def interface(self, ofport: int) -> str:
         """The interface with this OpenFlow number."""
         return self._interfaces.get(ofport, str(ofport))
+
+    def uplink(self, ofport: int) -> str:
+        """The interface with this OpenFlow number, or the bond of which it is a member."""
+        return self.device(self.interface(ofport))
+
+    def device(self, name: str) -> str:
+        """A device as users declare it: the bond, for one of its members."""
+        return self._bond_of.get(name, name)
 
     def rule(self, number: int) -> str:
         """`17 (http, group web)`."""
@@ -200,7 +213,7 @@ _REMOTE_TABLES = frozenset(
 )
 _OWNERS: dict[str, Callable[[Names, int | str], str]] = {
     "static": lambda _, __: "every bridge",
-    "uplink": lambda names, key: f"uplink {names.interface(int(key))}",
+    "uplink": lambda names, key: f"uplink {names.uplink(int(key))}",
     "segment": lambda names, key: f"network {names.network(str(key))}",
     "port": lambda names, key: f"port {names.bound_port(int(key))}",
     "broadcast": lambda names, key: f"network {names.zone(int(key))}",

@@ -69,7 +69,7 @@ def read_path(text: str, names: Names) -> Path:
     if "Translation failed" in text:
         raise Unexplained("the switch gave up on the packet: " + text.strip().splitlines()[-1])
     words = _NESTED.sub("", ",".join(_ACTIONS.findall(text))).split(",")
-    outputs = frozenset(word.strip() for word in words) - {"", "drop", "pop_vlan"}
+    outputs = frozenset(names.device(word.strip()) for word in words) - {"", "drop", "pop_vlan"}
     sender, receiver, reason = _walk(text)
     return Path(tuple(_named(text, names)), outputs, reason, sender, receiver)
 

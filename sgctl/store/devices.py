@@ -82,13 +82,14 @@ NO_VLANS = Vlans()
 
 @dataclass(frozen=True, slots=True)
 class Bond:
-    """Several interfaces that are one link: `members` are their OpenFlow numbers.
+    """Several interfaces that are one link: the OpenFlow numbers of those that work, and their names.
 
-    With `lacp` the other side knows that they are one link, and uses all of them; without it, one.
+    `lacp` tells whether it speaks with the other side about that (IEEE 802.1AX).
     """
 
-    members: tuple[int, ...]
-    lacp: bool = False
+    numbers: tuple[int, ...]
+    names: tuple[str, ...]
+    lacp: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +287,9 @@ def _bond(row: Row, members: list[Interface]) -> Iterator[Interface]:
     for member in members:
         if member.iface_id or member.uplink is not None:
             yield replace(member, ofport=UNUSABLE, obstacle=member_of_bond(name))
-    numbers = tuple(sorted(member.ofport for member in members if member.ofport > 0))
+    working = sorted((member.ofport, member.name) for member in members if member.ofport > 0)
+    numbers = tuple(number for number, _ in working)
+    lacp = optional(row, "lacp") in ("active", "passive")
     external_ids = text_map(row, "external_ids")
     iface_id, uplink = external_ids.get(IFACE_ID, ""), external_ids.get(UPLINK)
     obstacle = ""
@@ -300,7 +303,7 @@ def _bond(row: Row, members: list[Interface]) -> Iterator[Interface]:
         iface_id,
         uplink,
         obstacle or ("" if members else "none of its interfaces is there"),
-        bond=Bond(numbers, lacp=optional(row, "lacp") in ("active", "passive")),
+        bond=Bond(numbers, tuple(name for _, name in working), lacp),
         ailing=tuple(f"{member.name}: {member.obstacle}" for member in members if member.ofport < 0),
         seed=members[0].seed if members else 0,
         uplink_ids=external_ids.get(UPLINK_IDS, ""),

@@ -28,6 +28,7 @@ from flows.model import (
 )
 from flows.policy import Policy
 from flows.static import static_flows
+from flows.uplinks import Uplink
 
 GOLDEN = Path(__file__).parent / "golden"
 EGRESS, INGRESS = Direction.EGRESS, Direction.INGRESS
@@ -98,6 +99,15 @@ SCENARIOS: dict[str, tuple[LocalState, list[PolicyObject]]] = {
     "tagged-uplinks": (
         LocalState(
             ports={300: "p1"}, uplinks={8: frozenset(["blue"]), 9: frozenset(["blue"])}, zones={"blue": 10}
+        ),
+        [Network("blue", "blue", segmentation_id=100), WEB, port(1, "web")],
+    ),
+    "bonds": (
+        LocalState(
+            ports={1: "p1"},
+            uplinks={5: frozenset(["blue"]), 7: frozenset(["blue"])},
+            zones={"blue": 10},
+            bonds={5: Uplink((5, 6)), 7: Uplink((7, 8), lacp=True)},
         ),
         [Network("blue", "blue", segmentation_id=100), WEB, port(1, "web")],
     ),

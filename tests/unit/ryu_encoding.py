@@ -114,6 +114,16 @@ def _(action: a.OutputRegister) -> list[Any]:
 
 
 @_actions.register
+def _(action: a.Bundle) -> list[Any]:
+    algorithm = nicira_ext.NX_BD_ALG_HRW if action.spread else nicira_ext.NX_BD_ALG_ACTIVE_BACKUP
+    asked = (algorithm, nicira_ext.NX_HASH_FIELDS_ETH_SRC, 0, 2, len(action.members))  # NXM_OF_IN_PORT
+    if action.into is None:
+        return [parser.NXActionBundle(*asked, 0, 0, list(action.members))]
+    whole = nicira_ext.ofs_nbits(0, action.into.bits - 1)
+    return [parser.NXActionBundleLoad(*asked, whole, name_of(action.into), list(action.members))]
+
+
+@_actions.register
 def _(action: a.Conjunction) -> list[Any]:
     return [parser.NXActionConjunction(action.clause - 1, action.clauses, action.number)]
 

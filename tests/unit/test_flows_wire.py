@@ -65,6 +65,12 @@ ACTIONS = st.one_of(
     st.builds(a.Move, REGISTERS, REGISTERS),
     st.builds(a.Output, PORT32),
     st.builds(a.OutputRegister, REGISTERS),
+    st.builds(
+        a.Bundle,
+        st.lists(st.integers(1, 0xFEFF), min_size=1, max_size=9).map(tuple),
+        st.booleans(),
+        st.one_of(st.none(), REGISTERS),
+    ),
     st.integers(2, 64).flatmap(
         lambda clauses: st.builds(
             a.Conjunction, st.integers(0, 0xFFFFFFFF), st.integers(1, clauses), st.just(clauses)

@@ -1,0 +1,45 @@
+"""What the tests of devices share: what commands refuse, and what `sgctl status` tells of interfaces."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+from lab.policy_cli import SGCTL
+from lab.process import wait_until
+from lab.site import Site
+
+
+def sgctl(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command, whatever its exit status."""
+    return subprocess.run(
+        [str(SGCTL), *arguments],
+        env=site.controller.environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def refusal(site: Site, *arguments: str) -> str:
+    """What a command that fails says: one line."""
+    done = sgctl(site, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def problems(site: Site) -> dict[str, str]:
+    """The problems of `sgctl status` by interface, after everything has been taken in."""
+    site.sgctl.wait()
+    report: dict[str, Any] = json.loads(sgctl(site, "status", "-o", "json").stdout)
+    words = [problem.partition(" of switch ") for problem in report["problems"]]
+    return {before.split()[-1]: after.partition(": ")[2] for before, _, after in words}
+
+
+def told(site: Site, interface: str, text: str) -> None:
+    """`sgctl status` says it of the interface, and exits with 1."""
+    wait_until(lambda: text in problems(site).get(interface, ""), f"{interface}: {text}")
+    assert sgctl(site, "status").returncode == 1
