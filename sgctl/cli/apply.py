@@ -43,8 +43,8 @@ def apply(session: Session, /, files: tuple[str, ...], dry_run: bool, output: st
     committed = session.transact(decide)
     print_outcomes(committed.plan.outcomes, output)
     session.finish(committed, options)
-    if not session.store.switches:
-        warn("no controller has reported a switch: the policy is stored, and nothing enforces it")
+    if not any(switch.connected for switch in session.store.switches.values()):
+        warn("no switch is connected: the policy is stored, and nothing enforces it")
 
 
 @click.command(short_help="Show what apply would change, as a unified diff.")

@@ -33,6 +33,8 @@ T = TypeVar("T", bound="Named")
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until a database that does not answer is given up."""
+REFUSED_TIMEOUT = 0.3
+"""The same for one that takes no connections."""
 _GRACE_SECONDS = 0.7
 """So long a controller that is being started may take until somebody who waits gives up."""
 _LOOK_AGAIN_SECONDS = 1.0
@@ -82,7 +84,7 @@ class Session:
 
             remote = self._db or Settings.from_environment().policy_remote
             with plain_failures():
-                self._store = Store.connect(remote, CONNECT_TIMEOUT)
+                self._store = Store.connect(remote, CONNECT_TIMEOUT, REFUSED_TIMEOUT)
         return self._store
 
     @property
@@ -93,7 +95,7 @@ class Session:
 
             remote = self._ovsdb or Settings.from_environment().ovsdb
             with plain_failures():
-                self._local = LocalSwitches.connect(remote, CONNECT_TIMEOUT)
+                self._local = LocalSwitches.connect(remote, CONNECT_TIMEOUT, REFUSED_TIMEOUT)
         return self._local
 
     @property

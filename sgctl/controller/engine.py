@@ -26,6 +26,12 @@ class ManagedBridge:
     compiler: BridgeCompiler
     roles: Roles
 
+    @property
+    def datapath(self) -> str:
+        """What Open vSwitch calls the datapath of the bridge (ovs-dpctl(8)), such as `netdev@ovs-netdev`."""
+        kind = self.bridge.datapath_type
+        return f"{kind}@ovs-{kind}"
+
     def flush(self) -> FlowDiff:
         """What has changed since the last call."""
         vacated = frozenset(self.roles.vacated)
@@ -78,9 +84,9 @@ class Engine:
 
     def connection_limits(self) -> dict[tuple[str, int], int]:
         """The limits that networks set, by datapath of Open vSwitch and zone."""
-        datapaths = {managed.bridge.name: managed.bridge.datapath_type for managed in self.bridges.values()}
+        datapaths = {managed.bridge.name: managed.datapath for managed in self.bridges.values()}
         return {
-            (f"{datapaths[bridge]}@ovs-{datapaths[bridge]}", zone): network.connection_limit
+            (datapaths[bridge], zone): network.connection_limit
             for (bridge, network_id), zone in self._zones.items()
             if (network := self.policy.networks.get(network_id)) is not None
             and network.connection_limit is not None

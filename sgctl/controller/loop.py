@@ -379,9 +379,16 @@ class ControlLoop:
         return [replace(row, answered=answered, host_id=host_id) for row in rows]
 
     def _trouble(self, managed: ManagedBridge) -> str:
-        if managed.bridge.dpid in self._connections:
-            return ""
-        return unused(managed.bridge, self._listener, bool(managed.roles.ports))
+        """What keeps a bridge from being enforced as it should be, apart from what its session tells."""
+        connected = managed.bridge.dpid in self._connections
+        datapath, zones = managed.datapath, managed.compiler.zones.values()
+        limits = {why for zone in zones if (why := self._limits.problems.get((datapath, zone)))}
+        found = [
+            "" if connected else unused(managed.bridge, self._listener, bool(managed.roles.ports)),
+            "" if self._local.connected else "the switch database does not answer: its last word may be old",
+            *(f"a connection limit is not enforced: {why}" for why in sorted(limits)),
+        ]
+        return "; ".join(filter(None, found))
 
     def _block(self) -> None:
         poller = Poller()

@@ -42,18 +42,18 @@ def switch_row(
 ) -> SwitchStatus:
     """One switch's state; without a connection it keeps what it has and applies nothing new.
 
-    `trouble` is why it has none, where that is known.
+    `trouble` is what else keeps it from being enforced as it should be.
     """
-    told = connection.error if connection else trouble
-    missing = left_out(managed, policy)
+    refused = connection.error if connection else ""
+    told = [refused, trouble, *mirrored(managed.bridge), *left_out(managed, policy)]
     return SwitchStatus(
         chassis=chassis,
         name=managed.bridge.name,
         dpid=f"{managed.bridge.dpid:016x}",
         connected=connection is not None,
         generation=max(connection.applied, 0) if connection else 0,
-        flow_count=len(managed.compiler.flows),
-        error="; ".join(filter(None, [told, *mirrored(managed.bridge), *missing])),
+        flow_count=len(managed.compiler.flows) if connection and connection.applied >= 0 else 0,
+        error="; ".join(filter(None, told)),
     )
 
 

@@ -16,6 +16,7 @@ from sgctl.store.store import Store
 
 DEAD = "no controller runs there"
 HUNG = "its controller does not answer"
+UNASKED = "nobody knows whether its controller is at work"
 
 _PATIENCE_SECONDS = 0.7
 _SECONDS_PER_OBJECT = 50e-6
@@ -24,7 +25,7 @@ _PAUSE_SECONDS = 0.1
 
 
 class Silence(NamedTuple):
-    """Why nobody is at work, by host; `problem` is why a controller that hangs would not be found."""
+    """Why nobody is at work, by host; `problem` is why some could not be asked."""
 
     hosts: Mapping[str, str]
     problem: str = ""
@@ -35,15 +36,18 @@ def listen(store: Store, hosts: Iterable[str], grace: float = 0.0) -> Silence:
 
     It takes as long as the slowest answer, at most 0.7 s when the policy is of moderate size. `grace` is how
     many seconds a controller that is just being started has. Raises StoreError when the database cannot be
-    asked. One that cannot be written tells which controllers have died, and no more.
+    reached. One that cannot be written tells at most which controllers have died.
     """
     wanted = frozenset(hosts)
     begin = time.monotonic()
-    dead = store.unheld(wanted)
+    dead = frozenset[str]()
     try:
+        dead = store.unheld(wanted)
         number = store.ask()
     except StoreError as error:
-        return Silence(dict.fromkeys(sorted(dead), DEAD), str(error))
+        if not store.connected:
+            raise
+        return Silence({host: DEAD if host in dead else UNASKED for host in sorted(wanted)}, str(error))
     patience = begin + _PATIENCE_SECONDS + _SECONDS_PER_OBJECT * sum(map(len, store.objects.values()))
     while True:
         now = time.monotonic()

@@ -94,16 +94,21 @@ class LocalSwitches:
         self.bridges: Mapping[int, Bridge] = {}
         self.unusable: tuple[Bridge, ...] = ()
         """The bridges that are not set up, or have the datapath id of another one, by name."""
+        self._was_connected = False
         self._timeout = timeout
         self._replica = Replica(remote, _schema())
         self._devices = Devices(self._replica.rows)
 
     @classmethod
-    def connect(cls, remote: str, timeout: float = 10.0) -> Self:
-        """Connect and take in what is there; `timeout` in seconds. Raises StoreError when nobody answers."""
+    def connect(cls, remote: str, timeout: float = 10.0, patience: float | None = None) -> Self:
+        """Connect and take in what is there; `timeout` in seconds. Raises StoreError when nobody answers.
+
+        A remote that takes no connections is given up after `patience` seconds, None for `timeout`.
+        """
         switches = cls(remote, timeout)
+        begin = time.monotonic()
         try:
-            switches._wait_for_rows(time.monotonic() + timeout)
+            switches._wait_for_rows(begin + timeout, None if patience is None else begin + patience)
         except BaseException:
             switches.close()
             raise
@@ -120,18 +125,21 @@ class LocalSwitches:
         return next(iter(self._replica.rows["Open_vSwitch"]), "")
 
     def run(self) -> bool:
-        """Take in what the database sent, without waiting; whether chassis or bridges have changed."""
+        """Take in what the database sent, without waiting; whether chassis or bridges have changed.
+
+        That the connection is lost, or there again, is news, too.
+        """
         self._replica.pump()
         touched = self._replica.touched()
-        if not touched:
-            return False
+        was_connected, self._was_connected = self._was_connected, self.connected
         seen = {self._devices.take(table, identifier) for table, identifier in touched}  # all of them
         if True not in seen:
-            return False
+            return was_connected != self._was_connected
         before = self.chassis, self.bridges, self.unusable
         self.chassis = self._read_chassis()
         self._read_bridges()
-        return before != (self.chassis, self.bridges, self.unusable)
+        after = self.chassis, self.bridges, self.unusable
+        return before != after or was_connected != self._was_connected
 
     def block(self, timeout: float) -> None:
         """Sleep until there is something to `run`, or for `timeout` seconds; other green threads run."""
@@ -200,12 +208,8 @@ class LocalSwitches:
         """Give up the connection."""
         self._replica.close()
 
-    def _wait_for_rows(self, deadline: float) -> None:
-        def ready() -> bool:
-            self._replica.require_no_refusal()
-            return self._replica.connected
-
-        if not self._replica.pump_until(ready, deadline):
+    def _wait_for_rows(self, deadline: float, refused_until: float | None) -> None:
+        if not self._replica.wait_for_rows(deadline, refused_until):
             raise StoreError(
                 f"cannot connect to the switch database at {self._replica.remote}; "
                 + (refusal(self._replica.remote) or "is Open vSwitch running?")

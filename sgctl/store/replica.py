@@ -156,6 +156,13 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         connection = self._session.rpc
         return self.state == self.IDL_S_MONITORING and connection is not None and not connection.get_status()
 
+    @property
+    def unreachable(self) -> bool:
+        """Whether every server of the remote has been tried and none has ever taken a connection."""
+        tries = self._session.reconnect.get_stats(ovs.timeval.msec())
+        tried = tries.n_attempted_connections >= len(self._session.remotes)
+        return bool(tried and not tries.n_successful_connections)
+
     def pump(self) -> None:
         """Take in everything that has arrived."""
         for _ in range(_MOST_BATCHES):
@@ -249,6 +256,26 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
                 reason = describe_error(question.refusal) if question.refusal else "the connection was lost"
                 raise StoreError(f"{self.remote} refused the lock {name}: {reason}")
         return [bool(question.answer.get("locked")) for question in questions]
+
+    def wait_for_rows(
+        self, deadline: float, refused_until: float | None, check: Callable[[], None] = lambda: None
+    ) -> bool:
+        """Whether the rows came before the monotonic clock's deadline.
+
+        A remote that takes no connections is given up at `refused_until`, if that is not None. `check` may
+        raise something meanwhile. Raises StoreError for a refusal.
+        """
+
+        def over() -> bool:
+            check()
+            self.require_no_refusal()
+            hopeless = refused_until is not None and time.monotonic() >= refused_until and self.unreachable
+            return self.connected or hopeless
+
+        if refused_until is not None:
+            self.pump_until(over, refused_until)
+        self.pump_until(over, deadline)
+        return self.connected
 
     def require_no_refusal(self) -> None:
         """Raise StoreError when the server refused something; to go on waiting for it would be in vain."""
@@ -354,5 +381,5 @@ def describe_error(error: Json) -> str:
     """A server's error in one line."""
     if not isinstance(error, dict):
         return str(error)
-    details = error.get("details")
-    return f"{error.get('error')}: {details}" if details else str(error.get("error"))
+    parts = (error.get("error"), error.get("details"), error.get("io-error"))
+    return ": ".join(str(part) for part in parts if part)

@@ -61,15 +61,17 @@ class Store:
         self._accepted = self._replica.served
 
     @classmethod
-    def connect(cls, remote: str, timeout: float = 10.0) -> Self:
-        """A store with the whole policy in it. `timeout` (seconds) is also the patience of `commit`.
+    def connect(cls, remote: str, timeout: float = 10.0, patience: float | None = None) -> Self:
+        """A store with the whole policy in it. `timeout` (seconds) is also that of `commit`.
 
-        Raises StoreError when the server cannot be reached or its schema is not this version's.
+        A remote that takes no connections is given up after `patience` seconds, None for `timeout`. Raises
+        StoreError when the server cannot be reached or its schema is not this version's.
         """
         store = cls(remote, timeout)
+        begin = time.monotonic()
         try:
             with much_may_stay():
-                store._wait_for_rows(time.monotonic() + timeout)
+                store._wait_for_rows(begin + timeout, None if patience is None else begin + patience)
         except BaseException:
             store.close()
             raise
@@ -297,13 +299,8 @@ class Store:
         """Whether a report or a commit has taken in what `run` has not told."""
         return self._view.changed or self.generation != self._generation_told
 
-    def _wait_for_rows(self, deadline: float) -> None:
-        def ready() -> bool:
-            self._check_schema()
-            self._replica.require_no_refusal()
-            return self._replica.connected
-
-        if not self._replica.pump_until(ready, deadline):
+    def _wait_for_rows(self, deadline: float, refused_until: float | None) -> None:
+        if not self._replica.wait_for_rows(deadline, refused_until, self._check_schema):
             remote = self._replica.remote
             who = "ryu-manager sgctl" if remote.startswith("unix:") else "its server"
             why = refusal(remote) or f"is {who} running?"

@@ -19,13 +19,14 @@ _COMMAND_SECONDS = 10
 class ZoneLimits:
     """Keeps the limits of one Open vSwitch as wanted; `ovsdb` is the remote of its database.
 
-    Its control socket is looked for beside a local database. Where that fails, limits are not enforced,
-    and the log says so.
+    Its control socket is looked for beside a local database. Where that fails, limits are not enforced;
+    `problems` says why, by datapath and zone, and so does the log.
     """
 
     def __init__(self, ovsdb: str) -> None:
         self._directory = Path(ovsdb.removeprefix(_UNIX)).parent if ovsdb.startswith(_UNIX) else None
         self._applied: dict[tuple[str, int], int] = {}
+        self.problems: dict[tuple[str, int], str] = {}
 
     def forget(self) -> None:
         """Nothing is known of the switch any more, for example because it was started again."""
@@ -36,21 +37,30 @@ class ZoneLimits:
         for datapath, zone in self._applied.keys() - wanted.keys():
             self._call("dpctl/ct-del-limits", datapath, f"zone={zone}")
             del self._applied[datapath, zone]
+            self.problems.pop((datapath, zone), None)
         for (datapath, zone), limit in wanted.items():
             if self._applied.get((datapath, zone)) != limit:
-                self._call("dpctl/ct-set-limits", datapath, f"zone={zone},limit={limit}")
+                problem = self._call("dpctl/ct-set-limits", datapath, f"zone={zone},limit={limit}")
                 self._applied[datapath, zone] = limit
+                self.problems.pop((datapath, zone), None)
+                if problem:
+                    self.problems[datapath, zone] = problem
 
-    def _call(self, *command: str) -> None:
-        """One that fails is not tried again before something changes."""
+    def _call(self, *command: str) -> str:
+        """What went wrong; such a command is not tried again before something changes."""
+        problem = self._run(command)
+        if problem:
+            LOG.warning("%s: %s", " ".join(command), problem)
+        return problem
+
+    def _run(self, command: Iterable[str]) -> str:
         try:
             target = ("--target", str(self._control_socket()))
             arguments: Iterable[str] = ("ovs-appctl", f"--timeout={_COMMAND_SECONDS}", *target, *command)
-            subprocess.run(list(arguments), capture_output=True, text=True, check=True)
+            done = subprocess.run(list(arguments), capture_output=True, text=True, check=False)
         except (OSError, ValueError) as error:
-            LOG.warning("%s: %s", " ".join(command), error)
-        except subprocess.CalledProcessError as error:
-            LOG.warning("%s: %s", " ".join(command), error.stderr.strip())
+            return str(error)
+        return (done.stderr.strip() or f"exit code {done.returncode}") if done.returncode else ""
 
     def _control_socket(self) -> Path:
         """Raises OSError or ValueError when the switch cannot be found."""

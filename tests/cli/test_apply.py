@@ -33,7 +33,7 @@ spec:
 """
 
 
-NOBODY = "warning: no controller has reported a switch: the policy is stored, and nothing enforces it\n"
+NOBODY = "warning: no switch is connected: the policy is stored, and nothing enforces it\n"
 
 
 def _port(name: str, groups: str = "") -> str:

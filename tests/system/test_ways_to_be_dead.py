@@ -1,0 +1,274 @@
+"""A host that does not enforce says so: what `status`, `wait` and `apply` tell of every way to be dead.
+
+Each way begins with a host that enforces and ends with one. `pytest -s` prints the table of what was told,
+with exit status and milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from lab import process
+from lab.controller import Controller
+from lab.netns import Workload
+from lab.ovs import PrivateOvs
+from lab.site import ALL_OUT, NETWORK, Site, connects, document, group, tcp_in
+from lab.workloads import Workloads
+from sgctl.store.server import PolicyServer
+
+pytestmark = pytest.mark.switch
+
+NAME = "node-1.example.org"
+DISK_BYTES = 1 << 19
+
+
+class Host:
+    """A host with a policy database whose server and disk can fail."""
+
+    def __init__(self, site: Site, server: PolicyServer, disk: Path) -> None:
+        self.site, self.ovs, self.controller = site, site.ovs, site.controller
+        self.server, self.disk = server, disk
+
+    def rename(self, name: str) -> None:
+        quoted = json.dumps(name, ensure_ascii=False)
+        self.ovs.vsctl("set", "Open_vSwitch", ".", f"external_ids:system-id={quoted}")
+
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """`sgctl ARGUMENTS`."""
+        return self.site.sgctl.run(*arguments, stdin=stdin)
+
+    def server_control(self, *command: str) -> None:
+        process.run(["ovs-appctl", "-t", self.disk / "policy.ctl", *command])
+
+
+@pytest.fixture
+def disk(private_network: None, tmp_path: Path) -> Iterator[Path]:
+    """A small file system."""
+    process.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "sgctl-disk", tmp_path])
+    yield tmp_path
+    process.run(["umount", "--lazy", tmp_path])
+
+
+@pytest.fixture
+def host(ovs: PrivateOvs, workloads: Workloads, disk: Path) -> Iterator[Host]:
+    """A host that enforces: w1 may send anything, w2 takes TCP 80."""
+    server = PolicyServer(disk / "policy.db", disk / "policy.sock")
+    server.start()
+    with Controller(ovs.remote, server.remote) as controller:
+        made = Host(Site(ovs, workloads, controller), server, disk)
+        made.rename(NAME)
+        yield made
+    server.stop()
+
+
+@pytest.fixture
+def pair(host: Host) -> tuple[Workload, Workload]:
+    host.ovs.add_bridge("br0")
+    host.ovs.vsctl("set-controller", "br0", host.controller.target)
+    host.site.apply(
+        document("Network", NETWORK, subnets=["10.0.0.0/24", "2001:db8::/64"]),
+        group("client", ALL_OUT),
+        group("server", tcp_in(80)),
+        host.site.port_document(1, ["client"]),
+        host.site.port_document(2, ["server"]),
+    )
+    pair = host.site.plug("br0", 1), host.site.plug("br0", 2)
+    host.site.sgctl.wait()
+    return pair
+
+
+@contextmanager
+def killed(host: Host) -> Iterator[None]:
+    host.controller.kill()
+    yield
+    host.controller.start()
+
+
+@contextmanager
+def stopped(host: Host) -> Iterator[None]:
+    host.controller.stop()
+    yield
+    host.controller.start()
+
+
+@contextmanager
+def hung(host: Host) -> Iterator[None]:
+    os.kill(host.controller.pid, signal.SIGSTOP)
+    yield
+    os.kill(host.controller.pid, signal.SIGCONT)
+
+
+@contextmanager
+def switch_killed(host: Host) -> Iterator[None]:
+    host.ovs.kill_switch()
+    yield
+    host.ovs.start_switch()
+
+
+@contextmanager
+def database_killed(host: Host) -> Iterator[None]:
+    assert host.server.pid is not None
+    os.kill(host.server.pid, signal.SIGKILL)
+    process.wait_until(lambda: host.server.pid is None, "the server is gone")
+    yield
+    host.server.ensure()
+
+
+@contextmanager
+def database_read_only(host: Host) -> Iterator[None]:
+    """As the standby of another server, which is not there (ovsdb-server(1), Active-Backup)."""
+    host.server_control("ovsdb-server/set-active-ovsdb-server", f"unix:{host.disk}/nobody")
+    host.server_control("ovsdb-server/connect-active-ovsdb-server")
+    yield
+    host.server_control("ovsdb-server/disconnect-active-ovsdb-server")
+
+
+@contextmanager
+def disk_full(host: Host) -> Iterator[None]:
+    filler = host.disk / "filler"
+    with pytest.raises(OSError, match="No space left"):
+        filler.write_bytes(bytes(DISK_BYTES))
+    yield
+    filler.unlink()
+
+
+@contextmanager
+def without_controller(host: Host) -> Iterator[None]:
+    host.ovs.vsctl("del-controller", "br0")
+    yield
+    host.ovs.vsctl("set-controller", "br0", host.controller.target)
+
+
+@contextmanager
+def wrong_protocol(host: Host) -> Iterator[None]:
+    host.ovs.vsctl("set", "bridge", "br0", "protocols=OpenFlow10,OpenFlow13")
+    yield
+    host.ovs.vsctl("clear", "bridge", "br0", "protocols")
+
+
+@contextmanager
+def wrong_target(host: Host) -> Iterator[None]:
+    host.ovs.vsctl("set-controller", "br0", "tcp:127.0.0.1:1")
+    yield
+    host.ovs.vsctl("set-controller", "br0", host.controller.target)
+
+
+@contextmanager
+def renamed(host: Host) -> Iterator[None]:
+    host.rename('node"2, ü')
+    yield
+    host.rename(NAME)
+
+
+@contextmanager
+def retired(host: Host) -> Iterator[None]:
+    host.controller.stop()
+    assert host.site.sgctl("delete", "host", NAME) == f"Host {NAME} deleted\n"
+    yield
+    host.controller.start()
+
+
+class Told(NamedTuple):
+    """What commands say: exit status and a pattern for each."""
+
+    status: tuple[int, str]
+    wait: tuple[int, str]
+    apply: tuple[int, str]
+
+
+def _silent(reason: str) -> Told:
+    stored = (1, f"^error: host .*: {reason}; the policy is stored, and not enforced there$")
+    return Told((1, f"^problem: host .*: {reason}$"), stored, stored)
+
+
+def _off(why: str) -> Told:
+    nobody = "no switch is connected: the policy is stored, and nothing enforces it$"
+    return Told((1, why), (1, f"^error: {nobody}"), (0, f"^warning: {nobody}"))
+
+
+def _refused(reason: str) -> Told:
+    refusal = (1, f"^error: the policy database refused.*{reason}")
+    return Told((1, f"^problem: .* refused.*{reason}"), refusal, refusal)
+
+
+GONE = (1, "^error: cannot connect to the policy database at .*; is ryu-manager sgctl running\\?$")
+WELL = (0, "")
+WAYS: dict[str, tuple[Callable[[Host], AbstractContextManager[None]], Told]] = {
+    "controller killed": (killed, _silent("no controller runs there")),
+    "controller stopped": (stopped, _silent("no controller runs there")),
+    "controller hung (SIGSTOP)": (hung, _silent("its controller does not answer")),
+    "switch killed": (switch_killed, _off("^problem: switch .*/br0 is not connected$")),
+    "database killed": (database_killed, Told(GONE, GONE, GONE)),
+    "database read-only": (database_read_only, _refused("read only")),
+    "database full": (disk_full, _refused("No space left on device")),
+    "bridge without controller": (
+        without_controller,
+        _off("^problem: switch .*/br0: ports of the policy are on it, and it has no controller: run `"),
+    ),
+    "bridge of another protocol": (
+        wrong_protocol,
+        _off("^problem: switch .*/br0: does not speak OpenFlow 1.4 .*: run `ovs-vsctl add bridge br0"),
+    ),
+    "bridge with another target": (
+        wrong_target,
+        _off("^problem: switch .*/br0: ports of the policy are on it, and its controller is tcp:127.0.0.1:1"),
+    ),
+    "host renamed": (renamed, Told(WELL, WELL, WELL)),
+    "host retired": (
+        retired,
+        Told(
+            (1, "^problem: no switch is connected$"),
+            (1, "^error: host .*: no controller runs there"),
+            (0, "^warning: no switch is connected"),
+        ),
+    ),
+}
+RUNS = {"status": ("status",), "wait": ("wait", "--timeout", "1"), "apply": ("apply", "-f", "-")}
+
+
+def test_every_way_to_be_dead_is_told(host: Host, pair: tuple[Workload, Workload]) -> None:
+    documents = (yaml.safe_dump(group("server", tcp_in(80), tcp_in(number))) for number in count(1000))
+    for way, (strike, told) in WAYS.items():
+        wait_told(host, f"before: {way}", WELL)
+        with strike(host):
+            wait_told(host, way, told.status)
+            row = [f"{way:<27}"]
+            for command, arguments in RUNS.items():
+                begin = time.monotonic()
+                done = host.run(*arguments, stdin=next(documents))
+                milliseconds = (time.monotonic() - begin) * 1000
+                assert matches(done, getattr(told, command)), (way, command, done)
+                row.append(f"{command}: exit {done.returncode} after {milliseconds:4.0f} ms")
+            print(" | ".join(row))
+    wait_told(host, "at the end", WELL)
+    client, server = pair
+    host.site.sgctl.wait()
+    assert connects(client, server, "10.0.0.2", 80)
+    assert not connects(client, server, "10.0.0.2", 81)
+
+
+def wait_told(host: Host, way: str, expected: tuple[int, str]) -> None:
+    """Until `sgctl status` says what it is to say."""
+    deadline = time.monotonic() + 10
+    while not matches(done := host.run("status"), expected):
+        assert time.monotonic() < deadline, (way, expected, done)
+
+
+def matches(done: subprocess.CompletedProcess[str], expected: tuple[int, str]) -> bool:
+    """Whether a command ended so, and one of its lines is as expected."""
+    code, pattern = expected
+    lines = [*done.stdout.splitlines(), *done.stderr.splitlines(), ""]
+    return done.returncode == code and any(re.search(pattern, line) for line in lines)
