@@ -19,7 +19,7 @@ from sgctl.store import Store, StoreError
 from sgctl.store.local import LocalSwitches
 from sgctl.store.server import PolicyServer, prepare_remote
 from sgctl.switch.admission import Admission, Certificates
-from sgctl.switch.channel import Channel
+from sgctl.switch.channel import Channel, by_number
 from sgctl.switch.connections import Connections
 from sgctl.switch.direct import DirectLines
 from sgctl.switch.door import Door
@@ -45,7 +45,7 @@ class SecurityGroups(RyuApp):
         self._settings = Settings.from_values(self.CONF)
         self._server: PolicyServer | None = None
         self._mastership = Mastership()
-        self._connections = Connections(self._connected, self._disconnected, self._wake)
+        self._connections = Connections(self._connected, self._disconnected, self._wake, self._name_of)
         self._lines = DirectLines(self._settings.ovsdb, self._listener(), self._connections.attend)
         try:
             self._check_seconds = self._settings.check_seconds
@@ -106,6 +106,11 @@ class SecurityGroups(RyuApp):
         tls = listener.scheme == "ssl"
         certificates = Certificates(conf.ctl_privkey, conf.ctl_cert, conf.ca_certs) if tls else None
         return Door(listener, admission, certificates, self._connections.attend)
+
+    def _name_of(self, dpid: int) -> str:
+        """Bridge and datapath id of a switch, for the log; a bridge of this host has a name."""
+        bridge = self._local.bridges.get(dpid)
+        return f"{bridge.name} ({by_number(dpid)})" if bridge is not None else by_number(dpid)
 
     def _wake(self) -> None:
         self._loop.wake()

@@ -73,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from ryu.cmd import manager
 
     register_options(manager.CONF)
+    ryu_repair.format_log()
     ryu_repair.listen_alone()
     ryu_repair.interrupt_cleanly()
     manager.main(args=command_line, prog="ryu-manager")

@@ -1,14 +1,18 @@
 """What Ryu 4.34 needs to run on today's eventlet and Python. The one place that knows about it.
 
 `prepare` comes before everything else in the process, `repair_imports` before Ryu's other modules,
-`listen_alone` and `interrupt_cleanly` before Ryu's main loop and in its green thread, the main one.
+`format_log`, `listen_alone` and `interrupt_cleanly` before Ryu's main loop and in its green thread, the main
+one.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
+import re
 import signal
+import subprocess
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +20,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from sgctl import ryu_imports
+from sgctl.log import format_lines
 
 
 def prepare(threads: bool = True) -> None:
@@ -75,10 +80,37 @@ def listen_alone() -> None:
             return shared_listen(address, **{"reuse_port": False, **options})
         except OSError as error:
             where = address if isinstance(address, str) else ":".join(map(str, address))
-            throw(SystemExit(f"ryu-manager: cannot listen on {where}: {error.strerror}"))
+            text = f"ryu-manager: cannot listen on {where}: {error.strerror}"
+            if error.errno == errno.EADDRINUSE and not isinstance(address, str):
+                text += listener_on(address[1])
+            throw(SystemExit(text))
             raise GreenletExit from error
 
     eventlet.listen = listen
+
+
+def listener_on(port: int) -> str:
+    """Which process listens on a TCP port, in brackets; empty when ss(8) does not tell."""
+    command = ["ss", "-Hltnp", f"sport = :{port}"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    found = re.search(r'users:\(\("([^"]+)",pid=(\d+)', told)
+    return f" ({found[1]}, process {found[2]}, listens there)" if found else ""
+
+
+def format_log() -> None:
+    """Give log lines a time, a level and the name of who writes them, once Ryu has set up its log."""
+    from ryu import cfg, log
+
+    init_log = log.init_log
+
+    def init() -> None:
+        init_log()
+        format_lines(cfg.CONF)
+
+    log.init_log = init
 
 
 def interrupt_cleanly() -> None:

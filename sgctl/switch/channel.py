@@ -24,6 +24,14 @@ FEW_EDITS = 256
 MATCH_FRAGMENTS = 3
 """OFPC_FRAG_NX_MATCH of Open vSwitch: first fragments keep their ports (ovs-ofctl(8), set-frags)."""
 
+NameOf = Callable[[int], str]
+"""What the log calls the switch with a datapath id."""
+
+
+def by_number(dpid: int) -> str:
+    """A switch of which nothing but its datapath id is known."""
+    return f"{dpid:016x}"
+
 
 class Channel:
     """Asks one switch, through the connection with it.
@@ -31,8 +39,17 @@ class Channel:
     Only one green thread may make calls; `receive` belongs to the one that reads the connection.
     """
 
-    def __init__(self, connection: Connection, on_its_way: Callable[[], None] = lambda: None) -> None:
-        """`on_its_way` is called when all of a large change is sent, and the switch at work on it."""
+    def __init__(
+        self,
+        connection: Connection,
+        on_its_way: Callable[[], None] = lambda: None,
+        name_of: NameOf = by_number,
+    ) -> None:
+        """`on_its_way` is called when all of a large change is sent, and the switch at work on it.
+
+        `name_of` tells what the log calls a switch.
+        """
+        self._name_of = name_of
         self._on_its_way = on_its_way
         self._connection = connection
         self._exchange = Exchange()
@@ -43,6 +60,11 @@ class Channel:
     def dpid(self) -> int:
         """The switch's datapath id."""
         return self._connection.dpid
+
+    @property
+    def name(self) -> str:
+        """What the log calls the switch."""
+        return self._name_of(self.dpid)
 
     def receive(self, reply: Reply) -> None:
         """Take in a reply or an error."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from sgctl.switch.channel import Channel
+from sgctl.switch.channel import Channel, NameOf, by_number
 from sgctl.switch.connection import Connection
 from sgctl.switch.messages import MalformedError
 from sgctl.switch.seldom import SeldomLog
@@ -27,8 +27,10 @@ class Connections:
         connected: Callable[[Channel], None],
         disconnected: Callable[[Channel], None],
         on_its_way: Callable[[], None] = lambda: None,
+        name_of: NameOf = by_number,
     ) -> None:
-        """`on_its_way` is for the channels."""
+        """`on_its_way` and `name_of` are for the channels."""
+        self._name_of = name_of
         self._connected = connected
         self._disconnected = disconnected
         self._on_its_way = on_its_way
@@ -56,7 +58,8 @@ class Connections:
             if connection.direct:
                 return False
             if not other.direct and other.answers(LIFE_SECONDS):
-                text = f"refused a second connection of switch {connection.dpid:016x} from {connection.peer}"
+                name = self._name_of(connection.dpid)
+                text = f"refused a second connection of switch {name} from {connection.peer}"
                 self._seldom.warn(f"{connection.dpid}", text)
                 return False
             self._forget(other)
@@ -64,9 +67,9 @@ class Connections:
         return True
 
     def _serve(self, connection: Connection) -> None:
-        channel = Channel(connection, self._on_its_way)
+        channel = Channel(connection, self._on_its_way, self._name_of)
         self._current[connection.dpid] = connection, channel
-        LOG.info("switch %016x connected", connection.dpid)
+        LOG.info("switch %s connected", channel.name)
         self._connected(channel)
         try:
             connection.serve(channel.receive)
@@ -77,5 +80,5 @@ class Connections:
         current = self._current.get(connection.dpid)
         if current is not None and current[0] is connection:
             del self._current[connection.dpid]
-            LOG.warning("switch %016x disconnected", connection.dpid)
+            LOG.warning("switch %s disconnected", current[1].name)
             self._disconnected(current[1])

@@ -103,10 +103,10 @@ class Session:
             try:
                 self._step()
             except (SwitchRefused, FlowError) as error:
-                LOG.warning("switch %016x: %s", self._channel.dpid, error)
+                LOG.warning("switch %s: %s", self._channel.name, error)
                 self._start_over(str(error))
             except Exception as error:  # whatever it is, a switch must not be given up unnoticed
-                LOG.exception("switch %016x", self._channel.dpid)
+                LOG.exception("switch %s", self._channel.name)
                 self._start_over(f"{type(error).__name__}: {error}")
 
     def _start_over(self, error: str) -> None:
@@ -211,7 +211,7 @@ class Session:
         missing, foreign = wire.reconcile(expected.values(), installed, COOKIE_TAG)
         counts = len(missing), len(foreign)
         if not quiet or any(counts):
-            LOG.info("switch %016x: %d flows to add, %d to remove", self._channel.dpid, *counts)
+            LOG.info("switch %s: %d flows to add, %d to remove", self._channel.name, *counts)
         return [*foreign, *missing]
 
     def _drift(self, count: int) -> str:
@@ -219,7 +219,7 @@ class Session:
         if not count:
             return ""
         text = f"{count} flows were not as expected and have been put right"
-        LOG.warning("switch %016x: %s", self._channel.dpid, text)
+        LOG.warning("switch %s: %s", self._channel.name, text)
         return text
 
 

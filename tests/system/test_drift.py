@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -27,7 +28,11 @@ def test_drift_is_put_right_and_reported(site: Site) -> None:
     site.ovs.ofctl("add-flow", "br0", "cookie=0x7,table=70,priority=3,ip,actions=drop")
     site.ovs.ofctl("del-flows", "br0", "table=11")
     site.ovs.ofctl("add-flow", "br0", "cookie=0x5c00000000000001,table=70,priority=60000,ip,actions=output:1")
-    wait_until(lambda: "have been put right" in site.controller.log.read_text(), "the drift is noticed")
+    line = re.compile(
+        r"^\d{4}-\d\d-\d\d [\d:.]{12} WARNING [\w.]+: switch br0 \([0-9a-f]{16}\): \d+ flows .* put right$",
+        re.MULTILINE,
+    )
+    wait_until(lambda: bool(line.search(site.controller.log.read_text())), "the drift is noticed")
     wait_until(
         lambda: "have been put right" not in site.sgctl("get", "switches", "-o", "json"), "a quiet check"
     )

@@ -113,7 +113,9 @@ def test_start_prints_no_warning(start: Start, application: str, port_option: st
     serves(process, port_option)
     process.terminate()
     errors = process.communicate(timeout=10)[1]
-    assert all(re.match("(loading|instantiating) app ", line) for line in errors.splitlines()), errors
+    time_and_level = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} INFO [\w.]+: "
+    expected = re.compile(f"{time_and_level}(loading|instantiating) app ")
+    assert all(map(expected.match, errors.splitlines())), errors
 
 
 @pytest.mark.parametrize("folder", [ROOT, RYU_MANAGER.parent, Path("/")])
@@ -164,8 +166,9 @@ def test_port_in_use_is_one_line_and_exit_1(start: Start, application: str) -> N
         process = start([RYU_MANAGER, application, f"--ofp-tcp-listen-port={port}"])
         errors = process.communicate(timeout=10)[1]
     assert process.returncode == 1
-    assert (
-        errors.splitlines()[-1] == f"ryu-manager: cannot listen on 127.0.0.1:{port}: Address already in use"
+    expected = re.escape(f"ryu-manager: cannot listen on 127.0.0.1:{port}: Address already in use")
+    assert re.fullmatch(
+        rf"{expected} \([\w.-]+, process {os.getpid()}, listens there\)", errors.splitlines()[-1]
     )
     assert "Traceback" not in errors
 
