@@ -28,6 +28,14 @@ def names_of(*wanted: Kind) -> Completer:
     return complete
 
 
+def table_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The names of the pipeline's tables."""
+    from flows.pipeline import TABLES
+
+    del context, parameter
+    return [table.name for table in TABLES if table.name.startswith(incomplete.upper())]
+
+
 def complete_words(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """`KIND NAME…` or `KIND/NAME…`: kinds first, then names of the kind."""
     spelling, slash, start = incomplete.partition("/")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sgctl.cli import kinds
+from sgctl.cli.completion import names_of, table_names
 from sgctl.cli.options import output_option
 from sgctl.cli.session import Session, pass_session, plain_failures
 from sgctl.cli.terminal import FAILED, Failure, plain
@@ -36,10 +38,25 @@ def explained() -> Iterator[None]:
 
 @click.command(short_help="Show the flows on this machine's switches, with names.")
 @bridge_option
-@click.option("--port", metavar="PORT", help="Only what this port has of its own.")
-@click.option("--group", metavar="GROUP", help="Only what this security group's rules and members need.")
-@click.option("--rule", metavar="RULE", help="Only what this rule needs: number, name or id.")
-@click.option("--table", metavar="TABLE", help="Only this table: name or number.")
+@click.option(
+    "--port",
+    metavar="PORT",
+    help="Only what this port has of its own.",
+    shell_complete=names_of(kinds.PORTS),
+)
+@click.option(
+    "--group",
+    metavar="GROUP",
+    help="Only what this security group's rules and members need.",
+    shell_complete=names_of(kinds.SECURITY_GROUPS),
+)
+@click.option(
+    "--rule",
+    metavar="RULE",
+    help="Only what this rule needs: number, name or id.",
+    shell_complete=names_of(kinds.RULES),
+)
+@click.option("--table", metavar="TABLE", help="Only this table: name or number.", shell_complete=table_names)
 @output_option("table", "wide", "json")
 @pass_session
 def flows(session: Session, /, bridge: str | None, output: str, **asked: str | None) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sgctl.cli import kinds
+from sgctl.cli.completion import names_of
 from sgctl.cli.inspect import explained
 from sgctl.cli.options import output_option
 from sgctl.cli.session import Session, pass_session
@@ -29,7 +31,7 @@ def reach() -> None:
 
 def _reach_command(name: str, incoming: bool, text: str) -> None:
     @reach.command(name, help=text)
-    @click.argument("end", metavar="PORT")
+    @click.argument("end", metavar="PORT", shell_complete=names_of(kinds.PORTS))
     @service_options("all services")
     @click.option("-6", "--ipv6", is_flag=True, help="Only IPv6. Default: all families that PORT has.")
     @output_option("table", "json", "name")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from sgctl.cli import kinds
+from sgctl.cli.completion import names_of
 from sgctl.cli.inspect import explained
 from sgctl.cli.options import output_option
 from sgctl.cli.session import Session, pass_session
@@ -58,8 +60,8 @@ def service_options(otherwise: str) -> Callable[[Decorated], Decorated]:
 
 
 @click.command(short_help="Tell whether a packet may pass, and why.", epilog=_EXIT_STATUSES)
-@click.argument("source", metavar="FROM")
-@click.argument("destination", metavar="[TO]", required=False)
+@click.argument("source", metavar="FROM", shell_complete=names_of(kinds.PORTS))
+@click.argument("destination", metavar="[TO]", required=False, shell_complete=names_of(kinds.PORTS))
 @service_options("a ping")
 @click.option("-6", "--ipv6", is_flag=True, help="IPv6, where the ends have addresses of both families.")
 @click.option("--source-port", metavar="PORT", type=click.IntRange(0, 65535), help="The client's port.")
@@ -71,7 +73,12 @@ def service_options(otherwise: str) -> Callable[[Decorated], Decorated]:
     help="An ICMP error of FROM to TO about their connection, such as port-unreachable, packet-too-big, "
     "time-exceeded; FROM opened the connection, or with --reply TO did.",
 )
-@click.option("--by", metavar="ROUTER", help="Who sends the error instead of FROM: a port or an address.")
+@click.option(
+    "--by",
+    metavar="ROUTER",
+    help="Who sends the error instead of FROM: a port or an address.",
+    shell_complete=names_of(kinds.PORTS),
+)
 @click.option(
     "--frame",
     metavar="HEX",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sgctl.cli import kinds
+from sgctl.cli.completion import names_of
 from sgctl.cli.options import output_option, wait_options
 from sgctl.cli.session import Session, pass_session, plain_failures
 from sgctl.cli.terminal import Failure
@@ -25,7 +27,12 @@ def uplink() -> None:
 @uplink.command("set", short_help="Declare that the unmanaged side is behind INTERFACE.")
 @click.argument("interface")
 @click.option(
-    "--network", "names", metavar="NETWORK", multiple=True, help="A network behind it. May be repeated."
+    "--network",
+    "names",
+    metavar="NETWORK",
+    multiple=True,
+    help="A network behind it. May be repeated.",
+    shell_complete=names_of(kinds.NETWORKS),
 )
 @click.option(
     "--all",

@@ -52,6 +52,13 @@ def policy(cli: Cli) -> None:
         (("security-group", "rule", "create", "--remote-group", "wi"), ["wiki"]),
         (("security-group", "rule", "create", "--remote-n"), ["--remote-network"]),
         (("port", "create", "x", "--network", ""), ["blue"]),
+        (("trace", ""), ["web1"]),
+        (("trace", "web1", "w"), ["web1"]),
+        (("reach", "to", ""), ["web1"]),
+        (("flows", "--port", ""), ["web1"]),
+        (("flows", "--group", "wi"), ["wiki"]),
+        (("flows", "--table", "ingress_m"), ["INGRESS_MEMBER"]),
+        (("uplink", "set", "eth1", "--network", "b"), ["blue"]),
     ],
 )
 def test_bash_completes_commands_options_and_names(
