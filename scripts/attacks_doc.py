@@ -58,7 +58,7 @@ LIMITS = """## What is not stopped
 * **Shared addresses.** Ports with the same allowed address pair can take the address from each other: that
   is its purpose.
 
-See also the decisions on [odd packets](decisions/odd-packets.md),
+See also [odd packets](odd-packets.md) and the decisions on
 [routers and servers](decisions/routers-and-servers.md) and [virtual routers](decisions/virtual-routers.md).
 """
 
