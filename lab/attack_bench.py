@@ -1,8 +1,9 @@
 """The installation that is attacked: one bridge, silent hosts that only send what they are told to.
 
 The hosts have no addresses, so their kernels say nothing: whatever a host gets was sent by a test.
-After an attack come honest frames from both uplinks, twice: the datapath takes frames port by port,
-so when the second round is there, everything that was sent before has met its fate.
+After an attack come honest frames from both uplinks, twice: the userspace datapath takes frames port by port,
+so when the second round is there, everything that was sent before has met its fate. The kernel's needs a
+barrier for that.
 """
 
 from __future__ import annotations
@@ -125,16 +126,15 @@ class AttackBench(Running):
 
     def settle(self) -> None:
         """Return when all that was sent before has arrived or never will."""
-        if self._barrier is not None:
-            self._barrier.wait()
-            for tap in self._taps.values():
-                tap.wait(0)
-            return
         for _ in range(2):
             self._rounds += 1
             for sender, receiver, frame in _sentinels(self._rounds):
                 self._taps[sender.name].send([frame])
                 self._expect(receiver, _mark(self._rounds))
+        if self._barrier is not None:
+            self._barrier.wait()
+            for tap in self._taps.values():
+                tap.wait(0)
 
     def _expect(self, receiver: Host, mark: bytes) -> None:
         tap, deadline = self._taps[receiver.name], time.monotonic() + _PATIENCE

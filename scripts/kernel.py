@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 from lab.datapath import SETTING, Datapath
 from lab.guest import REPOSITORY, Guest
 from lab.process import LabError
+from sgctl.store.liveness import PATIENCE
 
 TESTS = (
     "tests/attacks/test_attacks.py",
@@ -25,6 +26,8 @@ TESTS = (
     "tests/scenario/test_scenarios.py",
     "tests/system",
 )
+_ENVIRONMENT = {SETTING: Datapath.KERNEL, PATIENCE: "10"}
+"""A guest is slow, and its controllers answer as late."""
 _LIMIT_SECONDS = 3000
 _PYTEST = REPOSITORY / ".venv" / "bin" / "pytest"
 
@@ -55,7 +58,7 @@ def run(arguments: Sequence[str]) -> tuple[int, Tally]:
     with tempfile.TemporaryDirectory(prefix="sgctl-guest-") as directory:
         result = Path(directory, "result.xml")
         pytest = [_PYTEST, "-p", "no:cacheprovider", f"--junit-xml={result}", *arguments]
-        with Guest(list(map(str, pytest)), result.parent, {SETTING: Datapath.KERNEL}) as guest:
+        with Guest(list(map(str, pytest)), result.parent, _ENVIRONMENT) as guest:
             return guest.wait(_LIMIT_SECONDS), tally(result)
 
 

@@ -6,6 +6,7 @@ has given its lock back; that tells why there is no answer, and that there is no
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -18,10 +19,14 @@ DEAD = "no controller runs there"
 HUNG = "its controller does not answer"
 UNASKED = "nobody knows whether its controller is at work"
 
+PATIENCE = "SGCTL_PATIENCE"
+"""The environment variable that sets how many seconds a controller has to answer."""
+
 _PATIENCE_SECONDS = 0.7
 _SECONDS_PER_OBJECT = 50e-6
 """A controller that compiles the whole policy answers after that."""
 _PAUSE_SECONDS = 0.1
+_MOST_SECONDS = 3600
 
 
 class Silence(NamedTuple):
@@ -34,12 +39,13 @@ class Silence(NamedTuple):
 def listen(store: Store, hosts: Iterable[str], grace: float = 0.0) -> Silence:
     """The hosts, out of these, where no controller is at work.
 
-    It takes as long as the slowest answer, at most 0.7 s when the policy is of moderate size. `grace` is how
-    many seconds a controller that is just being started has. Raises StoreError when the database cannot be
-    reached. One that cannot be written tells at most which controllers have died.
+    It takes as long as the slowest answer, at most 0.7 s when the policy is of moderate size, or what
+    SGCTL_PATIENCE says. `grace` is how many seconds a controller that is just being started has. Raises
+    StoreError when the database cannot be reached. One that cannot be written tells at most which controllers
+    have died.
     """
     wanted = frozenset(hosts)
-    begin = time.monotonic()
+    seconds, begin = _patience_seconds(), time.monotonic()
     dead = frozenset[str]()
     try:
         dead = store.unheld(wanted)
@@ -48,7 +54,7 @@ def listen(store: Store, hosts: Iterable[str], grace: float = 0.0) -> Silence:
         if not store.connected:
             raise
         return Silence({host: DEAD if host in dead else UNASKED for host in sorted(wanted)}, str(error))
-    patience = begin + _PATIENCE_SECONDS + _SECONDS_PER_OBJECT * sum(map(len, store.objects.values()))
+    patience = begin + seconds + _SECONDS_PER_OBJECT * sum(map(len, store.objects.values()))
     while True:
         now = time.monotonic()
         hopeless = dead if now >= begin + grace else frozenset[str]()
@@ -59,6 +65,17 @@ def listen(store: Store, hosts: Iterable[str], grace: float = 0.0) -> Silence:
         store.wait_until(partial(_answered, store, wanted, number, dead, hopeless), pause)
         if silent & dead:
             dead = store.unheld(silent)
+
+
+def _patience_seconds() -> float:
+    text = os.environ.get(PATIENCE, "")
+    try:
+        seconds = float(text or _PATIENCE_SECONDS)
+    except ValueError:
+        seconds = 0.0
+    if 0 < seconds < _MOST_SECONDS:
+        return seconds
+    raise StoreError(f"{PATIENCE}={text}: a number of seconds above 0 and below {_MOST_SECONDS}")
 
 
 def _answered(
