@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -22,6 +21,8 @@ from lab.running import Running
 REPOSITORY = Path(__file__).resolve().parents[1]
 KERNEL = REPOSITORY / ".kernel"
 _INIT = REPOSITORY / "scripts" / "guest-init"
+_ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--", "unshare", "--pid", "--fork", "--kill-child", "--")
+"""The kernel has helpers, which end with it only in a PID namespace of their own."""
 _MEMORY_MB = 3000
 _POLL_SECONDS = 0.2
 _LAST_LINES = 20
@@ -56,12 +57,12 @@ class Guest(Running):
         self._write_job()
         with (self._shared / "console").open("wb") as console:
             self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", program, *self._settings()],
+                [*_ENDS_WITH_US, program, *self._settings()],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "TMPDIR": self._memory_directory()},
-                start_new_session=True,  # the kernel's helpers end with it, as a group
+                start_new_session=True,  # a terminal's Ctrl-C is not meant for it
             )
 
     def wait(self, seconds: float) -> int:
@@ -85,7 +86,7 @@ class Guest(Running):
     def close(self) -> None:
         """Switch it off."""
         if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()
             self._process.wait()
 
     def _write_job(self) -> None:

@@ -23,6 +23,7 @@ TESTS = (
     "tests/ovs/test_frames.py",
     "tests/ovs/test_connections.py",
     "tests/ovs/test_hard_cases.py",
+    "tests/ovs/test_leaks.py",
     "tests/scenario/test_scenarios.py",
     "tests/system",
 )
