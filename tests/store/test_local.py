@@ -125,6 +125,20 @@ def test_binding_declaring_an_uplink_and_securing_are_written(
     assert interfaces(local, 2)["p1"] == Interface("p1", 1, "", None)
 
 
+def test_the_declaration_of_a_bond_is_its_port_s(local: LocalSwitches, dummy_ovs: PrivateOvs) -> None:
+    dummy_ovs.vsctl("add-bond", "br0", "bond0", "m1", "m2")
+    watch_until(local, lambda: "bond0" in interfaces(local, 1))
+    for declared in (Declaration("blue", "blue=1"), Declaration("sky", "sky=1")):
+        before = interfaces(local, 1)["bond0"].declaration
+        if before is None:
+            local.set_uplink("bond0", declared)
+        else:
+            local.settle_uplink("bond0", before, declared)
+        local.run()
+        assert interfaces(local, 1)["bond0"].declaration == declared
+    assert "sky" in dummy_ovs.vsctl("get", "Port", "bond0", "external_ids:sgctl-uplink-ids")
+
+
 def test_what_cannot_be_written_is_an_error(local: LocalSwitches) -> None:
     with pytest.raises(StoreError, match="there is no interface nope"):
         local.bind("nope", "web1")
