@@ -31,6 +31,7 @@ _VLAN_PRESENT = 0x1000
 _VLAN_ETHERTYPE = 0x8100
 _NXM_IN_PORT = 0x00000002
 _OF_ETH_SRC = 0
+_CONTROLLER = 0xFFFFFFFD
 IN_PORT_UNCHANGED = 0xFFF8
 NO_RECIRCULATION = 255
 
@@ -129,6 +130,19 @@ class OutputRegister(NamedTuple):
 
     def __str__(self) -> str:
         return f"output:{_nxm_name(self.field)}[]"
+
+
+class ToController(NamedTuple):
+    """Send the first `length` bytes of the frame to the controller."""
+
+    length: int
+
+    def encode(self) -> bytes:
+        """OFPAT_OUTPUT to OFPP_CONTROLLER."""
+        return struct.pack("!HHIH6x", _OUTPUT, 16, _CONTROLLER, self.length)
+
+    def __str__(self) -> str:
+        return f"CONTROLLER:{self.length}"
 
 
 class Bundle(NamedTuple):

@@ -44,18 +44,18 @@ class LocalState:
     """What is attached to a bridge: policy ports and uplinks by OpenFlow port, zones by network.
 
     `ports` maps OpenFlow port to policy port id, `uplinks` to the ids of the networks carried. An uplink that
-    is a bond is there by its first member, and in `bonds`.
+    is a bond is there by its first member; `ways` has those of which there is more to say.
     Every network of a bound port or an uplink needs a zone (1–65534).
     """
 
     ports: Mapping[int, str] = field(default_factory=dict)
     uplinks: Mapping[int, frozenset[str]] = field(default_factory=dict)
     zones: Mapping[str, int] = field(default_factory=dict)
-    bonds: Mapping[int, Uplink] = field(default_factory=dict)
+    ways: Mapping[int, Uplink] = field(default_factory=dict)
 
     def uplink(self, ofport: int) -> Uplink:
         """The uplink with this number."""
-        return self.bonds.get(ofport) or Uplink((ofport,))
+        return self.ways.get(ofport) or Uplink((ofport,))
 
 
 class BridgeCompiler:
@@ -122,7 +122,7 @@ class BridgeCompiler:
         self._note_ofports(moved, before.ports)
         self._carried = frozenset().union(*state.uplinks.values())
         networks = _differing(before.zones, state.zones)
-        for uplink in _differing(before.uplinks, state.uplinks) | _differing(before.bonds, state.bonds):
+        for uplink in _differing(before.uplinks, state.uplinks) | _differing(before.ways, state.ways):
             networks |= before.uplinks.get(uplink, frozenset()) | state.uplinks.get(uplink, frozenset())
             present = uplink in state.uplinks
             self._board.assign(("uplink", uplink), uplink_flows(state.uplink(uplink)) if present else ())

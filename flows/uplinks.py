@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flows import fields as f
 from flows import pipeline as p
-from flows.actions import Action, Bundle, Learn, Output, PopVlan, PushVlan, SetField
+from flows.actions import Action, Bundle, Learn, Output, PopVlan, PushVlan, SetField, ToController
 from flows.flow import Flow
 from flows.model import Network
 from flows.pipeline import Priority
@@ -27,6 +27,9 @@ from flows.static import (
     drop,
 )
 
+PROBE_BYTES = 64
+"""Of a probe that came round a loop, the controller gets so many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Uplink:
@@ -34,10 +37,12 @@ class Uplink:
 
     With `lacp` the other side knows that they are one link (IEEE 802.1AX), and every frame may go by any of
     them. Without, what is for everybody comes in by all of them: the first that works is used, both ways.
+    `strangers` are the MACs of probes of other uplinks: one that comes in here has gone round a loop.
     """
 
     members: tuple[int, ...]
     lacp: bool = False
+    strangers: frozenset[int] = frozenset()
 
     @property
     def has_standby(self) -> bool:
@@ -148,7 +153,7 @@ def _not_back(segment: Segment, uplink: Uplink, tag: tuple[Action, ...]) -> Iter
 
 
 def uplink_flows(uplink: Uplink) -> list[Flow]:
-    """What an uplink brings that no declared network matches, and what comes by a member on standby."""
+    """What an uplink brings that no declared network matches, copies on standby members, and probes."""
     undeclared = [
         Flow(p.CLASSIFY, Priority.GUARD + 50, (f.IN_PORT(member),), drop(Reason.UNDECLARED_VLAN))
         for member in uplink.members
@@ -159,4 +164,10 @@ def uplink_flows(uplink: Uplink) -> list[Flow]:
         for active in uplink.members
         if uplink.has_standby and active != member
     ]
-    return undeclared + standby
+    told = (ToController(PROBE_BYTES),)
+    probes = [
+        Flow(p.CLASSIFY, Priority.GUARD + 150, (f.IN_PORT(member), f.ETH_SRC(mac)), told)
+        for member in uplink.members
+        for mac in uplink.strangers
+    ]
+    return undeclared + standby + probes

@@ -25,6 +25,7 @@ from sgctl.switch.direct import DirectLines
 from sgctl.switch.door import Door
 from sgctl.switch.listener import Listener
 from sgctl.switch.mastership import Mastership
+from sgctl.switch.messages import PacketIn
 from sgctl.switch.session import Session
 from sgctl.switch.zone_limits import ZoneLimits
 
@@ -45,7 +46,8 @@ class SecurityGroups(RyuApp):
         self._settings = Settings.from_values(self.CONF)
         self._server: PolicyServer | None = None
         self._mastership = Mastership()
-        self._connections = Connections(self._connected, self._disconnected, self._wake, self._name_of)
+        events = self._connected, self._disconnected, self._wake
+        self._connections = Connections(*events, self._name_of, self._take_in)
         self._lines = DirectLines(self._settings.ovsdb, self._listener(), self._connections.attend)
         try:
             self._check_seconds = self._settings.check_seconds
@@ -130,9 +132,15 @@ class SecurityGroups(RyuApp):
 
     def _connected(self, channel: Channel) -> None:
         self._loop.connect(channel.dpid, partial(self._open_session, channel))
+        self._loop.loops.connect(channel.dpid, channel.transmit)
 
     def _disconnected(self, channel: Channel) -> None:
         self._loop.disconnect(channel.dpid)
+        self._loop.loops.disconnect(channel.dpid)
+
+    def _take_in(self, dpid: int, received: PacketIn) -> None:
+        self._loop.loops.hear(dpid, *received)
+        self._loop.wake()
 
     def _open_session(self, channel: Channel, generation: int, expected: Expected, report: Report) -> Session:
         claim = partial(self._mastership.claim, channel)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from flows.model import Network
 from flows.policy import Policy
-from flows.uplinks import Uplink
 from sgctl.controller.uplinks import NetworkNames
 from sgctl.store import BindingState as State
 from sgctl.store.devices import NO_VLANS, Interface
 from sgctl.store.local import Bridge
-from sgctl.store.uplinks import Declaration
+from sgctl.store.uplinks import Declaration, read_loops
 
 Place = tuple[str, str]
 """Bridge and interface name."""
@@ -32,6 +31,12 @@ class Role:
     networks: frozenset[str] = frozenset()
     reason: str = ""
     settled: Declaration | None = None
+    closed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def meant(self) -> frozenset[str]:
+        """The networks that an uplink would carry if it did not lead where another one leads."""
+        return self.networks | self.closed.keys()
 
     def leaves_for(self, other: Role | None) -> bool:
         """Whether the OpenFlow port has another occupant, or none, when this interface's role is `other`."""
@@ -54,7 +59,7 @@ class Roles:
     of_interface: dict[str, Role] = field(default_factory=dict)
     ports: dict[int, str] = field(default_factory=dict)
     uplinks: dict[int, frozenset[str]] = field(default_factory=dict)
-    bonds: dict[int, Uplink] = field(default_factory=dict)
+    uplink_roles: dict[int, Role] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)
     vacated: set[int] = field(default_factory=set)
     _networks: Counter[str] = field(default_factory=Counter)
@@ -73,9 +78,7 @@ class Roles:
             self.ports[role.interface.ofport] = role.port_id
         elif role.state is State.UPLINK:
             self.uplinks[role.interface.ofport] = role.networks
-            if role.interface.bond is not None:
-                bond = role.interface.bond
-                self.bonds[role.interface.ofport] = Uplink(bond.numbers, bond.lacp)
+            self.uplink_roles[role.interface.ofport] = role
 
     def drop(self, name: str, successor: Role | None) -> None:
         """An interface loses its role, if it has one, and has another or none after that."""
@@ -87,7 +90,7 @@ class Roles:
             self._networks -= Counter(role.networks)
             self.ports.pop(role.interface.ofport, None)
             self.uplinks.pop(role.interface.ofport, None)
-            self.bonds.pop(role.interface.ofport, None)
+            self.uplink_roles.pop(role.interface.ofport, None)
 
 
 class Attachments:
@@ -234,8 +237,14 @@ def _uplink_role(interface: Interface, declared: Declaration, names: NetworkName
     if conflict:
         return Role(interface, State.QUARANTINED, reason=conflict)
     carried, problems, settled = names.meaning(declared, interface.vlans.trunks)
-    reason = "; ".join(filter(None, [*problems, ", ".join(interface.ailing)]))
+    closed = {each: other for each, other in read_loops(interface.loops).items() if each in carried}
+    loops = [
+        f"network {names.name(each)} is closed here: {other} leads to the same place"
+        for each, other in closed.items()
+    ]
+    reason = "; ".join(filter(None, [*problems, *loops, ", ".join(interface.ailing)]))
     if not carried:
         reason = reason or "sgctl-uplink names no network"
         return Role(interface, State.QUARANTINED, reason=reason, settled=settled)
-    return Role(interface, State.UPLINK, networks=carried, reason=reason, settled=settled)
+    left = carried - closed.keys()
+    return Role(interface, State.UPLINK, networks=left, reason=reason, settled=settled, closed=closed)

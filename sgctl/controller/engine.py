@@ -10,6 +10,7 @@ from flows.flow import FlowDiff
 from flows.model import Change, Network, Port
 from flows.policy import Policy
 from sgctl.controller.attach import Attachments, Place, Roles
+from sgctl.controller.ways import ways
 from sgctl.store.devices import Interface
 from sgctl.store.local import Bridge
 from sgctl.store.uplinks import Declaration
@@ -163,4 +164,4 @@ class Engine:
             network: zone for (name, network), zone in self._zones.items() if name == managed.bridge.name
         }
         roles = managed.roles
-        return LocalState(dict(roles.ports), dict(roles.uplinks), zones, dict(roles.bonds))
+        return LocalState(dict(roles.ports), dict(roles.uplinks), zones, ways(roles.uplink_roles))

@@ -17,6 +17,7 @@ from ovs.poller import POLLIN, Poller
 from flows.flow import Flow, FlowDiff, FlowKey
 from sgctl.controller.bridges import insecure, unusable, unused
 from sgctl.controller.engine import Engine, ManagedBridge, ZoneKey
+from sgctl.controller.loops import LoopWatch
 from sgctl.controller.status import BindingKey, binding_rows, moved_rows, switch_row
 from sgctl.store import BindingStatus, Store, StoreError, SwitchStatus
 from sgctl.store.garbage import much_may_stay
@@ -108,6 +109,8 @@ class ControlLoop:
         self._limits = limits
         self._engine = Engine()
         self._engine.change_bridges(local.bridges)
+        self.loops = LoopWatch(local)
+        """Is told of connections and frames by whoever tells us of connections."""
         self._in_charge = False
         self._chassis = local.chassis
         self._store.compete(self._chassis)
@@ -196,6 +199,7 @@ class ControlLoop:
         self._secure_bridges()
         self._refresh_zones()
         self._settle_uplinks()
+        self.loops.tend(self._engine.bridges, self._engine.policy.networks)
         self._limits.apply(self._engine.connection_limits())
         self._changing = self._change_switches()
         for _ in self._changing:

@@ -80,8 +80,12 @@ class NetworkNames:
             )
         return f"no single network is called {word!r}"
 
+    def name(self, identifier: str) -> str:
+        """What people call a network."""
+        return self._policy.networks[identifier].name or identifier
+
     def _told(self, what: str, networks: Iterable[str]) -> Iterator[str]:
-        names = sorted(self._policy.networks[each].name or each for each in networks)
+        names = sorted(map(self.name, networks))
         if names:
             yield f"{what} {', '.join(names)}"
 

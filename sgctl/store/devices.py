@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sgctl.store.replica import Json, Row, elements
-from sgctl.store.uplinks import UPLINK, UPLINK_IDS, Declaration
+from sgctl.store.uplinks import UPLINK, UPLINK_IDS, UPLINK_LOOPS, Declaration
 
 IFACE_ID = "iface-id"
 LOCAL_PORT = 65534
@@ -98,8 +98,9 @@ class Interface:
 
     A bridge's own interface is the host's access to the networks. `iface_id` names the policy port
     (external_ids:iface-id), empty when there is none. `uplink` is what external_ids:sgctl-uplink says, None
-    is no uplink; `uplink_ids` is what sgctl-uplink-ids says. `obstacle` tells why it can be neither, empty
-    when nothing is in the way. `mirror` is the mirror of which it is the output, by name.
+    is no uplink; `uplink_ids` and `loops` are what sgctl-uplink-ids and sgctl-uplink-loops say. `obstacle`
+    tells why it can be neither, empty when nothing is in the way. `mirror` is the mirror of which it is the
+    output, by name.
 
     Of a bond, `ofport` is the least of its members', and `ailing` are those that do not work, and why.
     `seed` is a number that nobody can guess who cannot read the switch database.
@@ -116,6 +117,7 @@ class Interface:
     ailing: tuple[str, ...] = ()
     seed: int = field(default=0, compare=False)
     uplink_ids: str = ""
+    loops: str = ""
 
     @property
     def declaration(self) -> Declaration | None:
@@ -249,7 +251,19 @@ def _read_device(row: Row, identifier: str) -> _Device | None:
     seed = int.from_bytes(hashlib.sha256(identifier.encode()).digest()[:6], "big")
     ids = external_ids.get(UPLINK_IDS, "")
     name = row.get("name", "")
-    return _Device(Interface(name, number, iface_id, uplink, obstacle, seed=seed, uplink_ids=ids), peer)
+    return _Device(
+        Interface(
+            name,
+            number,
+            iface_id,
+            uplink,
+            obstacle,
+            seed=seed,
+            uplink_ids=ids,
+            loops=external_ids.get(UPLINK_LOOPS, ""),
+        ),
+        peer,
+    )
 
 
 def _is_gone(row: Row) -> bool:
@@ -307,6 +321,7 @@ def _bond(row: Row, members: list[Interface]) -> Iterator[Interface]:
         ailing=tuple(f"{member.name}: {member.obstacle}" for member in members if member.ofport < 0),
         seed=members[0].seed if members else 0,
         uplink_ids=external_ids.get(UPLINK_IDS, ""),
+        loops=external_ids.get(UPLINK_LOOPS, ""),
     )
 
 

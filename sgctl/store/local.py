@@ -29,7 +29,7 @@ from sgctl.store.errors import StoreError
 from sgctl.store.identifiers import host_name
 from sgctl.store.permission import refusal
 from sgctl.store.replica import Json, Operation, Replica, Row, describe_error, elements, first_error
-from sgctl.store.uplinks import UPLINK, UPLINK_IDS, Declaration
+from sgctl.store.uplinks import UPLINK, UPLINK_IDS, UPLINK_LOOPS, Declaration, write_loops
 
 SHORTEST_BACKOFF_MS = 1000
 """The least that Open vSwitch takes."""
@@ -161,13 +161,17 @@ class LocalSwitches:
             if not declared.words:
                 raise StoreError(f"interface {interface}: an uplink needs at least one network")
             self._refuse(interface, self._obstacle(interface))
-        self._set_external_ids(interface, _uplink_values(declared))
+        self._set_external_ids(interface, {**_uplink_values(declared), UPLINK_LOOPS: ""})
 
     def settle_uplink(self, interface: str, before: Declaration, after: Declaration) -> None:
         """Change an uplink's declaration, unless somebody else has done so meanwhile. Raises StoreError."""
         mutation = self._mutation(interface, _uplink_values(after))
         mutation["where"].append(["external_ids", "includes", ["map", [[UPLINK, before.names]]]])
         self._write([mutation])
+
+    def set_loops(self, interface: str, loops: Mapping[str, str]) -> None:
+        """Close these networks on an uplink, by id, and no others; see `read_loops`. Raises StoreError."""
+        self._write([self._mutation(interface, {UPLINK_LOOPS: write_loops(loops)})])
 
     def secure(self, bridge: str) -> None:
         """Make a bridge forward nothing by itself when no controller is there (fail_mode secure)."""

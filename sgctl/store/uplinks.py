@@ -14,6 +14,8 @@ from flows.model import Network
 UPLINK = "sgctl-uplink"
 UPLINK_IDS = "sgctl-uplink-ids"
 EVERY_NETWORK = "*"
+UPLINK_LOOPS = "sgctl-uplink-loops"
+"""The networks that are closed on an uplink, as NETWORK_ID=UPLINK: the other one leads to the same place."""
 
 
 class Declaration(NamedTuple):
@@ -39,6 +41,17 @@ class Declaration(NamedTuple):
         """The ids of the networks that names were found to mean. An id has no `=` in it."""
         pairs = [pair.rpartition("=") for pair in self.ids.split(",")]
         return {name.strip(): identifier.strip() for name, separator, identifier in pairs if separator}
+
+
+def read_loops(text: str) -> dict[str, str]:
+    """The uplinks that lead to the same place, by the id of the network that is closed because of it."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    return {network.strip(): other.strip() for network, separator, other in pairs if separator}
+
+
+def write_loops(loops: Mapping[str, str]) -> str:
+    """The same as text."""
+    return ",".join(f"{network}={other}" for network, other in sorted(loops.items()))
 
 
 def is_for_every(network: Network) -> bool:

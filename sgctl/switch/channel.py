@@ -8,6 +8,7 @@ from itertools import chain
 import eventlet
 
 from flows import wire
+from flows.actions import Action
 from flows.shapes import shape
 from sgctl.switch import messages
 from sgctl.switch.connection import Connection
@@ -69,6 +70,10 @@ class Channel:
     def receive(self, reply: Reply) -> None:
         """Take in a reply or an error."""
         self._exchange.take(reply)
+
+    def transmit(self, out: Action, frame: bytes) -> None:
+        """Let the switch send a frame, if there is room for it on the connection; for any thread."""
+        self._connection.offer(messages.packet_out(out.encode(), frame, self._connection.reserve(1)))
 
     def installed(self) -> list[wire.Installed]:
         """Table and cookie of every flow on the switch; sets the fragment mode on the way.

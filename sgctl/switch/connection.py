@@ -16,7 +16,7 @@ from eventlet.queue import LightQueue
 from flows.wire import VERSION
 from sgctl.switch import messages
 from sgctl.switch.error_names import error_text
-from sgctl.switch.messages import Kind, MalformedError, Message, Reply, message
+from sgctl.switch.messages import Kind, MalformedError, Message, PacketIn, Reply, message
 
 HANDSHAKE_SECONDS = 5.0
 ECHO_SECONDS = 15.0
@@ -64,11 +64,16 @@ class Connection:
             self.dpid = messages.read_dpid(next(arriving))
         self._helpers = [eventlet.spawn(self._write), eventlet.spawn(self._watch)]
 
-    def serve(self, receive: Callable[[Reply], None]) -> None:
-        """Hand over what the switch answers until the connection ends. Raises MalformedError or OSError."""
+    def serve(self, receive: Callable[[Reply], None], take_in: Callable[[PacketIn], None]) -> None:
+        """Hand over what the switch answers, and the frames that it sends, until the connection ends.
+
+        Raises MalformedError or OSError.
+        """
         for each in self._messages():
             if each.kind == Kind.ECHO_REQUEST:
                 self._echo(each)
+            elif each.kind == Kind.PACKET_IN:
+                take_in(messages.read_packet_in(each))
             elif each.kind not in messages.UNREAD and each.kind != Kind.ECHO_REPLY:
                 receive(messages.read_reply(each))
 
@@ -85,6 +90,11 @@ class Connection:
         if not self._closed:
             self._chunks.put(data)
         return not self._closed
+
+    def offer(self, data: bytes) -> None:
+        """Send if there is room for it; what there is none for is lost."""
+        if not self._closed and not self._chunks.full():
+            self._chunks.put_nowait(data)
 
     def answers(self, seconds: float) -> bool:
         """Whether the switch gives a sign of life within `seconds`."""
@@ -127,7 +137,7 @@ class Connection:
                 raise MalformedError(f"the switch refused the handshake: {error_text(refusal)}")
             if each.kind == Kind.ECHO_REQUEST:
                 self._stream.sendall(message(Kind.ECHO_REPLY, each.xid, each.body))
-            elif each.kind not in messages.UNREAD:
+            elif each.kind not in messages.UNREAD and each.kind != Kind.PACKET_IN:
                 yield each
         raise MalformedError("ended before it was known which switch it is")
 

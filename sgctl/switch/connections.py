@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from sgctl.switch.channel import Channel, NameOf, by_number
 from sgctl.switch.connection import Connection
-from sgctl.switch.messages import MalformedError
+from sgctl.switch.messages import MalformedError, PacketIn
 from sgctl.switch.seldom import SeldomLog
 
 LOG = logging.getLogger(__name__)
@@ -28,9 +29,14 @@ class Connections:
         disconnected: Callable[[Channel], None],
         on_its_way: Callable[[], None] = lambda: None,
         name_of: NameOf = by_number,
+        take_in: Callable[[int, PacketIn], None] = lambda _, __: None,
     ) -> None:
-        """`on_its_way` and `name_of` are for the channels."""
+        """`on_its_way` and `name_of` are for the channels.
+
+        `take_in` gets the frames that switches send here, by datapath id.
+        """
         self._name_of = name_of
+        self._take_in = take_in
         self._connected = connected
         self._disconnected = disconnected
         self._on_its_way = on_its_way
@@ -72,7 +78,7 @@ class Connections:
         LOG.info("switch %s connected", channel.name)
         self._connected(channel)
         try:
-            connection.serve(channel.receive)
+            connection.serve(channel.receive, partial(self._take_in, connection.dpid))
         finally:
             self._forget(connection)
 

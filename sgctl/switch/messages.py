@@ -30,6 +30,7 @@ class Kind(IntEnum):
     PACKET_IN = 10
     FLOW_REMOVED = 11
     PORT_STATUS = 12
+    PACKET_OUT = 13
     MULTIPART_REQUEST = 18
     MULTIPART_REPLY = 19
     BARRIER_REPLY = 21
@@ -42,7 +43,7 @@ class Kind(IntEnum):
 
 UNREAD = frozenset(
     {
-        *(Kind.PACKET_IN, Kind.FLOW_REMOVED, Kind.PORT_STATUS, Kind.ROLE_STATUS, Kind.TABLE_STATUS),
+        *(Kind.FLOW_REMOVED, Kind.PORT_STATUS, Kind.ROLE_STATUS, Kind.TABLE_STATUS),
         Kind.BUNDLE_CONTROL,  # only says once more what the barrier behind it says
     }
 )
@@ -71,6 +72,13 @@ _FLOW_STATS_REQUEST = struct.Struct("!B3xII4xQQHH4x")
 _ALL_TABLES, _ANY = 0xFF, 0xFFFFFFFF
 _EMPTY_MATCH = (1, 4)
 _WHOLE_PACKET_STAYS = 0xFFFF
+_PACKET_IN = struct.Struct("!IHBBQ")
+_PACKET_OUT = struct.Struct("!IIH6x")
+_NO_BUFFER = 0xFFFFFFFF
+_CONTROLLER = 0xFFFFFFFD
+_OXM_MATCH = struct.Struct("!HH")
+_OXM_ENTRY = struct.Struct("!HBB")
+_IN_PORT = (0x8000, 0)
 
 
 class MalformedError(ValueError):
@@ -107,6 +115,13 @@ class Reply(NamedTuple):
     counts: tuple[tuple[int, int], ...] = ()
     more: bool = False
     generation: int = NO_MASTER
+
+
+class PacketIn(NamedTuple):
+    """A frame that a flow sent here, and the OpenFlow port by which it came; at most the bytes asked for."""
+
+    in_port: int
+    frame: bytes
 
 
 def take_messages(buffer: bytearray, longest: int = LONGEST) -> Iterator[Message]:
@@ -183,6 +198,28 @@ def read_reply(message: Message) -> Reply:
     raise MalformedError(f"message of type {message.kind} with {len(message.body)} bytes")
 
 
+def read_packet_in(message: Message) -> PacketIn:
+    """Read a packet-in (section 7.4.1). Raises MalformedError."""
+    start, body = _PACKET_IN.size, message.body
+    if len(body) < start + _OXM_MATCH.size:
+        raise MalformedError("packet-in cut short")
+    _, length = _OXM_MATCH.unpack_from(body, start)
+    end = start + (length + 7) // 8 * 8 + 2  # padding of the match, and of the data
+    if length < _OXM_MATCH.size or end > len(body):
+        raise MalformedError(f"packet-in with a match of {length} bytes")
+    return PacketIn(_in_port(body[start + _OXM_MATCH.size : start + length]), body[end:])
+
+
+def _in_port(fields: bytes) -> int:
+    start = 0
+    while start + _OXM_ENTRY.size <= len(fields):
+        oxm_class, kind, length = _OXM_ENTRY.unpack_from(fields, start)
+        start += _OXM_ENTRY.size + length
+        if (oxm_class, kind >> 1) == _IN_PORT and length == 4 and start <= len(fields):
+            return int.from_bytes(fields[start - length : start], "big")
+    raise MalformedError("packet-in without its port")
+
+
 def _flows(body: bytes) -> tuple[Installed, ...]:
     found = []
     start = _MULTIPART.size
@@ -217,6 +254,12 @@ def hello() -> bytes:
 def set_config(fragments: int, xid: int) -> bytes:
     """Set how fragments are handled (section 7.3.2)."""
     return message(Kind.SET_CONFIG, xid, _CONFIG.pack(fragments, _WHOLE_PACKET_STAYS))
+
+
+def packet_out(actions: bytes, frame: bytes, xid: int) -> bytes:
+    """Let a switch do `actions` with a frame of ours (section 7.3.7)."""
+    head = _PACKET_OUT.pack(_NO_BUFFER, _CONTROLLER, len(actions))
+    return message(Kind.PACKET_OUT, xid, head + actions + frame)
 
 
 def flow_stats_request(xid: int, cookie: int = 0, mask: int = 0) -> bytes:

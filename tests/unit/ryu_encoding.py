@@ -108,6 +108,11 @@ def _(action: a.Output) -> list[Any]:
 
 
 @_actions.register
+def _(action: a.ToController) -> list[Any]:
+    return [parser.OFPActionOutput(ofproto.OFPP_CONTROLLER, action.length)]
+
+
+@_actions.register
 def _(action: a.OutputRegister) -> list[Any]:
     whole = nicira_ext.ofs_nbits(0, action.field.bits - 1)
     return [parser.NXActionOutputReg(whole, name_of(action.field), 0)]

@@ -64,6 +64,7 @@ ACTIONS = st.one_of(
     st.builds(a.SetField, st.just(f.ETH_DST), st.integers(0, f.ETH_DST.full)),
     st.builds(a.Move, REGISTERS, REGISTERS),
     st.builds(a.Output, PORT32),
+    st.builds(a.ToController, st.integers(1, 0xFFE5)),
     st.builds(a.OutputRegister, REGISTERS),
     st.builds(
         a.Bundle,

@@ -14,11 +14,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows.actions import Output
 from flows.wire import Installed
 from sgctl.switch import messages as m
 from sgctl.switch.messages import Kind, MalformedError, Message, Refusal, Reply
+from tests.unit import ryu_encoding as ryu
 
-READERS: tuple[Callable[[Message], object], ...] = (m.check_hello, m.read_dpid, m.read_reply)
+READERS: tuple[Callable[[Message], object], ...] = (
+    m.check_hello,
+    m.read_dpid,
+    m.read_reply,
+    m.read_packet_in,
+)
 FILLS = (b"\0", b"\xff", b"\0\1", b"\0\0\0\1", b"\0\4\0\0", b"\0\x12\0\0", b"\0\2\0\0")
 LENGTHS = (0, 1, 3, 4, 8, 16, 24, 40, 56, 200, 65527)
 MULTIPART = (17, 19)
@@ -179,3 +186,26 @@ def test_replies_are_read(kind: Kind, body: bytes, expected: dict[str, Any]) -> 
 def test_what_is_no_reply_is_malformed(kind: int, body: bytes) -> None:
     with pytest.raises(MalformedError):
         m.read_reply(Message(5, kind, 3, body))
+
+
+def test_frames_come_and_go_as_ryu_writes_them() -> None:
+    match = ryu.parser.OFPMatch(in_port=0xFFFFFFFE)
+    frame = bytes(range(60))
+    out = ryu.parser.OFPPacketOut(
+        ryu.DATAPATH,
+        buffer_id=ryu.ofproto.OFP_NO_BUFFER,
+        in_port=ryu.ofproto.OFPP_CONTROLLER,
+        actions=[ryu.parser.OFPActionOutput(7, 0)],
+        data=frame,
+    )
+    assert m.packet_out(Output(7).encode(), frame, 9) == ryu.message_bytes(out, 9)
+    fields = bytearray()
+    match.serialize(fields, 0)
+    for register in (b"", bytes.fromhex("0001160400000007")):  # others may come before or after the port
+        length = 4 + 8 + len(register)
+        body = struct.pack("!IHBBQHH", 0xFFFFFFFF, 60, 1, 0, 5, 1, length) + register + bytes(fields[4:12])
+        body = body.ljust(16 + (length + 7) // 8 * 8, b"\0") + bytes(2) + frame
+        assert m.read_packet_in(Message(5, Kind.PACKET_IN, 0, body)) == (0xFFFFFFFE, frame)
+    for cut in range(16 + 24 + 2):
+        with pytest.raises(MalformedError):
+            m.read_packet_in(Message(5, Kind.PACKET_IN, 0, body[:cut]))
