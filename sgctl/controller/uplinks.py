@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from flows.model import Network
@@ -34,7 +35,8 @@ class NetworkNames:
     def meaning(self, declared: Declaration, trunks: frozenset[int]) -> Meaning:
         """Look up what is declared. `trunks` are the VLANs of the uplink's port, 0 for none; empty for all.
 
-        Networks that can't be told apart on the wire are not carried.
+        Of networks that can't be told apart on the wire one is carried: one that is declared by itself before
+        those that `*` stands for, and of these the oldest. So a new one takes nothing away from the others.
         """
         meant = declared.meant
         found = {
@@ -45,10 +47,10 @@ class NetworkNames:
         missing = [word for word in declared.words if word not in found and word != EVERY_NETWORK]
         wanted = {*found.values(), *(self._every() if EVERY_NETWORK in declared.words else ())}
         outside = self._outside(wanted, trunks)
-        mixed = self._sharing_a_tag(wanted - outside)
+        mixed = self._too_late(wanted - outside, set(found.values()))
         problems = [
             *map(self._why_not, missing),
-            *self._told("networks with the same tag, or none:", mixed),
+            *self._told("networks with the tag of another one, or like it without:", mixed),
             *self._told("not among the trunks of its port:", outside),
         ]
         return Meaning(frozenset(wanted - mixed - outside), problems, self._settled(declared, found))
@@ -94,12 +96,17 @@ class NetworkNames:
         vlans = {network: self._policy.networks[network].segmentation_id or 0 for network in networks}
         return {network for network, vlan in vlans.items() if trunks and vlan not in trunks}
 
-    def _sharing_a_tag(self, networks: Iterable[str]) -> set[str]:
-        """Those of the networks that an uplink could not tell from another one of them."""
-        by_tag: defaultdict[int | None, set[str]] = defaultdict(set)
-        for network in networks:
-            by_tag[self._policy.networks[network].segmentation_id].add(network)
-        return set().union(*(group for group in by_tag.values() if len(group) > 1))
+    def _too_late(self, wanted: Iterable[str], declared: AbstractSet[str]) -> set[str]:
+        """Those of the networks whose tag is another one's, which came first."""
+        by_tag: defaultdict[int | None, list[Network]] = defaultdict(list)
+        for identifier in wanted:
+            network = self._policy.networks[identifier]
+            by_tag[network.segmentation_id].append(network)
+        late: set[str] = set()
+        for alike in by_tag.values():
+            alike.sort(key=lambda each: (each.id not in declared, each.meta.created_at, each.id))
+            late.update(network.id for network in alike[1:])
+        return late
 
     def _settled(self, declared: Declaration, found: dict[str, str]) -> Declaration:
         """The same with today's names; what was not found stays as it is written."""

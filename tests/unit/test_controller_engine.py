@@ -92,14 +92,29 @@ def test_uplinks_carry_what_they_name(engine: Engine) -> None:
     assert engine.missing_zones() == {("br0", "net-green")}
 
 
-def test_networks_that_an_uplink_cannot_tell_apart_stay_closed(engine: Engine) -> None:
-    add(engine, Network("net-grey", "grey"))
-    found = roles(engine, bridge(uplink(1, "*")))["br0/up"]
-    assert found.networks == {RED.id}
-    assert "blue, grey" in found.reason
-    grey = Network("net-grey", "grey")
+def of_age(network: Network, created_at: str) -> Network:
+    return replace(network, meta=Meta(created_at=created_at))
+
+
+def test_of_networks_that_an_uplink_cannot_tell_apart_the_first_is_carried() -> None:
+    engine = Engine()
+    blue, grey, old = (
+        of_age(Network(f"net-{name}", name), f"2026-01-0{day}T00:00:00Z")
+        for day, name in ((2, "blue"), (3, "a-later-one"), (1, "old"))
+    )
+    add(engine, RED, blue)
+    for changes in ([Change(None, grey)], [Change(None, replace(RED, id="net-red2", name="also-red"))]):
+        engine.change_policy(changes)
+        found = roles(engine, bridge(uplink(1, "*")))["br0/up"]
+        assert found.networks == {RED.id, blue.id}, "what was there first stays"
+    assert "another one, or like it without: a-later-one, also-red" in found.reason
+    engine.change_policy([Change(None, old)])
+    found = roles(engine, bridge(uplink(1, "*,a-later-one")))["br0/up"]
+    assert found.networks == {RED.id, grey.id}, "what is declared by its name comes before the others"
     engine.change_policy([Change(grey, replace(grey, segmentation_id=9))])
-    assert {network for _, network in engine.missing_zones()} == {BLUE.id, RED.id, "net-grey"}
+    engine.missing_zones()
+    found = engine.bridges[1].roles.of_interface["up"]
+    assert found.networks == {RED.id, grey.id, old.id}
 
 
 def settled(engine: Engine, networks: str, ids: str = "") -> tuple[set[str], Declaration]:
