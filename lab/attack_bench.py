@@ -40,7 +40,7 @@ from lab.running import Running
 from lab.site import Site
 
 BRIDGE = "br0"
-_PATIENCE = 2.0
+_PATIENCE = 10.0
 
 
 class AttackBench(Running):

@@ -138,7 +138,7 @@ class OvsServers:
 
     def vsctl(self, *arguments: str) -> str:
         """The output of `ovs-vsctl`, which waits until the switch has the change."""
-        return process.run(["ovs-vsctl", "--timeout=10", *arguments], self.env)
+        return process.run(["ovs-vsctl", "--timeout=30", *arguments], self.env)
 
     def ofctl(self, *arguments: str, stdin: str = "") -> str:
         """The output of `ovs-ofctl`, speaking OpenFlow 1.4."""

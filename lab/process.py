@@ -44,13 +44,13 @@ def stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
 
 
 def run(arguments: Sequence[str | Path], env: Mapping[str, str] | None = None, stdin: str = "") -> str:
-    """The standard output of a program that ends within 30 seconds; LabError with its errors if it fails."""
+    """The standard output of a program that ends within 60 seconds; LabError with its errors if it fails."""
     done = subprocess.run(
         list(map(str, arguments)),
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         env=env,
         check=False,
     )

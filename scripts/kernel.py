@@ -27,7 +27,7 @@ TESTS = (
     "tests/scenario/test_scenarios.py",
     "tests/system",
 )
-_ENVIRONMENT = {SETTING: Datapath.KERNEL, PATIENCE: "10"}
+_ENVIRONMENT = {SETTING: Datapath.KERNEL, PATIENCE: "5"}
 """A guest is slow, and its controllers answer as late."""
 _LIMIT_SECONDS = 3000
 _PYTEST = REPOSITORY / ".venv" / "bin" / "pytest"
