@@ -71,7 +71,9 @@ class BridgeCompiler:
         self._identities: dict[int, LocalSet] = {}
         self._ports_of_identity: Counter[int] = Counter()
         self._presence = ZonePresence()
+        self._trusted: Counter[str] = Counter()
         self._stale_ports: dict[int, None] = {}
+        self._stale_segments: dict[str, None] = {}
         self._stale_scopes: dict[str, None] = {}
         self._stale_chunks: dict[tuple[int, int], None] = {}
         self._rules = RuleBook(policy, self._board, self._presence.zones_of_scope)
@@ -163,6 +165,9 @@ class BridgeCompiler:
     def flush(self) -> FlowDiff:
         """The flows to add and remove since the last call."""
         self._refresh_ports(len(self._stale_ports))
+        for network in self._stale_segments:
+            self._refresh_segment(network)
+        self._stale_segments.clear()
         for network in self._stale_scopes:
             self._refresh_scope(network)
         self._stale_scopes.clear()
@@ -184,7 +189,7 @@ class BridgeCompiler:
         if network is not None and zone is not None:
             carriers = [o for o, carried in self._local.uplinks.items() if network_id in carried]
             uplinks = tuple(map(self._local.uplink, sorted(carriers)))
-            flows = segment_flows(Segment(network, zone, uplinks))
+            flows = segment_flows(Segment(network, zone, uplinks, self._trusted[network_id] > 0))
         self._board.assign(("segment", network_id), flows)
 
     def _refresh_ports(self, count: int) -> None:
@@ -244,6 +249,8 @@ class BridgeCompiler:
     def _move(self, current: Attachment | None, wanted: Attachment | None) -> None:
         """A port that is up is heard of in its zone: in broadcasts, and in what remote groups mean there."""
         old, new = (at if at is not None and at.port.admin_state_up else None for at in (current, wanted))
+        self._count_trusted(old, -1)
+        self._count_trusted(new, 1)
         if old is not None and new is not None and old.zone == new.zone:
             return
         if new is not None:
@@ -254,6 +261,12 @@ class BridgeCompiler:
             if self._presence.leave(old):
                 self._rules.refresh_zone(old.zone, None)
             self._stale_chunks[old.zone, old.ofport // CHUNK] = None
+
+    def _count_trusted(self, at: Attachment | None, step: int) -> None:
+        """How a network leaves the bridge depends on whether one of its ports has others behind it."""
+        if at is not None and not at.port.port_security_enabled:
+            self._trusted[at.port.network_id] += step
+            self._stale_segments[at.port.network_id] = None
 
     def _refresh_scope(self, network_id: str) -> None:
         zone = self._local.zones.get(network_id)

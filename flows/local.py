@@ -31,6 +31,7 @@ from flows.static import (
     icmpv6,
     question,
 )
+from flows.uplinks import learn
 
 CHUNK = 256
 """OpenFlow port numbers per flow that is for all ports of a network: bounds what adding one rewrites."""
@@ -92,6 +93,8 @@ def _classify(at: Attachment, in_port: Term) -> Flow:
     known: list[Action] = [SetField(p.ZONE, at.zone), SetField(p.SOURCE, at.identity)]
     if at.stateless:
         known.append(SetField(p.STATELESS, 1))
+    if not at.port.port_security_enabled:
+        known.append(learn(at.zone, at.ofport))
     return Flow(p.CLASSIFY, Priority.NORMAL, (in_port, UNTAGGED), (*known, call(start)))
 
 
@@ -209,6 +212,7 @@ def _receive_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flo
     yield from _address_flows(at, pairs)
     if not at.port.port_security_enabled:
         yield from _part_flows(p.LISTENERS, at, (Output(at.ofport),))
+        yield Flow(p.UPLINK_OUT, Priority.NORMAL, (zone, p.OUT(at.ofport)), (Output(at.ofport),))
     elif at.port.allowed_address_pairs:
         hear = (out, SetField(p.DESTINATION, at.identity), call(p.DEST_STATELESS))
         yield from _part_flows(p.SHARED, at, hear)

@@ -256,21 +256,21 @@ LISTENERS = _table(
 EXIT = _table(
     45,
     "EXIT",
-    "out of an uplink: commits new connections",
+    "out of an uplink, or to a MAC behind a port without port security: commits new connections",
     Reason.UNKNOWN_DESTINATION,
     {ZONE, *_TRACKED},
 )
 FDB = _table(
     46,
     "FDB",
-    "uplink MACs learned from their frames: MAC → uplink",
+    "MACs behind uplinks and ports without port security, learned from their frames: MAC → OpenFlow port",
     Miss.RETURN,
     {ZONE, f.ETH_DST, f.ETH_SRC},
 )
 UPLINK_OUT = _table(
     47,
     "UPLINK_OUT",
-    "the learned uplink, or all of the network's when none is learned; tags",
+    "where the MAC was learned, or all uplinks of the network when it was not; tags",
     Reason.UNKNOWN_DESTINATION,
     {ZONE, OUT, f.IN_PORT},
 )
@@ -395,5 +395,5 @@ DROPS_LIMIT: Final = 65536
 """Learned drop counters per switch: ports × reasons stay far below."""
 
 FDB_LIMIT: Final = 4096
-"""Learned MACs per uplink and network."""
+"""Learned MACs per uplink and network, and per port without port security."""
 FDB_IDLE_SECONDS: Final = 300

@@ -59,11 +59,15 @@ class Uplink:
 
 @dataclass(frozen=True)
 class Segment:
-    """A network on this bridge: its zone and the uplinks that carry it."""
+    """A network on this bridge: its zone and the uplinks that carry it.
+
+    `trusted`: one of its ports here has no port security.
+    """
 
     network: Network
     zone: int
     uplinks: tuple[Uplink, ...]
+    trusted: bool
 
 
 def segment_flows(segment: Segment) -> list[Flow]:
@@ -76,6 +80,7 @@ def _enter_flows(segment: Segment) -> Iterator[Flow]:
     zone, vid = SetField(p.ZONE, segment.zone), segment.network.segmentation_id
     tag = UNTAGGED if vid is None else f.VLAN_VID(0x1000 | vid)
     untag: tuple[Action, ...] = () if vid is None else (PopVlan(),)
+    several = segment.trusted or len(segment.uplinks) > 1  # else there is nothing to choose
     for uplink in segment.uplinks:
         which: tuple[Action, ...] = (Bundle(uplink.members, into=p.OUT),) if uplink.has_standby else ()
         forget: tuple[Action, ...] = (SetField(p.OUT, 0),) if uplink.has_standby else ()
@@ -84,8 +89,8 @@ def _enter_flows(segment: Segment) -> Iterator[Flow]:
             enter = (*untag, zone, *which, call(p.UPLINK))
             yield Flow(p.CLASSIFY, Priority.GUARD + 100, (in_port, tag), enter)
             match = (p.ZONE(segment.zone), in_port)
-            learn = _learn(segment, member)
-            yield Flow(p.UPLINK, Priority.DEFAULT, match, (*forget, *learn, call(p.UPLINK_DELIVER)))
+            learned = (learn(segment.zone, member),) if several else ()
+            yield Flow(p.UPLINK, Priority.DEFAULT, match, (*forget, *learned, call(p.UPLINK_DELIVER)))
 
 
 def _gateway_announcements(segment: Segment) -> Iterator[Flow]:
@@ -100,26 +105,22 @@ def _gateway_announcements(segment: Segment) -> Iterator[Flow]:
             yield Flow(p.ADMIT, Priority.GUARD + 50, (*trusted, *match), TELL_ALL)
 
 
-def _learn(segment: Segment, ofport: int) -> tuple[Action, ...]:
-    """With one uplink there is nothing to choose, hence nothing to learn."""
-    if len(segment.uplinks) < 2:
-        return ()
-    return (
-        Learn(
-            table=p.FDB.id,
-            priority=Priority.NORMAL,
-            cookie=p.LEARNED_COOKIE_TAG << 56 | segment.zone << 32 | ofport,
-            idle_timeout=p.FDB_IDLE_SECONDS,
-            limit=p.FDB_LIMIT,
-            matches=((p.ZONE, p.ZONE), (f.ETH_SRC, f.ETH_DST)),
-            loads=((f.IN_PORT, p.OUT),),
-            bound=True,
-        ),
+def learn(zone: int, ofport: int) -> Learn:
+    """Remember that the sender is behind this OpenFlow port, behind which there may be many."""
+    return Learn(
+        table=p.FDB.id,
+        priority=Priority.NORMAL,
+        cookie=p.LEARNED_COOKIE_TAG << 56 | zone << 32 | ofport,
+        idle_timeout=p.FDB_IDLE_SECONDS,
+        limit=p.FDB_LIMIT,
+        matches=((p.ZONE, p.ZONE), (f.ETH_SRC, f.ETH_DST)),
+        loads=((f.IN_PORT, p.OUT),),
+        bound=True,
     )
 
 
 def _exit_flows(segment: Segment) -> Iterator[Flow]:
-    if not segment.uplinks:
+    if not segment.uplinks and not segment.trusted:
         return
     zone = p.ZONE(segment.zone)
     unknown = SetField(p.OUT, 0)
@@ -134,8 +135,9 @@ def _exit_flows(segment: Segment) -> Iterator[Flow]:
         for member in uplink.members:
             yield Flow(p.UPLINK_OUT, Priority.NORMAL, (zone, p.OUT(member)), (*tag, uplink.out))
         yield from _not_back(segment, uplink, tag)
-    flood = tuple(uplink.out for uplink in segment.uplinks)
-    yield Flow(p.UPLINK_OUT, Priority.NORMAL, (zone, p.OUT(0)), (*tag, *flood))
+    if segment.uplinks:
+        flood = tuple(uplink.out for uplink in segment.uplinks)
+        yield Flow(p.UPLINK_OUT, Priority.NORMAL, (zone, p.OUT(0)), (*tag, *flood))
 
 
 def _not_back(segment: Segment, uplink: Uplink, tag: tuple[Action, ...]) -> Iterator[Flow]:

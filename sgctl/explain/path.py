@@ -151,7 +151,7 @@ class Tracer:
         expected = self._interfaces(verdict.ports)
         if verdict.outside:
             uplinks = frozenset(self._names[o] for o in self._uplinks(here[frame.sender].network_id))
-            learned = not expected and path.outputs and path.outputs < uplinks  # one of several uplinks
+            learned = not expected and self._is_learned(path.outputs, here[frame.sender].network_id)
             expected |= path.outputs if learned else uplinks
         if path.outputs != expected:
             return _differ(expected, path.outputs)
@@ -165,7 +165,7 @@ class Tracer:
         expected, found = self._expected(packet, verdict), path.outputs
         if verdict.refusal is Refusal.RECEIVER_DOWN:  # as if it were not there
             expected = found - self._interfaces([packet.receiver or ""])
-        learned = packet.receiver is None and found and found < expected  # one of several uplinks
+        learned = packet.receiver is None and verdict.allowed and self._is_learned(found, packet.network_id)
         if found != expected and not learned:
             return _differ(expected, found)
         for side, grant, number in (
@@ -182,6 +182,13 @@ class Tracer:
             if number not in allowed and verdict.allowed and not heard_by_many:
                 return f"at the {side} the switch found rule {number}, the policy {sorted(allowed)}"
         return ""
+
+    def _is_learned(self, outputs: frozenset[str], network: str) -> bool:
+        """Whether a frame for nobody that the policy knows went to the one place where its MAC was seen."""
+        trusted = [port.id for port in self._text.ports.values() if not port.port_security_enabled]
+        places = {self._names[uplink] for uplink in self._uplinks(network)}
+        places |= self._interfaces(port for port in trusted if self._text.ports[port].network_id == network)
+        return len(outputs) == 1 and outputs <= places
 
     def _entry(self, packet: Packet, network: Network) -> int:
         if packet.sender in self._ofports:
