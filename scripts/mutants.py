@@ -267,6 +267,18 @@ MUTANTS = (
         "for announcement in (icmpv6(NEIGHBOUR_ADVERTISEMENT),):",
     ),
     Mutant(
+        "nobody is reached behind a port without port security",
+        "local",
+        "known.append(learn(at.zone, at.ofport))",
+        "pass",
+    ),
+    Mutant(
+        "who moves away from behind a port without port security is not reached",
+        "uplinks",
+        "several = segment.trusted or len(segment.uplinks) > 1",
+        "several = len(segment.uplinks) > 1",
+    ),
+    Mutant(
         "the outside may use local addresses", "local", "for claim in claims:", "for claim in claims[:1]:"
     ),
     Mutant("ports that are down work", "local", "if not at.port.admin_state_up:", "if False:"),

@@ -177,6 +177,36 @@ def test_uplinks_are_learned_from_what_comes_by_them(two_uplinks: Wire, bridge: 
     assert inside() == {"blue-up"}
 
 
+def test_who_is_behind_a_port_without_security_is_learned(wire: Wire, bridge: DummyBridge) -> None:
+    behind = "02:00:00:00:ff:03"
+    trusted = port("p1", secure=False)
+    everything_in = Rule("r17", 17, "g0", Direction.INGRESS, Ethertype.IPV4)
+
+    def said(source: str, interface: str) -> set[str]:
+        frame = Ether(src=source, dst=mac_of("p0")) / IP(src="10.0.0.50", dst="10.0.0.1") / UDP(dport=9)
+        return wire.send(interface, frame)
+
+    def to_it(source: str, interface: str) -> set[str]:
+        frame = Ether(src=source, dst=behind) / IP(src="10.0.0.1", dst="10.0.0.50") / UDP(sport=9)
+        return wire.send(interface, frame)
+
+    wire.policy(everything_in)
+    assert said(behind, "p1") == set(), "p1 has port security"
+    wire.policy(everything_in, trusted)
+    assert to_it(mac_of("p0"), "p0") == {"blue-up"}, "nobody has seen it"
+    assert said(behind, "p1") == {"p0"}
+    assert to_it(mac_of("p0"), "p0") == {"p1"}
+    assert to_it(OUTSIDE_MAC, "blue-up") == set(), "the outside may not claim p0's address"
+    said_outside = Ether(src=OUTSIDE_MAC, dst=behind) / IP(src="10.0.0.9", dst="10.0.0.50") / UDP()
+    assert wire.send("blue-up", said_outside) == {"p1"}
+    assert said(behind, "blue-up") == {"p0"}
+    assert to_it(mac_of("p0"), "p0") == {"blue-up"}, "it has moved"
+    assert said(behind, "p1") == {"p0"}
+    wire.policy(everything_in)
+    assert "table=46" not in bridge.ovs.ofctl("dump-flows", bridge.name)
+    assert to_it(mac_of("p0"), "p0") == {"blue-up"}
+
+
 def test_a_reply_reaches_only_who_opened_its_connection(wire: Wire) -> None:
     """A server without any egress rule must not reach a neighbour with a connection from somebody else."""
     outside = Ether(src=OUTSIDE_MAC, dst=mac_of("p1")) / IP(src="192.0.2.9", dst="10.0.0.2")
