@@ -84,21 +84,39 @@ class SetField(NamedTuple):
 
 
 class Move(NamedTuple):
-    """Copy one field of a packet into another of the same width."""
+    """Copy one field of a packet into another, or as many bits as the narrower one has.
+
+    They are read and written from the bits `source_start` and `target_start` on; bit 0 is the lowest.
+    """
 
     source: Field
     target: Field
+    source_start: int = 0
+    target_start: int = 0
+
+    @property
+    def bits(self) -> int:
+        """How many are copied."""
+        return min(self.source.bits - self.source_start, self.target.bits - self.target_start)
 
     def encode(self) -> bytes:
-        """NXAST_REG_MOVE over the whole width."""
+        """NXAST_REG_MOVE."""
+        extent = self.bits, self.source_start, self.target_start
         return (
-            struct.pack("!HHIHHHH", _EXPERIMENTER, 24, _NICIRA_VENDOR, _NX_REG_MOVE, self.source.bits, 0, 0)
+            struct.pack("!HHIHHHH", _EXPERIMENTER, 24, _NICIRA_VENDOR, _NX_REG_MOVE, *extent)
             + self.source.header
             + self.target.header
         )
 
     def __str__(self) -> str:
-        return f"move:{_nxm_name(self.source)}[]->{_nxm_name(self.target)}[]"
+        source = _part(self.source, self.source_start, self.bits)
+        return f"move:{source}->{_part(self.target, self.target_start, self.bits)}"
+
+
+def _part(field: Field, start: int, bits: int) -> str:
+    """A part of a field as ovs-ofctl writes it; its whole has no numbers."""
+    numbers = "" if bits == field.bits else f"{start}..{start + bits - 1}"
+    return f"{_nxm_name(field)}[{numbers}]"
 
 
 class Output(NamedTuple):
@@ -193,12 +211,14 @@ class Conjunction(NamedTuple):
 class Conntrack(NamedTuple):
     """Pass the packet through the connection tracker, in a zone or in that held by a register's low 16 bits.
 
-    With `commit` the connection is remembered; with `table` the packet goes on there, tracked.
+    With `commit` the connection is remembered, and `notes` write into its label; with `table` the packet
+    goes on there, tracked.
     """
 
     zone: Field | int
     table: int | None = None
     commit: bool = False
+    notes: tuple[Move, ...] = ()
 
     def encode(self) -> bytes:
         """NXAST_CT."""
@@ -208,8 +228,10 @@ class Conntrack(NamedTuple):
         else:
             low_16_bits = 15
             zone = self.zone.header + struct.pack("!H", low_16_bits)
-        head = struct.pack("!HHIHH", _EXPERIMENTER, 24, _NICIRA_VENDOR, _NX_CT, int(self.commit))
-        return head + zone + struct.pack("!B3xH", next_table, 0)
+        notes = b"".join(note.encode() for note in self.notes)
+        length = 24 + len(notes)
+        head = struct.pack("!HHIHH", _EXPERIMENTER, length, _NICIRA_VENDOR, _NX_CT, int(self.commit))
+        return head + zone + struct.pack("!B3xH", next_table, 0) + notes
 
     def __str__(self) -> str:
         parts = ["commit"] if self.commit else []
@@ -217,6 +239,8 @@ class Conntrack(NamedTuple):
             parts.append(f"table={self.table}")
         zone = self.zone if isinstance(self.zone, int) else f"{_nxm_name(self.zone)}[0..15]"
         parts.append(f"zone={zone}")
+        if self.notes:
+            parts.append(f"exec({','.join(map(str, self.notes))})")
         return f"ct({','.join(parts)})"
 
 
@@ -309,7 +333,12 @@ def _match_spec(source: Field, target: Field) -> str:
     return left if source is target else f"{left}={_nxm_name(source)}[]"
 
 
-_NXM_NAMES = {"dl_src": "NXM_OF_ETH_SRC", "dl_dst": "NXM_OF_ETH_DST", "in_port": "OXM_OF_IN_PORT"}
+_NXM_NAMES = {
+    "dl_src": "NXM_OF_ETH_SRC",
+    "dl_dst": "NXM_OF_ETH_DST",
+    "in_port": "OXM_OF_IN_PORT",
+    "ct_label": "NXM_NX_CT_LABEL",
+}
 
 
 def _nxm_name(field: Field) -> str:

@@ -28,6 +28,7 @@ from flows.model import EgressDefault, Port
 from flows.pipeline import EGRESS_OPEN, Priority
 from flows.policy import Policy, Selector, Touched
 from flows.presence import ZonePresence
+from flows.routed import router_flows
 from flows.rules import RuleBook
 from flows.services import IPV4_TERM, IPV6_TERM
 from flows.static import static_flows
@@ -77,7 +78,7 @@ class BridgeCompiler:
         self._stale_scopes: dict[str, None] = {}
         self._stale_chunks: dict[tuple[int, int], None] = {}
         self._rules = RuleBook(policy, self._board, self._presence.zones_of_scope)
-        self._board.assign(("static", 0), static_flows())
+        self._board.assign(("static", 0), base_flows())
 
     @property
     def flows(self) -> Mapping[FlowKey, Flow]:
@@ -289,6 +290,11 @@ class BridgeCompiler:
             ("broadcast", zone, chunk), [broadcast_chunk(zone, chunk, members)] if members else ()
         )
         self._board.assign(("broadcast", zone), [broadcast_root(zone, chunks)] if chunks else ())
+
+
+def base_flows() -> list[Flow]:
+    """What every bridge has, whatever the policy."""
+    return [*static_flows(), *router_flows()]
 
 
 def egress_open_flows(identity: int) -> list[Flow]:

@@ -14,7 +14,7 @@ from flows.model import AddressPair, Port, Prefix
 from flows.pipeline import PREFIX_BASE, Priority
 from flows.policy import link_local
 from flows.reasons import Reason
-from flows.services import IPV4_TERM, IPV6_TERM
+from flows.services import IPV4_TERM, IPV6_TERM, prefix_term
 from flows.static import (
     ARP_TERM,
     DHCP_FROM_CLIENT,
@@ -81,11 +81,6 @@ def address_pairs(port: Port) -> list[AddressPair]:
 def source_macs(port: Port) -> list[str]:
     """The port's own MAC and those of its allowed address pairs."""
     return list(dict.fromkeys([port.mac, *(pair.mac for pair in port.allowed_address_pairs)]))
-
-
-def prefix_term(field: f.Field, prefix: Prefix) -> tuple[Term, ...]:
-    """Match an address field against a prefix; length 0 needs no condition."""
-    return (field(prefix.value, prefix.mask),) if prefix.length else ()
 
 
 def _classify(at: Attachment, in_port: Term) -> Flow:
@@ -266,13 +261,17 @@ def _uplink_guards(at: Attachment, zone: Term) -> Iterator[Flow]:
         (zone, *icmpv6(NEIGHBOUR_SOLICITATION), f.ND_SLL(mac)),
         (zone, *icmpv6(NEIGHBOUR_ADVERTISEMENT), f.ND_TLL(mac)),
     ]
-    for address in (*at.port.fixed_ips, link_local(at.port.mac)):
+    own = link_local(at.port.mac)
+    claims.append((zone, IPV6_TERM, f.IPV6_SRC(own.value)))
+    for address in (*at.port.fixed_ips, own):
         if address.version == 4:
             claims.append((zone, ARP_TERM, f.ARP_SPA(address.value)))
-            claims.append((zone, IPV4_TERM, f.IPV4_SRC(address.value)))
+            source = (zone, IPV4_TERM, f.IPV4_SRC(address.value))
         else:
             claims.append((zone, *icmpv6(NEIGHBOUR_ADVERTISEMENT), f.ND_TARGET(address.value)))
-            claims.append((zone, IPV6_TERM, f.IPV6_SRC(address.value)))
+            source = (zone, IPV6_TERM, f.IPV6_SRC(address.value))
+        if address != own:  # which no router forwards (RFC 4291 section 2.5.6)
+            yield Flow(p.UPLINK, Priority.NORMAL, source, (call(p.RETURNED),))
     for claim in claims:
         yield Flow(p.UPLINK, Priority.HIGH, claim, drop(Reason.UPLINK_SPOOF))
 

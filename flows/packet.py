@@ -53,6 +53,7 @@ class Packet:
     `connection` is what the first packet of its connection said; None takes it from the header. It
     differs from the header for a related ICMP error. `source_mac` None is the sender's own.
     A later fragment carries no ports, and of IPv6 no protocol; those of its header are not looked at.
+    One `returned` left a local port by an uplink, for the MAC of the router that it comes from.
     One `to_group` has a MAC that stands for many; a virtual router's advertisement (RFC 5798 section 5.1) is
     one to those that back it up, of whom a `receiver` is one.
     """
@@ -65,6 +66,7 @@ class Packet:
     connection: Conversation | None = None
     source_mac: str | None = None
     later_fragment: bool = False
+    returned: bool = False
     to_group: bool = False
     advertisement: bool = False
 

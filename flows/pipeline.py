@@ -195,6 +195,30 @@ ADMIT = _table(
     _PORTS,
     _ICMP,
 )
+RETURNED = _table(
+    16,
+    "RETURNED",
+    "IP from an uplink with a local port's address: where a router joins subnets, ask conntrack",
+    Reason.UPLINK_SPOOF,
+    {ZONE, f.ETH_DST, f.ETH_TYPE},
+)
+RETURNED_TRACKED = _table(
+    17, "RETURNED_TRACKED", "back from conntrack, as in TRACKED", Reason.NOT_TRACKED, _TRACKED
+)
+RETURNED_BY = _table(
+    18,
+    "RETURNED_BY",
+    "to which router's MAC did packets of this connection and direction go?",
+    Reason.NOT_TRACKED,
+    {f.CT_STATE},
+)
+ROUTER_MAC = _table(
+    19,
+    "ROUTER_MAC",
+    "from a router only with that MAC: two bits of both MACs make a clause, each of the 24 must hold",
+    Reason.UPLINK_SPOOF,
+    {f.ETH_SRC, LOCAL, f.CONJ_ID},
+)
 CONNTRACK = _table(20, "CONNTRACK", "one conntrack lookup per packet", Reason.NOT_TRACKED, {f.ETH_TYPE})
 TRACKED = _table(
     21,
@@ -221,11 +245,8 @@ SOURCE_STATELESS = _table(
     32, "SOURCE_STATELESS", "the sender's side without connections: every packet by itself", Miss.RETURN
 )
 SOURCE_VERDICT = _table(33, "SOURCE_VERDICT", "drop unless a rule was found", Reason.EGRESS_POLICY, {VERDICT})
-FORWARD = _table(
-    40, "FORWARD", "destination MAC → local port and its identity", Reason.UNKNOWN_DESTINATION, {ZONE}, _L2
-)
 NEIGHBOUR = _table(
-    41,
+    39,
     "NEIGHBOUR",
     "requests go to the owner of the address only; announcements of an own address go to all",
     Reason.UNKNOWN_DESTINATION,
@@ -235,6 +256,22 @@ NEIGHBOUR = _table(
     _ARP,
     _ICMP,
     _ND,
+)
+FORWARD = _table(
+    40,
+    "FORWARD",
+    "destination MAC → local port and its identity",
+    Reason.UNKNOWN_DESTINATION,
+    {ZONE, SOURCE},
+    _L2,
+    _L3,
+)
+VIA_ROUTER = _table(
+    41,
+    "VIA_ROUTER",
+    "to another subnet of the network, by a router outside: the connection notes the router's MAC",
+    Reason.NOT_TRACKED,
+    _TRACKED,
 )
 BROADCAST = _table(
     42, "BROADCAST", "what every local port of a network must see, in chunks", Miss.RETURN, {ZONE, OUT}
@@ -381,6 +418,10 @@ def conjunction_priority(rule_number: int) -> int:
     """The priority of every flow of a rule; rules of one band share it."""
     return Priority.CONJUNCTION_TOP - rule_number // RULES_PER_BAND % BANDS
 
+
+ROUTER_OF_ORIGINAL: Final = 80
+ROUTER_OF_REPLY: Final = 32
+"""The bits of a connection's label from which on the MAC of the router is, by direction; 48 each."""
 
 COOKIE_TAG: Final = 0x5C
 """Top byte of the cookie of every flow of ours; the rest is a hash of the flow's content."""

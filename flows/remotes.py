@@ -19,11 +19,10 @@ from flows.board import Board, Owner
 from flows.fields import Field, Term
 from flows.flow import Flow
 from flows.identities import content_number
-from flows.local import prefix_term
 from flows.model import Direction, Prefix
 from flows.pipeline import PREFIX_BASE, Table
 from flows.policy import Member, Selector, SelectorKind
-from flows.services import BY_CONNECTION, BY_HEADER, IPV4_TERM, IPV6_TERM
+from flows.services import BY_CONNECTION, BY_HEADER, IPV4_TERM, IPV6_TERM, prefix_term
 
 _HEADER = {
     (Direction.EGRESS, 4): f.IPV4_DST,

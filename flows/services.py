@@ -13,7 +13,7 @@ from functools import lru_cache
 from flows import fields as f
 from flows import pipeline
 from flows.fields import Field, Match, Term, ct_state
-from flows.model import Ethertype, Rule
+from flows.model import Ethertype, Prefix, Rule
 from flows.pipeline import VIEW
 
 TCP, UDP, SCTP = 6, 17, 132
@@ -38,6 +38,11 @@ _LATER_IPV6: Match = (*BY_HEADER, IPV6_TERM, f.IP_PROTO(44), _LATER)
 def ethertype_term(ethertype: Ethertype) -> Term:
     """The condition that a packet is of this family."""
     return IPV4_TERM if ethertype is Ethertype.IPV4 else IPV6_TERM
+
+
+def prefix_term(field: Field, prefix: Prefix) -> tuple[Term, ...]:
+    """Match an address field against a prefix; length 0 needs no condition."""
+    return (field(prefix.value, prefix.mask),) if prefix.length else ()
 
 
 def port_masks(low: int, high: int) -> Iterator[tuple[int, int]]:

@@ -12,6 +12,7 @@ from flows.flow import Flow
 from flows.model import Network
 from flows.pipeline import Priority
 from flows.reasons import Reason
+from flows.routed import routed_flows
 from flows.services import IPV4_TERM, IPV6_TERM
 from flows.static import (
     ARP_TERM,
@@ -72,7 +73,7 @@ class Segment:
 
 def segment_flows(segment: Segment) -> list[Flow]:
     """How a network enters and leaves the bridge."""
-    return [*_enter_flows(segment), *_exit_flows(segment)]
+    return [*_enter_flows(segment), *_exit_flows(segment), *routed_flows(segment.network, segment.zone)]
 
 
 def _enter_flows(segment: Segment) -> Iterator[Flow]:

@@ -151,7 +151,8 @@ def judge(text: PolicyText, packet: Packet) -> Verdict:
     if refusal is not None:
         return Verdict(refusal)
     restricted = sender is not None and sender.port_security_enabled
-    if role is not None and not (role is _Role.TO_SERVERS and not restricted):
+    judged = (role is _Role.TO_SERVERS and not restricted) or (sender is None and _comes_back(text, packet))
+    if role is not None and not judged:
         return _control_verdict(receiver)
     return _judge_sides(text, packet, sender, receiver)
 
@@ -184,7 +185,8 @@ def _refused_at_entry(
 ) -> Refusal | None:
     """What stops a packet whatever the rules say."""
     if sender is None:
-        return Refusal.CLAIMED_SOURCE if _claimed(text, packet) else None
+        claimed = _claimed(text, packet) and not _comes_back(text, packet)
+        return Refusal.CLAIMED_SOURCE if claimed else None
     if not sender.admin_state_up:
         return Refusal.ADMIN_DOWN
     if not sender.port_security_enabled:
@@ -212,10 +214,24 @@ def _unfit_address(packet: Packet) -> Refusal | None:
 
 def _claimed(text: PolicyText, packet: Packet) -> bool:
     return any(
-        packet.header.source in (*port.fixed_ips, link_local_of(port.mac))
-        for port in text.ports.values()
-        if port.network_id == packet.network_id and port.admin_state_up
+        packet.header.source in (*port.fixed_ips, link_local_of(port.mac)) for port in _guarded(text, packet)
     )
+
+
+def _guarded(text: PolicyText, packet: Packet) -> Iterator[Port]:
+    """The ports whose addresses the outside may not claim."""
+    for port in text.ports.values():
+        if port.network_id == packet.network_id and port.admin_state_up:
+            yield port
+
+
+def _comes_back(text: PolicyText, packet: Packet) -> bool:
+    """Whether a router outside, which joins subnets of the network, brings what a local port has sent."""
+    source = packet.header.source
+    subnets = [each for each in text.networks[packet.network_id].subnets if each.version == source.version]
+    link_locals = (link_local_of(port.mac) for port in _guarded(text, packet))
+    routed = len(subnets) > 1 and not packet.to_group and source not in link_locals
+    return packet.returned and routed and _claimed(text, packet)
 
 
 def _may_use_source(port: Port, packet: Packet) -> bool:

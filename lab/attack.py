@@ -19,11 +19,15 @@ class Frame(Protocol):
 
 @dataclass(frozen=True)
 class Host:
-    """A party: its MAC, addresses and where it is (`role`), all made from its number (1–254)."""
+    """A party: its MAC, addresses and where it is (`role`), all made from its number (1–254).
+
+    `subnet` is which of its network's subnets it is in: 0 or 9.
+    """
 
     name: str
     number: int
     role: str
+    subnet: int = 0
 
     @property
     def mac(self) -> str:
@@ -33,12 +37,13 @@ class Host:
     @property
     def ip(self) -> str:
         """Its IPv4 address."""
-        return f"10.0.0.{self.number}"
+        return f"10.0.{self.subnet}.{self.number}"
 
     @property
     def ip6(self) -> str:
         """Its global IPv6 address."""
-        return f"2001:db8::{self.number:x}"
+        prefix = f"2001:db8:{self.subnet}::" if self.subnet else "2001:db8::"
+        return f"{prefix}{self.number:x}"
 
     @property
     def link_local(self) -> str:
@@ -54,13 +59,14 @@ MUTE = Host("mute", 6, "workload without an egress rule")
 PAIRED = Host("paired", 10, "workload with an allowed address pair")
 PARTNER = Host("partner", 11, "workload with the same pair")
 RIVAL = Host("rival", 12, "workload with a pair of its own")
+ROUTED = Host("routed", 13, "workload in another subnet, to which the router leads", subnet=9)
 GREEN = Host("green", 4, "workload in another network, VLAN 5 on the uplinks")
 STRANGER = Host("stranger", 7, "device without a policy port")
 DISABLED = Host("disabled", 8, "workload whose port is administratively down")
 ROUTER = Host("router", 254, "behind the first uplink")
 OUTSIDE = Host("outside", 200, "behind the second uplink")
 
-WORKLOADS = (ATTACKER, VICTIM, NEIGHBOUR, OPEN, MUTE, PAIRED, PARTNER, RIVAL, GREEN)
+WORKLOADS = (ATTACKER, VICTIM, NEIGHBOUR, OPEN, MUTE, PAIRED, PARTNER, RIVAL, ROUTED, GREEN)
 SHUT_OUT = (STRANGER, DISABLED)
 UPLINKS = (ROUTER, OUTSIDE)
 EVERYBODY = (*WORKLOADS, *SHUT_OUT, *UPLINKS)

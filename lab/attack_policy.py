@@ -47,8 +47,9 @@ def documents() -> list[Document]:
 
 def _networks() -> list[Document]:
     subnets = ["10.0.0.0/24", "2001:db8::/64"]
+    routed = ["10.0.9.0/24", "2001:db8:9::/64"]
     return [
-        document("Network", "blue", subnets=subnets),
+        document("Network", "blue", subnets=[*subnets, *routed]),
         document("Network", "green", subnets=subnets, segmentation_id=GREEN_VLAN),
     ]
 

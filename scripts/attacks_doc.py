@@ -49,7 +49,8 @@ LIMITS = """## What is not stopped
   a client that has no address yet has opened no connection.
 * **Ports without port security.** They are trusted like uplinks: router advertisements, DHCP answers and ARP
   replies of theirs are believed, whatever they claim, and so are the MACs from which they send.
-* **Hosts behind uplinks, or behind ports without port security, among each other.** They may take each other's MACs and addresses, and poison what
+* **Hosts behind uplinks, or behind ports without port security, among each other.** They may
+  take each other's MACs and addresses, and poison what
   the switch learned about them. They cannot take a local port's.
 * **Routed neighbour discovery.** The switch does not look at the hop limit of router advertisements and
   neighbour discovery from uplinks; receivers have to discard what is not 255 (RFC 4861).

@@ -196,7 +196,7 @@ MUTANTS = (
     ),
     Mutant(
         "fragments that the tracker gives up leave behind the packet that is committed",
-        "local",
+        "uplinks",
         "(COMMIT, unknown, *FIND_UPLINK)",
         "(*COMMIT.actions, unknown, *FIND_UPLINK)",
     ),
@@ -277,6 +277,48 @@ MUTANTS = (
         "uplinks",
         "several = segment.trusted or len(segment.uplinks) > 1",
         "several = len(segment.uplinks) > 1",
+    ),
+    Mutant(
+        "any host outside brings back what a local port sent",
+        "routed",
+        "match = (f.ETH_SRC(both, mask), p.LOCAL(both, mask))",
+        "match = (f.ETH_SRC(both, mask),)",
+    ),
+    Mutant(
+        "the router of replies is not told from that of questions",
+        "routed",
+        "noted = Move(f.CT_LABEL, p.LOCAL, half)",
+        "noted = Move(f.CT_LABEL, p.LOCAL, p.ROUTER_OF_ORIGINAL)",
+    ),
+    Mutant(
+        "a router brings packets back in a network with one subnet",
+        "routed",
+        "if len(subnets) < 2:",
+        "if len(subnets) < 1:",
+    ),
+    Mutant(
+        "what a router brings back may go to everybody",
+        "routed",
+        "yield Flow(p.RETURNED, Priority.HIGH, (GROUP_MAC,), drop(Reason.UPLINK_SPOOF))",
+        "pass",
+    ),
+    Mutant(
+        "what passes through from outside is noted as sent from here",
+        "routed",
+        "yield Flow(p.FORWARD, Priority.DEFAULT + 7, (p.SOURCE(0),), (call(p.EXIT),))",
+        "pass",
+    ),
+    Mutant(
+        "a neighbour outside counts as a router",
+        "routed",
+        "yield Flow(p.FORWARD, Priority.DEFAULT + 6, within, (call(p.EXIT),))",
+        "pass",
+    ),
+    Mutant(
+        "routers bring back link-local packets",
+        "local",
+        "if address != own:  # which",
+        "if True:  # which",
     ),
     Mutant(
         "the outside may use local addresses", "local", "for claim in claims:", "for claim in claims[:1]:"

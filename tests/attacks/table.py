@@ -11,6 +11,7 @@ from tests.attacks.dhcp import DHCP_ATTACKS
 from tests.attacks.discovery import ND_ATTACKS, ROUTER_ATTACKS
 from tests.attacks.ethernet import ETHERTYPE_ATTACKS, VLAN_ATTACKS
 from tests.attacks.fragments import FRAGMENT_ATTACKS, HEADER_ATTACKS, PROTOCOL_ATTACKS
+from tests.attacks.routed import ROUTED_ATTACKS
 from tests.attacks.routers import VRRP_ATTACKS
 
 FAMILIES = (
@@ -31,5 +32,6 @@ FAMILIES = (
     HEADER_ATTACKS,
     PROTOCOL_ATTACKS,
     VRRP_ATTACKS,
+    ROUTED_ATTACKS,
 )
 ATTACKS: list[Attack] = [attack for family in FAMILIES for attack in family.attacks]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from flows.model import Port, Prefix
+from flows.pipeline import ROUTER_OF_ORIGINAL, ROUTER_OF_REPLY
 from flows.policy import member_addresses
 from flows.verdict import Conversation, Packet, PolicyText, State
 from tests.unit.strategies import ADDRESSES, ICMP_TYPES, OUTSIDE, PAIR_MACS, PORT_EDGES
@@ -56,6 +57,7 @@ class PacketMaker:
             self._connection(source, destination) if known else None,
             pick(PAIR_MACS) if sender and self._one_in(8) else None,
             later_fragment=self._one_in(10),
+            returned=sender is None and self._one_in(2),
         )
 
     def _one_in(self, count: int) -> bool:
@@ -104,7 +106,17 @@ def as_flow(text: PolicyText, packet: Packet, in_port: int) -> str:
         terms["dl_vlan"] = str(network.segmentation_id)
     if packet.state in _RELATED:
         terms |= _connection(packet.opening)
+    if packet.sender is None:
+        terms["ct_label"] = f"{_label(packet):#x}"
     return ",".join(f"{name}={value}" for name, value in terms.items())
+
+
+def _label(packet: Packet) -> int:
+    """What its connection noted of routers; the right MAC only for a packet that comes back from there."""
+    right, wrong = int(OUTSIDE_MAC.replace(":", ""), 16), int(UNKNOWN_MAC.replace(":", ""), 16)
+    reply = packet.state is State.REPLY
+    here, there = (ROUTER_OF_REPLY, ROUTER_OF_ORIGINAL) if reply else (ROUTER_OF_ORIGINAL, ROUTER_OF_REPLY)
+    return (right if packet.returned else wrong) << here | (wrong if packet.returned else right) << there
 
 
 def tracked_as(packet: Packet) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -10,7 +11,8 @@ from scapy.layers.l2 import Ether
 from scapy.layers.sctp import SCTP, SCTPChunkInit, SCTPChunkInitAck
 from scapy.packet import Packet, Raw
 
-from flows.model import Direction, Ethertype, PolicyObject, Rule, SecurityGroup
+from flows.model import Direction, Ethertype, PolicyObject, Prefix, Rule, SecurityGroup
+from flows.pipeline import ROUTER_OF_ORIGINAL
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
 from tests.ovs.bridge import BareBridge
@@ -177,7 +179,7 @@ def test_uplinks_are_learned_from_what_comes_by_them(two_uplinks: Wire, bridge: 
     assert inside() == {"blue-up"}
 
 
-def test_who_is_behind_a_port_without_security_is_learned(wire: Wire, bridge: DummyBridge) -> None:
+def test_who_is_behind_a_port_without_security_is_learned(wire: Wire, bridge: BareBridge) -> None:
     behind = "02:00:00:00:ff:03"
     trusted = port("p1", secure=False)
     everything_in = Rule("r17", 17, "g0", Direction.INGRESS, Ethertype.IPV4)
@@ -187,6 +189,7 @@ def test_who_is_behind_a_port_without_security_is_learned(wire: Wire, bridge: Du
         return wire.send(interface, frame)
 
     def to_it(source: str, interface: str) -> set[str]:
+        bridge.control.call("revalidator/wait")  # what was decided before has been looked at again
         frame = Ether(src=source, dst=behind) / IP(src="10.0.0.1", dst="10.0.0.50") / UDP(sport=9)
         return wire.send(interface, frame)
 
@@ -205,6 +208,62 @@ def test_who_is_behind_a_port_without_security_is_learned(wire: Wire, bridge: Du
     wire.policy(everything_in)
     assert "table=46" not in bridge.ovs.ofctl("dump-flows", bridge.name)
     assert to_it(mac_of("p0"), "p0") == {"blue-up"}
+
+
+ROUTER, THIEF, AWAY = "02:00:00:00:ff:fe", "02:00:00:00:ff:66", "10.0.9.2"
+
+
+@pytest.fixture
+def routed(wire: Wire) -> Wire:
+    """p0 is in one subnet, p1 at AWAY in another."""
+    subnets = tuple(map(Prefix.parse, ("10.0.0.0/24", "10.0.9.0/24")))
+    away = replace(port("p1", "g1"), fixed_ips=(Prefix.parse(AWAY),))
+    wire.policy(replace(BLUE, subnets=subnets), away, ingress(17, "g1", 17, 53, 53))
+    return wire
+
+
+def between(macs: tuple[str, str], destination: str, payload: Packet) -> Packet:
+    """What p0 says, on any stretch of its way."""
+    return Ether(src=macs[0], dst=macs[1]) / IP(src="10.0.0.1", dst=destination) / payload
+
+
+def test_only_the_router_brings_back_what_a_port_sent(routed: Wire) -> None:
+    question, other = UDP(sport=4000, dport=53) / Raw(b"?"), UDP(sport=4001, dport=53) / Raw(b"?")
+    brought = between((ROUTER, mac_of("p1")), AWAY, question)
+    assert routed.send("blue-up", brought) == set(), "p0 has not sent it"
+    assert routed.send("p0", between((mac_of("p0"), ROUTER), AWAY, question)) == {"blue-up"}
+    assert routed.send("blue-up", between((THIEF, mac_of("p1")), AWAY, question)) == set()
+    assert routed.send("blue-up", between((ROUTER, "01:00:5e:00:00:12"), AWAY, question)) == set()
+    assert routed.send("blue-up", between((ROUTER, mac_of("p1")), AWAY, other)) == set()
+    assert routed.send("blue-up", brought) == {"p1"}
+    assert routed.send("p0", between((mac_of("p0"), THIEF), AWAY, question)) == {"blue-up"}
+    assert routed.send("blue-up", brought) == set(), "the way goes by another router now"
+
+
+def test_what_the_router_brings_back_is_judged_by_the_receivers_rules(routed: Wire) -> None:
+    denied = UDP(sport=4000, dport=54) / Raw(b"?")
+    assert routed.send("p0", between((mac_of("p0"), ROUTER), AWAY, denied)) == {"blue-up"}
+    assert routed.send("blue-up", between((ROUTER, mac_of("p1")), AWAY, denied)) == set()
+    answer = Ether(src=mac_of("p1"), dst=ROUTER) / IP(src=AWAY, dst="10.0.0.1") / UDP(sport=54, dport=4000)
+    assert routed.send("p1", answer) == set()
+
+
+def test_only_what_a_port_sends_to_a_router_is_noted(routed: Wire, bridge: BareBridge) -> None:
+    """Neither a conversation with a neighbour outside nor what passes through."""
+
+    def tracked() -> str:
+        return bridge.control.call("dpctl/dump-conntrack")
+
+    hello = UDP(sport=4000, dport=53) / Raw(b"?")
+    assert routed.send("p0", between((mac_of("p0"), THIEF), "10.0.0.9", hello)) == {"blue-up"}
+    assert "10.0.0.9" in tracked()
+    assert "labels=" not in tracked()
+    assert routed.send("p0", between((mac_of("p0"), ROUTER), AWAY, hello)) == {"blue-up"}
+    noted = f"labels=0x{ROUTER.replace(':', '').lstrip('0')}{'0' * (ROUTER_OF_ORIGINAL // 4)}\n"
+    assert noted in tracked()
+    passing = between((ROUTER, "02:00:00:00:ff:77"), AWAY, hello)
+    assert routed.send("blue-up", passing) == set(), "its receiver is elsewhere, and there is no other uplink"
+    assert noted in tracked()
 
 
 def test_a_reply_reaches_only_who_opened_its_connection(wire: Wire) -> None:

@@ -6,11 +6,12 @@ A difference writes NAME.actual beside NAME.txt; if it is right, rename it over 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from flows.compiler import LocalState, compile_bridge
+from flows.compiler import LocalState, base_flows, compile_bridge
 from flows.flow import Flow, FlowKey
 from flows.model import (
     AddressGroup,
@@ -27,7 +28,6 @@ from flows.model import (
     SecurityGroup,
 )
 from flows.policy import Policy
-from flows.static import static_flows
 from flows.uplinks import Uplink
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -127,6 +127,14 @@ SCENARIOS: dict[str, tuple[LocalState, list[PolicyObject]]] = {
             ),
         ],
     ),
+    "routed-subnets": (
+        AT,
+        [
+            replace(BLUE, subnets=tuple(map(prefix, ("10.0.0.0/24", "10.0.9.0/24", "2001:db8::/64")))),
+            WEB,
+            port(1, "web", "10.0.0.1"),
+        ],
+    ),
     "stateless": (
         AT,
         [
@@ -154,7 +162,7 @@ def compare(name: str, actual: str) -> None:
 
 
 def test_what_every_bridge_has() -> None:
-    compare("static", written({flow.key: flow for flow in static_flows()}))
+    compare("static", written({flow.key: flow for flow in base_flows()}))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -162,7 +170,7 @@ def test_what_a_scenario_adds(name: str) -> None:
     local, objects = SCENARIOS[name]
     policy = Policy()
     policy.apply(Change(None, each) for each in objects)
-    static = {flow.key for flow in static_flows()}
+    static = {flow.key for flow in base_flows()}
     flows = compile_bridge(policy, local)
     assert static <= flows.keys()
     compare(name, written({key: flow for key, flow in flows.items() if key not in static}))

@@ -99,7 +99,8 @@ def _(action: a.SetField) -> list[Any]:
 @_actions.register
 def _(action: a.Move) -> list[Any]:
     source, target = name_of(action.source), name_of(action.target)
-    return [parser.NXActionRegMove(source, target, action.source.bits, src_ofs=0, dst_ofs=0)]
+    start = {"src_ofs": action.source_start, "dst_ofs": action.target_start}
+    return [parser.NXActionRegMove(source, target, action.bits, **start)]
 
 
 @_actions.register
@@ -137,7 +138,8 @@ def _(action: a.Conjunction) -> list[Any]:
 def _(action: a.Conntrack) -> list[Any]:
     register = ("", action.zone) if isinstance(action.zone, int) else (name_of(action.zone), _LOW_BITS)
     next_table = 255 if action.table is None else action.table
-    return [parser.NXActionCT(int(action.commit), *register, next_table, 0, [])]
+    notes = [each for note in action.notes for each in _actions(note)]
+    return [parser.NXActionCT(int(action.commit), *register, next_table, 0, notes)]
 
 
 @_actions.register

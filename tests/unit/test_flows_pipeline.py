@@ -13,7 +13,7 @@ from flows.compiler import compile_bridge
 from flows.datapath_key import NEIGHBOUR_FIELDS
 from flows.fields import Match, Term, ct_state
 from flows.flow import Flow, FlowError, FlowKey
-from flows.model import Change, Network, PolicyObject
+from flows.model import Change, Network, PolicyObject, Prefix
 from flows.pipeline import Miss, Priority
 from flows.policy import Policy
 from flows.reasons import Reason
@@ -27,7 +27,6 @@ from tests.unit.strategies import policies
 BACKWARD_CALLS = {
     (p.ADMIT, p.SPOOF_ND): "neighbour discovery has checks of its own, once it is known to be that",
     **{(p.COMMITTED, each): "on its way out before, too" for each in (p.FDB, p.UPLINK_OUT)},
-    (p.NEIGHBOUR, p.FORWARD): "an answer goes to the MAC that it is for",
     **{(each, each): "the list of chunks visits each" for each in (p.BROADCAST, p.SHARED, p.LISTENERS)},
 }
 
@@ -153,11 +152,12 @@ def lookups(actions: Iterable[Action], copied: bool = False) -> Iterator[tuple[C
 
 def test_what_the_tracker_lets_go_meanwhile_ends_there() -> None:
     """It adds fragments of other packets to those that it is asked about."""
-    flows = compiled(Network(network, network) for network in wiring.ZONES).values()
+    subnets = tuple(map(Prefix.parse, ("10.0.0.0/24", "10.0.1.0/24")))
+    flows = compiled(Network(network, network, subnets=subnets) for network in wiring.ZONES).values()
     tracked = [each for flow in flows for each in lookups(flow.actions)]
     ways_back = {lookup.table for lookup, copied in tracked if not copied}
     assert any(flow.key.table == p.EXIT.id for flow in flows for _ in lookups(flow.actions))
-    assert ways_back == {p.TRACKED.id, p.DEST_TRACKED.id, p.COMMITTED.id}
+    assert ways_back == {each.id for each in (p.TRACKED, p.RETURNED_TRACKED, p.DEST_TRACKED, p.COMMITTED)}
     for flow in flows:
         if flow.key.table in ways_back and flow.key.priority > Priority.MISS:
             assert ct_state("+trk") in flow.key.match

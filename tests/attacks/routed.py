@@ -1,0 +1,102 @@
+"""A local port's address, from outside: a router brings back what the port sent, a thief claims it."""
+
+from __future__ import annotations
+
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet
+
+from flows.reasons import Reason
+from lab.attack import NEIGHBOUR, OUTSIDE, ROUTED, ROUTER, VICTIM, Family, Host, said
+from lab.attack_policy import DISCARD, UDP_SERVICE
+from tests.attacks.packets import CLIENT_PORT, udp
+
+ROUTED_ATTACKS = Family("Routed subnets")
+_add = ROUTED_ATTACKS.add
+
+
+def _between(macs: tuple[Host, Host], ends: tuple[Host, Host], said: Packet, version: int = 4) -> Packet:
+    """From one host's MAC to another's, a packet of two others."""
+    source, destination = ends
+    head = IP(src=source.ip, dst=destination.ip)
+    if version == 6:
+        head = IPv6(src=source.ip6, dst=destination.ip6)
+    return Ether(src=macs[0].mac, dst=macs[1].mac) / head / said
+
+
+_THERE, _BACK = (VICTIM, ROUTED), (ROUTED, VICTIM)
+_QUESTION, _ANSWER = udp(), UDP(sport=UDP_SERVICE, dport=CLIENT_PORT) / b"some data"
+
+
+def _sent(version: int) -> Packet:
+    return _between((VICTIM, ROUTER), _THERE, _QUESTION, version)
+
+
+def _brought(version: int) -> Packet:
+    return _between((ROUTER, ROUTED), _THERE, _QUESTION, version)
+
+
+for _version in (4, 6):
+    _opened = said(VICTIM, _sent(_version), ROUTER)
+    _arrived = said(ROUTER, _brought(_version), ROUTED)
+    _answered = said(ROUTED, _between((ROUTED, ROUTER), _BACK, _ANSWER, _version), ROUTER)
+    _heard = said(ROUTER, _between((ROUTER, VICTIM), _BACK, _ANSWER, _version), VICTIM)
+    _honest = (_opened, _arrived, _answered, _heard)
+    _family = f"IPv{_version}"
+    _add(
+        f"{_family}: another host outside brings what the victim sent to the router",
+        OUTSIDE,
+        _between((OUTSIDE, ROUTED), _THERE, _QUESTION, _version),
+        Reason.UPLINK_SPOOF,
+        *_honest,
+        before=(_opened,),
+        after=(_arrived,),
+    )
+    _add(
+        f"{_family}: another host outside brings the answer",
+        OUTSIDE,
+        _between((OUTSIDE, VICTIM), _BACK, _ANSWER, _version),
+        Reason.UPLINK_SPOOF,
+        *_honest,
+        before=(_opened, _arrived, _answered),
+        after=(_heard,),
+    )
+    _add(
+        f"{_family}: with the router's MAC and the victim's address, to where the victim never sent anything",
+        ROUTER,
+        [
+            _between((ROUTER, ROUTED), _THERE, udp(DISCARD), _version),
+            _between((ROUTER, NEIGHBOUR), (VICTIM, NEIGHBOUR), _QUESTION, _version),
+        ],
+        Reason.UPLINK_SPOOF,
+        *_honest,
+        before=(_opened,),
+        after=(_arrived,),
+    )
+    _add(
+        f"{_family}: the router brings back what the victim may send, and the receiver does not take",
+        ROUTER,
+        _between((ROUTER, ROUTED), _THERE, udp(UDP_SERVICE + 1), _version),
+        Reason.INGRESS_POLICY,
+        *_honest,
+        before=(said(VICTIM, _between((VICTIM, ROUTER), _THERE, udp(UDP_SERVICE + 1), _version), ROUTER),),
+    )
+    _add(
+        f"{_family}: a workload brings it, with the router's MAC",
+        NEIGHBOUR,
+        _brought(_version),
+        Reason.IP_SPOOF,
+        *_honest,
+        before=(_opened,),
+    )
+
+_add(
+    "the router brings back what the victim sent, to everybody",
+    ROUTER,
+    Ether(src=ROUTER.mac, dst="01:00:5e:00:00:12") / IP(src=VICTIM.ip, dst=ROUTED.ip) / _QUESTION,
+    Reason.UPLINK_SPOOF,
+    said(VICTIM, _sent(4), ROUTER),
+    said(ROUTER, _brought(4), ROUTED),
+    before=(said(VICTIM, _sent(4), ROUTER),),
+)
