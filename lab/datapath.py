@@ -13,6 +13,8 @@ from enum import StrEnum
 from lab.process import LabError, run
 
 SETTING = "SGCTL_LAB_DATAPATH"
+FRAGMENT_TIMES = ("net.ipv4.ipfrag_time", "net.netfilter.nf_conntrack_frag6_timeout")
+"""The kernel's settings of how many seconds a fragment waits for the others."""
 _KERNEL_DATAPATH = "system@ovs-system"
 _LIMITED_ZONE = re.compile(r"^zone=(\d+)", re.MULTILINE)
 

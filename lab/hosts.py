@@ -16,7 +16,7 @@ from typing import NamedTuple
 from lab import process
 from lab.cluster import Cluster, Member
 from lab.controller import Controller
-from lab.faults import ALLOWED, CLOSED, FOREIGN, TOGGLED, Writer
+from lab.faults import ALLOWED, CLOSED, FOREIGN, TOGGLED, Writer, obeys
 from lab.netns import Namespace
 from lab.ovs import PrivateOvs
 from lab.process import LabError, wait_until
@@ -259,7 +259,7 @@ class Drill(Running):
         mend = fault.strike(self._pair, self._random)
         self._converge()
         converged = time.monotonic() - begin
-        obeyed = all(self._obeys(way) for way in self._ways)
+        obeyed = all(obeys(way.toggled, self.writer) for way in self._ways)
         mend()
         lost = sum(way.allowed.lost() for way in self._ways) - lost_before
         return Round(
@@ -307,13 +307,6 @@ class Drill(Running):
             if in_step and self.writer.state == self.writer.wanted:
                 return
         raise LabError(f"not in step again after {_CONVERGE_SECONDS:g} s")
-
-    def _obeys(self, way: Way) -> bool:
-        """Whether TOGGLED is open or closed as the database says."""
-        time.sleep(0.1)
-        before = way.toggled.arrived
-        time.sleep(0.3)
-        return (way.toggled.arrived > before) == self.writer.state
 
 
 def _has_rules(member: Member, wanted: AbstractSet[str]) -> bool:

@@ -30,7 +30,7 @@ OPEN_SECONDS = 10.0
 MOST_PROBES = 64
 """At a time, on one bridge; where there are more, they take turns."""
 MOST_WAITING = 256
-_GROUP = bytes.fromhex("03736763746c")
+PROBE_GROUP = bytes.fromhex("03736763746c")
 """Of local administration, so that no bridge keeps it to itself."""
 _ETHERTYPE = bytes.fromhex("88b5")
 """For experiments (IEEE 802)."""
@@ -146,7 +146,7 @@ def _probes(roles: Iterable[Role], networks: Mapping[str, Network]) -> Iterator[
         source = probe_mac(role).to_bytes(6, "big")
         for network in sorted(role.meant):
             if count[network] > 1 and network in networks:
-                frame = _GROUP + source + _mark(networks[network])
+                frame = PROBE_GROUP + source + _mark(networks[network])
                 yield way(role).out, frame.ljust(_SHORTEST_FRAME, b"\0")
 
 

@@ -17,7 +17,7 @@ from scapy.layers.inet import UDP, fragment
 from scapy.layers.inet6 import IPv6ExtHdrFragment, fragment6
 
 from lab.attack import Host
-from lab.datapath import DATAPATH, Datapath
+from lab.datapath import DATAPATH, FRAGMENT_TIMES, Datapath
 from lab.netns import Workload
 from lab.packet_tap import PacketTap
 from lab.process import run
@@ -43,7 +43,6 @@ STRAY, CARRIER = b"stray!!!", b"carrier!"
 _PORT = 7000
 _FRAGMENT_BYTES = 1400
 _GIVEN_UP_SECONDS = 16
-_KERNEL_TIMES = ("net.ipv4.ipfrag_time", "net.netfilter.nf_conntrack_frag6_timeout")
 _LISTS = 160
 """Times two fragments each, for IPv4 and IPv6: below the 1,000 that the tracker takes."""
 
@@ -115,7 +114,7 @@ def strays(taps: Taps, honest: Iterable[Host] = ()) -> list[str]:
 def test_fragments_that_are_given_up_go_nowhere(site: Site, taps: Taps) -> None:
     """So many that every one of the honest packets after the silence gets some of them."""
     if DATAPATH is Datapath.KERNEL:
-        run(["sysctl", "-qw", *(f"{name}={_GIVEN_UP_SECONDS - 1}" for name in _KERNEL_TIMES)])
+        run(["sysctl", "-qw", *(f"{name}={_GIVEN_UP_SECONDS - 1}" for name in FRAGMENT_TIMES)])
     sent, before = 0, _given_up_by_kernel()
     ways = (SHUT, CLOSED), (SHUT, OPEN), (SHUT, OUTSIDE), (OUTSIDE, CLOSED)
     for number in range(_LISTS):
