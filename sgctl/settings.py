@@ -52,6 +52,7 @@ SETTINGS = (
         "seconds of quiet after which a switch's flows are compared with what is expected; 0: only when it "
         "connects",
     ),
+    Setting("sgctl_project", "", "the project for which the command line acts (default: none)"),
     Setting(
         "sgctl_openflow_peers",
         "",
@@ -132,6 +133,7 @@ class Settings:
     check_interval: str
     openflow_peers: str = ""
     openflow_names: frozenset[str] = frozenset()
+    project: str = ""
 
     @classmethod
     def from_values(cls, values: Mapping[str, str]) -> Settings:
@@ -143,6 +145,7 @@ class Settings:
             run_dir=Path(values["sgctl_run_dir"]),
             check_interval=values["sgctl_check_interval"],
             openflow_peers=values["sgctl_openflow_peers"],
+            project=values["sgctl_project"],
             openflow_names=frozenset(filter(None, map(str.strip, values["sgctl_openflow_names"].split(",")))),
         )
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -35,7 +36,7 @@ def apply(session: Session, /, files: tuple[str, ...], dry_run: bool, output: st
     """
     from sgctl.cli.render import print_outcomes
 
-    documents, bounds = read_documents(files), read_bounds(options)
+    documents, bounds = read_documents(session, files), read_bounds(options)
     if dry_run:
         print_outcomes(would_be(session, documents, bounds).outcomes, output, note="dry run")
         return
@@ -64,7 +65,7 @@ def diff(
     from sgctl.cli import render
     from sgctl.service.manifests.difference import differences
 
-    plan = would_be(session, read_documents(files), read_bounds(options))
+    plan = would_be(session, read_documents(session, files), read_bounds(options))
     found = differences(session.store.objects, plan)
     if output == "json":
         fields = ("kind", "name", "action", "before", "after")
@@ -83,9 +84,10 @@ def would_be(session: Session, documents: list[Document], bounds: Bounds | None)
         return plan(session.store.objects, documents, bounds)
 
 
-def read_documents(files: tuple[str, ...]) -> list[Document]:
-    """The documents of all files. Raises Failure."""
+def read_documents(session: Session, files: tuple[str, ...]) -> list[Document]:
+    """The documents of all files; those that name no project are of the session's. Raises Failure."""
     from sgctl.service.manifests import read_files
 
     with plain_failures():
-        return read_files(files, sys.stdin.buffer)
+        found = read_files(files, sys.stdin.buffer)
+    return [replace(document, default_project=session.project) for document in found]

@@ -64,11 +64,13 @@ def _names(context: click.Context, wanted: Sequence[Kind]) -> list[str]:
     except (StoreError, OSError):
         return []
     try:
-        draft = Draft(store.objects)
+        root = context.find_root().params
+        project = root.get("project") or Settings.from_environment().project
+        draft = Draft(store.objects, project)
         reported = {kinds.HOSTS: store.hosts, kinds.SWITCHES: store.switches}
         found = [key for kind in wanted for key in reported.get(kind, ())]
         for each in (NAMED[kind] for kind in wanted if kind.policy):
-            found += [reference_to(draft, each, obj.id) for obj in all_of(draft, each)]
+            found += [reference_to(draft, each, obj.id, project) for obj in all_of(draft, each)]
         return sorted(name for name in found if name.isprintable())  # what is not could end the shell's line
     finally:
         store.close()

@@ -44,7 +44,7 @@ def delete(
             raise click.UsageError("hosts are deleted by themselves: they are no part of the policy")
         _forget_hosts(session, [name for _, name in named], output, bool(options["ignore_missing"]))
         return
-    targets = _of_files(files) if files else _of_words(named)
+    targets = _of_files(session, files) if files else _of_words(named, session.project)
     remove(session, targets, output, options)
 
 
@@ -80,7 +80,7 @@ def _forget_hosts(session: Session, names: list[str], output: str, ignore_missin
     print_outcomes([Outcome("Host", name, Action.DELETED) for name in known], output)
 
 
-def _of_words(pairs: list[tuple[Kind, str]]) -> list[Target]:
+def _of_words(pairs: list[tuple[Kind, str]], project: str) -> list[Target]:
     from sgctl.cli.records import NAMED
     from sgctl.service.removal import Target
 
@@ -89,14 +89,14 @@ def _of_words(pairs: list[tuple[Kind, str]]) -> list[Target]:
     for kind, _ in pairs:
         if not kind.policy:
             raise click.UsageError(f"{kind.name} are reported by controllers and cannot be deleted")
-    return [Target(NAMED[kind], name) for kind, name in pairs]
+    return [Target(NAMED[kind], name, project=project) for kind, name in pairs]
 
 
-def _of_files(files: tuple[str, ...]) -> list[Target]:
+def _of_files(session: Session, files: tuple[str, ...]) -> list[Target]:
     from sgctl.service.removal import target_of
 
     targets, lines = [], []
-    for document in read_documents(files):
+    for document in read_documents(session, files):
         target = target_of(document)
         if target is None:
             lines.append(f"{document.source.at(0)}: no known kind with a name")

@@ -51,7 +51,7 @@ def export(
     from sgctl.service.draft import Draft
     from sgctl.service.manifests import manifest
 
-    draft = Draft(session.store.objects)
+    draft = Draft(session.store.objects, session.project if project is None else project)
     found = [
         (kind, obj)
         for kind in _wanted(spellings)
@@ -84,7 +84,7 @@ def _objects(draft: Draft, kind: kinds.Kind) -> list[PolicyObject]:
 def _label(draft: Draft, obj: PolicyObject) -> str:
     from sgctl.service.names import reference_to
 
-    return reference_to(draft, type(obj), obj.id)
+    return reference_to(draft, type(obj), obj.id, draft.project)
 
 
 def _write(

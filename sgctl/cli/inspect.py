@@ -95,7 +95,7 @@ def _wanted(
     from sgctl.explain.names import find_table
     from sgctl.service.draft import Draft
 
-    draft = Draft(session.store.objects)
+    draft = Draft(session.store.objects, session.project)
     number = find_table(table) if table is not None else None
     if table is not None and number is None:
         raise Failure(f"there is no table {table!r}")

@@ -41,13 +41,16 @@ UNKNOWN = "unknown"
 class Snapshot:
     """The policy and the controllers' reports at one moment.
 
-    `silent` tells by host why no controller is at work: whether its reports still hold is not known.
+    `silent` tells by host why no controller is at work: whether its reports still hold is not known. Names
+    mean objects of `project`.
     """
 
-    def __init__(self, store: Store, silent: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self, store: Store, silent: Mapping[str, str] = MappingProxyType({}), project: str = ""
+    ) -> None:
         self.silent = silent
         self.hosts = store.hosts
-        self.draft = Draft(store.objects)
+        self.draft = Draft(store.objects, project)
         self.generation = store.generation
         self.switches = dict(store.switches)
         self.bindings = dict(store.bindings)

@@ -56,14 +56,20 @@ class _Root(click.Group):
     help="OVSDB remote of the local Open vSwitch database. "
     "Default: SGCTL_OVSDB, else unix:${OVS_RUNDIR:-/var/run/openvswitch}/db.sock.",
 )
+@click.option(
+    "--project",
+    metavar="PROJECT",
+    help="The project to act for: names mean its objects, and new objects belong to it. "
+    "Default: SGCTL_PROJECT, else the objects that belong to no project.",
+)
 @click.pass_context
-def sgctl(context: click.Context, db: str | None, ovsdb: str | None) -> None:
+def sgctl(context: click.Context, db: str | None, ovsdb: str | None, project: str | None) -> None:
     """Security groups for Open vSwitch.
 
     Exit status: 0 done; 1 failed, and unless the message says otherwise nothing changed; 2 the command
     line is wrong. Errors are one line each on standard error.
     """
-    context.obj = context.with_resource(Session(db, ovsdb))
+    context.obj = context.with_resource(Session(db, ovsdb, project))
 
 
 for _command in (

@@ -58,7 +58,9 @@ def plain_failures() -> Iterator[None]:
 class Session:
     """Connects when asked and closes at the end. Raises Failure where something cannot be done."""
 
-    def __init__(self, db: str | None, ovsdb: str | None) -> None:
+    def __init__(self, db: str | None, ovsdb: str | None, project: str | None = None) -> None:
+        """`project` is on whose behalf: names mean its objects, and new objects belong to it."""
+        self.project = Settings.from_environment().project if project is None else project
         self._db = db
         self._ovsdb = ovsdb
         self._store: Store | None = None
@@ -157,7 +159,7 @@ class Session:
         from sgctl.cli.lookup import find
         from sgctl.service.draft import Draft
 
-        return find(Draft(self.store.objects), kind, reference)
+        return find(Draft(self.store.objects, self.project), kind, reference)
 
     def catch_up(self, committed: Committed) -> None:
         """Have in `store` what was committed."""

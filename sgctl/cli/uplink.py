@@ -58,7 +58,7 @@ def set_(
 
     if bool(names) == every:
         raise click.UsageError("give either --network, once or more, or --all")
-    draft = Draft(session.store.objects)
+    draft = Draft(session.store.objects, session.project)
     networks = find_all(draft, Network, list(names))
     _refuse_mixture(list(filter(is_for_every, draft.all(Network))) if every else networks)
     known = {network.id for network in draft.all(Network)}

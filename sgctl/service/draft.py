@@ -29,9 +29,13 @@ class _Index(NamedTuple):
 
 
 class Draft:
-    """The objects of `base` with edits on top; `base` is never touched."""
+    """The objects of `base` with edits on top; `base` is never touched.
 
-    def __init__(self, base: Objects) -> None:
+    `project` is the one on whose behalf it is made: names mean its objects (`sgctl.service.names`).
+    """
+
+    def __init__(self, base: Objects, project: str = "") -> None:
+        self.project = project
         self._base: dict[type[object], dict[str, PolicyObject]] = {
             kind: dict(base.get(kind, {})) for kind in KINDS
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeVar, cast
 
-from flows.model import Network, PolicyObject, Rule
+from flows.model import AddressGroup, Network, PolicyObject, Rule, SecurityGroup
 from sgctl.service.draft import Draft
 from sgctl.service.errors import Code
 from sgctl.service.kinds import NOUNS
@@ -39,23 +39,53 @@ def by_id(draft: Draft, kind: type[T], identifier: str) -> T | None:
     return cast("T | None", draft.get(cast("type[Any]", kind), identifier))
 
 
-def resolve(draft: Draft, kind: type[T], reference: str) -> T:
+def resolve(draft: Draft, kind: type[T], reference: str, project: str | None = None) -> T:
     """The object with this id, else the only one with this name (a rule: this number, a subnet: this CIDR).
 
-    Raises Unresolved.
+    A name means an object of `project`, by default the draft's, or else one that is shared by all: members of
+    other projects choose the names of theirs. Raises Unresolved.
     """
     found = by_id(draft, kind, reference)
     if found is not None:
         return found
-    named = _named(draft, kind, reference) if reference else []
+    project = draft.project if project is None else project
+    candidates = _named(draft, kind, reference) if reference else []
+    named = _of_project(draft, candidates, project)
     if not named:
-        raise Unresolved(Code.NOT_FOUND, f"there is no {NOUNS[kind]} {reference!r}")
+        raise Unresolved(Code.NOT_FOUND, _nowhere(draft, NOUNS[kind], reference, project, candidates))
     if len(named) > 1:
         ids = ", ".join(sorted(obj.id for obj in named))
         raise Unresolved(
             Code.AMBIGUOUS, f"{len(named)} {NOUNS[kind]}s are called {reference!r}; use an id: {ids}"
         )
     return named[0]
+
+
+def _of_project(draft: Draft, candidates: list[T], project: str) -> list[T]:
+    own = [each for each in candidates if isinstance(each, Rule) or project_of(draft, each) == project]
+    return own or [each for each in candidates if is_shared(draft, each)]
+
+
+def project_of(draft: Draft, obj: Named) -> str:
+    """The project of an object, empty for none; a subnet is its network's, a rule its group's."""
+    if isinstance(obj, Subnet):
+        return obj.network.meta.project_id
+    group = draft.get(SecurityGroup, obj.group_id) if isinstance(obj, Rule) else None
+    return (group or obj).meta.project_id
+
+
+def is_shared(draft: Draft, obj: Named) -> bool:
+    """Networks with their subnets and address groups that belong to no project are there for all."""
+    return isinstance(obj, (Network, AddressGroup, Subnet)) and not project_of(draft, obj)
+
+
+def _nowhere(draft: Draft, noun: str, reference: str, project: str, elsewhere: list[T]) -> str:
+    of_project = f" of project {project}" if project else ""
+    text = f"there is no {noun} {reference!r}{of_project}"
+    projects = sorted({project_of(draft, each) or "no project" for each in elsewhere})
+    if not projects:
+        return text
+    return f"{text}; there is one of {', '.join(projects)}: use --project or its id"
 
 
 def _named(draft: Draft, kind: type[T], reference: str) -> list[T]:
@@ -68,16 +98,19 @@ def _named(draft: Draft, kind: type[T], reference: str) -> list[T]:
     return cast("list[T]", draft.where(cast("type[Any]", kind), "name", reference))
 
 
-def reference_to(draft: Draft, kind: type[Named], identifier: str) -> str:
-    """What `resolve` takes to find this object again: its name where that is enough, else its id."""
+def reference_to(draft: Draft, kind: type[Named], identifier: str, project: str | None = None) -> str:
+    """What `resolve` takes to find this object again in a project, by default the object's own.
+
+    Its name where that is enough, else its id.
+    """
     obj = by_id(draft, kind, identifier)
     if isinstance(obj, Rule):
         return str(obj.number) if obj.number else identifier
     label = str(obj.detail.prefix) if isinstance(obj, Subnet) and not obj.name else obj.name if obj else ""
-    if not label:
+    if obj is None or not label:
         return identifier
     try:
-        found = resolve(draft, kind, label)
+        found = resolve(draft, kind, label, project_of(draft, obj) if project is None else project)
     except Unresolved:
         return identifier
     return label if found.id == identifier else identifier

@@ -12,6 +12,11 @@ MACHINE_OWNER = "compute:sgctl"
 """`device_owner` of a port that was made for a virtual machine, and goes with it."""
 
 
-def ports_of(draft: Draft, machine: str) -> list[Port]:
-    """The ports whose device_id is the machine's name; failing that, those with its name."""
-    return draft.where(Port, "device_id", machine) or draft.where(Port, "name", machine)
+def ports_of(draft: Draft, machine: str, project: str) -> list[Port]:
+    """The ports of a project whose device_id is the machine's name; failing that, those with its name."""
+    for attribute in ("device_id", "name"):
+        found = draft.where(Port, attribute, machine)
+        own = [port for port in found if port.meta.project_id == project]
+        if own:
+            return own
+    return []

@@ -20,18 +20,24 @@ from sgctl.service.subnets import Subnet, ports_in, without_subnet
 
 
 class Target(NamedTuple):
-    """What to delete: an object by name or id, or, with kind None, what a virtual machine left behind."""
+    """What to delete: an object by name or id, or, with kind None, what a virtual machine left behind.
+
+    A name means an object of `project`.
+    """
 
     kind: type[Named] | None
     reference: str
     source: Source = Source()
+    project: str = ""
 
 
 def target_of(document: Document) -> Target | None:
     """What a manifest states, as something to delete; None when it has no known kind or no name."""
     kind, identifier = document.kind, document.metadata.get("id")
     reference = identifier if isinstance(identifier, str) else document.source.name
-    return Target(kind.states, reference, document.source) if kind is not None and reference else None
+    if kind is None or not reference:
+        return None
+    return Target(kind.states, reference, document.source, document.project)
 
 
 def plan_removal(objects: Objects, targets: Sequence[Target], ignore_missing: bool = False) -> Plan:
@@ -71,10 +77,10 @@ class _Removal:
     def _find(self, target: Target) -> list[Named]:
         if target.kind is not None:
             try:
-                return [resolve(self._draft, target.kind, target.reference)]
+                return [resolve(self._draft, target.kind, target.reference, target.project)]
             except Unresolved as error:
                 return self._missing(target, error.code, str(error))
-        ports = ports_of(self._draft, target.reference)
+        ports = ports_of(self._draft, target.reference, target.project)
         if not ports:
             return self._missing(target, Code.NOT_FOUND, f"there is no port of machine {target.reference!r}")
         return list(ports)

@@ -9,6 +9,9 @@ import pytest
 
 from lab.controller import Controller
 from lab.ovs import PrivateOvs
+from lab.policy_cli import PolicyCli
+from lab.process import LabError
+from lab.site import document, group, tcp_in
 from tests.api.client import Answer, Client
 
 ADMIN, RED, BLUE = "admin-token-0123456789", "red-token-0123456789ab", "blue-token-0123456789"
@@ -142,3 +145,69 @@ def test_projects_have_limits_as_soon_as_there_are_tokens(admin: Client, blue: C
     assert (answer.status, answer.kind) == (409, "OverQuota")
     assert admin("PUT", "/v2.0/quotas/blue", {"quota": {"security_group_rule": -1}}).status == 200
     assert blue("POST", "/v2.0/security-group-rules", {"security_group_rules": rules}).status == 201
+
+
+@pytest.fixture
+def operator(guarded: Controller) -> PolicyCli:
+    """The command line, which needs no token."""
+    return PolicyCli(guarded.environment)
+
+
+MANIFESTS = (
+    document("Network", "office", subnets=["10.7.0.0/24"]),
+    group("database", tcp_in(3306)),
+    document("Port", "db1", network="office", security_groups=["database"]),
+)
+
+
+def apply(operator: PolicyCli) -> None:
+    """Nobody runs a switch here, which apply tells."""
+    try:
+        operator.apply(MANIFESTS)
+    except LabError as error:
+        assert "the policy is stored" in str(error)  # noqa: PT017 - whether it is told depends on the controller
+
+
+def take_away(operator: PolicyCli) -> None:
+    operator("delete", "port/db1", "security-group/database", "network/office", "--ignore-missing")
+
+
+@pytest.mark.parametrize("members_first", [True, False])
+def test_a_members_names_do_not_capture_or_block_manifests(
+    operator: PolicyCli, admin: Client, blue: Client, members_first: bool
+) -> None:
+    if not members_first:
+        apply(operator)
+    made = blue.make("security_group", name="database")
+    network = blue.make("network", name="office")
+    port = blue.make("port", network_id=network["id"], name="db1")
+    before = blue.show("security_group", made["id"]), blue.show("network", network["id"])
+    apply(operator)
+    apply(operator)
+    groups = {each["project_id"]: each for each in admin.list("security-groups", "name=database")}
+    assert groups.keys() == {"", "blue"}
+    (mine,) = [each for each in admin.list("ports", "name=db1") if not each["project_id"]]
+    assert mine["security_groups"] == [groups[""]["id"]]
+    assert mine["network_id"] != network["id"]
+    assert (blue.show("security_group", made["id"]), blue.show("network", network["id"])) == before
+    shown = operator("get", "port", "db1", "-o", "json")
+    assert mine["id"] in shown
+    assert port["id"] not in shown
+    take_away(operator)
+    assert blue.show("port", port["id"])["name"] == "db1", "a name means the operator's own object"
+    for path, each in (("ports", port), ("networks", network), ("security-groups", made)):
+        assert blue("DELETE", f"/v2.0/{path}/{each['id']}").status == 204
+
+
+def test_the_command_line_acts_for_another_project_when_it_is_told_to(
+    operator: PolicyCli, blue: Client
+) -> None:
+    made = blue.make("security_group", name="theirs")
+    with pytest.raises(LabError, match="there is one of blue: use --project or its id"):
+        operator("describe", "security-group", "theirs")
+    assert made["id"] in operator("--project", "blue", "describe", "security-group", "theirs")
+    operator("--project", "blue", "security", "group", "set", "theirs", "--description", "changed")
+    assert blue.show("security_group", made["id"])["description"] == "changed"
+    operator("--project", "blue", "security", "group", "create", "new")
+    (new,) = blue.list("security-groups", "name=new")
+    assert new["project_id"] == "blue"

@@ -40,8 +40,9 @@ def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Editor:
 
 
 @pytest.fixture
-def web(cli: Cli) -> Cli:
-    cli("security-group", "create", "web", "--no-default-rules", "--project", "p")
+def web(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.setenv("SGCTL_PROJECT", "p")
+    cli("security-group", "create", "web", "--no-default-rules")
     cli("security-group", "rule", "create", "web", "--protocol", "tcp", "--dst-port", "80")
     return cli
 

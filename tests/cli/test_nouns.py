@@ -47,8 +47,9 @@ def test_the_commands_of_the_openstack_client_work_with_another_first_word(cli: 
     assert cli("security", "group", "list", "-o", "name").out == "security-group/taylor\n"
 
 
-def test_a_network_is_made_changed_and_deleted(cli: Cli) -> None:
+def test_a_network_is_made_changed_and_deleted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     made = _show(cli, "network", "create", "blue", "--provider-segment", "7", "--tag", "a", "--project", "p")
+    monkeypatch.setenv("SGCTL_PROJECT", "p")
     assert [made[field] for field in ("segmentation_id", "tags", "project_id")] == [7, ["a"], "p"]
     cli("security-group", "create", "base")
     words = ("--subnet", "10.0.0.0/24", "--tag", "b", "--default-group", "base", "--name", "azure")

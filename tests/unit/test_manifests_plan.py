@@ -184,9 +184,9 @@ def test_a_port_that_moves_to_another_network_gets_addresses_there() -> None:
 def test_metadata_and_renaming_by_id() -> None:
     policy = Policy()
     policy.apply(_group("direction: ingress", more=", description: one, tags: [a, b], project_id: p"))
-    group = resolve(policy.draft(), SecurityGroup, "web")
+    group = resolve(policy.draft(), SecurityGroup, "web", "p")
     assert (group.meta.description, group.meta.tags, group.meta.project_id) == ("one", frozenset("ab"), "p")
     policy.apply(_group("direction: ingress, remote_group: site", "site", f", id: {group.id}"))
-    renamed = resolve(policy.draft(), SecurityGroup, "site")
+    renamed = resolve(policy.draft(), SecurityGroup, "site", "p")
     assert (renamed.id, renamed.meta.description, renamed.meta.project_id) == (group.id, "", "p")
-    assert [rule.remote_group_id for rule in _rules(policy, "site")] == [group.id]
+    assert [rule.remote_group_id for rule in _rules(policy, group.id)] == [group.id]

@@ -78,9 +78,10 @@ class Noun:
             from sgctl.service.manifests.amend import plan_creation
 
             identifier, kind = str(uuid4()), CLASSES[self.kind]
+            project = session.project if options["project"] is None else options["project"]
             committed = session.transact(
                 lambda objects: plan_creation(
-                    objects, kind, name, identifier, self._editor(self._fill, name, options)
+                    objects, kind, name, identifier, project, self._editor(self._fill, name, options)
                 )
             )
             present(session, self.kind, identifier, committed, options)
@@ -193,7 +194,7 @@ def delete_command(kind: Kind) -> click.Command:
         from sgctl.cli.records import NAMED
         from sgctl.service.removal import Target
 
-        targets = [Target(NAMED[kind], reference) for reference in references]
+        targets = [Target(NAMED[kind], reference, project=session.project) for reference in references]
         remove(session, targets, output, options)
 
     missing = option("--ignore-missing", is_flag=True, help="Objects that do not exist are no error.")
@@ -223,7 +224,7 @@ def list_command(noun: Noun, *arguments: click.Argument) -> click.Command:
     def list_(session: Session, /, output: str, long: bool, **options: Any) -> None:
         from sgctl.cli.records import RECORDS, Snapshot
 
-        snapshot = Snapshot(session.store)
+        snapshot = Snapshot(session.store, project=session.project)
         common, own = _common_filter(options), noun.keep(snapshot.draft, options)
         records = [record for record in RECORDS[noun.kind](snapshot) if common(record) and own(record)]
         kept = Selection(noun.kind, records, single=False)
@@ -266,7 +267,7 @@ def show_object(session: Session, kind: Kind, identifier: str, output: str) -> N
     from sgctl.cli.records import RECORDS, Snapshot
     from sgctl.cli.render import print_fields
 
-    snapshot = Snapshot(session.store)
+    snapshot = Snapshot(session.store, project=session.project)
     selection = select(snapshot, kind, [identifier], list(RECORDS[kind](snapshot)))
     if output == "table":
         print_fields(selection.records[0])

@@ -79,10 +79,12 @@ def rule() -> None:
 @pass_session
 def create(session: Session, /, group: str, **options: Any) -> None:
     """Permit something more to the members of GROUP."""
+    from flows.model import SecurityGroup
     from sgctl.service.manifests.amend import plan_new_rule
 
     identifier, spec, project = str(uuid4()), _spec(options), options["project"]
-    committed = session.transact(lambda objects: plan_new_rule(objects, group, identifier, spec, project))
+    holder = session.find(SecurityGroup, group).id
+    committed = session.transact(lambda objects: plan_new_rule(objects, holder, identifier, spec, project))
     present(session, kinds.RULES, identifier, committed, options)
 
 

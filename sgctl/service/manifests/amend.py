@@ -25,16 +25,18 @@ Edit = Callable[[Draft, dict[str, Any]], None]
 """Changes a manifest in place; the draft is the policy that it is part of."""
 
 
-def plan_creation(objects: Objects, kind: type[PolicyObject], name: str, identifier: str, edit: Edit) -> Plan:
-    """A new object with this id. Raises PolicyError, also when the name is taken."""
-    draft = Draft(objects)
+def plan_creation(
+    objects: Objects, kind: type[PolicyObject], name: str, identifier: str, project: str, edit: Edit
+) -> Plan:
+    """A new object of a project, with this id. Raises PolicyError, also when the name is taken there."""
+    draft = Draft(objects, project)
     noun = NOUNS[kind]
-    if draft.where(kind, "name", name):
+    if any(obj.meta.project_id == project for obj in draft.where(kind, "name", name)):
         raise _refused(kind, name, "", f"there is already a {noun} {name!r}", Code.TAKEN)
     data: dict[str, Any] = {
         "apiVersion": OWN,
         "kind": MANIFEST_KINDS[kind],
-        "metadata": {"name": name, "id": identifier},
+        "metadata": {"name": name, "id": identifier, "project_id": project},
         "spec": {},
     }
     edit(draft, data)
@@ -61,7 +63,7 @@ def plan_new_rule(objects: Objects, group: str, identifier: str, spec: Spec, pro
     data = {
         "apiVersion": OWN,
         "kind": "SecurityGroup",
-        "metadata": {"name": holder.name},
+        "metadata": {"name": holder.name, "project_id": holder.meta.project_id},
         "spec": {"rules": [spec]},
     }
     document = Document.of(data)

@@ -15,7 +15,7 @@ from sgctl.service.manifests.documents import Document
 from sgctl.service.manifests.export import manifest
 from sgctl.service.manifests.planner import plan
 from sgctl.service.manifests.subnets import subnet_item
-from sgctl.service.names import Unresolved, all_of, resolve
+from sgctl.service.names import Unresolved, all_of, project_of, resolve
 from sgctl.service.plan import Plan
 from sgctl.service.subnets import Subnet
 
@@ -30,7 +30,10 @@ def plan_new_subnet(objects: Objects, network: str, item: Item) -> Plan:
     draft = Draft(objects)
     holder = _find(draft, Network, network)
     name = item.get("name", "")
-    if name and any(each.name == name for each in all_of(draft, Subnet)):
+    project = holder.meta.project_id
+    if name and any(
+        each.name == name and project_of(draft, each) == project for each in all_of(draft, Subnet)
+    ):
         reason = f"there is already a subnet {name!r}"
         raise PolicyError([Finding(_source(item), "", reason, Code.TAKEN)])
     return _plan(draft, objects, holder, len(holder.subnets), item)

@@ -44,11 +44,13 @@ class Document:
     """One document: `data` is plain dicts, lists, strings, integers, booleans and None.
 
     `source` names it in messages. `yaml` knows the lines of its values, None when it came from elsewhere.
+    `default_project` is the project of a document that names none.
     """
 
     data: object
     source: Source = field(default_factory=Source)
     yaml: YamlDocument | None = field(default=None, repr=False)
+    default_project: str = ""
 
     @classmethod
     def of(cls, data: object, file: str = "", number: int = 0, yaml: YamlDocument | None = None) -> Document:
@@ -73,6 +75,12 @@ class Document:
     def metadata(self) -> Spec:
         """The metadata mapping; empty when there is none."""
         return _text_mapping(_text_mapping(self.data).get("metadata"))
+
+    @property
+    def project(self) -> str:
+        """The project on whose behalf it is written: names in it mean that project's objects."""
+        stated = self.metadata.get("project_id")
+        return stated if isinstance(stated, str) else self.default_project
 
     @property
     def spec(self) -> Spec:

@@ -13,7 +13,8 @@ from sgctl.service.draft import Draft
 from sgctl.service.kinds import MANIFEST_KINDS
 from sgctl.service.manifests.documents import OWN
 from sgctl.service.manifests.subnets import subnet_item
-from sgctl.service.names import reference_to
+from sgctl.service.names import project_of, reference_to
+from sgctl.service.references import users_of
 
 Manifest = dict[str, object]
 
@@ -38,12 +39,19 @@ def to_yaml(manifests: Iterable[Manifest]) -> str:
 
 def _metadata(draft: Draft, obj: PolicyObject, with_id: bool) -> Manifest:
     named = not with_id and obj.name and reference_to(draft, type(obj), obj.id) == obj.name
+    named = named and not _used_abroad(draft, obj)
     return {"name": obj.name} | _present(
         id="" if named else obj.id,
         description=obj.meta.description,
         project_id=obj.meta.project_id,
         tags=sorted(obj.meta.tags),
     )
+
+
+def _used_abroad(draft: Draft, obj: PolicyObject) -> bool:
+    """Whether an object of another project refers to it, and so by its id."""
+    users = users_of(draft, type(obj), obj.id)
+    return any(project_of(draft, user) != obj.meta.project_id for user in users)
 
 
 def _present(**values: object) -> Manifest:
@@ -65,7 +73,7 @@ def _spec(draft: Draft, obj: PolicyObject) -> Manifest:
 
 
 def _network(draft: Draft, network: Network) -> Manifest:
-    group = network.default_group
+    group, project = network.default_group, network.meta.project_id
     deny = network.egress_default is EgressDefault.DENY
     details = {detail.prefix: subnet_item(detail) for detail in network.subnet_details}
     return _present(
@@ -74,7 +82,7 @@ def _network(draft: Draft, network: Network) -> Manifest:
         address_scope=network.address_scope,
         egress_default=None if deny else str(network.egress_default),
         connection_limit=network.connection_limit,
-        default_group=None if group is None else reference_to(draft, SecurityGroup, group),
+        default_group=None if group is None else reference_to(draft, SecurityGroup, group, project),
     )
 
 
@@ -103,7 +111,10 @@ def remote_of(draft: Draft, rule: Rule) -> Manifest:
         ("remote_address_group", AddressGroup, rule.remote_address_group_id),
         ("remote_network", Network, rule.remote_network_id),
     )
-    return {key: reference_to(draft, kind, value) for key, kind, value in remotes if value is not None}
+    project = project_of(draft, rule)
+    return {
+        key: reference_to(draft, kind, value, project) for key, kind, value in remotes if value is not None
+    }
 
 
 def _port(draft: Draft, port: Port) -> Manifest:
@@ -111,8 +122,10 @@ def _port(draft: Draft, port: Port) -> Manifest:
         _present(ip_address=str(pair.prefix), mac_address="" if pair.mac == port.mac else pair.mac)
         for pair in port.allowed_address_pairs
     ]
+    project = port.meta.project_id
+    groups = [reference_to(draft, SecurityGroup, each, project) for each in port.security_groups]
     stated: Manifest = {
-        "network": reference_to(draft, Network, port.network_id),
+        "network": reference_to(draft, Network, port.network_id, project),
         "mac_address": port.mac,
         "fixed_ips": [str(address) for address in port.fixed_ips],
     }
@@ -121,7 +134,7 @@ def _port(draft: Draft, port: Port) -> Manifest:
     if not port.admin_state_up:
         stated["admin_state_up"] = False
     return stated | _present(
-        security_groups=sorted(reference_to(draft, SecurityGroup, each) for each in port.security_groups),
+        security_groups=sorted(groups),
         allowed_address_pairs=pairs,
         permitted_ethertypes=[f"{each:#06x}" for each in sorted(port.permitted_ethertypes)],
         iface_id=port.iface_id,

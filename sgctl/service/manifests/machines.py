@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import cast
 from uuid import uuid4
 
-from flows.model import Network, Port
+from flows.model import Meta, Network, Port
 from sgctl.service.addresses import new_mac
 from sgctl.service.errors import Code
 from sgctl.service.kinds import describe
@@ -26,7 +26,7 @@ def state_machine(planning: Planning, document: Document, stated_groups: dict[st
     """
     groups = _groups(planning, document)
     machine = document.source.name
-    ports = ports_of(planning.draft, machine) or _new_port(planning, document)
+    ports = ports_of(planning.draft, machine, planning.project(document)) or _new_port(planning, document)
     for port in ports:
         if port.id in stated_groups and port.security_groups != groups:
             where = stated_groups[port.id].source.at(0)
@@ -50,7 +50,8 @@ def _groups(planning: Planning, document: Document) -> frozenset[str]:
 def _new_port(planning: Planning, document: Document) -> list[Port]:
     """A port on the only network there is; none, and a problem noted, where that is no answer."""
     machine = document.source.name
-    networks = list(planning.draft.all(Network))
+    usable = ("", planning.project(document))
+    networks = [each for each in planning.draft.all(Network) if each.meta.project_id in usable]
     path: Path = ("metadata", "name")
     if len(networks) != 1:
         what = f"are {len(networks)} networks to choose from" if networks else "is no network to make one on"
@@ -76,5 +77,6 @@ def _new_port(planning: Planning, document: Document) -> list[Port]:
             fixed_ips=addresses,
             device_id=machine,
             device_owner=MACHINE_OWNER,
+            meta=Meta(project_id=planning.project(document)),
         )
     ]

@@ -41,9 +41,9 @@ def _default_group(planning: Planning, document: Document, network: Network, mak
     name = cast("str | None", document.spec.get("default_group"))
     if makes_one:
         name = name or f"default-{network.name or network.id}"
-        if not planning.draft.where(SecurityGroup, "name", name) and not planning.draft.get(
-            SecurityGroup, name
-        ):
+        named = planning.draft.where(SecurityGroup, "name", name)
+        own = [group for group in named if group.meta.project_id == planning.project(document)]
+        if not own and not planning.draft.get(SecurityGroup, name):
             return _make_default_group(planning, document, network, name)
     if name is None:
         return None
@@ -54,9 +54,8 @@ def _default_group(planning: Planning, document: Document, network: Network, mak
 def _make_default_group(planning: Planning, document: Document, network: Network, name: str) -> str:
     """All egress, and ingress from the network's own subnets."""
     description = f"Default group of network {network.name}"
-    group = SecurityGroup(
-        str(uuid4()), name, meta=Meta(description=description[:255], tags=frozenset({DEFAULT_GROUP_TAG}))
-    )
+    meta = Meta(description[:255], planning.project(document), tags=frozenset({DEFAULT_GROUP_TAG}))
+    group = SecurityGroup(str(uuid4()), name, meta=meta)
     path = ("spec", "defaults")
     planning.state(group, Statement(document, path))
     reader = RuleReader(planning, document, group.id)

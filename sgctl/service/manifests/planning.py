@@ -52,6 +52,7 @@ class Planning:
         self.findings: list[Finding] = []
         self.statements: dict[Key, Statement] = {}
         self._ids: dict[Document, str] = {}
+        self._stated: dict[tuple[type[object], str], tuple[str, ...]] = {}
 
     def report(self, document: Document, path: Path, reason: str, code: Code = Code.INVALID) -> None:
         """Note a problem; the plan will not be carried out."""
@@ -63,9 +64,15 @@ class Planning:
         self.draft.put(obj)
 
     def refer(self, document: Document, path: Path, kind: type[T], reference: object) -> T | None:
-        """The object a document refers to by name or id; None, and a problem noted, when there is none."""
+        """The object a document refers to by name or id; None, and a problem noted, when there is none.
+
+        What the documents themselves state goes first: they are of one hand, whatever projects they name.
+        """
+        stated = self._stated.get((kind, str(reference)), ())
+        if len(stated) == 1 and (found := self.draft.get(kind, stated[0])):
+            return found
         try:
-            return resolve(self.draft, kind, str(reference))
+            return resolve(self.draft, kind, str(reference), self.project(document))
         except Unresolved as error:
             self.report(document, path, str(error), error.code)
             return None
@@ -94,7 +101,8 @@ class Planning:
             return None
         if known.states is None:
             return known.kind, name
-        named = self.draft.where(known.states, "name", name)
+        found = self.draft.where(known.states, "name", name)
+        named = [obj for obj in found if obj.meta.project_id == document.project]
         if not isinstance(wanted, str) and len(named) > 1:
             ids = ", ".join(sorted(obj.id for obj in named))
             reason = f"{len(named)} {NOUNS[known.states]}s are called {name!r}; add metadata.id: one of {ids}"
@@ -102,15 +110,25 @@ class Planning:
             return None
         identifier = wanted if isinstance(wanted, str) else named[0].id if named else None
         self._ids[document] = identifier or str(uuid4())
-        return known.states, identifier or name
+        return known.states, identifier or (document.project, name)
 
     def _announce(self, document: Document) -> None:
         """Make the name resolvable. Ports need no announcement: no other document refers to them."""
         kind, identifier = document.kind, self._ids.get(document)
         if kind is None or identifier is None or kind.states not in (Network, SecurityGroup, AddressGroup):
             return
-        known = self.draft.get(kind.states, identifier) or kind.states(identifier, "")
-        self.draft.put(replace(known, name=document.source.name))
+        key = kind.states, document.source.name
+        self._stated[key] = (*self._stated.get(key, ()), identifier)
+        new = kind.states(identifier, "", meta=Meta(project_id=document.project))
+        self.draft.put(replace(self.draft.get(kind.states, identifier) or new, name=document.source.name))
+
+    def project(self, document: Document) -> str:
+        """On whose behalf a document is written: one that names no project leaves its object where it is."""
+        kind, identifier = document.kind, self._ids.get(document)
+        if "project_id" in document.metadata or kind is None or kind.states is None or identifier is None:
+            return document.project
+        known = self.draft.before(kind.states, identifier)
+        return document.project if known is None else known.meta.project_id
 
     def identifier(self, document: Document) -> str | None:
         """The id of the object a document states, new or known; None when that could not be settled."""
@@ -123,7 +141,7 @@ def _stated_twice(first: Document) -> str:
 
 def metadata(document: Document, old: PolicyObject | None) -> Meta:
     """The metadata a document states; what it has no word for stays as it was."""
-    before = old.meta if old is not None else Meta()
+    before = old.meta if old is not None else Meta(project_id=document.project)
     stated = document.metadata
     return Meta(
         description=str(stated.get("description", "")),
