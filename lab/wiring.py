@@ -134,7 +134,9 @@ class Wiring:
         for card in host.interfaces:
             if fill_in := fill_in_checksums(card.name):
                 script.append(f"{' '.join(fill_in)} >/dev/null")
-            script.append(f"ip link set {card.name} up")
+            # A slow machine answers late, and a neighbour that was given up ends connections.
+            patient = (f"net/{family}/neigh/{card.name}/mcast_solicit=10" for family in ("ipv4", "ipv6"))
+            script += [f"sysctl -qw {' '.join(patient)}", f"ip link set {card.name} up"]
             script += [_add_address(address, card.name) for address in card.all_addresses]
         script += self._default_routes(host.interfaces[0])
         run([*self.enter(host.name), "sh", "-c", "\n".join(script)])
