@@ -11,7 +11,8 @@ from typing import Any
 from ryu.base.app_manager import RyuApp
 from ryu.lib import hub
 
-from sgctl.controller.loop import ControlLoop, Expected, Report
+from sgctl.controller.connected import Expected, Report
+from sgctl.controller.loop import ControlLoop
 from sgctl.rest.credentials import AccessError
 from sgctl.rest.server import Northbound
 from sgctl.settings import ApiSettings, Settings

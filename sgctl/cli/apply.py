@@ -12,7 +12,7 @@ import click
 
 from sgctl.cli.options import exit_code_option, files_option, output_option, wait_options
 from sgctl.cli.prune import confirm, prune_options, read_bounds
-from sgctl.cli.session import Session, pass_session, plain_failures
+from sgctl.cli.session import NOT_ENFORCED, Session, pass_session, plain_failures
 from sgctl.cli.terminal import DIFFERENT, warn
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def apply(session: Session, /, files: tuple[str, ...], dry_run: bool, output: st
     print_outcomes(committed.plan.outcomes, output)
     session.finish(committed, options)
     if not any(switch.connected for switch in session.store.switches.values()):
-        warn("no switch is connected: the policy is stored, and nothing enforces it")
+        warn(NOT_ENFORCED)
 
 
 @click.command(short_help="Show what apply would change, as a unified diff.")

@@ -35,6 +35,7 @@ CONNECT_TIMEOUT = 5.0
 """Seconds until a database that does not answer is given up."""
 REFUSED_TIMEOUT = 0.3
 """The same for one that takes no connections."""
+NOT_ENFORCED = "no switch is connected: the policy is stored, and nothing enforces it"
 _GRACE_SECONDS = 0.7
 """So long a controller that is being started may take until somebody who waits gives up."""
 _LOOK_AGAIN_SECONDS = 1.0
@@ -195,6 +196,14 @@ class Session:
         with plain_failures():
             return listen(self.store, hosts, grace)
 
+    @property
+    def namesake(self) -> str:
+        """What is wrong when another host has the name of this machine."""
+        from sgctl.store.liveness import namesake
+
+        local = self.local_if_any
+        return namesake(self.store, local.chassis, local.host_id) if local is not None else ""
+
     def require_controllers(self, grace: float = 0.0, here: bool = False) -> None:
         """Raise Failure with the hosts where no controller is at work."""
         silence = self.listen(grace, here)
@@ -224,6 +233,7 @@ class Session:
     def wait_applied(self, generation: int, timeout: float, here: bool = False) -> None:
         """Return when at least one switch is connected and every connected one has applied the generation.
 
+        A switch that cannot connect, for a reason that its controller knows, is waited for, too.
         Raises Failure when the time is over, and within a second where no controller is at work.
         """
         deadline = time.monotonic() + timeout
@@ -239,14 +249,26 @@ class Session:
 
     def _late(self, generation: int, seconds: float, timeout: float) -> list[str]:
         """What still lacks, in words, when so many seconds are over. `timeout` is what the user gave."""
-        deadline = time.monotonic() + seconds
-        if not self.store.wait_until(self._any_connected, seconds):
-            return ["no switch is connected: the policy is stored, and nothing enforces it"]
-        lagging = self.store.wait_applied(generation, deadline - time.monotonic())
-        return [f"switch {name} has not applied the policy after {timeout:g} s" for name in lagging]
+        lines: list[str] = []
 
-    def _any_connected(self) -> bool:
-        return any(switch.connected for switch in self.store.switches.values())
+        def done() -> bool:
+            lines[:] = self._lacking(generation, f"after {timeout:g} s")
+            return not lines
+
+        self.store.wait_until(done, seconds)
+        return lines
+
+    def _lacking(self, generation: int, when: str) -> list[str]:
+        """The switches that have not applied the generation, and those that cannot connect."""
+        switches = sorted(self.store.switches.items())
+        off = [f"switch {key}: {each.error}" for key, each in switches if each.error and not each.connected]
+        late = [
+            f"switch {key} has not applied the policy {when}{each.error and f': {each.error}'}"
+            for key, each in switches
+            if each.connected and each.generation < generation
+        ]
+        nobody = [] if any(each.connected for _, each in switches) else [NOT_ENFORCED]
+        return [*nobody, *off, *late]
 
 
 pass_session = click.make_pass_decorator(Session)

@@ -38,7 +38,7 @@ def status(session: Session, context: click.Context, output: str) -> None:
     report = summary(Snapshot(session.store, silence.hosts))
     report["problems"] = [
         *(f"host {host}: {reason}" for host, reason in silence.hosts.items()),
-        *filter(None, [silence.problem]),
+        *filter(None, [silence.problem, session.namesake]),
         *report["problems"],
     ]
     if output == "json":
@@ -77,7 +77,7 @@ def _problems(snapshot: Snapshot, switches: list[Record], bindings: list[Record]
         if binding["state"] == "quarantined":
             where = f"interface {binding['interface']} of switch {binding['switch']}"
             yield f"{where} is quarantined: {binding['reason'] or 'no reason given'}"
-        elif binding["reason"] and binding["state"] != "mirror":
+        elif binding["reason"]:
             where = f"{binding['state']} {binding['interface']} of switch {binding['switch']}"
             yield f"{where}: {binding['reason']}"
     for row, reason in sorted(snapshot.problems.items()):
@@ -128,6 +128,7 @@ def wait(session: Session, timeout: float) -> None:
     """Return when every connected switch has applied the policy as it is now.
 
     Covers everything applied, bound or declared before. Exit status 1 when the time is over, with the
-    switches that lag, or when none is connected.
+    switches that lag or cannot connect, or when none is connected; and within a second where a host has no
+    controller at work.
     """
     session.wait_for_everything(timeout)

@@ -8,21 +8,21 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from ovs.poller import POLLIN, Poller
 
 from flows.flow import Flow, FlowDiff, FlowKey
 from sgctl.controller.bridges import insecure, unusable, unused
+from sgctl.controller.connected import Connection, Lines, OpenSession
 from sgctl.controller.engine import Engine, ManagedBridge, ZoneKey
 from sgctl.controller.loops import LoopWatch
 from sgctl.controller.status import BindingKey, binding_rows, moved_rows, switch_row
 from sgctl.store import BindingStatus, Store, StoreError, SwitchStatus
 from sgctl.store.garbage import much_may_stay
-from sgctl.store.local import Bridge, LocalSwitches
-from sgctl.switch.listener import Listener
+from sgctl.store.liveness import namesake
+from sgctl.store.local import LocalSwitches
 from sgctl.switch.zone_limits import ZoneLimits
 
 LOG = logging.getLogger(__name__)
@@ -33,56 +33,7 @@ WHOLE_REPORT_SECONDS = 10.0
 """A report of everything repairs what somebody else may have done to the rows; others tell what is news."""
 FAREWELL_SECONDS = 2.0
 """So long the end may wait for the policy database."""
-
-
-class SessionHandle(Protocol):
-    """What the loop needs of a switch session."""
-
-    def begin(self, part: FlowDiff) -> None:
-        """The beginning of a change that `submit` completes."""
-
-    def submit(self, diff: FlowDiff | None, generation: int) -> None:
-        """Ask for a change."""
-
-    def close(self) -> None:
-        """Stop."""
-
-
-class Lines(Protocol):
-    """How bridges and this controller come together."""
-
-    @property
-    def listener(self) -> Listener:
-        """Where bridges reach this controller."""
-
-    def reach(self, bridges: Iterable[Bridge], connected: Container[int]) -> None:
-        """Connect to those bridges that are not `connected`, by datapath id."""
-
-
-Expected = Callable[[], Mapping[FlowKey, Flow]]
-Report = Callable[[int, str], None]
-OpenSession = Callable[[int, Expected, Report], SessionHandle]
-"""Makes the session of a connected switch: from a generation, what is expected, whom to tell."""
-
-
-class Connection:
-    """A switch that is connected: how to open its session, and the session once it is open."""
-
-    def __init__(self, dpid: int, open_session: OpenSession) -> None:
-        self.dpid = dpid
-        self.open_session = open_session
-        self.session: SessionHandle | None = None
-        self.applied = -1
-        self.error = ""
-        self.out_of_band: frozenset[str] | None = None
-        self.tuned: frozenset[str] | None = None
-
-    def stand_by(self) -> None:
-        """Leave the switch alone."""
-        if self.session is not None:
-            self.session.close()
-        self.session = None
-        self.applied, self.error = -1, ""
+NO_DATABASE = "the switch database does not answer, and Open vSwitch takes no change without it"
 
 
 class ControlLoop:
@@ -103,6 +54,7 @@ class ControlLoop:
         self._lines = lines
         self._listener = lines.listener
         self._told: dict[str, str] = {}
+        self._refused = ""
         self._renew_mastership = renew_mastership
         self._store = store
         self._local = local
@@ -225,11 +177,20 @@ class ControlLoop:
         elif self._in_charge and self._store.lock_is_taken:
             LOG.warning("another controller is in charge of the switches of %s", self._chassis)
             self._stand_by()
+        if not self._in_charge and self._store.lock_is_taken:
+            self._tell_of_namesake()
 
     def _stand_by(self) -> None:
         self._in_charge = False
         for connection in self._connections.values():
             connection.stand_by()
+
+    def _tell_of_namesake(self) -> None:
+        """Who waits for its turn because another host has its name would wait for ever."""
+        found = namesake(self._store, self._chassis, self._local.host_id)
+        if found and found != self._told.get(""):
+            LOG.error("%s", found)
+        self._told = {"": found}
 
     def _change_name(self, name: str) -> None:
         """Another name is another lock; the switches are compared as a whole once that is ours."""
@@ -330,7 +291,20 @@ class ControlLoop:
             LOG.warning("policy database: no conntrack zone for %s yet: %s", sorted(missing), error)
 
     def _secure_bridges(self) -> None:
-        """A bridge that falls back to plain switching without its controller would be a hole."""
+        """A bridge that falls back to plain switching without its controller would be a hole.
+
+        What the switch database refuses is told, and everything else goes on.
+        """
+        before, self._refused = self._refused, ""
+        try:
+            if self._local.connected:
+                self._write_settings()
+        except StoreError as error:
+            self._refused = str(error)
+        if self._refused != before:
+            self._status_stale = True
+
+    def _write_settings(self) -> None:
         bridges = (*self._local.bridges.values(), *self._local.unusable)
         for name in insecure(bridges, self._listener, self._connections):
             LOG.warning("bridge %s: setting fail_mode to secure", name)
@@ -389,7 +363,8 @@ class ControlLoop:
         limits = {why for zone in zones if (why := self._limits.problems.get((datapath, zone)))}
         found = [
             "" if connected else unused(managed.bridge, self._listener, bool(managed.roles.ports)),
-            "" if self._local.connected else "the switch database does not answer: its last word may be old",
+            "" if self._local.connected else NO_DATABASE,
+            self._refused,
             *(f"a connection limit is not enforced: {why}" for why in sorted(limits)),
         ]
         return "; ".join(filter(None, found))

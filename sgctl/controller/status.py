@@ -44,8 +44,9 @@ def switch_row(
 
     `trouble` is what else keeps it from being enforced as it should be.
     """
-    refused = connection.error if connection else ""
-    told = [refused, trouble, *mirrored(managed.bridge), *left_out(managed, policy)]
+    told = [trouble]
+    if connection:
+        told += [connection.error, *mirrored(managed.bridge), *left_out(managed, policy)]
     return SwitchStatus(
         chassis=chassis,
         name=managed.bridge.name,

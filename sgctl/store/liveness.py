@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from sgctl.store.errors import StoreError
+from sgctl.store.identifiers import command
 from sgctl.store.store import Store
 
 DEAD = "no controller runs there"
@@ -25,6 +26,8 @@ PATIENCE = "SGCTL_PATIENCE"
 _PATIENCE_SECONDS = 0.7
 _SECONDS_PER_OBJECT = 50e-6
 """A controller that compiles the whole policy answers after that."""
+_SLOWNESS = 20
+"""Where the database takes long to answer, everybody does: so many times its answer's time is added."""
 _PAUSE_SECONDS = 0.1
 _MOST_SECONDS = 3600
 
@@ -39,10 +42,10 @@ class Silence(NamedTuple):
 def listen(store: Store, hosts: Iterable[str], grace: float = 0.0) -> Silence:
     """The hosts, out of these, where no controller is at work.
 
-    It takes as long as the slowest answer, at most 0.7 s when the policy is of moderate size, or what
-    SGCTL_PATIENCE says. `grace` is how many seconds a controller that is just being started has. Raises
-    StoreError when the database cannot be reached. One that cannot be written tells at most which controllers
-    have died.
+    It takes as long as the slowest answer: at most 0.7 s, or what SGCTL_PATIENCE says, on a quiet machine and
+    when the policy is of moderate size. `grace` is how many seconds a controller that is just being started
+    has. Raises StoreError when the database cannot be reached. One that cannot be written tells at most which
+    controllers have died.
     """
     wanted = frozenset(hosts)
     seconds, begin = _patience_seconds(), time.monotonic()
@@ -54,7 +57,9 @@ def listen(store: Store, hosts: Iterable[str], grace: float = 0.0) -> Silence:
         if not store.connected:
             raise
         return Silence({host: DEAD if host in dead else UNASKED for host in sorted(wanted)}, str(error))
-    patience = begin + seconds + _SECONDS_PER_OBJECT * sum(map(len, store.objects.values()))
+    slowness = _SLOWNESS * (time.monotonic() - begin)
+    size = sum(map(len, store.objects.values()))
+    patience = begin + seconds + slowness + _SECONDS_PER_OBJECT * size
     while True:
         now = time.monotonic()
         hopeless = dead if now >= begin + grace else frozenset[str]()
@@ -76,6 +81,15 @@ def _patience_seconds() -> float:
     if 0 < seconds < _MOST_SECONDS:
         return seconds
     raise StoreError(f"{PATIENCE}={text}: a number of seconds above 0 and below {_MOST_SECONDS}")
+
+
+def namesake(store: Store, host: str, host_id: str) -> str:
+    """What is wrong when another host has the name of this one, whose switch database has this id."""
+    others = {switch.host_id for switch in store.switches.values() if switch.chassis == host} - {""}
+    if not others or host_id in others:
+        return ""
+    mend = command("ovs-vsctl", "set", "open_vswitch", ".", "external_ids:system-id=OTHER")
+    return f"another host is called {host!r}, too, and only that one is enforced: run `{mend}` here"
 
 
 def _answered(

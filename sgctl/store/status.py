@@ -18,7 +18,6 @@ class BindingState(StrEnum):
 
     BOUND = "bound"
     UPLINK = "uplink"
-    MIRROR = "mirror"
     QUARANTINED = "quarantined"
 
 

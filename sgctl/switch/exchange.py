@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from typing import cast
 
@@ -11,6 +12,8 @@ from eventlet.event import Event
 from flows.wire import Installed
 from sgctl.switch.error_names import error_text
 from sgctl.switch.messages import Reply
+
+LOG = logging.getLogger(__name__)
 
 REPLY_SECONDS = 60.0
 
@@ -22,8 +25,8 @@ class SwitchRefused(Exception):
 class Exchange:
     """Requests, with transaction ids that follow each other from `first`, and what each of them is about.
 
-    What comes with any other transaction id is about something that was given up before: it is too late
-    to matter, and none of it may be taken for an answer to this.
+    What comes with any other transaction id is about something that was given up before: none of it may be
+    taken for an answer to this. An error is logged.
     """
 
     def __init__(self, first: int = 0) -> None:
@@ -43,6 +46,8 @@ class Exchange:
         """Take in a reply or an error."""
         position = reply.xid - self._first
         if not 0 <= position < len(self._subjects):
+            if reply.refusal:
+                LOG.warning("a switch refused what was asked before: %s", error_text(reply.refusal))
             return
         if reply.refusal:
             self._errors.setdefault(position, error_text(reply.refusal))

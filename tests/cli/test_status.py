@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -89,8 +90,11 @@ def test_wait_is_for_every_connected_switch(cli: Cli, enforce: Callable[..., Enf
     ]
     late.close()
     off = SwitchStatus("host", "br1", "0000000000000002", connected=False)
-    enforce(switches=[_switch(99), off])
+    stranger = enforce(switches=[_switch(99), off])
     assert cli("wait", "--timeout", "0.1").code == 0
+    stranger.close()
+    enforce(switches=[_switch(99), replace(off, error="does not speak OpenFlow 1.4")])
+    assert cli("wait", "--timeout", "0.1").errors == ["switch host/br1: does not speak OpenFlow 1.4"]
 
 
 def test_wait_covers_what_was_bound_before(cli: Cli, fresh: Callable[[], Store], enforcer: Enforcer) -> None:

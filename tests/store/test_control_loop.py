@@ -15,7 +15,8 @@ from flows.model import Change, Network, Port, Prefix
 from lab import process
 from lab.ovs import PrivateOvs
 from sgctl.controller import loop
-from sgctl.controller.loop import ControlLoop, Expected, Report
+from sgctl.controller.connected import Expected, Report
+from sgctl.controller.loop import ControlLoop
 from sgctl.store import Store
 from sgctl.store.local import LocalSwitches
 from sgctl.store.server import PolicyServer

@@ -180,6 +180,55 @@ def test_more_networks_than_zones_is_an_error(store: Store) -> None:
         store.allocate_zones("host1", [("br0", new_id()) for _ in range(HIGHEST_ZONE + 1)])
 
 
+def test_a_renamed_host_takes_its_rows_along(store: Store, connect: Connect, networks: list[str]) -> None:
+    store.report([BR0, BR1], [UPLINK])
+    store.allocate_zones("host1", [("br0", each) for each in networks])
+    store.report([ELSEWHERE], [])
+    zones = {key[1:]: zone for key, zone in store.zones.items()}
+    store.rename_host("host1", 'node"1')
+
+    other = connect()
+    assert other.hosts == {'node"1', "host2"}
+    assert other.switches == {
+        each.key: each for each in (replace(BR0, chassis='node"1'), replace(BR1, chassis='node"1'), ELSEWHERE)
+    }
+    assert set(other.bindings) == {('node"1/br0', "eth0")}
+    assert {key[1:]: zone for key, zone in other.zones.items() if key[0] == 'node"1'} == zones
+
+
+def test_a_name_that_is_in_use_keeps_its_own_rows(store: Store, networks: list[str]) -> None:
+    store.report([BR0], [UPLINK])
+    store.allocate_zones("host1", [("br0", networks[0])])
+    store.allocate_zones("host2", [("br0", networks[1])])
+    store.rename_host("host1", "host2")
+    assert store.hosts == {"host2"}
+    assert store.zones == {("host2", "br0", networks[1]): 1}
+
+
+def test_a_forgotten_host_leaves_nothing(store: Store, networks: list[str]) -> None:
+    store.report([BR0, BR1], [UPLINK])
+    store.report([ELSEWHERE], [])
+    store.allocate_zones("host1", [("br0", networks[0])])
+    store.delete_host("host1")
+    assert store.hosts == {"host2"}
+    assert not store.bindings
+    assert not store.zones
+
+
+def test_a_question_is_answered_once(store: Store, connect: Connect) -> None:
+    controller = connect()
+    controller.report([BR0, BR1], [])
+    number = store.ask()
+    controller.answer("host1")
+    assert store.wait_until(lambda: all(each.answered == number for each in store.switches.values()), 5)
+    before = controller._replica.change_seqno
+    controller.answer("host1")
+    controller.block(0.05)
+    controller.run()
+    assert controller._replica.change_seqno == before
+    assert number < store.ask() == number + 1
+
+
 def test_without_a_connection_a_report_fails_at_once(store: Store, server: PolicyServer) -> None:
     server.stop()
     store.run()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from lab.controller import Controller
 from lab.netns import Workload
 from lab.ovs import PrivateOvs
+from lab.policy_cli import PolicyCli
+from lab.process import wait_until
 from lab.site import ALL_OUT, NETWORK, Site, connects, document, group, mac, tcp_in
 from lab.workloads import Workloads
+from sgctl.store.server import PolicyServer
 
 pytestmark = pytest.mark.switch
 
@@ -58,3 +62,29 @@ def _pair(site: Site) -> tuple[Workload, Workload]:
         site.ovs.vsctl("add-port", BRIDGE, workload.name)
         site.sgctl("port", "bind", f"w{number}", workload.name, "--wait")
     return pair[0], pair[1]
+
+
+def test_two_hosts_of_one_name_are_told(tmp_path: Path) -> None:
+    """The first one is enforced, and the other one would wait for its turn for ever."""
+    server = PolicyServer(tmp_path / "shared.db", tmp_path / "shared.sock")
+    server.start()
+    with PrivateOvs(dummy=True) as one, PrivateOvs(dummy=True) as other:
+        for ovs in (one, other):
+            ovs.vsctl("set", "Open_vSwitch", ".", "external_ids:system-id=copy")
+        with Controller(one.remote, server.remote) as first:
+            one.add_bridge("br0")
+            one.vsctl("set-controller", "br0", first.target)
+            PolicyCli(first.environment).wait()
+            with Controller(other.remote, server.remote) as second:
+                told = "another host is called 'copy', too, and only that one is enforced"
+                wait_until(lambda: told in second.log.read_text(), "the log tells")
+                assert told in PolicyCli(second.environment).run("status").stdout
+                assert PolicyCli(first.environment).run("status").returncode == 0
+                other.vsctl("set", "Open_vSwitch", ".", "external_ids:system-id=original")
+                other.add_bridge("br0")
+                other.vsctl("set-controller", "br0", second.target)
+                in_charge = "in charge of the switches of original"
+                wait_until(lambda: in_charge in second.log.read_text(), "it has a name of its own")
+                PolicyCli(second.environment).wait()
+                assert PolicyCli(second.environment).run("status").returncode == 0
+    server.stop()

@@ -56,6 +56,20 @@ def test_connection_limit_of_a_network(site: Site, pair: tuple[Workload, Workloa
     assert opened(*pair, 8) == 8
 
 
+def test_a_connection_limit_that_the_switch_does_not_take_is_told(
+    site: Site, pair: tuple[Workload, Workload]
+) -> None:
+    subnets, pid = ["10.0.0.0/24", "2001:db8::/64"], site.ovs.rundir / "ovs-vswitchd.pid"
+    hidden = pid.rename(pid.with_suffix(".hidden"))
+    site.apply(document("Network", NETWORK, subnets=subnets, connection_limit=5))
+    told = site.sgctl.run("status")
+    assert told.returncode == 1
+    assert "a connection limit is not enforced: " in told.stdout
+    hidden.rename(pid)
+    site.apply(document("Network", NETWORK, subnets=subnets, connection_limit=6))
+    assert site.sgctl.run("status").returncode == 0
+
+
 def frame_arrives(source: Workload, target: Workload, ethertype: int) -> bool:
     """Whether a frame of this type from one MAC to the other gets there."""
     frame = (

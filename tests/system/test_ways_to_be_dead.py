@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -27,12 +27,14 @@ from lab.netns import Workload
 from lab.ovs import PrivateOvs
 from lab.site import ALL_OUT, NETWORK, Site, connects, document, group, tcp_in
 from lab.workloads import Workloads
+from sgctl.store import Store, StoreError
 from sgctl.store.server import PolicyServer
 
 pytestmark = pytest.mark.switch
 
+PATIENCE_SECONDS = 60
 NAME = "node-1.example.org"
-DISK_BYTES = 1 << 19
+DISK_BYTES, PAGE_BYTES = 1 << 19, 1 << 12
 
 
 class Host:
@@ -41,6 +43,12 @@ class Host:
     def __init__(self, site: Site, server: PolicyServer, disk: Path) -> None:
         self.site, self.ovs, self.controller = site, site.ovs, site.controller
         self.server, self.disk = server, disk
+
+    @property
+    def connected(self) -> list[bool]:
+        """What the database says of the switches."""
+        with closing(Store.connect(self.server.remote)) as store:
+            return [switch.connected for switch in store.switches.values()]
 
     def rename(self, name: str) -> None:
         quoted = json.dumps(name, ensure_ascii=False)
@@ -100,6 +108,7 @@ def killed(host: Host) -> Iterator[None]:
 @contextmanager
 def stopped(host: Host) -> Iterator[None]:
     host.controller.stop()
+    assert host.connected == [False], "a controller that ends takes back what it said"
     yield
     host.controller.start()
 
@@ -116,6 +125,13 @@ def switch_killed(host: Host) -> Iterator[None]:
     host.ovs.kill_switch()
     yield
     host.ovs.start_switch()
+
+
+@contextmanager
+def switch_database_killed(host: Host) -> Iterator[None]:
+    host.ovs.kill_database()
+    yield
+    host.ovs.start_database()
 
 
 @contextmanager
@@ -136,11 +152,20 @@ def database_read_only(host: Host) -> Iterator[None]:
     host.server_control("ovsdb-server/disconnect-active-ovsdb-server")
 
 
+def fill_page(host: Host) -> None:
+    """Write on until nothing fits into the last page of the database, which is there already."""
+    with closing(Store.connect(host.server.remote)) as store:
+        for _ in range(PAGE_BYTES // 10):
+            store.ask()
+
+
 @contextmanager
 def disk_full(host: Host) -> Iterator[None]:
     filler = host.disk / "filler"
     with pytest.raises(OSError, match="No space left"):
         filler.write_bytes(bytes(DISK_BYTES))
+    with pytest.raises(StoreError, match="No space left"):
+        fill_page(host)
     yield
     filler.unlink()
 
@@ -211,6 +236,14 @@ WAYS: dict[str, tuple[Callable[[Host], AbstractContextManager[None]], Told]] = {
     "controller stopped": (stopped, _silent("no controller runs there")),
     "controller hung (SIGSTOP)": (hung, _silent("its controller does not answer")),
     "switch killed": (switch_killed, _off("^problem: switch .*/br0 is not connected$")),
+    "switch's database killed": (
+        switch_database_killed,
+        Told(
+            (1, "^problem: switch .*/br0: the switch database does not answer"),
+            (1, "^error: switch .*/br0 has not applied the policy after 1 s: the switch database does not"),
+            WELL,
+        ),
+    ),
     "database killed": (database_killed, Told(GONE, GONE, GONE)),
     "database read-only": (database_read_only, _refused("read only")),
     "database full": (disk_full, _refused("No space left on device")),
