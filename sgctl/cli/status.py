@@ -77,7 +77,7 @@ def _problems(snapshot: Snapshot, switches: list[Record], bindings: list[Record]
         if binding["state"] == "quarantined":
             where = f"interface {binding['interface']} of switch {binding['switch']}"
             yield f"{where} is quarantined: {binding['reason'] or 'no reason given'}"
-        elif binding["reason"]:
+        elif binding["reason"] and binding["state"] != "mirror":
             where = f"{binding['state']} {binding['interface']} of switch {binding['switch']}"
             yield f"{where}: {binding['reason']}"
     for row, reason in sorted(snapshot.problems.items()):

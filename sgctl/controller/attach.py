@@ -177,6 +177,9 @@ class Attachments:
         interface = self._interfaces.get(bridge, {}).get(name)
         if interface is None:
             return None
+        if interface.mirror and interface.uplink is None and not interface.iface_id:
+            copies = f"gets copies of what others send and receive, by mirror {interface.mirror}"
+            return Role(interface, State.MIRROR, reason=copies)
         if interface.obstacle:
             return Role(interface, State.QUARANTINED, reason=interface.obstacle)
         if interface.declaration is not None:

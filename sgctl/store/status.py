@@ -18,6 +18,7 @@ class BindingState(StrEnum):
 
     BOUND = "bound"
     UPLINK = "uplink"
+    MIRROR = "mirror"
     QUARANTINED = "quarantined"
 
 
