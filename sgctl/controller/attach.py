@@ -109,10 +109,15 @@ class Attachments:
         self._looked_up: set[Place] = set()
 
     def set_bridge(self, name: str, bridge: Bridge | None) -> Roles:
-        """A bridge is there with these interfaces, or gone; its roles, which `refresh` keeps current."""
+        """A bridge is there with these interfaces, or gone; its roles, which `refresh` keeps current.
+
+        On a bridge without a controller nothing is enforced: only what is declared there is looked at.
+        """
         held = self._interfaces.setdefault(name, {})
         roles = self.of_bridge.setdefault(name, Roles())
-        wanted = {interface.name: interface for interface in bridge.interfaces} if bridge else {}
+        found = bridge.interfaces if bridge else ()
+        managed = bridge is not None and bool(bridge.controllers)
+        wanted = {each.name: each for each in found if managed or each.is_declared}
         for interface in [interface for interface in held.values() if interface.name not in wanted]:
             self._set_interface(name, interface.name, None)
         for interface in wanted.values():
@@ -177,7 +182,7 @@ class Attachments:
         interface = self._interfaces.get(bridge, {}).get(name)
         if interface is None:
             return None
-        if interface.mirror and interface.uplink is None and not interface.iface_id:
+        if interface.mirror and not interface.is_declared:
             copies = f"gets copies of what others send and receive, by mirror {interface.mirror}"
             return Role(interface, State.MIRROR, reason=copies)
         if interface.obstacle:

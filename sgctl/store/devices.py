@@ -120,6 +120,11 @@ class Interface:
     loops: str = ""
 
     @property
+    def is_declared(self) -> bool:
+        """Whether it says that it is a port of the policy or an uplink."""
+        return bool(self.iface_id) or self.uplink is not None
+
+    @property
     def declaration(self) -> Declaration | None:
         """The networks of which it is declared an uplink."""
         return None if self.uplink is None else Declaration(self.uplink, self.uplink_ids)

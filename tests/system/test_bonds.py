@@ -74,6 +74,7 @@ def test_a_bond_of_which_the_other_side_knows_uses_all_members(site: Site, outsi
     site.sgctl("uplink", "set", "bond0", "--network", NETWORK)
     one, two = site.plug("br0", 1), site.plug("br0", 2)
     site.sgctl.wait()
+    assert problems(site).keys() <= {"connected"}, "of the other switch only that it is not connected"
     wait_until(lambda: "negotiated" in site.ovs.appctl("lacp/show", "bond0"), "the agreement")
     wait_until(lambda: connects(one, outside, "10.0.0.200", 80), "the first connection", 20)
     assert connects(outside, two, "10.0.0.2", 80)

@@ -30,7 +30,7 @@ def uplink(ofport: int, networks: str, ids: str = "") -> Interface:
 
 
 def bridge(*interfaces: Interface, name: str = "br0", dpid: int = 1) -> Bridge:
-    return Bridge(name, dpid, "secure", interfaces)
+    return Bridge(name, dpid, "secure", interfaces, controllers=frozenset(["controller"]))
 
 
 @pytest.fixture
@@ -63,6 +63,13 @@ def test_an_interface_is_bound_by_its_iface_id(engine: Engine) -> None:
     assert found["br0/tap2"].state is BindingState.QUARANTINED
     assert "'two'" in found["br0/tap2"].reason
     assert "neither iface-id nor sgctl-uplink" in found["br0/tap3"].reason
+
+
+def test_a_bridge_without_a_controller_is_somebody_elses(engine: Engine) -> None:
+    other = replace(bridge(workload("tap1", 1, "one"), workload("tap3", 3, "")), controllers=frozenset())
+    assert roles(engine, other).keys() == {"br0/tap1"}
+    assert roles(engine, bridge(*other.interfaces)).keys() == {"br0/tap1", "br0/tap3"}
+    assert roles(engine, other).keys() == {"br0/tap1"}
 
 
 def test_a_port_is_bound_once_on_a_host(engine: Engine) -> None:
