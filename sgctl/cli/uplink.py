@@ -48,7 +48,9 @@ def set_(
     """Declare that the unmanaged side of networks is behind INTERFACE.
 
     Frames of a network with a segmentation_id carry it as their VLAN tag there, those of a network without
-    carry none; so one interface takes at most one untagged network.
+    carry none; so one interface takes at most one untagged network. A bond goes by its own name, not by those
+    of its members. Where two uplinks lead to the same place, a network is closed on one of them, and
+    `sgctl status` says so.
     """
     from flows.model import Network
     from sgctl.cli.lookup import find_all
