@@ -21,7 +21,7 @@ from lab.scenario import TOPOLOGIES
 
 RUNNER = TOPOLOGIES.parent / "mininet" / "run.py"
 LIMIT_SECONDS = 600
-PATIENCE = ("--timeout", "8") if DATAPATH is Datapath.KERNEL else ()
+PATIENCE = ("--timeout", "12") if DATAPATH is Datapath.KERNEL else ()
 """A guest is slow, and what is allowed must not look denied."""
 
 pytestmark = pytest.mark.switch
