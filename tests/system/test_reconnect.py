@@ -77,6 +77,8 @@ def test_bridges_of_other_controllers_are_left_alone(site: Site) -> None:
 def test_another_controller_of_the_bridge_is_not_disturbed(site: Site) -> None:
     with another_controller() as (server, target):
         site.ovs.vsctl("set-controller", "br0", site.controller.target, target)
+        found = site.ovs.vsctl("--bare", "--columns=_uuid", "find", "Controller", f'target="{target}"')
+        site.ovs.vsctl("set", "Controller", found.strip(), "inactivity_probe=0")  # it never answers
         connection, _ = server.accept()
         with connection:
             connection.sendall(HELLO)
