@@ -10,16 +10,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Protocol
 
 from flows.actions import Action
 from flows.model import Network
 from sgctl.controller.attach import Role
 from sgctl.controller.engine import ManagedBridge
 from sgctl.controller.ways import probe_mac, way
-from sgctl.store.local import LocalSwitches
 from sgctl.store.uplinks import read_loops
 
 LOG = logging.getLogger(__name__)
@@ -40,12 +39,15 @@ _SHORTEST_FRAME = 60
 Transmit = Callable[[Action, bytes], None]
 
 
-class _Loop(NamedTuple):
-    """On a bridge, the uplink on which a network is closed."""
+_Place = tuple[str, str]
+"""A bridge and an uplink."""
 
-    bridge: str
-    uplink: str
-    network: str
+
+class LoopStore(Protocol):
+    """Where it is written what is closed."""
+
+    def set_loops(self, interface: str, loops: Mapping[str, str]) -> None:
+        """Close these networks on an uplink, by id, and no others."""
 
 
 class LoopWatch:
@@ -54,13 +56,12 @@ class LoopWatch:
     `connect`, `disconnect` and `hear` may be called by any green thread, `tend` by that of `local`.
     """
 
-    def __init__(self, local: LocalSwitches, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, local: LoopStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._local = local
         self._clock = clock
         self._transmit: dict[int, Transmit] = {}
         self._heard: deque[tuple[int, int, bytes]] = deque(maxlen=MOST_WAITING)
-        self._last: dict[_Loop, float] = {}
-        self._closing: set[_Loop] = set()
+        self._last: dict[tuple[_Place, str], float] = {}
         self._due = 0.0
         self._turn = 0
 
@@ -84,58 +85,69 @@ class LoopWatch:
         """
         heard = dict.fromkeys(self._heard)
         self._heard.clear()
-        self._closing.clear()  # what was written then has been read since
+        news: defaultdict[_Place, dict[str, str]] = defaultdict(dict)
         for dpid, in_port, frame in heard:
             if dpid in bridges:
-                self._take(bridges[dpid], networks, in_port, frame)
+                self._take(bridges[dpid], networks, in_port, frame, news)
+        for (bridge, uplink), closed in news.items():
+            self._close(bridge, uplink, closed)
         if self._clock() >= self._due:
             self._due = self._clock() + PROBE_SECONDS
             self._turn += 1
             for dpid, managed in bridges.items():
                 if dpid in self._transmit:
-                    self._probe(managed, networks, self._transmit[dpid])
-                    self._open(managed)
+                    round_seconds = self._probe(managed, networks, self._transmit[dpid])
+                    self._open(managed, max(OPEN_SECONDS, 3 * round_seconds))
 
     def _take(
-        self, managed: ManagedBridge, networks: Mapping[str, Network], in_port: int, frame: bytes
+        self,
+        managed: ManagedBridge,
+        networks: Mapping[str, Network],
+        in_port: int,
+        frame: bytes,
+        news: Mapping[_Place, dict[str, str]],
     ) -> None:
+        """Add to the news what is to be closed: on the uplink whose name comes later, whichever heard it."""
         roles = managed.roles.uplink_roles.values()
         source = int.from_bytes(frame[6:12], "big")
         here = next((role for role in roles if in_port in way(role).members), None)
         sender = next((role for role in roles if probe_mac(role) == source), None)
         if here is None or sender is None or here is sender:
             return
+        keeps, loses = sorted((here, sender), key=lambda role: role.interface.name)
+        place = managed.bridge.name, loses.interface.name
         for network in here.meant & sender.meant & networks.keys():
             if frame[12:].startswith(_mark(networks[network])):
-                keeps, loses = sorted((here, sender), key=lambda role: role.interface.name)
-                self._close(managed, loses, network, keeps.interface.name)
+                self._last[place, network] = self._clock()
+                if network not in loses.closed:
+                    news[place].update({**loses.closed, **news[place], network: keeps.interface.name})
 
-    def _close(self, managed: ManagedBridge, role: Role, network: str, other: str) -> None:
-        """The one whose name comes later loses, whichever of them heard the other."""
-        loop = _Loop(managed.bridge.name, role.interface.name, network)
-        self._last[loop] = self._clock()
-        if network not in role.closed and loop not in self._closing:
-            self._closing.add(loop)
-            LOG.warning("bridge %s: %s leads where %s leads; a network is closed there", *loop[:2], other)
-            self._local.set_loops(role.interface.name, {**role.closed, network: other})
+    def _close(self, bridge: str, uplink: str, closed: Mapping[str, str]) -> None:
+        others = ", ".join(sorted(set(closed.values())))
+        LOG.warning("bridge %s: %s leads where %s leads; a network is closed there", bridge, uplink, others)
+        self._local.set_loops(uplink, closed)
 
-    def _probe(self, managed: ManagedBridge, networks: Mapping[str, Network], transmit: Transmit) -> None:
+    def _probe(self, managed: ManagedBridge, networks: Mapping[str, Network], transmit: Transmit) -> float:
+        """Send the probes whose turn it is; in how many seconds all have had their turn."""
         probes = list(_probes(managed.roles.uplink_roles.values(), networks))
         start = self._turn * MOST_PROBES % len(probes) if len(probes) > MOST_PROBES else 0
         for out, frame in (probes + probes)[start : start + min(MOST_PROBES, len(probes))]:
             transmit(out, frame)
+        return (len(probes) // MOST_PROBES + 1) * PROBE_SECONDS
 
-    def _open(self, managed: ManagedBridge) -> None:
-        """Open what has been quiet for long; it has been asked for all the time."""
+    def _open(self, managed: ManagedBridge, patience: float) -> None:
+        """Open what has been quiet for long, although it has been asked for all the time."""
         now = self._clock()
-        for role in managed.roles.uplink_roles.values():
+        for role in list(managed.roles.uplink_roles.values()):
             uplink, closed = role.interface.name, read_loops(role.interface.loops)
-            loops = {network: _Loop(managed.bridge.name, uplink, network) for network in closed}
-            last = {network: self._last.setdefault(loop, now) for network, loop in loops.items()}
-            quiet = {network for network, heard in last.items() if now - heard > OPEN_SECONDS}
+            place = managed.bridge.name, uplink
+            last = {network: self._last.setdefault((place, network), now) for network in closed}
+            quiet = {network for network, heard in last.items() if now - heard > patience}
             if quiet:
                 LOG.warning("bridge %s: networks are open again on %s", managed.bridge.name, uplink)
                 self._local.set_loops(uplink, {each: closed[each] for each in closed if each not in quiet})
+                for network in quiet:
+                    del self._last[place, network]
 
 
 def _probes(roles: Iterable[Role], networks: Mapping[str, Network]) -> Iterator[tuple[Action, bytes]]:
