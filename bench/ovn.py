@@ -80,7 +80,6 @@ class Ovn(Running):
         self._spawn("ovn-nbctl", nb, "--detach", "--pidfile", name="nbctl")
         process.wait_until(lambda: process.answers(self._directory / "nbctl.ctl"), "ovn-nbctl")
         settings = {
-            "system-id": "host",
             "ovn-remote": f"unix:{self._directory}/sb.sock",
             "ovn-encap-type": "geneve",
             "ovn-encap-ip": "127.0.0.1",
