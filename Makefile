@@ -11,21 +11,25 @@ PACKAGES += dnsmasq-base isc-dhcp-client radvd keepalived traceroute
 KERNEL := .kernel/installed
 # What builds the kernel's modules.
 KERNEL_PACKAGES := bc bison flex gcc kmod libc6-dev xz-utils
+# What makes bare Debians in folders, and images of them that boot.
+ROOT_PACKAGES := mmdebstrap
+HOST_PACKAGES := $(ROOT_PACKAGES) e2fsprogs vde-switch
 
 TOPOLOGY ?= topologies/exoscale-frontend-backend.yaml
 ARGS ?=
 FAULTS ?= 50
 PAIRS ?= 200000
 SEED ?= 1
+DO ?= for each in topologies/*.yaml; do make demo TOPOLOGY=$$each || exit; done; make test
 
 # `su` alone leaves root without the folders of Open vSwitch's servers and of ethtool.
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test kernel faults cluster proof mutants bench peers lint install packages clean
+.PHONY: help demo run test kernel hosts debian13 faults cluster proof mutants bench peers lint install packages clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: install ## build TOPOLOGY=FILE in Mininet, load its policy, probe it with real packets (ARGS=--cli: stay)
 	$(BIN)/python mininet/run.py $(TOPOLOGY) $(ARGS)
@@ -38,6 +42,14 @@ test: lint $(OPENSTACK) ## check and test everything, on a real switch; needs ro
 
 kernel: install $(KERNEL) ## what depends on the datapath once more, on the kernel's, in a guest of its own
 	@$(BIN)/python scripts/kernel.py $(ARGS)
+
+hosts: install $(KERNEL) ## boot Debian 12 and 13 as they are shipped, and take README's tour there
+	@scripts/debian-packages $(HOST_PACKAGES)
+	@HOSTS=1 $(BIN)/pytest tests/hosts $(ARGS)
+
+debian13: ## make a bare Debian 13 in a folder, and run the demos and make test there (DO=…: something else)
+	@scripts/debian-packages $(ROOT_PACKAGES)
+	scripts/debian-root trixie sh -c '$(DO)'
 
 faults: install ## kill everything FAULTS=n times while connections run and the policy changes (SEED=s)
 	FAULTS=$(FAULTS) SEED=$(SEED) $(BIN)/pytest tests/system/test_faults.py -k random $(ARGS)
@@ -102,5 +114,5 @@ $(NEUTRON): requirements-neutron.txt scripts/pip-install | packages
 	@touch $@
 
 clean: ## remove what install, test and lint made here
-	rm -rf .kernel .venv .venv-openstack .venv-neutron .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .debian .kernel .venv .venv-openstack .venv-neutron .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -r {} +

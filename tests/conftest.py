@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -17,6 +18,10 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 settings.register_profile("first", phases=[Phase.explicit, Phase.reuse, Phase.generate])
 """For who wants to know whether a test fails, and not the least example: `--hypothesis-profile=first`."""
+
+
+collect_ignore = [] if os.environ.get("HOSTS") else ["hosts"]
+"""`make hosts` runs those."""
 
 
 class SwitchTests:
