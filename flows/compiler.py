@@ -219,7 +219,10 @@ class BridgeCompiler:
             return None
         local_set = self._local_set(port)
         uplinked = port.network_id in self._carried
-        return Attachment(ofport, port, zone, local_number(local_set), local_set.stateless, uplinked)
+        network = self._policy.networks.get(port.network_id)
+        subnets6 = network is not None and any(subnet.version == 6 for subnet in network.subnets)
+        identity = local_number(local_set)
+        return Attachment(ofport, port, zone, identity, local_set.stateless, uplinked, subnets6)
 
     def _local_set(self, port: Port) -> LocalSet:
         network = self._policy.networks.get(port.network_id)

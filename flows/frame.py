@@ -5,14 +5,16 @@ As plain as the reference for packets, and as ignorant of tables and switches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from flows.exempt import ALL_NODES, LINK_LOCAL
 from flows.model import Network, Port, Prefix
 from flows.packet import macs_of, pairs_of
 
+_SOLICITED_NODE = Prefix.parse("ff02::1:ff00:0/104")
 REQUEST, REPLY = 1, 2
 SOLICITATION, ADVERTISEMENT = 135, 136
 
@@ -29,16 +31,17 @@ class Arp:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """Neighbour solicitation or advertisement (RFC 4861 sections 4.3 and 4.4) from an IPv6 source.
+    """Neighbour solicitation or advertisement (RFC 4861 sections 4.3 and 4.4), with a hop limit of 255.
 
-    `target` is None when a switch cannot read the message. `link_address` is the MAC in the source's or
-    the target's option, None without it.
+    `source` and `destination` are those of its IPv6 header. `target` is None when a switch cannot read the
+    message. `link_address` is the MAC in the source's or the target's option, None without it.
     """
 
     kind: int
     source: Prefix
     target: Prefix | None
     link_address: str | None
+    destination: Prefix
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class FrameRefusal(Enum):
     ARP_SPOOF = "ARP that announces another MAC or address than the sending port's"
     SPOOFED_SOURCE = "MAC and source address are not a pair of the sending port"
     ND_SPOOF = "neighbour discovery with another MAC or address than the sending port's"
+    OFF_LINK = "neighbour discovery for a destination that is not on the network's link"
+    FOREIGN_ADDRESS = "it is for an address that the receiving port does not have"
     NOT_UNICAST = "a workload may not send multicast or broadcast"
     RECEIVER = "the receiving port takes no frames of this Ethernet type"
 
@@ -93,7 +98,29 @@ def judge_frame(networks: Mapping[str, Network], ports: Mapping[str, Port], fram
     if refusal is not None:
         return FrameVerdict(refusal)
     here = [each for each in ports.values() if each.network_id == sender.network_id and each.admin_state_up]
-    return _Delivery(networks[sender.network_id], here, sender, frame).verdict()
+    network, said = networks[sender.network_id], frame.message
+    if sender.port_security_enabled and isinstance(said, Neighbour) and not _is_on_link(network, here, said):
+        return FrameVerdict(FrameRefusal.OFF_LINK)
+    return _Delivery(network, here, sender, frame).verdict()
+
+
+def _is_on_link(network: Network, here: Iterable[Port], said: Neighbour) -> bool:
+    """Whether its destination is the group that the message is for, or an address of the network's link."""
+    groups = _SOLICITED_NODE if said.kind == SOLICITATION else ALL_NODES
+    if groups.covers(said.destination):
+        return True
+    return any(prefix.covers(said.destination) for prefix in _link_of(network, here))
+
+
+def _link_of(network: Network, here: Iterable[Port]) -> Iterator[Prefix]:
+    """The IPv6 subnets, or where none is declared what is around the ports' addresses; what ports share."""
+    subnets = [subnet for subnet in network.subnets if subnet.version == 6]
+    yield LINK_LOCAL
+    yield from subnets
+    for port in here:
+        yield from (pair.prefix for pair in port.allowed_address_pairs if pair.prefix.is_host)
+        if not subnets:
+            yield from (Prefix(6, ip.value >> 64 << 64, 64) for ip in port.fixed_ips if ip.version == 6)
 
 
 def _refusal(sender: Port, frame: Frame) -> FrameRefusal | None:
@@ -134,7 +161,7 @@ def _discovery_refusal(sender: Port, mac: str, said: Neighbour) -> FrameRefusal 
     own = _covered(said.target, _own(sender, mac))
     if said.kind == ADVERTISEMENT:
         return None if own else FrameRefusal.ND_SPOOF
-    detection = own and said.link_address is None
+    detection = own and said.link_address is None and _SOLICITED_NODE.covers(said.destination)
     return FrameRefusal.ND_SPOOF if said.source.value == 0 and not detection else None
 
 
@@ -164,7 +191,7 @@ class _Delivery:
         """An announcement of what belongs to the sender, or to somebody trusted, to everybody."""
         group = is_group(self._frame.destination_mac)
         if isinstance(said, Neighbour):
-            return group and said.kind == ADVERTISEMENT
+            return group and said.kind == ADVERTISEMENT and said.destination == ALL_NODES
         if group and said.operation == REPLY:
             return True
         announced = said.address == said.target
@@ -197,6 +224,8 @@ class _Delivery:
         takes = not receiver.port_security_enabled or self._frame.ethertype in receiver.permitted_ethertypes
         if self._frame.message is None and not takes:
             return FrameVerdict(FrameRefusal.RECEIVER)
+        if not _hears(receiver, self._frame.message):
+            return FrameVerdict(FrameRefusal.FOREIGN_ADDRESS)
         return self._to([receiver], outside=False)
 
     def _to_servers(self) -> FrameVerdict:
@@ -208,6 +237,16 @@ class _Delivery:
 
     def _to(self, ports: Iterable[Port], outside: bool) -> FrameVerdict:
         return FrameVerdict(None, frozenset(port.id for port in ports) - {self._sender.id}, outside)
+
+
+def _hears(port: Port, said: Arp | Neighbour | None) -> bool:
+    """Whether a message to the port's MAC is for one of its addresses, or says that none is free for it."""
+    if said is None or not port.port_security_enabled:
+        return True
+    own = [pair.prefix for pair in pairs_of(port)]
+    if isinstance(said, Neighbour):
+        return _covered(said.destination, own)
+    return _covered(said.target, own) or (said.operation == REPLY and said.target.value == 0)
 
 
 def receiver_of(ports: Iterable[Port], mac: str) -> Port | None:

@@ -8,6 +8,20 @@ from dataclasses import dataclass
 from flows import fields as f
 from flows import pipeline as p
 from flows.actions import Action, Output, SetField
+from flows.control import (
+    ADVERTISEMENT,
+    ARP_TERM,
+    DHCP_FROM_CLIENT,
+    GROUP_MAC,
+    LIMITED_BROADCAST,
+    NEIGHBOUR_ADVERTISEMENT,
+    NEIGHBOUR_SOLICITATION,
+    SOLICITATION,
+    SOLICITED_NODE,
+    VRRP4,
+    VRRP6,
+    icmpv6,
+)
 from flows.fields import Match, Term, ct_state
 from flows.flow import Flow
 from flows.model import AddressPair, Port, Prefix
@@ -15,22 +29,7 @@ from flows.pipeline import PREFIX_BASE, Priority
 from flows.policy import link_local
 from flows.reasons import Reason
 from flows.services import IPV4_TERM, IPV6_TERM, prefix_term
-from flows.static import (
-    ARP_TERM,
-    DHCP_FROM_CLIENT,
-    GROUP_MAC,
-    NEIGHBOUR_ADVERTISEMENT,
-    NEIGHBOUR_SOLICITATION,
-    TELL_ALL,
-    TELL_OUTSIDE,
-    UNTAGGED,
-    VRRP4,
-    VRRP6,
-    call,
-    drop,
-    icmpv6,
-    question,
-)
+from flows.static import TELL_ALL, TELL_OUTSIDE, UNTAGGED, call, drop, on_link, question
 from flows.uplinks import learn
 
 CHUNK = 256
@@ -42,6 +41,7 @@ class Attachment:
     """A bound policy port: its OpenFlow port, its network's zone on this bridge, its identity.
 
     `uplinked`: an uplink of this bridge carries the network, so that there is an outside to guard against.
+    `subnets6`: the network declares what its IPv6 subnets are.
     """
 
     ofport: int
@@ -50,6 +50,7 @@ class Attachment:
     identity: int
     stateless: bool
     uplinked: bool
+    subnets6: bool
 
 
 def mac_number(text: str) -> int:
@@ -67,6 +68,7 @@ def port_flows(at: Attachment) -> list[Flow]:
         _classify(at, in_port),
         *(_spoof_flows(at, in_port, pairs) if at.port.port_security_enabled else ()),
         *_receive_flows(at, pairs),
+        *_link_flows(at),
     ]
 
 
@@ -112,11 +114,11 @@ def _mac_flows(in_port: Term, mac: int) -> Iterator[Flow]:
     source = (in_port, f.ETH_SRC(mac))
     probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), f.ARP_SHA(mac))
     yield Flow(p.SPOOF_ARP, Priority.NORMAL, probe, (call(p.NEIGHBOUR),))
-    discover = (IPV4_TERM, f.IPV4_SRC(0), f.IPV4_DST(0xFFFFFFFF), *DHCP_FROM_CLIENT[1:])
+    discover = (IPV4_TERM, f.IPV4_SRC(0), LIMITED_BROADCAST, *DHCP_FROM_CLIENT[1:])
     yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, *discover), (call(p.ADMIT),))
     yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, IPV6_TERM, f.IPV6_SRC(0)), (call(p.ADMIT),))
-    solicitation = (*source, *icmpv6(NEIGHBOUR_SOLICITATION), f.ND_SLL(mac))
-    yield Flow(p.SPOOF_ND, Priority.LOW, solicitation, (call(p.NEIGHBOUR),))
+    solicitation = (*source, *SOLICITATION, f.ND_SLL(mac))
+    yield Flow(p.SPOOF_ND, Priority.LOW, solicitation, (call(p.ON_LINK),))
 
 
 def _ipv4_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
@@ -137,15 +139,14 @@ def _ipv6_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
     ip = (*source, IPV6_TERM, *prefix_term(f.IPV6_SRC, prefix))
     yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (call(p.ADMIT),))
     target = prefix_term(f.ND_TARGET, prefix)
-    kind, code = icmpv6(NEIGHBOUR_SOLICITATION), icmpv6(NEIGHBOUR_ADVERTISEMENT)
-    detection = (*source, IPV6_TERM, f.IPV6_SRC(0), *kind[1:], *target, f.ND_SLL(0))
+    detection = (*source, *SOLICITATION, f.IPV6_SRC(0), SOLICITED_NODE, *target, f.ND_SLL(0))
     # Only the outside may have an own address, too; one in a wider prefix may be a neighbour's.
-    asked, rank = (TELL_OUTSIDE, 50) if prefix.is_host else ((call(p.NEIGHBOUR),), 0)
+    asked, rank = (TELL_OUTSIDE, 50) if prefix.is_host else ((call(p.ON_LINK),), 0)
     yield Flow(p.SPOOF_ND, Priority.HIGH + rank, detection, asked)
     without_address = 0  # as an answer to a solicitation that knew the MAC already (RFC 4861 section 4.4)
     for link_address in (mac, without_address):
-        advertisement = (*source, *code, *target, f.ND_TLL(link_address))
-        yield Flow(p.SPOOF_ND, Priority.NORMAL, advertisement, (call(p.NEIGHBOUR),))
+        advertisement = (*source, *ADVERTISEMENT, *target, f.ND_TLL(link_address))
+        yield Flow(p.SPOOF_ND, Priority.NORMAL, advertisement, (call(p.ON_LINK),))
 
 
 def _permitted_flows(at: Attachment, mac: int) -> Iterator[Flow]:
@@ -217,6 +218,19 @@ def _receive_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flo
         yield from _uplink_guards(at, zone)
 
 
+def _link_flows(at: Attachment) -> Iterator[Flow]:
+    """What the network's subnets do not say of its link: shared addresses; without subnets, the usual ones.
+
+    Interface identifiers have 64 bits (RFC 4291 section 2.5.1), so that is how large a link of IPv6 is.
+    """
+    own = () if at.subnets6 else at.port.fixed_ips
+    around = [Prefix(6, ip.value >> 64 << 64, 64) for ip in own if ip.version == 6]
+    shared = [pair.prefix for pair in at.port.allowed_address_pairs if pair.prefix.is_host]
+    for prefix in dict.fromkeys([*around, *shared]):
+        if prefix.version == 6:
+            yield on_link(p.ZONE(at.zone), prefix)
+
+
 def _part_flows(table: p.Table, at: Attachment, actions: tuple[Action, ...]) -> Iterator[Flow]:
     """The port's part of what a table does for all ports of a network: in its chunk, and the way there."""
     zone, chunk = p.ZONE(at.zone), at.ofport // CHUNK + 1
@@ -233,6 +247,9 @@ def _address_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flo
         family, field = (IPV4_TERM, f.IPV4_DST) if prefix.version == 4 else (IPV6_TERM, f.IPV6_DST)
         match = (p.OUT(at.ofport), family, *prefix_term(field, prefix))
         yield Flow(p.RECEIVER, Priority.NORMAL, match, (call(check),))
+        if prefix.version == 4:
+            arp = (p.OUT(at.ofport), ARP_TERM, *prefix_term(f.ARP_TPA, prefix))
+            yield Flow(p.RECEIVER, Priority.NORMAL, arp, (call(p.OUTPUT),))
 
 
 def _found_flow(at: Attachment, prefix: Prefix) -> Flow:
@@ -249,7 +266,7 @@ def owner_match(prefix: Prefix) -> Match:
     """A request for the MAC of an address in this prefix."""
     if prefix.version == 4:
         return (ARP_TERM, f.ARP_OP(1), *prefix_term(f.ARP_TPA, prefix))
-    return (*icmpv6(NEIGHBOUR_SOLICITATION), *prefix_term(f.ND_TARGET, prefix))
+    return (*SOLICITATION, *prefix_term(f.ND_TARGET, prefix))
 
 
 def _uplink_guards(at: Attachment, zone: Term) -> Iterator[Flow]:

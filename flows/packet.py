@@ -15,6 +15,8 @@ from flows.model import AddressPair, Port, Prefix
 TCP, UDP, SCTP, ICMP, ICMPV6 = 6, 17, 132, 1, 58
 IPV6_FRAGMENT = 44
 _NO_PORT = -1
+USUAL_HOPS = 64
+"""The TTL or hop limit that hosts begin with."""
 
 
 class State(StrEnum):
@@ -54,8 +56,8 @@ class Packet:
     differs from the header for a related ICMP error. `source_mac` None is the sender's own.
     A later fragment carries no ports, and of IPv6 no protocol; those of its header are not looked at.
     One `returned` left a local port by an uplink, for the MAC of the router that it comes from.
-    One `to_group` has a MAC that stands for many; a virtual router's advertisement (RFC 5798 section 5.1) is
-    one to those that back it up, of whom a `receiver` is one.
+    `hops` is its TTL or hop limit. One `to_group` has a MAC that stands for many; a virtual router's
+    advertisement (RFC 5798 section 5.1) is one to those that back it up, of whom a `receiver` is one.
     """
 
     network_id: str
@@ -69,6 +71,7 @@ class Packet:
     returned: bool = False
     to_group: bool = False
     advertisement: bool = False
+    hops: int = USUAL_HOPS
 
     @property
     def shown(self) -> Conversation:

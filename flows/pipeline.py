@@ -68,10 +68,13 @@ VERDICT: Final = f.register(12)
 REASON: Final = f.register(13)
 """Why the packet is dropped (`Reason`)."""
 VIEW: Final = f.register(14)
-"""How the rule tables see the packet: 1 by its own header, 0 by its connection's first packet."""
+"""How the rule tables see the packet: 1 by its own header, 0 by its connection's first packet.
+
+2 says that they do not: it is a message of the link."""
 STATELESS: Final = f.register(15)
 """1 when the sender's groups are stateless, so that the packet is not tracked for it."""
 BY_HEADER: Final = 1
+OF_LINK: Final = 2
 
 REGISTERS: Final = {
     "LOCAL": LOCAL,
@@ -177,18 +180,27 @@ SPOOF_ND = _table(
     "SPOOF_ND",
     "neighbour discovery only with the port's own MAC and address",
     Reason.ND_SPOOF,
-    {f.IN_PORT},
+    {f.IN_PORT, f.IP_TTL},
     _L2,
     _L3,
     _ICMP,
     _ND,
+)
+ON_LINK = _table(
+    14,
+    "ON_LINK",
+    "neighbour discovery of workloads, which has to stay on the link",
+    Reason.OFF_LINK,
+    {ZONE, f.IP_TTL},
+    _L3,
+    _ICMP,
 )
 ADMIT = _table(
     15,
     "ADMIT",
     "checked frames from workloads: neighbour discovery and DHCP apart, no broadcast, the rest is tracked",
     Reason.NOT_TRACKED,
-    {SOURCE, STATELESS, ZONE},
+    {SOURCE, STATELESS, ZONE, f.IP_TTL},
     _L2,
     _ARP,
     _L3,
@@ -250,7 +262,7 @@ NEIGHBOUR = _table(
     "NEIGHBOUR",
     "requests go to the owner of the address only; announcements of an own address go to all",
     Reason.UNKNOWN_DESTINATION,
-    {ZONE},
+    {ZONE, f.IP_TTL},
     _L2,
     _L3,
     _ARP,
@@ -314,19 +326,18 @@ UPLINK_OUT = _table(
 RECEIVER = _table(
     48,
     "RECEIVER",
-    "IP only for the receiver's own addresses; what runs the network needs no further check",
+    "ARP and IP only for the receiver's own addresses",
     Reason.NOT_TRACKED,
-    {f.CT_STATE, DESTINATION, OUT},
+    {f.CT_STATE, DESTINATION, OUT, VIEW},
     _L3,
-    _PORTS,
-    _ICMP,
+    _ARP,
 )
 DEST_CONNTRACK = _table(
     49,
     "DEST_CONNTRACK",
-    "what a stateless sender sent is tracked for the receiver; the rest has been",
+    "what a stateless sender sent is tracked for the receiver, unless it is a message of the link",
     Reason.NOT_TRACKED,
-    {f.CT_STATE, f.ETH_TYPE},
+    {f.CT_STATE, f.ETH_TYPE, VIEW},
 )
 DEST_TRACKED = _table(50, "DEST_TRACKED", "back from conntrack, as in TRACKED", Reason.NOT_TRACKED, _TRACKED)
 DEST_CHECK = _table(
@@ -339,9 +350,9 @@ DEST_CHECK = _table(
 DEST_STATELESS = _table(
     52,
     "DEST_STATELESS",
-    "the receiver's side without connections: every packet by itself",
+    "the receiver's side without connections: every packet by itself, apart from messages of the link",
     Reason.NOT_TRACKED,
-    {f.ETH_TYPE},
+    {f.CT_STATE, f.ETH_TYPE, VIEW},
 )
 DEST_VERDICT = _table(53, "DEST_VERDICT", "drop unless a rule was found", Reason.INGRESS_POLICY, {VERDICT})
 EGRESS_ANY = _table(60, "EGRESS_ANY", "egress rules to any remote", Miss.RETURN, _RULES)

@@ -38,6 +38,7 @@ class Reason(IntEnum):
     FORGED_ERROR = 21, "an ICMP error about a connection of which the sender is not an end"
     FOREIGN_ADDRESS = 22, "the packet is for an address that the receiver does not have"
     STANDBY = 23, "a copy that came in by a member of a bond that is not in use"
+    OFF_LINK = 24, "neighbour discovery for a destination that is not on the network's link"
 
     explanation: str
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from flows import fields as f
 from flows import pipeline as p
 from flows.actions import Clone, Conjunction, Conntrack, Move, SetField
+from flows.control import GROUP_MAC
 from flows.flow import Flow
 from flows.model import Network
 from flows.pipeline import Priority
@@ -19,7 +20,6 @@ from flows.services import IPV4_TERM, IPV6_TERM, prefix_term
 from flows.static import (
     DISCARD_LEFT_OVER,
     FIND_UPLINK,
-    GROUP_MAC,
     NO_FRAGMENT,
     ORIGINAL,
     REPLY,

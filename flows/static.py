@@ -7,52 +7,44 @@ from collections.abc import Iterator
 from flows import fields as f
 from flows import pipeline as p
 from flows.actions import Action, Clone, Conntrack, Learn, Move, OutputRegister, Resubmit, SetField
-from flows.fields import Match, ct_state
+from flows.control import (
+    ADVERTISEMENT,
+    ADVERTISEMENT_TO_ALL,
+    ARP_TERM,
+    FROM_CLIENTS,
+    GROUP_MAC,
+    LIMITED_BROADCAST,
+    MULTICAST6,
+    NEIGHBOUR_ADVERTISEMENT,
+    NEIGHBOUR_SOLICITATION,
+    READABLE_ARP,
+    RESERVED_FOR_ROUTERS,
+    RESERVED_FOR_SERVERS,
+    SOLICITATION,
+    SOLICITED_NODE,
+    TO_LINK,
+    TO_ONE_HOST,
+    TOLD_TO_ALL,
+    VRRP4,
+    VRRP6,
+    VRRP_MAC4,
+    VRRP_MAC6,
+    icmpv6,
+)
+from flows.fields import Match, Term, ct_state
 from flows.flow import Flow
+from flows.model import Prefix
 from flows.pipeline import Priority, RuleTables, Table
 from flows.reasons import Reason
-from flows.services import IPV4_TERM, IPV6_TERM, UDP
+from flows.services import IPV4_TERM, IPV6_TERM, prefix_term
 
 UNTAGGED = f.VLAN_VID(0)
-ARP_TERM = f.ETH_TYPE(0x0806)
-GROUP_MAC = f.ETH_DST(1 << 40, 1 << 40)
-UDP4 = (IPV4_TERM, f.IP_PROTO(UDP))
-UDP6 = (IPV6_TERM, f.IP_PROTO(UDP))
-DHCP_FROM_SERVER = (*UDP4, f.UDP_SRC(67), f.UDP_DST(68))
-LIMITED_BROADCAST = f.IPV4_DST(0xFFFFFFFF)
-MULTICAST6 = f.IPV6_DST(0xFF << 120, 0xFF << 120)
-DHCP_FROM_CLIENT = (*UDP4, f.UDP_SRC(68), f.UDP_DST(67))
-DHCPV6_FROM_SERVER = (*UDP6, f.UDP_SRC(547), f.UDP_DST(546))
-DHCPV6_FROM_CLIENT = (*UDP6, f.UDP_SRC(546), f.UDP_DST(547))
-VRRP_MAC4, VRRP_MAC6 = f.ETH_DST(0x01005E000012), f.ETH_DST(0x333300000012)
-VRRP4 = (VRRP_MAC4, IPV4_TERM, f.IPV4_DST(0xE0000012), f.IP_PROTO(112), f.IP_TTL(255))
-VRRP6 = (VRRP_MAC6, IPV6_TERM, f.IPV6_DST(0xFF02 << 112 | 0x12), f.IP_PROTO(112), f.IP_TTL(255))
-"""Advertisements of virtual routers (RFC 5798 section 5.1); a TTL of 255 shows that they were not routed."""
-ARP_REQUEST, ARP_REPLY = 1, 2
-READABLE_ARP: tuple[Match, ...] = ((ARP_TERM, f.ARP_OP(ARP_REQUEST)), (ARP_TERM, f.ARP_OP(ARP_REPLY)))
 TRACKED, UNTRACKED = ct_state("+trk"), ct_state("-trk")
 INVALID = ct_state("+inv+trk")
 NEW = ct_state("+new+trk")
 ORIGINAL = ct_state("-rpl+trk")
 REPLY = ct_state("+rpl+trk")
 RELATED = ct_state("+rel-inv+trk")
-
-MLD_QUERY, MLD_REPORT, MLD_DONE, MLDV2_REPORT = 130, 131, 132, 143
-ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT, REDIRECT = 133, 134, 137
-NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
-
-
-def icmpv6(kind: int) -> Match:
-    """ICMPv6 of one type and the code that all messages of a link have (RFC 4861 section 4, RFC 3810)."""
-    return (IPV6_TERM, f.IP_PROTO(58), f.ICMPV6_TYPE(kind), f.ICMPV6_CODE(0))
-
-
-ESSENTIAL_UNICAST: tuple[Match, ...] = (
-    DHCP_FROM_SERVER,
-    DHCPV6_FROM_SERVER,
-    *map(icmpv6, (NEIGHBOUR_ADVERTISEMENT, ROUTER_ADVERTISEMENT, REDIRECT, MLD_QUERY)),
-)
-"""What the network's own machinery sends to a port; it is neither tracked nor asked of the rules."""
 
 
 def call(table: Table) -> Resubmit:
@@ -87,12 +79,21 @@ TELL_OUTSIDE: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.LISTENERS), call(
 """To the local ports without port security, and out of the network's uplinks."""
 TELL_SHARERS: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.SHARED), *TELL_OUTSIDE)
 """To the local ports that have an allowed address pair, and as `TELL_OUTSIDE`."""
-TOLD_TO_ALL: tuple[Match, ...] = (
-    READABLE_ARP[1],
-    DHCP_FROM_SERVER,
-    *map(icmpv6, (NEIGHBOUR_ADVERTISEMENT, ROUTER_ADVERTISEMENT, MLD_QUERY)),
-)
-"""What every port must hear when somebody trusted says it to a group address."""
+
+
+def exempt(table: Table) -> tuple[Action, ...]:
+    """On to `table` as a message of the link, of which the rules are not asked."""
+    return (SetField(p.VIEW, p.OF_LINK), call(table))
+
+
+def on_link(zone: Term, prefix: Prefix) -> Flow:
+    """Neighbours of a network may be told and asked at the addresses of an IPv6 prefix."""
+    match = (zone, IPV6_TERM, *prefix_term(f.IPV6_DST, prefix))
+    return Flow(p.ON_LINK, Priority.NORMAL, match, exempt(p.NEIGHBOUR))
+
+
+ANSWERS = Priority.GUARD + 3
+"""The priority in ADMIT of what trusted servers say to one host."""
 
 
 def static_flows() -> list[Flow]:
@@ -102,6 +103,7 @@ def static_flows() -> list[Flow]:
         *_classify(),
         *_uplink_delivery(),
         *_spoof(),
+        *_on_link(),
         *_admit(),
         *_track(),
         *_checks(),
@@ -145,12 +147,14 @@ def _uplink_delivery() -> Iterator[Flow]:
     """Frames for local ports have flows of their own; here is what is common to all networks."""
     table = p.UPLINK_DELIVER
     yield from _unreadable_from_uplinks()
-    for match in (*READABLE_ARP, icmpv6(NEIGHBOUR_SOLICITATION)):
+    for match in READABLE_ARP:
         yield Flow(table, Priority.HIGH, match, (call(p.NEIGHBOUR),))
-    for match in ESSENTIAL_UNICAST:
-        yield Flow(table, Priority.HIGH, match, (call(p.FORWARD),))
+    for match in (SOLICITATION, ADVERTISEMENT):
+        yield Flow(table, Priority.HIGH, match, exempt(p.NEIGHBOUR))
+    for match in TO_ONE_HOST:
+        yield Flow(table, Priority.HIGH, match, exempt(p.FORWARD))
     for match in TOLD_TO_ALL:
-        yield Flow(table, Priority.GUARD, (GROUP_MAC, *match), TELL_ALL)
+        yield Flow(table, Priority.GUARD, match, TELL_ALL)
     for match in (VRRP4, VRRP6):
         yield Flow(table, Priority.GUARD, match, TELL_SHARERS)
     yield Flow(table, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
@@ -176,12 +180,17 @@ def _spoof() -> Iterator[Flow]:
 
 def _spoof_neighbour() -> Iterator[Flow]:
     """A message that Open vSwitch cannot parse reads as one without target and link address."""
-    solicitation, advertisement = icmpv6(NEIGHBOUR_SOLICITATION), icmpv6(NEIGHBOUR_ADVERTISEMENT)
-    yield Flow(p.SPOOF_ND, Priority.LOW, (*solicitation, f.ND_SLL(0)), (call(p.NEIGHBOUR),))
-    unspecified = (IPV6_TERM, f.IPV6_SRC(0), *solicitation[1:])
+    yield Flow(p.SPOOF_ND, Priority.LOW, (*SOLICITATION, f.ND_SLL(0)), (call(p.ON_LINK),))
+    unspecified = (*SOLICITATION, f.IPV6_SRC(0))
     yield Flow(p.SPOOF_ND, Priority.NORMAL, unspecified, drop(Reason.ND_SPOOF))
-    for message in (solicitation, advertisement):
+    for message in (SOLICITATION, ADVERTISEMENT):
         yield Flow(p.SPOOF_ND, Priority.GUARD, (*message, f.ND_TARGET(0)), drop(Reason.ND_SPOOF))
+
+
+def _on_link() -> Iterator[Flow]:
+    """Where neighbour discovery of workloads may go; the networks' subnets have flows of their own."""
+    for match in ((*SOLICITATION, SOLICITED_NODE), ADVERTISEMENT_TO_ALL, (IPV6_TERM, TO_LINK)):
+        yield Flow(p.ON_LINK, Priority.NORMAL, match, exempt(p.NEIGHBOUR))
 
 
 def _admit() -> Iterator[Flow]:
@@ -206,17 +215,14 @@ def _admit() -> Iterator[Flow]:
 
 def _admit_control() -> Iterator[tuple[Match, tuple[Action, ...]]]:
     """The protocols that run the network: who may say what, and to whom it goes."""
-    for match in (DHCP_FROM_SERVER, DHCPV6_FROM_SERVER):
+    for match in RESERVED_FOR_SERVERS:
         yield match, drop(Reason.DHCP_SERVER)
-    for kind in (ROUTER_ADVERTISEMENT, REDIRECT, MLD_QUERY):
-        yield icmpv6(kind), drop(Reason.ROUTER_ADVERTISEMENT)
-    # To one address they are packets like any other: a channel that no rule governs would be left open.
-    yield (*DHCP_FROM_CLIENT, LIMITED_BROADCAST), TELL_OUTSIDE
-    yield (*DHCPV6_FROM_CLIENT, MULTICAST6), TELL_OUTSIDE
-    for kind in (ROUTER_SOLICITATION, MLD_REPORT, MLD_DONE, MLDV2_REPORT):
-        yield (*icmpv6(kind), MULTICAST6), TELL_OUTSIDE
-    for kind in (NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT):
-        yield icmpv6(kind), (call(p.SPOOF_ND),)
+    for match in RESERVED_FOR_ROUTERS:
+        yield match, drop(Reason.ROUTER_ADVERTISEMENT)
+    for match in FROM_CLIENTS:
+        yield match, TELL_OUTSIDE
+    for match in (SOLICITATION, ADVERTISEMENT):
+        yield match, (call(p.SPOOF_ND),)
 
 
 def _admit_unrestricted() -> Iterator[Flow]:
@@ -226,14 +232,15 @@ def _admit_unrestricted() -> Iterator[Flow]:
         ((), (call(p.FORWARD),)),
         ((IPV6_TERM,), (call(p.CONNTRACK),)),
         ((IPV4_TERM,), (call(p.CONNTRACK),)),
-        *((match, (call(p.FORWARD),)) for match in ESSENTIAL_UNICAST),
+        *((match, exempt(p.FORWARD)) for match in TO_ONE_HOST),
         ((GROUP_MAC,), TELL_OUTSIDE),
-        (icmpv6(NEIGHBOUR_ADVERTISEMENT), (call(p.NEIGHBOUR),)),
-        (icmpv6(NEIGHBOUR_SOLICITATION), (call(p.NEIGHBOUR),)),
+        (ADVERTISEMENT, exempt(p.NEIGHBOUR)),
+        (SOLICITATION, exempt(p.NEIGHBOUR)),
         ((ARP_TERM,), (call(p.NEIGHBOUR),)),
-        *(((GROUP_MAC, *match), TELL_ALL) for match in TOLD_TO_ALL),
+        *((match, TELL_ALL) for match in TOLD_TO_ALL),
         *(((group,), TELL_SHARERS) for group in (VRRP_MAC4, VRRP_MAC6)),
     )
+    assert ranked[ANSWERS - Priority.GUARD][0] is TO_ONE_HOST[0], "above what is tracked"
     for rank, (match, actions) in enumerate(ranked):
         yield Flow(p.ADMIT, Priority.GUARD + rank, (source, *match), actions)
 
@@ -248,6 +255,8 @@ def _track() -> Iterator[Flow]:
             yield Flow(after, Priority.NORMAL, (TRACKED, family, NO_FRAGMENT), (call(check),))
             yield Flow(after, Priority.DEFAULT, (TRACKED, family), (DISCARD_LEFT_OVER, call(check)))
     yield Flow(p.DEST_CONNTRACK, Priority.DEFAULT, (TRACKED,), (call(p.DEST_CHECK),))
+    for before in (p.DEST_CONNTRACK, p.DEST_STATELESS):
+        yield Flow(before, Priority.HIGH, (UNTRACKED, p.VIEW(p.OF_LINK)), (call(p.OUTPUT),))
 
 
 def _checks() -> Iterator[Flow]:
@@ -261,12 +270,15 @@ def _checks() -> Iterator[Flow]:
     yield Flow(p.SOURCE_VERDICT, Priority.DEFAULT, (), (call(p.FORWARD),))
 
     yield Flow(p.RECEIVER, Priority.GUARD, (p.DESTINATION(p.UNRESTRICTED),), (call(p.OUTPUT),))
-    for match in ((ARP_TERM,), icmpv6(NEIGHBOUR_SOLICITATION), *ESSENTIAL_UNICAST):
-        yield Flow(p.RECEIVER, Priority.HIGH, (UNTRACKED, *match), (call(p.OUTPUT),))
+    to_client = (UNTRACKED, p.VIEW(p.OF_LINK), IPV4_TERM, LIMITED_BROADCAST)
+    yield Flow(p.RECEIVER, Priority.HIGH, to_client, (call(p.OUTPUT),))
+    # An address that is taken is told to a sender that has none yet (RFC 5227 section 2.1.1).
+    yield Flow(p.RECEIVER, Priority.HIGH, (*READABLE_ARP[1], f.ARP_TPA(0)), (call(p.OUTPUT),))
     yield from _ask(p.DEST_CHECK, p.DESTINATION, p.INGRESS_TABLES, p.EGRESS_TABLES, p.DEST_VERDICT)
     stateless = question(p.DESTINATION, p.INGRESS_TABLES, p.DEST_VERDICT, p.BY_HEADER)
-    for family in (IPV4_TERM, IPV6_TERM):
+    for family in (ARP_TERM, IPV4_TERM, IPV6_TERM):
         yield Flow(p.RECEIVER, Priority.LOW, (family,), drop(Reason.FOREIGN_ADDRESS))
+    for family in (IPV4_TERM, IPV6_TERM):
         yield Flow(p.DEST_STATELESS, Priority.DEFAULT, (family,), stateless)
     yield Flow(p.DEST_VERDICT, Priority.NORMAL, (p.VERDICT(0),), drop(Reason.INGRESS_POLICY))
     yield Flow(p.DEST_VERDICT, Priority.DEFAULT, (), (call(p.OUTPUT),))
@@ -299,7 +311,7 @@ def _delivery() -> Iterator[Flow]:
     for group in ((VRRP_MAC4, IPV4_TERM), (VRRP_MAC6, IPV6_TERM)):
         yield Flow(p.FORWARD, Priority.GUARD, group, TELL_SHARERS)
     yield Flow(p.FORWARD, Priority.DEFAULT, (), (call(p.EXIT),))
-    for announcement in (READABLE_ARP[1], icmpv6(NEIGHBOUR_ADVERTISEMENT)):
+    for announcement in (READABLE_ARP[1], ADVERTISEMENT_TO_ALL):
         yield Flow(p.NEIGHBOUR, Priority.LOW + 10, (GROUP_MAC, *announcement), TELL_ALL)
     yield Flow(p.NEIGHBOUR, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
     yield Flow(p.NEIGHBOUR, Priority.DEFAULT, (), (call(p.FORWARD),))

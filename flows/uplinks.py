@@ -4,28 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from flows import fields as f
 from flows import pipeline as p
 from flows.actions import Action, Bundle, Learn, Output, PopVlan, PushVlan, SetField, ToController
+from flows.control import ARP_TERM, DHCP_FROM_SERVER, GROUP_MAC
 from flows.flow import Flow
 from flows.model import Network
 from flows.pipeline import Priority
 from flows.reasons import Reason
 from flows.routed import routed_flows
-from flows.services import IPV4_TERM, IPV6_TERM
+from flows.services import IPV4_TERM, IPV6_TERM, prefix_term
 from flows.static import (
-    ARP_TERM,
+    ANSWERS,
     COMMIT,
     COMMIT_WHOLE,
     FIND_UPLINK,
-    GROUP_MAC,
     NEW,
     NO_FRAGMENT,
     TELL_ALL,
     UNTAGGED,
     call,
     drop,
+    exempt,
+    on_link,
 )
 
 PROBE_BYTES = 64
@@ -73,7 +76,21 @@ class Segment:
 
 def segment_flows(segment: Segment) -> list[Flow]:
     """How a network enters and leaves the bridge."""
-    return [*_enter_flows(segment), *_exit_flows(segment), *routed_flows(segment.network, segment.zone)]
+    parts = (_enter_flows(segment), _link_flows(segment), _exit_flows(segment))
+    return [*chain.from_iterable(parts), *routed_flows(segment.network, segment.zone)]
+
+
+def _link_flows(segment: Segment) -> Iterator[Flow]:
+    """What belongs to the link of the network: its subnets."""
+    zone = p.ZONE(segment.zone)
+    for subnet in segment.network.subnets:
+        if subnet.version == 6:
+            yield on_link(zone, subnet)
+            continue
+        answer = (zone, *DHCP_FROM_SERVER, *prefix_term(f.IPV4_SRC, subnet))
+        yield Flow(p.UPLINK_DELIVER, Priority.HIGH, answer, exempt(p.FORWARD))
+        trusted = (p.SOURCE(p.UNRESTRICTED), *answer)
+        yield Flow(p.ADMIT, ANSWERS, trusted, exempt(p.FORWARD))
 
 
 def _enter_flows(segment: Segment) -> Iterator[Flow]:

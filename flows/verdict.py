@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from flows.exempt import LIMITED_BROADCAST, Role, is_discovery, is_in_form, role_of_kind
 from flows.model import (
     AddressGroup,
     Direction,
@@ -26,7 +27,6 @@ from flows.packet import (
     ICMPV6,
     IPV6_FRAGMENT,
     TCP,
-    UDP,
     Conversation,
     Packet,
     State,
@@ -46,16 +46,12 @@ __all__ = [
     "State",
     "Verdict",
     "effective_groups",
-    "is_discovery",
     "judge",
     "rule_allows",
 ]
 
 ALL_PORTS = (0, 65535)
 _NOT_UNICAST = tuple(map(Prefix.parse, ("224.0.0.0/4", "255.255.255.255", "ff00::/8")))
-_LIMITED_BROADCAST = Prefix.parse("255.255.255.255")
-_ALL_SERVERS = (_LIMITED_BROADCAST, Prefix.parse("ff00::/8"))
-_NEIGHBOUR_DISCOVERY = (135, 136)
 
 
 @dataclass(frozen=True)
@@ -117,24 +113,12 @@ class Verdict(NamedTuple):
         return self.refusal is None
 
 
-class _Role(Enum):
-    """What a packet is to the network's own machinery."""
-
-    FROM_SERVER = Refusal.DHCP_SERVER
-    FROM_ROUTER = Refusal.ROUTER
-    TO_SERVERS = Refusal.FOR_SERVERS
-
-
-_UDP_ROLES = {
-    (4, 67, 68): _Role.FROM_SERVER,
-    (6, 547, 546): _Role.FROM_SERVER,
-    (4, 68, 67): _Role.TO_SERVERS,
-    (6, 546, 547): _Role.TO_SERVERS,
+_FORBIDDEN = {
+    Role.FROM_SERVER: Refusal.DHCP_SERVER,
+    Role.FROM_ROUTER: Refusal.ROUTER,
+    Role.TO_SERVERS: Refusal.FOR_SERVERS,
 }
-_ICMPV6_ROLES = {
-    **dict.fromkeys((130, 134, 137), _Role.FROM_ROUTER),  # listener query, advertisement, redirect
-    **dict.fromkeys((131, 132, 133, 143), _Role.TO_SERVERS),  # listener reports, router solicitation
-}
+"""What a port with port security may not say, and to another port with it may not say either."""
 
 
 def judge(text: PolicyText, packet: Packet) -> Verdict:
@@ -144,44 +128,33 @@ def judge(text: PolicyText, packet: Packet) -> Verdict:
     discovery, which is a matter of who owns an address and never of rules, and KeyError for ids that
     the policy does not have.
     """
-    role = _role(packet)
     sender = None if packet.sender is None else text.ports[packet.sender]
     receiver = None if packet.receiver is None else text.ports[packet.receiver]
+    restricted = sender is not None and sender.port_security_enabled
+    role = _role(text, packet, restricted)
     refusal = _refused_at_entry(text, packet, sender, receiver, role)
     if refusal is not None:
         return Verdict(refusal)
-    restricted = sender is not None and sender.port_security_enabled
-    judged = (role is _Role.TO_SERVERS and not restricted) or (sender is None and _comes_back(text, packet))
+    judged = (role is Role.TO_SERVERS and not restricted) or (sender is None and _comes_back(text, packet))
     if role is not None and not judged:
-        return _control_verdict(receiver)
+        return _control_verdict(packet, receiver)
     return _judge_sides(text, packet, sender, receiver)
 
 
-def _role(packet: Packet) -> _Role | None:
-    role = None if packet.later_fragment else _role_of_kind(packet.header)
-    if role is _Role.TO_SERVERS and not any(all_.covers(packet.header.destination) for all_ in _ALL_SERVERS):
-        return None  # to one address it is a packet like any other
-    return role
-
-
-def _role_of_kind(header: Conversation) -> _Role | None:
-    version = header.source.version
-    if header.protocol == UDP:
-        return _UDP_ROLES.get((version, header.first, header.second))
-    if (version, header.protocol, header.second) != (6, ICMPV6, 0):
-        return None  # no message of a link has another code
-    if is_discovery(header):
+def _role(text: PolicyText, packet: Packet, restricted: bool) -> Role | None:
+    """What a workload must not say, it must not say in any form; else only the right form counts."""
+    if packet.later_fragment:
+        return None
+    if packet.header.source.version == 6 and is_discovery(packet.header, packet.hops):
         raise ValueError("neighbour discovery is not judged by rules")
-    return _ICMPV6_ROLES.get(header.first)
-
-
-def is_discovery(header: Conversation) -> bool:
-    """Whether an IPv6 packet is a neighbour solicitation or advertisement; they have the code 0."""
-    return header.protocol == ICMPV6 and header.first in _NEIGHBOUR_DISCOVERY and header.second == 0
+    role = role_of_kind(packet.header)
+    if role is None or (restricted and role is not Role.TO_SERVERS):
+        return role
+    return role if is_in_form(text.networks[packet.network_id].subnets, packet) else None
 
 
 def _refused_at_entry(
-    text: PolicyText, packet: Packet, sender: Port | None, receiver: Port | None, role: _Role | None
+    text: PolicyText, packet: Packet, sender: Port | None, receiver: Port | None, role: Role | None
 ) -> Refusal | None:
     """What stops a packet whatever the rules say."""
     if sender is None:
@@ -196,7 +169,7 @@ def _refused_at_entry(
     if role is None:
         return None if _advertises(sender, packet) else _unfit_address(packet)
     may_be_server = receiver is None or not receiver.port_security_enabled
-    return None if role is _Role.TO_SERVERS and may_be_server else role.value
+    return None if role is Role.TO_SERVERS and may_be_server else _FORBIDDEN[role]
 
 
 def _advertises(port: Port, packet: Packet) -> bool:
@@ -237,16 +210,20 @@ def _comes_back(text: PolicyText, packet: Packet) -> bool:
 def _may_use_source(port: Port, packet: Packet) -> bool:
     mac, header = packet.source_mac or port.mac, packet.header
     if header.source.value == 0 and mac in macs_of(port):
-        asks_for_lease = _role(packet) is _Role.TO_SERVERS and header.destination == _LIMITED_BROADCAST
+        kind = None if packet.later_fragment else role_of_kind(header)
+        asks_for_lease = kind is Role.TO_SERVERS and header.destination == LIMITED_BROADCAST
         if header.source.version == 6 or asks_for_lease:
             return True
     return any(pair.mac == mac and pair.prefix.covers(header.source) for pair in pairs_of(port))
 
 
-def _control_verdict(receiver: Port | None) -> Verdict:
+def _control_verdict(packet: Packet, receiver: Port | None) -> Verdict:
     if receiver is not None and not receiver.admin_state_up:
         return Verdict(Refusal.RECEIVER_DOWN)
     grant = Grant(exemption=Exemption.CONTROL)
+    to_many = packet.to_group or packet.header.destination == LIMITED_BROADCAST
+    if receiver is not None and not to_many and not _has_address(receiver, packet.header.destination):
+        return Verdict(Refusal.FOREIGN_ADDRESS, grant)
     return Verdict(None, grant, grant)
 
 

@@ -45,15 +45,18 @@ LIMITS = """## What is not stopped
 
 * **Contents of DHCP.** A client's `chaddr` and options are payload; a workload can ask for leases in other
   names. Leases are the server's to check; addresses that the policy does not give are useless.
-* **DHCP answers from the outside.** UDP 67 → 68 and 547 → 546 to a port's own address pass without a rule:
-  a client that has no address yet has opened no connection.
+* **DHCP answers from the link.** UDP 67 → 68 from the network's subnets, and 547 → 546 from link-local
+  addresses, pass to a port's own address without a rule: a client that has no address yet has opened no
+  connection.
+* **Contents and size of what stays on the link.** ARP, neighbour discovery, router solicitations, DHCP and
+  listener reports need no rule, and OpenFlow matches no lengths: a workload can hide data in them, for
+  neighbours on its own link ([decision](decisions/messages-of-a-link.md)).
+* **Redirects from hosts outside.** Whoever is behind an uplink can send as the router's link-local address.
 * **Ports without port security.** They are trusted like uplinks: router advertisements, DHCP answers and ARP
   replies of theirs are believed, whatever they claim, and so are the MACs from which they send.
 * **Hosts behind uplinks, or behind ports without port security, among each other.** They may
   take each other's MACs and addresses, and poison what
   the switch learned about them. They cannot take a local port's.
-* **Routed neighbour discovery.** The switch does not look at the hop limit of router advertisements and
-  neighbour discovery from uplinks; receivers have to discard what is not 255 (RFC 4861).
 * **Errors from the outside.** Any router on the path may tell about a connection, so ICMP errors from
   uplinks are believed.
 * **Shared addresses.** Ports with the same allowed address pair can take the address from each other: that

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from flows.exempt import is_discovery
 from flows.frame import ADVERTISEMENT, SOLICITATION, Arp, Neighbour
 from flows.model import Prefix
 from flows.validate import WITH_PORTS
-from flows.verdict import Conversation, is_discovery
+from flows.verdict import Conversation
 from sgctl.explain.expected import Unexplained
 
 _IPV4, _IPV6, _ARP, _VLANS = 0x0800, 0x86DD, 0x0806, (0x8100, 0x88A8)
@@ -121,21 +122,20 @@ def _read_ipv6(data: bytes, at: int) -> _Packet:
 def _read_neighbour(data: bytes, packet: _Packet) -> Neighbour | None:
     """A message that is cut short or tells two MACs reads as one without target.
 
-    A MAC of zeros counts as none. With another code than 0 it is no neighbour discovery.
+    A MAC of zeros counts as none. With another code or hop limit it is no neighbour discovery.
     """
     header, at = packet.header, packet.payload
-    if header.source.version != 6 or not is_discovery(header):
+    if header.source.version != 6 or not is_discovery(header, packet.hops):
         return None
-    unreadable = Neighbour(header.first, header.source, None, None)
+    unreadable = Neighbour(header.first, header.source, None, None, header.destination)
     if len(data) < at + 24:
         return unreadable
     macs = [mac for kind, mac in _link_options(data, at + 24) if kind == _LINK_ADDRESS_OPTION[header.first]]
     target = Prefix(6, _number(data, at + 8, 16), 128)
     if set(macs[:-1]) - {_NO_MAC} or target == _NOBODY6:
         return unreadable
-    return Neighbour(
-        header.first, header.source, target, next((mac for mac in macs[-1:] if mac != _NO_MAC), None)
-    )
+    link_address = next((mac for mac in macs[-1:] if mac != _NO_MAC), None)
+    return Neighbour(header.first, header.source, target, link_address, header.destination)
 
 
 def _link_options(data: bytes, at: int) -> list[tuple[int, str]]:

@@ -18,7 +18,7 @@ from flows.verdict import Conversation, Exemption, Packet, PolicyText, Refusal, 
 from sgctl.controller.engine import ManagedBridge
 from sgctl.explain.expected import Unexplained
 from sgctl.explain.names import Names, table_name
-from sgctl.explain.question import VRRP_GROUPS, VRRP_HOPS
+from sgctl.explain.question import group_mac
 
 _OUTSIDE_MAC = "02:00:00:00:ff:fe"
 """Stands for the machines behind an uplink, whose MACs nobody knows."""
@@ -38,6 +38,8 @@ FRAME_REASONS = {
     FrameRefusal.ARP_SPOOF: Reason.ARP_SPOOF,
     FrameRefusal.SPOOFED_SOURCE: Reason.IP_SPOOF,
     FrameRefusal.ND_SPOOF: Reason.ND_SPOOF,
+    FrameRefusal.OFF_LINK: Reason.OFF_LINK,
+    FrameRefusal.FOREIGN_ADDRESS: Reason.FOREIGN_ADDRESS,
     FrameRefusal.NOT_UNICAST: Reason.BUM,
     FrameRefusal.RECEIVER: Reason.NOT_TRACKED,
 }
@@ -205,8 +207,8 @@ class Tracer:
     def _frame(self, packet: Packet) -> dict[str, str]:
         sender = self._text.ports[packet.sender].mac if packet.sender else _OUTSIDE_MAC
         receiver = self._text.ports[packet.receiver].mac if packet.receiver else _OUTSIDE_MAC
-        if packet.advertisement:
-            receiver = VRRP_GROUPS[packet.header.destination]
+        if packet.to_group:
+            receiver = group_mac(packet.header.destination)
         return {"dl_src": packet.source_mac or sender, "dl_dst": receiver}
 
     def _as_seen_here(self, packet: Packet) -> PolicyText:
@@ -291,7 +293,7 @@ def _header(packet: Packet) -> dict[str, str]:
     terms = {
         "dl_type": "0x0800" if source.version == 4 else "0x86dd",
         "nw_proto": str(protocol),
-        "nw_ttl": str(VRRP_HOPS if packet.advertisement else 64),
+        "nw_ttl": str(packet.hops),
     }
     terms |= {f"{kind}_src": str(source), f"{kind}_dst": str(destination)}
     if packet.later_fragment:

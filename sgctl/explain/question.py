@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flows.frame import Frame, is_group, is_no_source, receiver_of
 from flows.model import Port, Prefix
+from flows.packet import USUAL_HOPS
 from flows.policy import member_addresses
 from flows.validate import WITH_PORTS
 from flows.verdict import Conversation, Packet, PolicyText, State
@@ -22,6 +23,10 @@ VRRP_GROUPS = {
     Prefix.parse("ff02::12"): "33:33:00:00:00:12",
 }
 """Where virtual routers advertise themselves, with the MAC (RFC 5798 section 5.1)."""
+_EVERYBODY = Prefix.parse("255.255.255.255")
+_GROUPS = (_EVERYBODY, Prefix.parse("224.0.0.0/4"), Prefix.parse("ff00::/8"))
+_USUAL_HOPS = {**dict.fromkeys(range(133, 138), 255), **dict.fromkeys((130, 131, 132, 143), 1)}
+"""By ICMPv6 type (RFC 4861 section 4, RFC 2710 section 3, RFC 3810 section 5)."""
 _ICMP = {4: 1, 6: 58}
 _ECHO_REQUEST = {4: 8, 6: 128}
 _ECHO_REPLY = {4: 0, 6: 129}
@@ -155,7 +160,6 @@ def ask(
     if state is State.REPLY:
         connection = Conversation(destination, source, *service.numbers(version))
         header = _answer_to(connection)
-    advertisement = service.protocol == _VRRP and destination in VRRP_GROUPS
     return Packet(
         _network_id(sender, receiver),
         _port_id(sender),
@@ -163,9 +167,33 @@ def ask(
         header,
         state,
         connection,
-        to_group=advertisement,
-        advertisement=advertisement,
+        to_group=stands_for_many(destination),
+        advertisement=service.protocol == _VRRP and destination in VRRP_GROUPS,
+        hops=usual_hops(header),
     )
+
+
+def stands_for_many(destination: Prefix) -> bool:
+    """Whether hosts send to this address by a MAC that stands for many."""
+    return any(group.covers(destination) for group in _GROUPS)
+
+
+def group_mac(destination: Prefix) -> str:
+    """The MAC of a group or of everybody (RFC 1112 section 6.4, RFC 2464 section 7)."""
+    if destination.version == 6:
+        tail = f"3333{destination.value & 0xFFFFFFFF:08x}"
+    elif destination == _EVERYBODY:
+        tail = "f" * 12
+    else:
+        tail = f"01005e{destination.value & 0x7FFFFF:06x}"
+    return bytes.fromhex(tail).hex(":")
+
+
+def usual_hops(header: Conversation) -> int:
+    """The hop limit that hosts give a packet: neighbours' and routers' messages 255, listeners' 1."""
+    if header.source.version == 6 and header.protocol == _ICMP[6]:
+        return _USUAL_HOPS.get(header.first, USUAL_HOPS)
+    return VRRP_HOPS if header.protocol == _VRRP else USUAL_HOPS
 
 
 def ask_error(
@@ -215,6 +243,7 @@ def ask_frame(text: PolicyText, sender: str, frame: str, state: State) -> Packet
         later_fragment=read.later_fragment,
         to_group=is_group(read.destination_mac),
         advertisement=_is_advertisement(read, read.header),
+        hops=read.hops,
     )
 
 

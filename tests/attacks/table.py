@@ -11,6 +11,7 @@ from tests.attacks.dhcp import DHCP_ATTACKS
 from tests.attacks.discovery import ND_ATTACKS, ROUTER_ATTACKS
 from tests.attacks.ethernet import ETHERTYPE_ATTACKS, VLAN_ATTACKS
 from tests.attacks.fragments import FRAGMENT_ATTACKS, HEADER_ATTACKS, PROTOCOL_ATTACKS
+from tests.attacks.links import LINK_ATTACKS
 from tests.attacks.routed import ROUTED_ATTACKS
 from tests.attacks.routers import VRRP_ATTACKS
 
@@ -20,6 +21,7 @@ FAMILIES = (
     ND_ATTACKS,
     ROUTER_ATTACKS,
     DHCP_ATTACKS,
+    LINK_ATTACKS,
     VLAN_ATTACKS,
     ETHERTYPE_ATTACKS,
     FLOOD_ATTACKS,

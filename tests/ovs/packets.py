@@ -5,8 +5,9 @@ from __future__ import annotations
 from random import Random
 
 from flows.model import Port, Prefix
+from flows.packet import USUAL_HOPS
 from flows.pipeline import ROUTER_OF_ORIGINAL, ROUTER_OF_REPLY
-from flows.policy import member_addresses
+from flows.policy import link_local, member_addresses
 from flows.verdict import Conversation, Packet, PolicyText, State
 from tests.unit.strategies import ADDRESSES, ICMP_TYPES, OUTSIDE, PAIR_MACS, PORT_EDGES
 
@@ -17,6 +18,12 @@ WITH_PORTS = {6: "tcp", 17: "udp", 132: "sctp"}
 NEAR_PORT_EDGES = sorted({port + step & 0xFFFF for port in PORT_EDGES for step in (-1, 0, 1)})
 CONTROL_PORTS = ((67, 68), (68, 67), (546, 547), (547, 546))
 DISCOVERY_TYPES = (135, 136)
+LINK_LOCAL = Prefix.parse("fe80::77")
+"""Of somebody outside."""
+_GROUPS = "ff02::1", "ff02::2", "ff02::16", "ff02::1:2", "ff05::1", "ff0e::1:2"
+TO_MANY = {4: (Prefix.parse("255.255.255.255"),), 6: tuple(map(Prefix.parse, _GROUPS))}
+GROUP_MACS = {4: "ff:ff:ff:ff:ff:ff", 6: "33:33:00:00:00:01"}
+"""Any that stands for many will do."""
 CONTROL_TYPES = (130, 131, 132, 133, 134, 137, 143)
 
 _TRACKED = {
@@ -48,6 +55,12 @@ class PacketMaker:
         control = state is State.NEW and self._one_in(8)
         service = self._control(version) if control else self._service(version)
         known = state is not State.NEW and self._one_in(2)
+        restricted = sender is not None and sender.port_security_enabled
+        to_group = restricted and self._one_in(2 if control else 30)
+        if control and (to_group or self._one_in(3)):
+            destination = pick(TO_MANY[version])
+        if control and version == 6 and self._one_in(2):
+            source = link_local(sender.mac) if sender else LINK_LOCAL
         return Packet(
             anchor.network_id,
             sender.id if sender else None,
@@ -58,6 +71,8 @@ class PacketMaker:
             pick(PAIR_MACS) if sender and self._one_in(8) else None,
             later_fragment=self._one_in(10),
             returned=sender is None and self._one_in(2),
+            to_group=to_group,
+            hops=pick([255, 1, 64]) if control else USUAL_HOPS,
         )
 
     def _one_in(self, count: int) -> bool:
@@ -129,6 +144,8 @@ def tracked_as(packet: Packet) -> str:
 def _frame(text: PolicyText, packet: Packet) -> dict[str, str]:
     source = packet.source_mac or (text.ports[packet.sender].mac if packet.sender else OUTSIDE_MAC)
     destination = text.ports[packet.receiver].mac if packet.receiver else UNKNOWN_MAC
+    if packet.to_group:
+        destination = GROUP_MACS[packet.header.source.version]
     return {"dl_src": source, "dl_dst": destination}
 
 
@@ -136,7 +153,8 @@ def _header(packet: Packet) -> dict[str, str]:
     source, destination, protocol, first, second = packet.header
     version = source.version
     names = ("nw_src", "nw_dst") if version == 4 else ("ipv6_src", "ipv6_dst")
-    terms = {"dl_type": "0x0800" if version == 4 else "0x86dd", "nw_proto": str(protocol), "nw_ttl": "64"}
+    terms = {"dl_type": "0x0800" if version == 4 else "0x86dd", "nw_proto": str(protocol)}
+    terms["nw_ttl"] = str(packet.hops)
     terms |= {names[0]: str(source), names[1]: str(destination)}
     if packet.later_fragment:
         return terms | {"nw_frag": "later", "nw_proto": str(packet.shown.protocol)}

@@ -31,6 +31,7 @@ from tests.unit.strategies import ADDRESSES, PAIR_MACS, PORTS, mac_of, policies
 pytestmark = pytest.mark.switch
 
 POLICIES, FRAMES_PER_POLICY = 60, 40
+GROUPS, OFF_LINK = ("ff02::1", "ff02::1:ff00:1"), "2001:db9::1"
 ALL, NODES, NOBODY, ZERO = "ff:ff:ff:ff:ff:ff", "33:33:00:00:00:01", "02:00:00:00:ff:02", "00:00:00:00:00:00"
 
 
@@ -91,7 +92,8 @@ class FrameMaker:
     def _discovery(self, sender: Port, source: str) -> Packet:
         pick = self._random.choice
         nobody = self._one_in(4)
-        ip = IPv6(src="::" if nobody else self._address(sender, 6), dst="ff02::1", hlim=255)
+        known = [*GROUPS, *GROUPS, self._address(sender, 6), self._address(pick(self._ports), 6), OFF_LINK]
+        ip = IPv6(src="::" if nobody else self._address(sender, 6), dst=pick(known), hlim=255)
         kind, option = pick([(ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr), (ICMPv6ND_NA, ICMPv6NDOptDstLLAddr)])
         packet = ip / kind(tgt=self._address(sender, 6))
         for _ in range(pick([0, 0, 1, 1, 1, 2])):

@@ -26,6 +26,8 @@ NOBODY = "02:00:00:00:ff:02"
 PAIR = "02:00:00:00:01:01"
 ALL = "ff:ff:ff:ff:ff:ff"
 ALL_NODES = "33:33:00:00:00:01"
+GROUP = "ff02::1:ff00:1"
+"""A group of those to which neighbours are asked for, whichever."""
 FE0, FE1 = "fe80::ff:fe00:1", "fe80::ff:fe00:2"
 
 _FIRST = "tcp_src=40000,tcp_dst=80,tcp_flags=0x002"
@@ -96,8 +98,8 @@ def ip(source: str, destination: str, rest: str = SYN) -> str:
     return f"{rest},nw_src={source},nw_dst={destination},nw_ttl=64"
 
 
-def ip6(source: str, destination: str, rest: str) -> str:
-    return f"{rest},ipv6_src={source},ipv6_dst={destination},nw_ttl=255"
+def ip6(source: str, destination: str, rest: str, hops: int = 255) -> str:
+    return f"{rest},ipv6_src={source},ipv6_dst={destination},nw_ttl={hops}"
 
 
 def arp(operation: int, sender: tuple[str, str], target: str) -> str:
@@ -170,7 +172,7 @@ FROM_WORKLOAD = [
     frame("DHCPv6 to a neighbour", (M0, M1), ip6(FE0, FE1, SOLICIT6), {"p1"}),
     frame("DHCPv6 advertise", (M0, M1), ip6(FE0, FE1, ADVERTISE6), Reason.DHCP_SERVER),
     frame("router solicitation", (M0, "33:33:00:00:00:02"), ip6(FE0, "ff02::2", icmp6(133)), OUTSIDE),
-    frame("listener report", (M0, "33:33:00:00:00:16"), ip6("::", "ff02::16", icmp6(143)), OUTSIDE),
+    frame("listener report", (M0, "33:33:00:00:00:16"), ip6("::", "ff02::16", icmp6(143), hops=1), OUTSIDE),
     frame("router solicitation to a neighbour", (M0, M1), ip6(FE0, FE1, icmp6(133)), {"p1"})._replace(
         tracked=Reason.INVALID
     ),
@@ -179,8 +181,8 @@ FROM_WORKLOAD = [
     ),
     frame("redirect", (M0, M1), ip6(FE0, FE1, icmp6(137)), Reason.ROUTER_ADVERTISEMENT),
     frame("listener query", (M0, ALL_NODES), ip6(FE0, "ff02::1", icmp6(130)), Reason.ROUTER_ADVERTISEMENT),
-    frame("ND for a neighbour", (M0, ALL_NODES), ip6(FE0, "ff02::1", nd(135, "2001:db8::2", M0)), {"p1"}),
-    frame("ND for the outside", (M0, ALL_NODES), ip6(FE0, "ff02::1", nd(135, "2001:db8::9", M0)), OUTSIDE),
+    frame("ND for a neighbour", (M0, ALL_NODES), ip6(FE0, GROUP, nd(135, "2001:db8::2", M0)), {"p1"}),
+    frame("ND for the outside", (M0, ALL_NODES), ip6(FE0, GROUP, nd(135, "2001:db8::9", M0)), OUTSIDE),
     frame("ND of a known neighbour", (M0, M1), ip6(FE0, FE1, nd(135, FE1)), {"p1"}),
     frame("ND with a foreign MAC", (M0, M1), ip6(FE0, FE1, nd(135, FE1, M1)), Reason.ND_SPOOF),
     frame("ND from a foreign address", (M0, M1), ip6(FE1, FE1, nd(135, FE1, M0)), Reason.IP_SPOOF),
@@ -191,17 +193,17 @@ FROM_WORKLOAD = [
     frame("ND answer with a foreign MAC", (M0, M1), ip6(FE0, FE1, nd(136, FE0, M1)), Reason.ND_SPOOF),
     frame("broken ND", (M0, M1), ip6(FE0, FE1, icmp6(135)), Reason.ND_SPOOF),
     frame("broken ND answer", (M0, M1), ip6(FE0, FE1, icmp6(136)), Reason.ND_SPOOF),
-    frame("address detection", (M0, ALL_NODES), ip6("::", "ff02::1:ff00:1", nd(135, "2001:db8::1")), OUTSIDE),
+    frame("address detection", (M0, ALL_NODES), ip6("::", GROUP, nd(135, "2001:db8::1")), OUTSIDE),
     frame(
         "address detection of another's",
         (M0, ALL_NODES),
-        ip6("::", "ff02::1:ff00:2", nd(135, "2001:db8::2")),
+        ip6("::", GROUP, nd(135, "2001:db8::2")),
         Reason.ND_SPOOF,
     ),
     frame(
         "address detection with MAC",
         (M0, ALL_NODES),
-        ip6("::", "ff02::1:ff00:1", nd(135, "2001:db8::1", M0)),
+        ip6("::", GROUP, nd(135, "2001:db8::1", M0)),
         Reason.ND_SPOOF,
     ),
     frame(
@@ -241,7 +243,7 @@ FROM_UPLINK = [
     frame("ARP in transit", (OUT, ALL), TAG + arp(1, (OUT, "10.0.0.9"), "10.0.0.8"), {"p2", "trunk"}),
     frame("ARP answer", (OUT, M0), TAG + arp(2, (OUT, "10.0.0.9"), "10.0.0.1"), {"p0"}),
     frame("ARP announcement", (OUT, ALL), TAG + arp(2, (OUT, "10.0.0.9"), "10.0.0.9"), {*HERE, "trunk"}),
-    frame("ND", (OUT, ALL_NODES), TAG + ip6("fe80::9", "ff02::1", nd(135, FE0, OUT)), {"p0"}),
+    frame("ND", (OUT, ALL_NODES), TAG + ip6("fe80::9", GROUP, nd(135, FE0, OUT)), {"p0"}),
     frame("ND answer", (OUT, M0), TAG + ip6("fe80::9", FE0, nd(136, "fe80::9", OUT)), {"p0"}),
     frame(
         "ND announcement",
@@ -286,7 +288,7 @@ FROM_UNSECURED = [
         ip6("fe80::3", "ff02::1", icmp6(134)),
         {"p0", "p1", *UPLINKS},
     ),
-    frame("ND", (M2, ALL_NODES), ip6("fe80::3", "ff02::1", nd(135, FE0, M2)), {"p0"}),
+    frame("ND", (M2, ALL_NODES), ip6("fe80::3", GROUP, nd(135, FE0, M2)), {"p0"}),
     frame("ND answer", (M2, M0), ip6("fe80::3", FE0, nd(136, "fe80::3", M2)), {"p0"}),
     frame(
         "ND announcement",
