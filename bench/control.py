@@ -121,6 +121,7 @@ def _limit(here: Installation) -> float:
     here.ovs.add_bridge(LIMIT_BRIDGE, "fail_mode=secure")
     with tempfile.NamedTemporaryFile() as file:
         here.dump(Path(file.name))
+        here.ovs.add_meters(LIMIT_BRIDGE, Path(file.name).read_text())
         start = time.perf_counter()
         here.ovs.ofctl("--timeout=200", "--bundle", "replace-flows", LIMIT_BRIDGE, file.name)
         took = time.perf_counter() - start

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows import wire
+from flows.flow import Flow
+from sgctl.switch.channel import BUDGET
 
 _HEADER = struct.Struct("!BBHI")
 _HELLO, _ERROR, _ECHO_REQUEST, _ECHO_REPLY, _BARRIER_REPLY = 0, 1, 2, 3, 21
+_METER_EXISTS = (wire.METER_FAILED, wire.METER_EXISTS)
 _PATIENCE = 120.0
 
 
@@ -42,7 +45,11 @@ class BareClient:
         return time.perf_counter() - start
 
     def push(self, edits: Sequence[wire.Edit]) -> float:
-        """Seconds for these edits in one bundle, encoded before, until the barrier's reply."""
+        """Seconds for these edits in one bundle, encoded before, until the barrier's reply.
+
+        Meters that the flows use are made before.
+        """
+        self._make_meters(edits)
         self._bundle += 1
         first = self._xid
         messages = [wire.bundle_control(self._bundle, wire.BUNDLE_OPEN, first)]
@@ -58,6 +65,12 @@ class BareClient:
         self._await(_BARRIER_REPLY)
         return time.perf_counter() - start
 
+    def _make_meters(self, edits: Sequence[wire.Edit]) -> None:
+        numbers = {edit.meter for edit in edits if isinstance(edit, Flow)} - {0}
+        mods = [wire.meter_mod(wire.MeterCommand.ADD, each, BUDGET, self._xid) for each in numbers]
+        self._socket.sendall(b"".join([*mods, wire.barrier_request(self._xid)]))
+        self._await(_BARRIER_REPLY)
+
     def _await(self, wanted: int) -> None:
         while True:
             _, kind, length, xid = _HEADER.unpack(self._receive(_HEADER.size))
@@ -66,7 +79,7 @@ class BareClient:
                 return
             if kind == _ECHO_REQUEST:
                 self._socket.sendall(_HEADER.pack(wire.VERSION, _ECHO_REPLY, length, xid) + body)
-            elif kind == _ERROR:
+            elif kind == _ERROR and struct.unpack_from("!HH", body) != _METER_EXISTS:
                 raise OSError(f"the switch refused: {body[:4].hex()}")
 
     def _receive(self, count: int) -> bytes:

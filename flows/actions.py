@@ -12,6 +12,7 @@ from flows.fields import Field
 
 _NICIRA_VENDOR = 0x00002320
 _EXPERIMENTER = 0xFFFF
+_METER = 6
 _OUTPUT = 0
 _PUSH_VLAN = 17
 _POP_VLAN = 18
@@ -256,6 +257,19 @@ class Clone(NamedTuple):
 
     def __str__(self) -> str:
         return f"clone({','.join(map(str, self.actions))})"
+
+
+class Meter(NamedTuple):
+    """Drop the packet here when more of its kind come than the meter `number` lets pass. It stands first."""
+
+    number: int
+
+    def encode(self) -> bytes:
+        """OFPIT_METER: in OpenFlow 1.4 an instruction, before the actions (section 7.2.4)."""
+        return struct.pack("!HHI", _METER, 8, self.number)
+
+    def __str__(self) -> str:
+        return f"meter:{self.number}"
 
 
 class PopVlan(NamedTuple):

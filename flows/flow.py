@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import NamedTuple, Self
 
 from flows import fields as f
-from flows.actions import Action, Conjunction
+from flows.actions import Action, Conjunction, Meter
 from flows.datapath_key import loses_neighbour_fields
 from flows.fields import Match
 from flows.pipeline import COOKIE_TAG, TABLE_BY_ID, Table
@@ -94,12 +94,20 @@ class Flow:
 
     @property
     def instruction_bytes(self) -> bytes:
-        """One apply-actions instruction, or nothing: a flow without actions drops."""
-        actions = b"".join(self._encoded_actions())
+        """A meter, where there is one, and one apply-actions instruction where there are actions."""
+        encoded = self._encoded_actions()
+        meter = encoded.pop(0) if self.meter else b""
+        actions = b"".join(encoded)
         if len(actions) > MAX_ACTION_BYTES:
             where = f"table={self.key.table},{','.join(match_text(self.key.match))}"
             raise FlowError(f"{where}: {len(actions)} bytes of actions do not fit one flow")
-        return _INSTRUCTION.pack(_APPLY_ACTIONS, 8 + len(actions)) + actions if actions else b""
+        return meter + _INSTRUCTION.pack(_APPLY_ACTIONS, 8 + len(actions)) + actions if actions else meter
+
+    @property
+    def meter(self) -> int:
+        """The number of the meter that the flow uses, which the switch must have before; 0 for none."""
+        first = self.actions[0] if self.actions else None
+        return first.number if isinstance(first, Meter) else 0
 
     @property
     def cookie(self) -> int:

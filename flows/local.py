@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flows import fields as f
 from flows import pipeline as p
-from flows.actions import Action, Output, SetField
+from flows.actions import Action, Meter, Output, SetField
 from flows.control import (
     ADVERTISEMENT,
     ARP_TERM,
@@ -96,6 +96,7 @@ def _classify(at: Attachment, in_port: Term) -> Flow:
 
 
 def _spoof_flows(at: Attachment, in_port: Term, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
+    yield Flow(p.BUDGET, Priority.NORMAL, (in_port,), (Meter(at.ofport),))
     for mac in source_macs(at.port):
         yield from _mac_flows(in_port, mac_number(mac))
     for pair in pairs:

@@ -239,6 +239,13 @@ TRACKED = _table(
     Reason.NOT_TRACKED,
     _TRACKED,
 )
+BUDGET = _table(
+    22,
+    "BUDGET",
+    "what a workload may say without a rule, in all: a meter for each port",
+    Miss.RETURN,
+    {f.IN_PORT},
+)
 SOURCE_CHECK = _table(
     30,
     "SOURCE_CHECK",

@@ -39,6 +39,7 @@ class Reason(IntEnum):
     FOREIGN_ADDRESS = 22, "the packet is for an address that the receiver does not have"
     STANDBY = 23, "a copy that came in by a member of a bond that is not in use"
     OFF_LINK = 24, "neighbour discovery for a destination that is not on the network's link"
+    CONTROL_BUDGET = 25, "more ARP, neighbour discovery, DHCP and the like than one port may send"
 
     explanation: str
 

@@ -11,7 +11,7 @@ from collections.abc import Hashable
 
 from flows import fields as f
 from flows import pipeline as p
-from flows.actions import Action, Bundle, Conjunction, Output, SetField
+from flows.actions import Action, Bundle, Conjunction, Meter, Output, SetField
 from flows.fields import Term
 from flows.flow import Flow, FlowKey
 from flows.wire import DropCounters, Edit
@@ -63,5 +63,7 @@ def _action(action: Action) -> Hashable:
             return Bundle, len(action.members), action.spread, action.into
         case SetField():
             return SetField, action.field
+        case Meter():
+            return Meter
         case _:
             return type(action), action

@@ -171,7 +171,7 @@ def _unreadable_from_uplinks() -> Iterator[Flow]:
 
 def _spoof() -> Iterator[Flow]:
     for readable in READABLE_ARP:
-        yield Flow(p.SPOOF, Priority.NORMAL, readable, (call(p.SPOOF_ARP),))
+        yield Flow(p.SPOOF, Priority.NORMAL, readable, (call(p.BUDGET), call(p.SPOOF_ARP)))
     yield Flow(p.SPOOF, Priority.LOW, (ARP_TERM,), drop(Reason.UNREADABLE))
     yield Flow(p.SPOOF, Priority.NORMAL, (IPV4_TERM,), (call(p.SPOOF_IP),))
     yield Flow(p.SPOOF, Priority.NORMAL, (IPV6_TERM,), (call(p.SPOOF_IP),))
@@ -220,9 +220,9 @@ def _admit_control() -> Iterator[tuple[Match, tuple[Action, ...]]]:
     for match in RESERVED_FOR_ROUTERS:
         yield match, drop(Reason.ROUTER_ADVERTISEMENT)
     for match in FROM_CLIENTS:
-        yield match, TELL_OUTSIDE
+        yield match, (call(p.BUDGET), *TELL_OUTSIDE)
     for match in (SOLICITATION, ADVERTISEMENT):
-        yield match, (call(p.SPOOF_ND),)
+        yield match, (call(p.BUDGET), call(p.SPOOF_ND))
 
 
 def _admit_unrestricted() -> Iterator[Flow]:

@@ -1,12 +1,14 @@
-"""OpenFlow 1.4 messages as bytes: flow mods, bundles, and reading cookies out of flow statistics.
+"""OpenFlow 1.4 messages as bytes: flow and meter mods, bundles, and reading cookies out of flow statistics.
 
-Source: OpenFlow 1.4 sections 7.3.4.1 (flow mod), 7.3.9 (bundles), 7.3.5.2 (flow statistics).
+Source: OpenFlow 1.4 sections 7.3.4.1 (flow mod), 7.3.4.4 (meter mod), 7.3.9 (bundles), 7.3.5.2 (flow
+statistics).
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from enum import IntEnum
 from typing import NamedTuple
 
 from flows.fields import IN_PORT, Match
@@ -24,6 +26,7 @@ from flows.pipeline import (
 VERSION = 5
 FLOW_MOD = 14
 BARRIER_REQUEST = 20
+METER_MOD = 29
 BUNDLE_CONTROL = 33
 BUNDLE_ADD_MESSAGE = 34
 
@@ -35,7 +38,11 @@ _ALL_TABLES = 0xFF
 _ANY = 0xFFFFFFFF
 _NO_BUFFER = 0xFFFFFFFF
 _EXACT_COOKIE = (1 << 64) - 1
+_KILOBITS, _WITH_BURST, _COUNTING = 1, 4, 8
+_DROP = 1
 _HEADER = struct.Struct("!BBHI")
+_METER_MOD = struct.Struct("!BBHIHHI")
+_BAND = struct.Struct("!HHII4x")
 _FLOW_MOD = struct.Struct("!BBHIQQBBHHHIIIHH")
 _BUNDLE = struct.Struct("!BBHIIHH")
 _BUNDLED_FLOW_MOD = struct.Struct("!BBHIIHHBBHIQQBBHHHIIIHH")
@@ -78,11 +85,42 @@ class DropCounters(NamedTuple):
         """Those of an OpenFlow port: of what it sent, and of what was for it."""
         return [cls((IN_PORT(ofport),)), cls((OUT(ofport),))]
 
+    def senders(self) -> list[int]:
+        """The OpenFlow ports about whose own packets they are."""
+        return [term.value for term in self.match if term.field is IN_PORT]
+
 
 def delete_counters(counters: DropCounters, xid: int = 0) -> bytes:
     """The flow mod that forgets what was counted."""
     cookie = DROPS_COOKIE, _EXACT_COOKIE
     return _flow_mod(_DELETE, DROPPED.id, cookie, 0, match_bytes(counters.match), xid)
+
+
+class Budget(NamedTuple):
+    """What a meter lets pass: `rate` kilobits a second, and `burst` kilobits at once."""
+
+    rate: int
+    burst: int
+
+
+class MeterCommand(IntEnum):
+    """What a meter mod does (OpenFlow 1.4 section 7.3.4.4)."""
+
+    ADD = 0
+    MODIFY = 1
+
+
+METER_FAILED = 12
+"""OFPET_METER_MOD_FAILED."""
+METER_EXISTS, UNKNOWN_METER = 1, 3
+"""Its codes for a meter to add that is there, and one to modify that is not."""
+
+
+def meter_mod(command: MeterCommand, number: int, budget: Budget, xid: int = 0) -> bytes:
+    """The meter mod for a meter with one band, which drops. Modifying one forgets what it has counted."""
+    length = _METER_MOD.size + _BAND.size
+    head = (VERSION, METER_MOD, length, xid, command, _KILOBITS | _WITH_BURST | _COUNTING, number)
+    return _METER_MOD.pack(*head) + _BAND.pack(_DROP, _BAND.size, budget.rate, budget.burst)
 
 
 Edit = Flow | FlowKey | int | DropCounters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ from lab.datapath import DATAPATH, Datapath, clear_kernel
 from lab.process import LabError
 from lab.running import Running
 
+_METER = re.compile(r"\bactions=meter:(\d+)")
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -143,6 +145,12 @@ class OvsServers:
     def ofctl(self, *arguments: str, stdin: str = "") -> str:
         """The output of `ovs-ofctl`, speaking OpenFlow 1.4."""
         return process.run(["ovs-ofctl", "--timeout=30", "-O", "OpenFlow14", *arguments], self.env, stdin)
+
+    def add_meters(self, bridge: str, flows: str) -> None:
+        """Make the meters that these flows use, as `ovs-ofctl` writes them: it makes none by itself."""
+        for number in sorted(set(map(int, _METER.findall(flows)))):
+            band = f"meter={number},kbps,burst,stats,bands=type=drop,rate=128,burst_size=512"
+            self.ofctl("add-meter", bridge, band)
 
     def appctl(self, command: str, *arguments: str) -> str:
         """What `ovs-appctl` prints for a command on the switch."""

@@ -50,7 +50,8 @@ LIMITS = """## What is not stopped
   connection.
 * **Contents and size of what stays on the link.** ARP, neighbour discovery, router solicitations, DHCP and
   listener reports need no rule, and OpenFlow matches no lengths: a workload can hide data in them, for
-  neighbours on its own link ([decision](decisions/messages-of-a-link.md)).
+  neighbours on its own link, up to the budget of its port
+  ([decision](decisions/messages-of-a-link.md)).
 * **Redirects from hosts outside.** Whoever is behind an uplink can send as the router's link-local address.
 * **Ports without port security.** They are trusted like uplinks: router advertisements, DHCP answers and ARP
   replies of theirs are believed, whatever they claim, and so are the MACs from which they send.

@@ -151,6 +151,7 @@ def render() -> str:
     rules, flows = _example()
     with PrivateOvs(dummy=True) as ovs:
         ovs.add_bridge(BRIDGE, "fail_mode=secure")
+        ovs.add_meters(BRIDGE, flows)
         ovs.ofctl("-OOpenFlow14", "--bundle", "replace-flows", BRIDGE, "-", stdin=flows)
         tables = "\n".join(_tables(ovs))
     rows = "".join(f"| {rule.number} | {rule.group_id} | {_describe(rule)} |\n" for rule in rules)

@@ -11,6 +11,7 @@ from typing import Any
 from ryu.base.app_manager import RyuApp
 from ryu.lib import hub
 
+from flows.wire import Budget
 from sgctl.controller.connected import Expected, Report
 from sgctl.controller.loop import ControlLoop
 from sgctl.rest.credentials import AccessError
@@ -47,10 +48,11 @@ class SecurityGroups(RyuApp):
         self._settings = Settings.from_values(self.CONF)
         self._server: PolicyServer | None = None
         self._mastership = Mastership()
-        events = self._connected, self._disconnected, self._wake
-        self._connections = Connections(*events, self._name_of, self._take_in)
-        self._lines = DirectLines(self._settings.ovsdb, self._listener(), self._connections.attend)
         try:
+            budget = Budget(*self._settings.control_budget)
+            events = self._connected, self._disconnected, self._wake
+            self._connections = Connections(*events, self._name_of, self._take_in, budget)
+            self._lines = DirectLines(self._settings.ovsdb, self._listener(), self._connections.attend)
             self._check_seconds = self._settings.check_seconds
             self._loop = self._prepare()
             self._door = self._make_door()

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+NO_LIMIT = 1 << 24
+"""Kilobits per second that no port reaches: 16 Gbit/s."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -53,6 +56,13 @@ SETTINGS = (
         "connects",
     ),
     Setting("sgctl_project", "", "the project for which the command line acts (default: none)"),
+    Setting(
+        "sgctl_control_rate",
+        "128",
+        "kilobits per second of what needs no rule (ARP, neighbour discovery, DHCP requests and the like) "
+        "that one port may send; 0 is no limit",
+    ),
+    Setting("sgctl_control_burst", "512", "kilobits of it that one port may send at once"),
     Setting(
         "sgctl_openflow_peers",
         "",
@@ -134,6 +144,8 @@ class Settings:
     openflow_peers: str = ""
     openflow_names: frozenset[str] = frozenset()
     project: str = ""
+    control_rate: str = "0"
+    control_burst: str = "0"
 
     @classmethod
     def from_values(cls, values: Mapping[str, str]) -> Settings:
@@ -147,6 +159,8 @@ class Settings:
             openflow_peers=values["sgctl_openflow_peers"],
             project=values["sgctl_project"],
             openflow_names=frozenset(filter(None, map(str.strip, values["sgctl_openflow_names"].split(",")))),
+            control_rate=values["sgctl_control_rate"],
+            control_burst=values["sgctl_control_burst"],
         )
 
     @classmethod
@@ -168,6 +182,15 @@ class Settings:
     def policy_file(self) -> Path:
         """The private policy database's file."""
         return self.state_dir / "policy.db"
+
+    @property
+    def control_budget(self) -> tuple[int, int]:
+        """Kilobits per second, and at once, of what one port may send without a rule. Raises ValueError."""
+        rate, burst = self.control_rate, self.control_burst
+        for name, text in (("sgctl-control-rate", rate), ("sgctl-control-burst", burst)):
+            if not (text.isascii() and text.isdigit() and int(text) <= NO_LIMIT):
+                raise ValueError(f"{name}: {text!r} is no number of kilobits from 0 to {NO_LIMIT}")
+        return (int(rate), int(burst)) if int(rate) else (NO_LIMIT, NO_LIMIT)
 
     @property
     def check_seconds(self) -> float | None:

@@ -1,9 +1,10 @@
-"""Dropped packets by port and reason, from the counters that switches learn (table DROPPED)."""
+"""Dropped packets by port and reason: from counters that switches learn (table DROPPED), and from meters."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from flows import pipeline as p
 from flows.reasons import Reason
@@ -26,14 +27,31 @@ def drop_records(picture: Picture, tools: SwitchTools) -> Iterator[dict[str, obj
         managed = picture.engine.bridges[dpid]
         flows = [InstalledFlow.parse(line) for line in tools.flows(managed.bridge.name)]
         counters = [flow for flow in flows if flow.table == p.DROPPED.id and flow.cookie == p.DROPS_COOKIE]
+        counted = [_counted(flow) for flow in counters]
+        for ofport, packets in tools.metered(managed.bridge.name).items():
+            if packets:
+                counted.append(_Counted(int(Reason.CONTROL_BUDGET), {"in_port": str(ofport)}, packets))
         names = Names(picture.engine.policy, managed)
-        for flow in sorted(counters, key=lambda flow: -flow.packets):
-            yield _record(managed, names, flow)
+        for each in sorted(counted, key=lambda each: -each.packets):
+            yield _record(managed, names, each)
 
 
-def _record(managed: ManagedBridge, names: Names, flow: InstalledFlow) -> dict[str, object]:
+class _Counted(NamedTuple):
+    """So many packets were dropped for a reason, at the port that the conditions tell."""
+
+    reason: int
+    conditions: Mapping[str, str]
+    packets: int
+
+
+def _counted(flow: InstalledFlow) -> _Counted:
     conditions = dict(_CONDITION.findall(flow.match))
     number = int(conditions.get(p.REASON.name, "0"), 0)
+    return _Counted(number, conditions, flow.packets + _MADE_THE_COUNTER)
+
+
+def _record(managed: ManagedBridge, names: Names, counted: _Counted) -> dict[str, object]:
+    number, conditions, packets = counted
     reason = _REASONS.get(number)  # a counter may be older than this program
     word = reason.name if reason else f"UNKNOWN_{number}"
     interface, port = _end(names, conditions)
@@ -45,7 +63,7 @@ def _record(managed: ManagedBridge, names: Names, flow: InstalledFlow) -> dict[s
         "direction": "to" if p.OUT.name in conditions else "from",
         "reason": word,
         "explanation": reason.explanation if reason else "this version has no such reason",
-        "packets": flow.packets + _MADE_THE_COUNTER,
+        "packets": packets,
     }
 
 

@@ -6,6 +6,7 @@ Sources: ovs-ofctl(8), ovs-appctl(8), ovs-vswitchd(8).
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from sgctl.explain.expected import Unexplained
 
 _SECONDS = 60
+_METER = re.compile(r"^meter:(\d+) .*\n0: packet_count:(\d+)", re.MULTILINE)
 _DIFFERENT = 2
 """Exit status of `ovs-ofctl diff-flows` that found differences."""
 
@@ -39,6 +41,11 @@ class SwitchTools:
         """One line for each flow, with counters."""
         lines = self._ofctl("--no-names", "dump-flows", self._bridge(bridge)).splitlines()
         return [line for line in lines if line.startswith(" ")]  # the others are headings
+
+    def metered(self, bridge: str) -> dict[int, int]:
+        """How many packets each meter has dropped, by its number."""
+        text = self._ofctl("meter-stats", self._bridge(bridge))
+        return {int(number): int(dropped) for number, dropped in _METER.findall(text)}
 
     def differences(self, bridge: str, expected: Iterable[str]) -> list[str]:
         """Lines of `ovs-ofctl diff-flows`: `-` what only the switch has, `+` what only `expected` has."""

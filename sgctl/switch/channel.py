@@ -9,19 +9,27 @@ import eventlet
 
 from flows import wire
 from flows.actions import Action
+from flows.flow import Flow
 from flows.shapes import shape
 from sgctl.switch import messages
 from sgctl.switch.connection import Connection
 from sgctl.switch.exchange import Exchange, SwitchRefused
-from sgctl.switch.messages import Reply, Role
+from sgctl.switch.messages import Refusal, Reply, Role
 
 CHUNK_BYTES = 1 << 16
 MOST_EDITS = 1 << 24
 """In one change: so many transaction ids are set aside while their number is not known."""
+_METER_REQUESTS = (
+    (wire.MeterCommand.MODIFY, wire.UNKNOWN_METER),
+    (wire.MeterCommand.ADD, wire.METER_EXISTS),
+)
+REQUESTS_OF_METER = len(_METER_REQUESTS)
 REQUESTS_AROUND = 4
 """Opening, a question whether all is in, commit, and a barrier."""
 FEW_EDITS = 256
 """So many are worth knowing by their shapes; with more, the question whether all were read costs little."""
+BUDGET = wire.Budget(rate=128, burst=512)
+"""Of a port, for what needs no rule: some 250 ARP requests a second, and 1,000 at once."""
 MATCH_FRAGMENTS = 3
 """OFPC_FRAG_NX_MATCH of Open vSwitch: first fragments keep their ports (ovs-ofctl(8), set-frags)."""
 
@@ -45,13 +53,16 @@ class Channel:
         connection: Connection,
         on_its_way: Callable[[], None] = lambda: None,
         name_of: NameOf = by_number,
+        budget: wire.Budget = BUDGET,
     ) -> None:
         """`on_its_way` is called when all of a large change is sent, and the switch at work on it.
 
-        `name_of` tells what the log calls a switch.
+        `name_of` tells what the log calls a switch. `budget` is what the meters of flows let pass.
         """
         self._name_of = name_of
         self._on_its_way = on_its_way
+        self._budget = budget
+        self._meters: set[int] = set()
         self._connection = connection
         self._exchange = Exchange()
         self._bundle = 0
@@ -113,10 +124,10 @@ class Channel:
         everything before.
         """
         count = len(edits) if isinstance(edits, Sequence) else MOST_EDITS
-        shapes = frozenset(map(shape, edits)) if count <= FEW_EDITS else None
+        shapes = self._shapes(edits) if isinstance(edits, Sequence) and count <= FEW_EDITS else None
         self._bundle += 1
-        exchange = self._begin(count + REQUESTS_AROUND)
-        unsent = _filling(exchange, self._bundle, edits)
+        exchange = self._begin(count * (1 + REQUESTS_OF_METER) + REQUESTS_AROUND)
+        unsent = self._filling(exchange, edits)
         try:
             if shapes is None or not shapes <= self._readable:
                 self._send(unsent)
@@ -130,8 +141,34 @@ class Channel:
             self._connection.send(
                 wire.bundle_control(self._bundle, wire.BUNDLE_DISCARD, self._connection.reserve(1))
             )
+            self._meters.clear()
             raise
         self._readable |= shapes or frozenset()
+
+    def _shapes(self, edits: Sequence[wire.Edit]) -> frozenset[Hashable] | None:
+        """None when a meter has to be made first: whether the switch has it decides about the flow."""
+        new = any(isinstance(edit, Flow) and edit.meter and edit.meter not in self._meters for edit in edits)
+        return None if new else frozenset(map(shape, edits))
+
+    def _filling(self, exchange: Exchange, edits: Iterable[wire.Edit]) -> Iterator[bytes]:
+        """The bundle and its messages. A bundle holds no meters: they are made before a flow uses them."""
+        yield wire.bundle_control(self._bundle, wire.BUNDLE_OPEN, exchange.ask("the bundle's opening"))
+        for edit in edits:
+            if isinstance(edit, Flow) and edit.meter and edit.meter not in self._meters:
+                self._meters.add(edit.meter)
+                yield from self._meter_mods(exchange, edit.meter, _METER_REQUESTS)
+            elif isinstance(edit, wire.DropCounters):
+                for ofport in edit.senders():
+                    yield from self._meter_mods(exchange, ofport, _METER_REQUESTS[:1])
+            yield wire.bundle_edit(self._bundle, edit, exchange.ask(edit))
+
+    def _meter_mods(
+        self, exchange: Exchange, number: int, requests: Iterable[tuple[wire.MeterCommand, int]]
+    ) -> Iterator[bytes]:
+        """Modify what is there and add what is not; the other of the two requests fails."""
+        for command, failure in requests:
+            xid = exchange.ask(f"meter {number}", Refusal(wire.METER_FAILED, failure))
+            yield wire.meter_mod(command, number, self._budget, xid)
 
     def role_generation(self) -> int:
         """The generation of the newest master there has been; 2⁶⁴ - 1 for none. Raises SwitchRefused."""
@@ -172,12 +209,6 @@ class Channel:
     def _send_chunk(self, data: bytearray) -> None:
         if data and not self._connection.send(bytes(data)):
             raise SwitchRefused("the connection is closing")
-
-
-def _filling(exchange: Exchange, bundle: int, edits: Iterable[wire.Edit]) -> Iterator[bytes]:
-    yield wire.bundle_control(bundle, wire.BUNDLE_OPEN, exchange.ask("the bundle's opening"))
-    for edit in edits:
-        yield wire.bundle_edit(bundle, edit, exchange.ask(edit))
 
 
 def _commit(exchange: Exchange, bundle: int) -> Iterator[bytes]:

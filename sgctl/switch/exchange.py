@@ -11,7 +11,7 @@ from eventlet.event import Event
 
 from flows.wire import Installed
 from sgctl.switch.error_names import error_text
-from sgctl.switch.messages import Reply
+from sgctl.switch.messages import Refusal, Reply
 
 LOG = logging.getLogger(__name__)
 
@@ -34,11 +34,14 @@ class Exchange:
         self.counts: dict[int, int] = {}
         self._first = first
         self._subjects: list[object] = []
+        self._expected: dict[int, Refusal] = {}
         self._errors: dict[int, str] = {}
         self._answers: defaultdict[int, Event] = defaultdict(Event)
 
-    def ask(self, subject: object) -> int:
-        """One more request: its transaction id."""
+    def ask(self, subject: object, expected: Refusal | None = None) -> int:
+        """One more request: its transaction id. `expected` is an error that is as good as an answer."""
+        if expected is not None:
+            self._expected[len(self._subjects)] = expected
         self._subjects.append(subject)
         return self._first + len(self._subjects) - 1
 
@@ -49,7 +52,7 @@ class Exchange:
             if reply.refusal:
                 LOG.warning("a switch refused what was asked before: %s", error_text(reply.refusal))
             return
-        if reply.refusal:
+        if reply.refusal and reply.refusal != self._expected.get(position):
             self._errors.setdefault(position, error_text(reply.refusal))
         self.flows.extend(reply.flows)
         self.counts.update(reply.counts)

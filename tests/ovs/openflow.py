@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from flows import wire
+from flows.flow import Flow
 
 _HELLO, _ERROR, _ECHO_REQUEST, _ECHO_REPLY = 0, 1, 2, 3
 _MULTIPART_REQUEST, _MULTIPART_REPLY, _BARRIER_REPLY = 18, 19, 21
@@ -39,6 +40,7 @@ class OpenFlow:
         self._stream = self._socket.makefile("rb")
         self._xid = 0
         self._bundle = 0
+        self._meters: set[int] = set()
         self._send(_HELLO)
 
     def __enter__(self) -> Self:
@@ -54,9 +56,15 @@ class OpenFlow:
         The switch leaves a message that it cannot read out of the bundle, and would commit the rest.
         """
         self._bundle += 1
+        self._make_meters({edit.meter for edit in edits if isinstance(edit, Flow)} - {0} - self._meters)
         adds = [wire.bundle_add(self._bundle, wire.encode(edit), xid) for xid, edit in enumerate(edits, 2)]
         self._ask([wire.bundle_control(self._bundle, wire.BUNDLE_OPEN, 1), *adds], edits)
         self._ask([wire.bundle_control(self._bundle, wire.BUNDLE_COMMIT, len(edits) + 2)], edits)
+
+    def _make_meters(self, numbers: set[int]) -> None:
+        for number in numbers:
+            self._ask([wire.meter_mod(wire.MeterCommand.ADD, number, wire.Budget(128, 512))], [])
+        self._meters |= numbers
 
     def _ask(self, messages: Sequence[bytes], edits: Sequence[wire.Edit]) -> None:
         """Send messages and wait until the switch is done with them."""

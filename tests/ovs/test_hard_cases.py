@@ -30,6 +30,7 @@ pytestmark = pytest.mark.switch
 BLUE = Network("blue", "blue")
 ONE, TWO = Prefix.parse("10.0.0.1"), Prefix.parse("10.0.0.2")
 ONE6, TWO6 = Prefix.parse("2001:db8::1"), Prefix.parse("2001:db8::2")
+ROUTER6 = Prefix.parse("fe80::1")
 
 
 def port(name: str, *groups: str, secure: bool = True) -> Port:
@@ -79,14 +80,19 @@ def test_a_stateless_receiver_looks_at_the_header_of_a_tracked_reply(
     check(bridge, objects, packet, allowed=port_number == 22)
 
 
+@pytest.mark.parametrize("source", [ROUTER6, ONE6], ids=["from-the-link", "from-anywhere"])
+@pytest.mark.parametrize("hops", [255, 64])
 @pytest.mark.parametrize(
-    "service", [(17, 547, 546), (58, 134, 0), (58, 137, 0), (58, 130, 0)], ids=lambda s: "-".join(map(str, s))
+    "service", [(17, 547, 546), (58, 134, 0), (58, 137, 0), (58, 134, 1)], ids=lambda s: "-".join(map(str, s))
 )
 def test_a_port_without_security_may_run_the_network(
-    bridge: BareBridge, service: tuple[int, int, int]
+    bridge: BareBridge, service: tuple[int, int, int], hops: int, source: Prefix
 ) -> None:
+    """As long as what it says stays on the link; only DHCPv6 has no hop limit of its own."""
     objects: list[PolicyObject] = [BLUE, port("p0", secure=False), port("p1")]
-    check(bridge, objects, Packet("blue", "p0", "p1", Conversation(ONE6, TWO6, *service)), allowed=True)
+    packet = Packet("blue", "p0", "p1", Conversation(source, TWO6, *service), hops=hops)
+    allowed = source is ROUTER6 and service[2] != 1 and (hops == 255 or service[0] == 17)
+    check(bridge, objects, packet, allowed=allowed)
 
 
 @pytest.mark.parametrize("state", [State.NEW, State.ESTABLISHED])

@@ -40,6 +40,8 @@ def by_text(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
 
 def replace_by_text(bridge: BareBridge, flows: Mapping[FlowKey, Flow]) -> None:
     lines = "\n".join(f"cookie={flow.cookie:#x},{flow}" for flow in flows.values())
+    bridge.ovs.ofctl("del-meters", bridge.name)
+    bridge.ovs.add_meters(bridge.name, lines)
     bridge.ovs.ofctl("--bundle", "replace-flows", bridge.name, "-", stdin=lines)
 
 

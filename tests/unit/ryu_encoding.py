@@ -175,8 +175,10 @@ def message_bytes(message: Any, xid: int) -> bytes:
 
 def add_flow(flow: Flow) -> Any:
     """The message that adds a flow."""
-    actions = [each for action in flow.actions for each in _actions(action)]
+    metered = 1 if flow.meter else 0
+    actions = [each for action in flow.actions[metered:] for each in _actions(action)]
     apply = parser.OFPInstructionActions(ofproto.OFPIT_APPLY_ACTIONS, actions)
+    meter = [parser.OFPInstructionMeter(flow.meter)] if metered else []
     return parser.OFPFlowMod(
         DATAPATH,
         cookie=flow.cookie,
@@ -185,5 +187,5 @@ def add_flow(flow: Flow) -> Any:
         out_port=ofproto.OFPP_ANY,
         out_group=ofproto.OFPG_ANY,
         match=match_of(flow),
-        instructions=[apply] if actions else [],
+        instructions=[*meter, apply] if actions else meter,
     )

@@ -13,9 +13,9 @@ import pytest
 
 from flows import fields as f
 from flows import pipeline as p
-from flows.actions import Action, Conntrack, Output, OutputRegister, Resubmit, SetField
+from flows.actions import Action, Bundle, Conntrack, Output, OutputRegister, Resubmit, SetField
 from flows.compiler import LocalState, compile_bridge
-from flows.control import ARP_TERM, DHCP_FROM_SERVER, icmpv6
+from flows.control import ARP_TERM, DHCP_FROM_SERVER, FROM_CLIENTS, icmpv6
 from flows.fields import Field, Match
 from flows.flow import Flow
 from flows.model import AddressPair, Change, Network, PolicyObject, Port, Prefix, SubnetDetail
@@ -137,14 +137,24 @@ def _after(flows: Tables, actions: tuple[Action, ...], way: Way) -> Iterator[End
         match action:
             case SetField():
                 way = way.writes(action.field, action.value)
+            case Resubmit(table=p.BUDGET.id):
+                way = replace(way, asked=way.asked | {"budget"})
             case Resubmit():
                 yield from ends(flows, action.table, way)
             case Conntrack(table=int(table)):
                 yield from ends(flows, table, way.tracked())
-            case Output():
-                yield End(way, action.ofport)
-            case OutputRegister():
-                yield End(way, way.exactly(action.field))
+            case Output() | OutputRegister() | Bundle(into=None):
+                yield End(way, _ofport(action, way))
+
+
+def _ofport(action: Output | OutputRegister | Bundle, way: Way) -> int | None:
+    match action:
+        case Output():
+            return action.ofport
+        case Bundle():
+            return action.members[0]
+        case _:
+            return way.exactly(action.field)
 
 
 def all_ends(flows: Tables) -> Iterator[End]:
@@ -172,6 +182,8 @@ def is_of_link(end: End) -> bool:
     """Whether everything is demanded on the way that keeps a message on its link."""
     way, receiver, from_workload = end.way, end.ofport, in_port(end.way) in WORKLOADS
     kind = way.exactly(f.ETH_TYPE)
+    if from_workload and kind != PERMITTED and "budget" not in way.asked:
+        return False
     if kind == 0x0806:
         return _is_arp(way, from_workload, receiver)
     if kind == PERMITTED:
@@ -248,13 +260,15 @@ def test_what_asks_no_rule_stays_on_its_link(found: list[End]) -> None:
             pytest.fail(f"{' '.join(end.way.tables)} to {end.ofport}\n{' '.join(known)}", pytrace=False)
 
 
+BUDGET = Resubmit(p.BUDGET.id)
 INTRUDERS = {
-    "any ICMPv6 to all": Flow(p.ADMIT, 250, (IPV6_TERM, f.IP_PROTO(58)), TELL_OUTSIDE),
-    "router solicitations with any hop limit": Flow(p.ADMIT, 250, icmpv6(133), TELL_OUTSIDE),
-    "neighbours by any hop limit": Flow(p.ADMIT, 250, icmpv6(136), (Resubmit(p.NEIGHBOUR.id),)),
+    "any ICMPv6 to all": Flow(p.ADMIT, 250, (IPV6_TERM, f.IP_PROTO(58)), (BUDGET, *TELL_OUTSIDE)),
+    "any hop limit to routers": Flow(p.ADMIT, 250, icmpv6(133), (BUDGET, *TELL_OUTSIDE)),
+    "any hop limit to neighbours": Flow(p.ADMIT, 250, icmpv6(136), (BUDGET, Resubmit(p.NEIGHBOUR.id))),
     "a protocol that is let in": Flow(p.RECEIVER, 250, (IPV4_TERM, f.IP_PROTO(89)), (Resubmit(p.OUTPUT.id),)),
     "DHCP from anywhere": Flow(p.UPLINK_DELIVER, 250, DHCP_FROM_SERVER, exempt(p.FORWARD)),
     "ARP for anybody": Flow(p.RECEIVER, 250, (ARP_TERM,), (Resubmit(p.OUTPUT.id),)),
+    "DHCP without a budget": Flow(p.ADMIT, 250, FROM_CLIENTS[0], TELL_OUTSIDE),
 }
 
 
@@ -270,5 +284,5 @@ def test_every_message_of_the_link_has_a_way(found: list[End]) -> None:
     assert kinds >= {130, 131, 132, 133, 134, 135, 136, 137, 143}
     assert {way.exactly(f.UDP_DST) for way in without_rules} >= {67, 68, 546, 547}
     assert {way.exactly(f.ARP_OP) for way in without_rules} >= {1, 2}
-    asked = [end for end in found if end.way.asked == {"sender", "receiver"}]
+    asked = [end for end in found if {"sender", "receiver"} <= end.way.asked]
     assert {(in_port(end.way), end.ofport) for end in asked} >= {(1, 2), (2, 1)}

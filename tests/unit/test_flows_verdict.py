@@ -217,7 +217,8 @@ def test_without_port_security_nothing_is_asked_of_that_side() -> None:
         ({"header": Conversation(A["web"], Prefix.parse("224.0.0.1"), 17)}, Refusal.NOT_UNICAST),
         ({"header": Conversation(Prefix.parse("::"), A["db6"], *SQL)}, Refusal.UNSPECIFIED_SOURCE),
         ({"header": Conversation(A["web"], A["db"], 17, 67, 68)}, Refusal.DHCP_SERVER),
-        ({"header": Conversation(A["web"], A["all"], 17, 68, 67)}, Refusal.FOR_SERVERS),
+        ({"header": Conversation(A["web"], A["all"], 17, 68, 67), "to_group": True}, Refusal.FOR_SERVERS),
+        ({"header": Conversation(A["web"], A["all"], 17, 68, 67)}, Refusal.NOT_UNICAST),
         ({"header": Conversation(A["web6"], A["db6"], 58, 134, 0)}, Refusal.ROUTER),
         ({"state": State.INVALID}, Refusal.INVALID),
     ],
@@ -248,7 +249,7 @@ def test_the_outside_may_not_use_a_local_address() -> None:
 
 def test_a_lease_is_asked_of_all_servers_and_never_of_one_without_a_rule() -> None:
     asked = packet(WEB, DB, 17, 68, 67)
-    to_all = replace(asked, header=asked.header._replace(destination=A["all"]))
+    to_all = replace(asked, header=asked.header._replace(destination=A["all"]), to_group=True)
     assert judge(text(), to_all).refusal is Refusal.FOR_SERVERS
     for server in (LOOSE, None):
         assert judge(text(), replace(to_all, receiver=server)).allowed
@@ -263,6 +264,7 @@ def test_later_fragments_pass_by_protocol() -> None:
 
 
 def test_neighbour_discovery_is_not_a_matter_of_rules() -> None:
-    solicitation = Packet("net", WEB, DB, Conversation(A["web6"], A["db6"], 58, 135, 0))
+    solicitation = Packet("net", WEB, DB, Conversation(A["web6"], A["db6"], 58, 135, 0), hops=255)
     with pytest.raises(ValueError, match="neighbour discovery"):
         judge(text(), solicitation)
+    assert judge(text(), replace(solicitation, hops=64)).refusal is Refusal.SENDER_RULES
