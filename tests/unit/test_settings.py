@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sgctl.settings import Settings
+from sgctl.settings import NO_LIMIT, Settings
 
 
 def test_defaults_are_the_machines_own_places() -> None:
@@ -44,3 +45,16 @@ def test_check_interval_is_a_number_of_seconds() -> None:
     for wrong in ("-1", "nan", "inf", "soon"):
         with pytest.raises(ValueError, match="no number of seconds"):
             assert Settings.from_environment({"SGCTL_CHECK_INTERVAL": wrong}).check_seconds
+
+
+@pytest.mark.parametrize("text", ["fast", "-1", "1.5", "", "99999999"])
+def test_a_budget_is_a_number_of_kilobits(text: str) -> None:
+    values = {"SGCTL_CONTROL_RATE": "64", "SGCTL_CONTROL_BURST": "256"}
+    assert Settings.from_environment(values).control_budget == (64, 256)
+    settings = replace(Settings.from_environment(values), control_burst=text)
+    with pytest.raises(ValueError, match="sgctl-control-burst"):
+        _ = settings.control_budget
+
+
+def test_a_rate_of_zero_is_no_limit() -> None:
+    assert Settings.from_environment({"SGCTL_CONTROL_RATE": "0"}).control_budget == (NO_LIMIT, NO_LIMIT)
