@@ -220,7 +220,8 @@ def ask_frame(text: PolicyText, sender: str, frame: str, state: State) -> Packet
     """What a raw frame of a port is; its MACs say who it claims to be and for whom it is.
 
     It is a Frame when no rule is about it. An ICMP error is about the connection of the packet that it
-    carries, of which `state` tells who opened it; with State.NEW nobody knows it. Raises Unexplained.
+    carries, of which `state` tells who opened it; with State.NEW nobody knows it. Messages of a link have no
+    connections either. Raises Unexplained.
     """
     port, read = find_end(text, sender).port, read_frame(frame)
     if port is None:
@@ -229,7 +230,7 @@ def ask_frame(text: PolicyText, sender: str, frame: str, state: State) -> Packet
         return Frame(
             port.id, read.source_mac, read.destination_mac, read.ethertype, read.tagged, read.message
         )
-    if is_error(read.header) and state is State.NEW:
+    if (is_error(read.header) or _is_of_link(read.header)) and state is State.NEW:
         state = State.INVALID
     receiver = receiver_of(_peers(text, port), read.destination_mac)
     return Packet(
@@ -245,6 +246,10 @@ def ask_frame(text: PolicyText, sender: str, frame: str, state: State) -> Packet
         advertisement=_is_advertisement(read, read.header),
         hops=read.hops,
     )
+
+
+def _is_of_link(header: Conversation) -> bool:
+    return header.source.version == 6 and header.protocol == _ICMP[6] and header.first in _USUAL_HOPS
 
 
 def _is_advertisement(read: ReadFrame, header: Conversation) -> bool:

@@ -130,7 +130,8 @@ def arp(operation: int, mac: str, address: str, target: str, to: str = ALL) -> P
 
 
 def solicitation(source: str, target: str, link: str | None) -> Packet:
-    asked = Ether(src=M1, dst=NODES) / IPv6(src=source, dst="ff02::1") / ICMPv6ND_NS(tgt=target)
+    group = f"ff02::1:ff00:{target[-1]}"
+    asked = Ether(src=M1, dst=NODES) / IPv6(src=source, dst=group) / ICMPv6ND_NS(tgt=target)
     return asked / ICMPv6NDOptSrcLLAddr(lladdr=link) if link else asked
 
 
@@ -176,7 +177,12 @@ FRAMES: dict[str, tuple[Packet, str | None]] = {
     "advertisement of another's": (advertisement(A2, M1), "nd_spoof"),
     "advertisement with another code": (
         BETWEEN / IPv6(src=A1, dst=A2) / ICMPv6ND_NA(tgt=A1, code=1),
-        "nd_spoof",
+        "invalid",
+    ),
+    "routed advertisement": (BETWEEN / IPv6(src=A1, dst=A2, hlim=64) / ICMPv6ND_NA(tgt=A1), "invalid"),
+    "advertisement to elsewhere": (
+        BETWEEN / IPv6(src=A1, dst="2001:db9::1") / ICMPv6ND_NA(tgt=A1),
+        "off_link",
     ),
     "two MACs": (advertisement(A1, M1) / ICMPv6NDOptDstLLAddr(lladdr=M1), "nd_spoof"),
     "another Ethernet type": (BETWEEN / Raw(bytes(46)), "ethertype"),
