@@ -78,15 +78,15 @@ def test_many_macs_behind_it_are_its_own_loss(site: Site, inner: Workload, workl
     with workloads.by_name["w5"].inside():
         tap = PacketTap("eth0")
     frame = bytes(Ether(src="02:77:00:00:00:00", dst=mac(1)) / IP(src="192.0.2.1", dst="10.0.0.1") / UDP())
-    sources = (b"\x02\x77" + number.to_bytes(4) for number in range(2 * FDB_LIMIT))
+    sources = (b"\x02\x77" + number.to_bytes(4) for number in range(8 * FDB_LIMIT))
 
     def full() -> bool:
         """Send some more: a socket that is full loses frames, and nobody is told."""
-        tap.send(frame[:6] + source + frame[12:] for source in islice(sources, 256))
+        tap.send(frame[:6] + source + frame[12:] for source in islice(sources, 1024))
         return learned(site) >= FDB_LIMIT - 5  # w5 has MACs of its own
 
     try:
-        wait_until(full, "all that the switch learns", timeout=30)
+        wait_until(full, "all that the switch learns", timeout=150)
     finally:
         tap.close()
     assert pings(router, "10.0.0.1"), "others are not concerned"
