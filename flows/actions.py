@@ -301,9 +301,10 @@ class Learn(NamedTuple):
     """Add a flow to `table`, made from the packet at hand, unless it is there already.
 
     The flow matches every field `target` of `matches` against the value that `source` has now, and
-    writes `source` into `target` for every pair of `loads`; without loads it drops. It carries
-    `cookie`, dies after `idle_timeout` seconds without traffic (0: never) and, with `bound`, with the
-    flow that learned it. At most `limit` flows with this cookie exist.
+    writes `source`, a field or a number, into `target` for every pair of `loads`; without loads it drops.
+    It replaces a flow of the same match and priority. It carries `cookie`, dies after `idle_timeout`
+    seconds without traffic, `hard_timeout` seconds after it was last learned (0: never) and, with `bound`,
+    with the flows that learn under this cookie. At most `limit` flows with this cookie exist.
     """
 
     table: int
@@ -312,13 +313,14 @@ class Learn(NamedTuple):
     idle_timeout: int
     limit: int
     matches: tuple[tuple[Field, Field], ...]
-    loads: tuple[tuple[Field, Field], ...] = ()
+    loads: tuple[tuple[Field | int, Field], ...] = ()
     bound: bool = False
+    hard_timeout: int = 0
 
     def encode(self) -> bytes:
         """NXAST_LEARN2."""
         flags = 2 if self.bound else 0
-        head = (self.idle_timeout, 0, self.priority, self.cookie, flags, self.table)
+        head = (self.idle_timeout, self.hard_timeout, self.priority, self.cookie, flags, self.table)
         body = struct.pack("!HHHQHBx", *head) + struct.pack("!HHIHH", 0, 0, self.limit, 0, 0)
         body += b"".join(_learn_spec(0, *pair) for pair in self.matches)
         body += b"".join(_learn_spec(1 << 11, *pair) for pair in self.loads)
@@ -327,19 +329,29 @@ class Learn(NamedTuple):
         return (header + body).ljust(length, b"\0")
 
     def __str__(self) -> str:
-        idle = f"idle_timeout={self.idle_timeout}," if self.idle_timeout else ""
+        timeouts = {"idle": self.idle_timeout, "hard": self.hard_timeout}
+        ends = "".join(f"{kind}_timeout={seconds}," for kind, seconds in timeouts.items() if seconds)
         specs = [_match_spec(*pair) for pair in self.matches]
-        specs += [f"load:{_nxm_name(source)}[]->{_nxm_name(target)}[]" for source, target in self.loads]
+        specs += [_load_text(*pair) for pair in self.loads]
         bound = "delete_learned," if self.bound else ""
         return (
-            f"learn(table={self.table},{idle}priority={self.priority},cookie={self.cookie:#x},"
+            f"learn(table={self.table},{ends}priority={self.priority},cookie={self.cookie:#x},"
             f"{bound}limit={self.limit},{','.join(specs)})"
         )
 
 
-def _learn_spec(kind: int, source: Field, target: Field) -> bytes:
-    head = struct.pack("!H", kind | source.bits)
-    return head + source.header + struct.pack("!H", 0) + target.header + struct.pack("!H", 0)
+def _learn_spec(kind: int, source: Field | int, target: Field) -> bytes:
+    if isinstance(source, int):
+        immediate = 1 << 13
+        head = struct.pack("!H", kind | immediate | target.bits) + source.to_bytes(target.size, "big")
+    else:
+        head = struct.pack("!H", kind | source.bits) + source.header + struct.pack("!H", 0)
+    return head + target.header + struct.pack("!H", 0)
+
+
+def _load_text(source: Field | int, target: Field) -> str:
+    shown = f"{source:#x}" if isinstance(source, int) else f"{_nxm_name(source)}[]"
+    return f"load:{shown}->{_nxm_name(target)}[]"
 
 
 def _match_spec(source: Field, target: Field) -> str:

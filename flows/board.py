@@ -12,16 +12,16 @@ from itertools import chain
 from flows.actions import Action, Conjunction, Output
 from flows.flow import Flow, FlowDiff, FlowKey
 from flows.model import Prefix
-from flows.pipeline import LISTENERS, NEIGHBOUR, SHARED
+from flows.pipeline import ALL_HOLDERS, LISTENERS, NEIGHBOUR, SHARED
 
 Actions = tuple[Action, ...]
 Owner = tuple[str, int | str] | tuple[str, int, int | Prefix] | tuple[str, int, Prefix, int]
 """What a flow is for: a kind and its key, e.g. ("rule", 17); sortable within a kind."""
 
-ADD_UP = frozenset({NEIGHBOUR.id, SHARED.id, LISTENERS.id})
+ADD_UP = frozenset({ALL_HOLDERS.id, NEIGHBOUR.id, SHARED.id, LISTENERS.id})
 """Tables in which every claimant gets what it wants."""
 
-MOST_CLAIMS = {SHARED.id: 500}
+MOST_CLAIMS = {ALL_HOLDERS.id: 500, SHARED.id: 500}
 """On one flow. Open vSwitch looks a packet up 4,096 times at most and then drops it; a port that hears of
 others takes up to 8 of them."""
 

@@ -9,24 +9,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, product
 from typing import TypeVar
 
 from flows import pipeline as p
 from flows.actions import SetField
+from flows.attachment import Attachment
 from flows.board import Board, Owner
 from flows.flow import Flow, FlowDiff, FlowKey
 from flows.identities import LocalSet, local_number
 from flows.local import (
     CHUNK,
-    Attachment,
     broadcast_chunk,
     broadcast_root,
     port_flows,
 )
 from flows.model import EgressDefault, Port
 from flows.pipeline import EGRESS_OPEN, Priority
-from flows.policy import Policy, Selector, Touched
+from flows.policy import Claim, Policy, Selector, Touched
 from flows.presence import ZonePresence
 from flows.routed import router_flows
 from flows.rules import RuleBook
@@ -73,6 +73,7 @@ class BridgeCompiler:
         self._ports_of_identity: Counter[int] = Counter()
         self._presence = ZonePresence()
         self._trusted: Counter[str] = Counter()
+        self._users: dict[tuple[str, Claim], tuple[int, int]] = {}
         self._stale_ports: dict[int, None] = {}
         self._stale_segments: dict[str, None] = {}
         self._stale_scopes: dict[str, None] = {}
@@ -120,6 +121,7 @@ class BridgeCompiler:
         are compared.
         """
         before, self._local = self._local, state
+        self._users.clear()
         if moved is None or not before.ports:
             moved = _differing(before.ports, state.ports)
         self._note_ofports(moved, before.ports)
@@ -132,6 +134,7 @@ class BridgeCompiler:
         for network in networks:
             self._refresh_segment(network)
         self._stale_ports.update(dict.fromkeys(moved))
+        self._stale_ports.update(dict.fromkeys(self._sharing_with(moved, before.ports)))
         for ofport, port_id in state.ports.items() if networks else ():
             port = self._policy.ports.get(port_id)
             if port is not None and port.network_id in networks:
@@ -145,6 +148,7 @@ class BridgeCompiler:
         the members that left in the same change.
         """
         self._rules.update(touched)
+        self._users.clear()
         for network in touched.networks:
             self._refresh_segment(network)
             self._refresh_scope(network)
@@ -184,6 +188,17 @@ class BridgeCompiler:
             if ofport in self._local.ports:
                 self._ofport_of[self._local.ports[ofport]] = ofport
 
+    def _sharing_with(self, moved: Iterable[int], before: Mapping[int, str]) -> Iterator[int]:
+        """The OpenFlow ports here that may use something of a port that came or went."""
+        ids = {side.get(ofport, "") for side, ofport in product((before, self._local.ports), moved)}
+        ports = (self._policy.ports[each] for each in ids if each in self._policy.ports)
+        for network, claim in {
+            (port.network_id, each) for port in ports for each in self._policy.shared_claims(port)
+        }:
+            for user in self._policy.users_of(network, claim):
+                if user in self._ofport_of:
+                    yield self._ofport_of[user]
+
     def _refresh_segment(self, network_id: str) -> None:
         network, zone = self._policy.networks.get(network_id), self._local.zones.get(network_id)
         flows: list[Flow] = []
@@ -221,8 +236,30 @@ class BridgeCompiler:
         uplinked = port.network_id in self._carried
         network = self._policy.networks.get(port.network_id)
         subnets6 = network is not None and any(subnet.version == 6 for subnet in network.subnets)
-        identity = local_number(local_set)
-        return Attachment(ofport, port, zone, identity, local_set.stateless, uplinked, subnets6)
+        identity, stateless, claims = local_number(local_set), local_set.stateless, self._shared_claims(port)
+        return Attachment(ofport, port, zone, identity, stateless, uplinked, subnets6, *claims)
+
+    def _shared_claims(self, port: Port) -> tuple[frozenset[Claim], frozenset[Claim]]:
+        """What other ports that are up may use, too; and what one of them may that is not on this bridge."""
+        shared: set[Claim] = set()
+        elsewhere: set[Claim] = set()
+        for claim in self._policy.shared_claims(port):
+            here, away = self._count_users(port.network_id, claim)
+            if here + away > port.admin_state_up:
+                shared.add(claim)
+            if away:
+                elsewhere.add(claim)
+        return frozenset(shared), frozenset(elsewhere)
+
+    def _count_users(self, network_id: str, claim: Claim) -> tuple[int, int]:
+        """How many ports that are up may use it: on this bridge, and not on it."""
+        found = self._users.get((network_id, claim))
+        if found is None:
+            users = self._policy.users_of(network_id, claim)
+            up = [each for each in users if self._policy.ports[each].admin_state_up]
+            here = sum(each in self._ofport_of for each in up)
+            found = self._users[network_id, claim] = here, len(up) - here
+        return found
 
     def _local_set(self, port: Port) -> LocalSet:
         network = self._policy.networks.get(port.network_id)

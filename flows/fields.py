@@ -107,9 +107,15 @@ class Term(NamedTuple):
         if mask is None:
             return f"{field.name}={field.show(value)}"
         if field.style in (Style.IPV4, Style.IPV6):
-            return f"{field.name}={field.show(value)}/{mask.bit_count()}"
+            return f"{field.name}={field.show(value)}/{_mask_text(field, mask)}"
         shown = field.show(mask) if field.style is Style.MAC else f"{mask:#x}"
         return f"{field.name}={field.show(value) if field.style is Style.MAC else hex(value)}/{shown}"
+
+
+def _mask_text(field: Field, mask: int) -> str:
+    """The length of a prefix, or the mask where it is none."""
+    length = mask.bit_count()
+    return str(length) if mask == field.full ^ (field.full >> length) else field.show(mask)
 
 
 @lru_cache(maxsize=1 << 14)

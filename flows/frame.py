@@ -5,9 +5,10 @@ As plain as the reference for packets, and as ignorant of tables and switches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from flows.exempt import ALL_NODES, LINK_LOCAL
@@ -88,20 +89,34 @@ class FrameVerdict(NamedTuple):
         return self.refusal is None
 
 
-def judge_frame(networks: Mapping[str, Network], ports: Mapping[str, Port], frame: Frame) -> FrameVerdict:
-    """Whether the frame may pass, and to whom it goes. Ports of its network count as local to one switch.
+ELSEWHERE = ""
+"""Instead of a port's id: it is not on the sender's switch."""
+NOTHING_SEEN: Mapping[str, str] = MappingProxyType({})
 
-    Raises KeyError for ids that are not there, ValueError for a packet that is a matter of rules.
+
+def judge_frame(
+    networks: Mapping[str, Network],
+    ports: Mapping[str, Port],
+    frame: Frame,
+    elsewhere: Collection[str] = (),
+    last_used: Mapping[str, str] = NOTHING_SEEN,
+) -> FrameVerdict:
+    """Whether the frame may pass, and to whom it goes.
+
+    All ports of its network are on one switch but those whose ids are `elsewhere`. `last_used` tells which
+    port used a MAC of several last, by MAC; ELSEWHERE is one behind an uplink. Raises KeyError for ids that
+    are not there, ValueError for a packet that is a matter of rules.
     """
     sender = ports[frame.sender]
     refusal = _refusal(sender, frame)
     if refusal is not None:
         return FrameVerdict(refusal)
-    here = [each for each in ports.values() if each.network_id == sender.network_id and each.admin_state_up]
+    alive = [each for each in ports.values() if each.network_id == sender.network_id and each.admin_state_up]
+    here = [port for port in alive if port.id not in elsewhere]
     network, said = networks[sender.network_id], frame.message
     if sender.port_security_enabled and isinstance(said, Neighbour) and not _is_on_link(network, here, said):
         return FrameVerdict(FrameRefusal.OFF_LINK)
-    return _Delivery(network, here, sender, frame).verdict()
+    return _Delivery(alive, elsewhere, last_used, sender, frame).verdict()
 
 
 def _is_on_link(network: Network, here: Iterable[Port], said: Neighbour) -> bool:
@@ -165,12 +180,40 @@ def _discovery_refusal(sender: Port, mac: str, said: Neighbour) -> FrameRefusal 
     return FrameRefusal.ND_SPOOF if said.source.value == 0 and not detection else None
 
 
+def shows_holder(sender: Port, frame: Frame) -> bool:
+    """Whether the frame shows that its sender holds the source MAC, which others may use, too.
+
+    It does when it comes from an address that an allowed address pair names for the MAC, whatever becomes of
+    it later.
+    """
+    said, mac = frame.message, frame.source_mac
+    named = {pair.prefix for pair in sender.allowed_address_pairs if pair.mac == mac}
+    if isinstance(said, Arp):
+        return _arp_refusal(sender, mac, said) is None and _covered(said.address, named)
+    if not isinstance(said, Neighbour):
+        return False
+    refusal = _discovery_refusal(sender, mac, said)
+    if refusal is FrameRefusal.SPOOFED_SOURCE:
+        return False
+    announced = said.target if said.kind == ADVERTISEMENT and refusal is None else None
+    return any(_covered(address, named) for address in (said.source, announced) if address is not None)
+
+
 class _Delivery:
     """To whom a frame goes that passed the sender's checks."""
 
-    def __init__(self, network: Network, here: Iterable[Port], sender: Port, frame: Frame) -> None:
-        self._gateways = {detail.gateway for detail in network.subnet_details}
-        self._peers = [port for port in here if port.id != sender.id]
+    def __init__(
+        self,
+        alive: Iterable[Port],
+        elsewhere: Collection[str],
+        last_used: Mapping[str, str],
+        sender: Port,
+        frame: Frame,
+    ) -> None:
+        self._others = [port for port in alive if port.id != sender.id]
+        self._peers = [port for port in self._others if port.id not in elsewhere]
+        self._away = [port for port in self._others if port.id in elsewhere]
+        self._last_used = last_used
         self._sender, self._frame = sender, frame
 
     def verdict(self) -> FrameVerdict:
@@ -197,36 +240,60 @@ class _Delivery:
         announced = said.address == said.target
         if self._sender.port_security_enabled:
             return announced and said.address in _own(self._sender, self._frame.source_mac)
-        return group and announced and said.address in self._gateways
+        return group and said.operation == REQUEST and announced
 
     def _asks_outside(self, said: Arp | Neighbour) -> bool:
-        """Address detection for an own address: nobody here can have it, too."""
+        """Address detection for an own address that no other port may have."""
         if not self._sender.port_security_enabled or said.target is None:
             return False
         nobody = said.address if isinstance(said, Arp) else said.source
-        request = isinstance(said, Arp) or said.kind == SOLICITATION
-        return request and nobody.value == 0 and said.target in _own(self._sender, self._frame.source_mac)
+        request = said.operation == REQUEST if isinstance(said, Arp) else said.kind == SOLICITATION
+        own = said.target in _own(self._sender, self._frame.source_mac)
+        return request and nobody.value == 0 and own and not self._is_shared(said.target)
+
+    def _is_shared(self, address: Prefix) -> bool:
+        return any(_owns(port, address) for port in self._others)
+
+    def _to_owners(self, owners: Iterable[Port], address: Prefix | None) -> FrameVerdict:
+        """To those here, and to where another port that may have the address is, if that is not here."""
+        if not any(_owns(port, address) for port in self._away):
+            return self._to(owners, outside=False)
+        return self._to((*owners, *self._servers()), outside=True)
 
     def _neighbour(self, said: Arp | Neighbour) -> FrameVerdict:
         """A request goes to the owner of the address only; without one, to whose range it is in, too."""
         request = said.operation == REQUEST if isinstance(said, Arp) else said.kind == SOLICITATION
         holders = _nearest([self._sender, *self._peers], said.target) if request else Holders()
         if holders.own:
-            return self._to(holders.ports, outside=False)
+            return self._to_owners(holders.ports, said.target)
         if not is_group(self._frame.destination_mac):
             return self._by_mac()
         return self._to((*holders.ports, *self._servers()), outside=True)
 
     def _by_mac(self) -> FrameVerdict:
-        receiver = receiver_of([self._sender, *self._peers], self._frame.destination_mac)
-        if receiver is None:
-            return FrameVerdict(None, outside=True)
-        takes = not receiver.port_security_enabled or self._frame.ethertype in receiver.permitted_ethertypes
-        if self._frame.message is None and not takes:
+        receivers, outside = self._holders(self._frame.destination_mac)
+        takers = receivers if self._frame.message is not None else list(filter(self._takes, receivers))
+        if receivers and not takers and not outside:
             return FrameVerdict(FrameRefusal.RECEIVER)
-        if not _hears(receiver, self._frame.message):
+        hearers = [port for port in takers if _hears(port, self._frame.message)]
+        if takers and not hearers and not outside:
             return FrameVerdict(FrameRefusal.FOREIGN_ADDRESS)
-        return self._to([receiver], outside=False)
+        return self._to(hearers, outside)
+
+    def _takes(self, port: Port) -> bool:
+        return not port.port_security_enabled or self._frame.ethertype in port.permitted_ethertypes
+
+    def _holders(self, mac: str) -> tuple[list[Port], bool]:
+        """Who may hold a MAC now: ports here, and whether the outside may."""
+        here = holders_of([self._sender, *self._peers], mac)
+        if not here:
+            return [], True
+        away = here[0].mac != mac and any(mac in macs_of(port) for port in self._away)
+        last = self._last_used.get(mac)
+        if last == ELSEWHERE and away:
+            return [], True
+        known = [port for port in here if port.id == last]
+        return (known, False) if known else (here, away)
 
     def _to_servers(self) -> FrameVerdict:
         """Servers and routers are outside, and on ports without port security."""
@@ -250,9 +317,15 @@ def _hears(port: Port, said: Arp | Neighbour | None) -> bool:
 
 
 def receiver_of(ports: Iterable[Port], mac: str) -> Port | None:
-    """The port to which a MAC leads: its own goes before one of an allowed address pair."""
+    """The port to which a MAC leads, or the first of those to which it may."""
+    return next(iter(holders_of(ports, mac)), None)
+
+
+def holders_of(ports: Iterable[Port], mac: str) -> list[Port]:
+    """The ports to one of which a MAC leads, by id: the one whose own it is, else all that may use it."""
     found = [port for port in ports if mac in macs_of(port)]
-    return min(found, key=lambda port: (port.mac != mac, port.id), default=None)
+    found.sort(key=lambda port: (port.mac != mac, port.id))
+    return found[:1] if found and found[0].mac == mac else found
 
 
 def is_no_source(mac: str) -> bool:
@@ -268,6 +341,10 @@ def is_group(mac: str) -> bool:
 def _own(port: Port, mac: str) -> set[Prefix]:
     """The addresses and CIDRs that a port may use with one MAC."""
     return {pair.prefix for pair in pairs_of(port) if pair.mac == mac}
+
+
+def _owns(port: Port, address: Prefix | None) -> bool:
+    return any(pair.prefix == address for pair in pairs_of(port))
 
 
 class Holders(NamedTuple):

@@ -3,59 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from flows import fields as f
 from flows import pipeline as p
 from flows.actions import Action, Meter, Output, SetField
+from flows.attachment import Attachment, address_pairs, mac_number, source_macs
 from flows.control import (
     ADVERTISEMENT,
     ARP_TERM,
     DHCP_FROM_CLIENT,
-    GROUP_MAC,
     LIMITED_BROADCAST,
-    NEIGHBOUR_ADVERTISEMENT,
-    NEIGHBOUR_SOLICITATION,
     SOLICITATION,
     SOLICITED_NODE,
     VRRP4,
     VRRP6,
-    icmpv6,
 )
-from flows.fields import Match, Term, ct_state
+from flows.fields import Term, ct_state
 from flows.flow import Flow
-from flows.model import AddressPair, Port, Prefix
-from flows.pipeline import PREFIX_BASE, Priority
-from flows.policy import link_local
+from flows.holders import found_flow, guard_flows, held_flows, noting_holder
+from flows.model import AddressPair, Prefix
+from flows.pipeline import Priority
 from flows.reasons import Reason
 from flows.services import IPV4_TERM, IPV6_TERM, prefix_term
 from flows.static import TELL_ALL, TELL_OUTSIDE, UNTAGGED, call, drop, on_link, question
 from flows.uplinks import learn
 
+NO_ADDRESS, NO_ADDRESS6 = Prefix(4, 0, 32), Prefix(6, 0, 128)
 CHUNK = 256
 """OpenFlow port numbers per flow that is for all ports of a network: bounds what adding one rewrites."""
-
-
-@dataclass(frozen=True)
-class Attachment:
-    """A bound policy port: its OpenFlow port, its network's zone on this bridge, its identity.
-
-    `uplinked`: an uplink of this bridge carries the network, so that there is an outside to guard against.
-    `subnets6`: the network declares what its IPv6 subnets are.
-    """
-
-    ofport: int
-    port: Port
-    zone: int
-    identity: int
-    stateless: bool
-    uplinked: bool
-    subnets6: bool
-
-
-def mac_number(text: str) -> int:
-    """`aa:bb:cc:dd:ee:ff` as 48 bits."""
-    return int(text.replace(":", ""), 16)
 
 
 def port_flows(at: Attachment) -> list[Flow]:
@@ -72,19 +47,6 @@ def port_flows(at: Attachment) -> list[Flow]:
     ]
 
 
-def address_pairs(port: Port) -> list[AddressPair]:
-    """Every (MAC, address or CIDR) the port may use as a source; without duplicates, in order."""
-    own = [AddressPair(port.mac, address) for address in (*port.fixed_ips, link_local(port.mac))]
-    pairs = [*own, *port.allowed_address_pairs]
-    pairs += [AddressPair(mac, link_local(mac)) for mac in source_macs(port)]
-    return list(dict.fromkeys(pairs))
-
-
-def source_macs(port: Port) -> list[str]:
-    """The port's own MAC and those of its allowed address pairs."""
-    return list(dict.fromkeys([port.mac, *(pair.mac for pair in port.allowed_address_pairs)]))
-
-
 def _classify(at: Attachment, in_port: Term) -> Flow:
     start = p.SPOOF if at.port.port_security_enabled else p.ADMIT
     known: list[Action] = [SetField(p.ZONE, at.zone), SetField(p.SOURCE, at.identity)]
@@ -98,56 +60,63 @@ def _classify(at: Attachment, in_port: Term) -> Flow:
 def _spoof_flows(at: Attachment, in_port: Term, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
     yield Flow(p.BUDGET, Priority.NORMAL, (in_port,), (Meter(at.ofport),))
     for mac in source_macs(at.port):
-        yield from _mac_flows(in_port, mac_number(mac))
+        yield from _mac_flows(at, in_port, mac)
     for pair in pairs:
-        if pair.prefix.version == 4:
-            yield from _ipv4_pair_flows(in_port, mac_number(pair.mac), pair.prefix)
-        else:
-            yield from _ipv6_pair_flows(in_port, mac_number(pair.mac), pair.prefix)
+        yield from (_ipv4_pair_flows if pair.prefix.version == 4 else _ipv6_pair_flows)(at, in_port, pair)
         if at.port.allowed_address_pairs:
-            yield _vrrp_flow(in_port, mac_number(pair.mac), pair.prefix)
+            yield _vrrp_flow(at, in_port, pair)
     for prefix in dict.fromkeys(pair.prefix for pair in pairs):
         yield from _related_flows(in_port, prefix)
 
 
-def _mac_flows(in_port: Term, mac: int) -> Iterator[Flow]:
+def _mac_flows(at: Attachment, in_port: Term, text: str) -> Iterator[Flow]:
     """What a MAC may send before it has an address: ARP probes, DHCP, address detection."""
+    mac, note = mac_number(text), noting_holder(at, text, NO_ADDRESS)
     source = (in_port, f.ETH_SRC(mac))
     probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), f.ARP_SHA(mac))
-    yield Flow(p.SPOOF_ARP, Priority.NORMAL, probe, (call(p.NEIGHBOUR),))
+    yield Flow(p.SPOOF_ARP, Priority.NORMAL, probe, (*note, call(p.NEIGHBOUR)))
     discover = (IPV4_TERM, f.IPV4_SRC(0), LIMITED_BROADCAST, *DHCP_FROM_CLIENT[1:])
-    yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, *discover), (call(p.ADMIT),))
-    yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, IPV6_TERM, f.IPV6_SRC(0)), (call(p.ADMIT),))
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, *discover), (*note, call(p.ADMIT)))
+    note = noting_holder(at, text, NO_ADDRESS6)
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, IPV6_TERM, f.IPV6_SRC(0)), (*note, call(p.ADMIT)))
     solicitation = (*source, *SOLICITATION, f.ND_SLL(mac))
     yield Flow(p.SPOOF_ND, Priority.LOW, solicitation, (call(p.ON_LINK),))
 
 
-def _ipv4_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
+def _ipv4_pair_flows(at: Attachment, in_port: Term, pair: AddressPair) -> Iterator[Flow]:
+    mac, prefix, note = mac_number(pair.mac), pair.prefix, noting_holder(at, *pair)
     source = (in_port, f.ETH_SRC(mac))
     arp = (*source, ARP_TERM, *prefix_term(f.ARP_SPA, prefix), f.ARP_SHA(mac))
-    yield Flow(p.SPOOF_ARP, Priority.NORMAL, arp, (call(p.NEIGHBOUR),))
+    yield Flow(p.SPOOF_ARP, Priority.NORMAL, arp, (*note, call(p.NEIGHBOUR)))
     if prefix.is_host:
         own = f.ARP_TPA(prefix.value)
-        yield Flow(p.SPOOF_ARP, Priority.HIGH, (*arp[:-1], own, arp[-1]), TELL_ALL)
+        yield Flow(p.SPOOF_ARP, Priority.HIGH, (*arp[:-1], own, arp[-1]), (*note, *TELL_ALL))
         probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), own, f.ARP_SHA(mac))
-        yield Flow(p.SPOOF_ARP, Priority.HIGH, probe, TELL_OUTSIDE)  # only the outside may have it, too
+        seen = noting_holder(at, pair.mac, NO_ADDRESS)
+        yield Flow(p.SPOOF_ARP, Priority.HIGH, probe, (*seen, *_to_other_owners(at, prefix)))
     ip = (*source, IPV4_TERM, *prefix_term(f.IPV4_SRC, prefix))
-    yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (call(p.ADMIT),))
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (*note, call(p.ADMIT)))
 
 
-def _ipv6_pair_flows(in_port: Term, mac: int, prefix: Prefix) -> Iterator[Flow]:
+def _to_other_owners(at: Attachment, address: Prefix) -> tuple[Action, ...]:
+    """Who is asked whether an own address is in use: if no other port may have it, the outside."""
+    return (call(p.NEIGHBOUR),) if address in at.shared else TELL_OUTSIDE
+
+
+def _ipv6_pair_flows(at: Attachment, in_port: Term, pair: AddressPair) -> Iterator[Flow]:
+    mac, prefix, note = mac_number(pair.mac), pair.prefix, noting_holder(at, *pair)
     source = (in_port, f.ETH_SRC(mac))
     ip = (*source, IPV6_TERM, *prefix_term(f.IPV6_SRC, prefix))
-    yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (call(p.ADMIT),))
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (*note, call(p.ADMIT)))
     target = prefix_term(f.ND_TARGET, prefix)
     detection = (*source, *SOLICITATION, f.IPV6_SRC(0), SOLICITED_NODE, *target, f.ND_SLL(0))
-    # Only the outside may have an own address, too; one in a wider prefix may be a neighbour's.
-    asked, rank = (TELL_OUTSIDE, 50) if prefix.is_host else ((call(p.ON_LINK),), 0)
+    # An address in a wider prefix may be a neighbour's.
+    asked, rank = (_to_other_owners(at, prefix), 50) if prefix.is_host else ((call(p.ON_LINK),), 0)
     yield Flow(p.SPOOF_ND, Priority.HIGH + rank, detection, asked)
     without_address = 0  # as an answer to a solicitation that knew the MAC already (RFC 4861 section 4.4)
     for link_address in (mac, without_address):
         advertisement = (*source, *ADVERTISEMENT, *target, f.ND_TLL(link_address))
-        yield Flow(p.SPOOF_ND, Priority.NORMAL, advertisement, (call(p.ON_LINK),))
+        yield Flow(p.SPOOF_ND, Priority.NORMAL, advertisement, (*note, call(p.ON_LINK)))
 
 
 def _permitted_flows(at: Attachment, mac: int) -> Iterator[Flow]:
@@ -162,11 +131,11 @@ def _permitted_flows(at: Attachment, mac: int) -> Iterator[Flow]:
             yield Flow(p.UPLINK_DELIVER, Priority.HIGH, (zone, f.ETH_DST(mac), kind), (call(p.FORWARD),))
 
 
-def _vrrp_flow(in_port: Term, mac: int, prefix: Prefix) -> Flow:
+def _vrrp_flow(at: Attachment, in_port: Term, pair: AddressPair) -> Flow:
     """A virtual router's advertisement is a matter of the rules: the egress rules are asked first."""
-    group, field = (VRRP4, f.IPV4_SRC) if prefix.version == 4 else (VRRP6, f.IPV6_SRC)
-    match = (in_port, f.ETH_SRC(mac), *group, *prefix_term(field, prefix))
-    return Flow(p.SPOOF_IP, Priority.HIGH, match, (call(p.SOURCE_STATELESS),))
+    group, field = (VRRP4, f.IPV4_SRC) if pair.prefix.version == 4 else (VRRP6, f.IPV6_SRC)
+    match = (in_port, f.ETH_SRC(mac_number(pair.mac)), *group, *prefix_term(field, pair.prefix))
+    return Flow(p.SPOOF_IP, Priority.HIGH, match, (*noting_holder(at, *pair), call(p.SOURCE_STATELESS)))
 
 
 def _related_flows(in_port: Term, prefix: Prefix) -> Iterator[Flow]:
@@ -195,28 +164,36 @@ _ERRORS_ABOUT = {
 
 
 def _receive_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
-    """How frames reach the port; the MAC of a pair goes to whom it belongs, if that port is here, too."""
-    zone, out = p.ZONE(at.zone), SetField(p.OUT, at.ofport)
+    """How frames reach the port."""
     for mac in source_macs(at.port):
-        to_mac = (zone, f.ETH_DST(mac_number(mac)))
-        actions = (out, SetField(p.DESTINATION, at.identity), call(p.RECEIVER))
-        priority = Priority.NORMAL if mac == at.port.mac else Priority.LOW
-        yield Flow(p.FORWARD, priority, to_mac, actions)
-        if at.uplinked:
-            entry = p.FORWARD if at.stateless else p.CONNTRACK
-            yield Flow(p.UPLINK_DELIVER, priority, to_mac, (call(entry),))
+        yield from _to_mac_flows(at, mac)
         yield from _permitted_flows(at, mac_number(mac))
     yield from _address_flows(at, pairs)
     if not at.port.port_security_enabled:
         yield from _part_flows(p.LISTENERS, at, (Output(at.ofport),))
-        yield Flow(p.UPLINK_OUT, Priority.NORMAL, (zone, p.OUT(at.ofport)), (Output(at.ofport),))
+        behind = (p.ZONE(at.zone), p.OUT(at.ofport))
+        yield Flow(p.UPLINK_OUT, Priority.NORMAL, behind, (Output(at.ofport),))
     elif at.port.allowed_address_pairs:
-        hear = (out, SetField(p.DESTINATION, at.identity), call(p.DEST_STATELESS))
+        hear = (SetField(p.OUT, at.ofport), SetField(p.DESTINATION, at.identity), call(p.DEST_STATELESS))
         yield from _part_flows(p.SHARED, at, hear)
     for prefix in dict.fromkeys(pair.prefix for pair in pairs):
-        yield _found_flow(at, prefix)
+        yield found_flow(at, prefix)
     if at.uplinked:
-        yield from _uplink_guards(at, zone)
+        yield from guard_flows(at)
+
+
+def _to_mac_flows(at: Attachment, mac: str) -> Iterator[Flow]:
+    """The MAC of a pair goes to whom it belongs, if that port is here, too; else to who holds it."""
+    to_mac = (p.ZONE(at.zone), f.ETH_DST(mac_number(mac)))
+    priority = Priority.NORMAL if mac == at.port.mac else Priority.LOW
+    if mac in at.macs_held_in_turn():
+        yield from held_flows(at, mac)
+    else:
+        actions = (SetField(p.OUT, at.ofport), SetField(p.DESTINATION, at.identity), call(p.RECEIVER))
+        yield Flow(p.FORWARD, priority, to_mac, actions)
+    if at.uplinked:
+        entry = p.FORWARD if at.stateless else p.CONNTRACK
+        yield Flow(p.UPLINK_DELIVER, priority, to_mac, (call(entry),))
 
 
 def _link_flows(at: Attachment) -> Iterator[Flow]:
@@ -251,47 +228,6 @@ def _address_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flo
         if prefix.version == 4:
             arp = (p.OUT(at.ofport), ARP_TERM, *prefix_term(f.ARP_TPA, prefix))
             yield Flow(p.RECEIVER, Priority.NORMAL, arp, (call(p.OUTPUT),))
-
-
-def _found_flow(at: Attachment, prefix: Prefix) -> Flow:
-    """Who is asked for an address: its owner; of a range also the outside, where most of it may be."""
-    zone, out = p.ZONE(at.zone), Output(at.ofport)
-    if prefix.is_host:
-        return Flow(p.NEIGHBOUR, PREFIX_BASE + prefix.length, (zone, *owner_match(prefix)), (out,))
-    # A request to one MAC is for who has that MAC, and may have nothing to do with the range.
-    everybody = (zone, GROUP_MAC, *owner_match(prefix))
-    return Flow(p.NEIGHBOUR, PREFIX_BASE + prefix.length, everybody, (out, *TELL_OUTSIDE))
-
-
-def owner_match(prefix: Prefix) -> Match:
-    """A request for the MAC of an address in this prefix."""
-    if prefix.version == 4:
-        return (ARP_TERM, f.ARP_OP(1), *prefix_term(f.ARP_TPA, prefix))
-    return (*SOLICITATION, *prefix_term(f.ND_TARGET, prefix))
-
-
-def _uplink_guards(at: Attachment, zone: Term) -> Iterator[Flow]:
-    """The outside may not claim what belongs to this port alone; shared pairs are not guarded."""
-    mac = mac_number(at.port.mac)
-    claims: list[Match] = [
-        (zone, f.ETH_SRC(mac)),
-        (zone, ARP_TERM, f.ARP_SHA(mac)),
-        (zone, *icmpv6(NEIGHBOUR_SOLICITATION), f.ND_SLL(mac)),
-        (zone, *icmpv6(NEIGHBOUR_ADVERTISEMENT), f.ND_TLL(mac)),
-    ]
-    own = link_local(at.port.mac)
-    claims.append((zone, IPV6_TERM, f.IPV6_SRC(own.value)))
-    for address in (*at.port.fixed_ips, own):
-        if address.version == 4:
-            claims.append((zone, ARP_TERM, f.ARP_SPA(address.value)))
-            source = (zone, IPV4_TERM, f.IPV4_SRC(address.value))
-        else:
-            claims.append((zone, *icmpv6(NEIGHBOUR_ADVERTISEMENT), f.ND_TARGET(address.value)))
-            source = (zone, IPV6_TERM, f.IPV6_SRC(address.value))
-        if address != own:  # which no router forwards (RFC 4291 section 2.5.6)
-            yield Flow(p.UPLINK, Priority.NORMAL, source, (call(p.RETURNED),))
-    for claim in claims:
-        yield Flow(p.UPLINK, Priority.HIGH, claim, drop(Reason.UPLINK_SPOOF))
 
 
 def broadcast_chunk(zone: int, chunk: int, ports: Iterable[int]) -> Flow:

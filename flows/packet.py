@@ -57,7 +57,9 @@ class Packet:
     A later fragment carries no ports, and of IPv6 no protocol; those of its header are not looked at.
     One `returned` left a local port by an uplink, for the MAC of the router that it comes from.
     `hops` is its TTL or hop limit. One `to_group` has a MAC that stands for many; a virtual router's
-    advertisement (RFC 5798 section 5.1) is one to those that back it up, of whom a `receiver` is one.
+    advertisement (RFC 5798 section 5.1) is one to those that back it up, of whom a `receiver` is one. The MAC
+    that it goes to may be held by one of `or_receivers` instead: by which port, a switch learns and no policy
+    tells.
     """
 
     network_id: str
@@ -72,6 +74,7 @@ class Packet:
     to_group: bool = False
     advertisement: bool = False
     hops: int = USUAL_HOPS
+    or_receivers: tuple[str, ...] = ()
 
     @property
     def shown(self) -> Conversation:

@@ -90,6 +90,8 @@ REGISTERS: Final = {
     "STATELESS": STATELESS,
 }
 
+ELSEWHERE: Final = 0xFFFFFFFF
+"""In OUT, instead of an OpenFlow port: somewhere behind the uplinks (OFPP_ANY, which no port has)."""
 NO_NETWORK: Final = 65535
 """A conntrack zone that is no network's."""
 UNRESTRICTED: Final = 1
@@ -154,6 +156,13 @@ UPLINK_DELIVER = _table(
     _PORTS,
     _ICMP,
     _ARP,
+)
+SIGHTED = _table(
+    7,
+    "SIGHTED",
+    "frames from uplinks: a MAC that ports here and elsewhere may use has its holder elsewhere",
+    Miss.RETURN,
+    {ZONE, f.ETH_SRC},
 )
 SPOOF = _table(
     10,
@@ -264,8 +273,16 @@ SOURCE_STATELESS = _table(
     32, "SOURCE_STATELESS", "the sender's side without connections: every packet by itself", Miss.RETURN
 )
 SOURCE_VERDICT = _table(33, "SOURCE_VERDICT", "drop unless a rule was found", Reason.EGRESS_POLICY, {VERDICT})
+ANNOUNCED = _table(
+    34,
+    "ANNOUNCED",
+    "ARP requests to everybody: one for the sender's own address is an announcement, and told to all",
+    Reason.UNREADABLE,
+    _ARP,
+    {f.ETH_TYPE},
+)
 NEIGHBOUR = _table(
-    39,
+    35,
     "NEIGHBOUR",
     "requests go to the owner of the address only; announcements of an own address go to all",
     Reason.UNKNOWN_DESTINATION,
@@ -277,13 +294,30 @@ NEIGHBOUR = _table(
     _ND,
 )
 FORWARD = _table(
-    40,
+    36,
     "FORWARD",
     "destination MAC → local port and its identity",
     Reason.UNKNOWN_DESTINATION,
     {ZONE, SOURCE},
     _L2,
     _L3,
+)
+HOLDER = _table(
+    37,
+    "HOLDER",
+    "learned: MAC that several ports may use → the port that used it last, or ELSEWHERE",
+    Miss.RETURN,
+    {ZONE, f.ETH_DST, f.ETH_SRC},
+)
+HOLDER_OUT = _table(
+    38,
+    "HOLDER_OUT",
+    "MAC that several ports may use → the learned holder, or all who may be it while none is learned",
+    Reason.UNKNOWN_DESTINATION,
+    {ZONE, OUT, f.ETH_DST},
+)
+ALL_HOLDERS = _table(
+    39, "ALL_HOLDERS", "to all local ports that may use a MAC", Miss.RETURN, {ZONE, f.ETH_DST}
 )
 VIA_ROUTER = _table(
     41,
@@ -445,7 +479,7 @@ COOKIE_TAG: Final = 0x5C
 """Top byte of the cookie of every flow of ours; the rest is a hash of the flow's content."""
 LEARNED_COOKIE_TAG: Final = 0x5D
 """The same of flows that the switch has learned. Differs from COOKIE_TAG in the last bit only."""
-LEARNING: Final = frozenset({FDB.id, DROPPED.id})
+LEARNING: Final = frozenset({HOLDER.id, FDB.id, DROPPED.id})
 """The tables in which it learns."""
 
 DROPS_COOKIE: Final = LEARNED_COOKIE_TAG << 56 | 1
@@ -456,3 +490,10 @@ DROPS_LIMIT: Final = 65536
 FDB_LIMIT: Final = 4096
 """Learned MACs per uplink and network, and per port without port security."""
 FDB_IDLE_SECONDS: Final = 300
+
+HOLDER_COOKIE: Final = LEARNED_COOKIE_TAG << 56 | 1 << 48
+"""Cookie of the learned holder of a MAC; the MAC is its low 48 bits."""
+HOLDER_LIMIT: Final = 65536
+"""Learned holders of one MAC: a network has one, and there are fewer networks than that."""
+HOLDER_SECONDS: Final = 300
+"""How long a holder is remembered that says nothing."""

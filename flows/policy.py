@@ -6,7 +6,7 @@ Nothing here knows of bridges or flows. One `Policy` serves every bridge of a co
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
@@ -88,6 +88,41 @@ class Member(NamedTuple):
     address: Prefix
 
 
+Claim = Prefix | str
+"""What a port may use: a single address, or a MAC."""
+
+
+def claims_of(port: Port) -> Iterator[Claim]:
+    """The MACs and single addresses that a port may use.
+
+    A wide allowed address pair is permission to send, and makes nothing the port's.
+    """
+    yield port.mac
+    yield link_local(port.mac)
+    yield from port.fixed_ips
+    for mac, prefix in port.allowed_address_pairs:
+        yield mac
+        yield link_local(mac)
+        if prefix.is_host:
+            yield prefix
+
+
+class _Uses(NamedTuple):
+    """What a port may use, and whether it can."""
+
+    network_id: str
+    admin_state_up: bool
+    claims: frozenset[Claim]
+
+
+def _uses(port: Port) -> _Uses:
+    return _Uses(port.network_id, port.admin_state_up, frozenset(claims_of(port)))
+
+
+def _sets() -> defaultdict[Claim, set[str]]:
+    return defaultdict(set)
+
+
 @dataclass
 class Touched:
     """What a set of changes may have altered; compilers look up the present state themselves."""
@@ -114,13 +149,18 @@ class Policy:
         self.port_of_iface: dict[str, str] = {}
         self.egress_rules: Counter[str] = Counter()
         self.members: defaultdict[str, Counter[Member]] = defaultdict(Counter)
+        self._users: defaultdict[str, defaultdict[Claim, set[str]]] = defaultdict(_sets)
         self._counted: dict[str, tuple[frozenset[str], tuple[Member, ...]]] = {}
 
     def apply(self, changes: Iterable[Change]) -> Touched:
         """Take in the changes and say what they may have altered."""
         touched = Touched()
+        claimed: set[tuple[str, Claim]] = set()
         for change in changes:
             self._step(change, touched)
+            claimed.update(self._step_claims(change))
+        for network, claim in claimed:
+            touched.ports.update(self.users_of(network, claim))
         for network in touched.networks:
             touched.ports |= self.ports_of_network.get(network, set())
         for port in touched.ports:
@@ -137,6 +177,14 @@ class Policy:
         network = self.networks.get(port.network_id)
         default = network.default_group if network else None
         return frozenset([default]) if default else frozenset()
+
+    def users_of(self, network_id: str, claim: Claim) -> Collection[str]:
+        """The ids of the network's ports that may use a MAC or a single address."""
+        return self._users[network_id].get(claim, ()) if network_id in self._users else ()
+
+    def shared_claims(self, port: Port) -> Iterator[Claim]:
+        """What several ports of the network may use, this one among them."""
+        return (claim for claim in claims_of(port) if len(self.users_of(port.network_id, claim)) > 1)
 
     def scope_of(self, network_id: str) -> str:
         """The address scope of a network; names cannot collide with ids."""
@@ -203,6 +251,24 @@ class Policy:
             self.ports_of_network[new.network_id].add(new.id)
             self.port_of_iface[new.iface_id] = new.id
             self.ports[new.id] = new
+
+    def _step_claims(self, change: Change) -> Iterator[tuple[str, Claim]]:
+        """Bring up to date who may use what; yields what had or has another user."""
+        old, new = (_uses(side) if isinstance(side, Port) else None for side in change)
+        if old == new:
+            return
+        for uses, added in ((old, False), (new, True)):
+            if uses is None:
+                continue
+            users = self._users[uses.network_id]
+            for claim in uses.claims:
+                (users[claim].add if added else users[claim].discard)(change.id)
+                if len(users[claim]) > added:
+                    yield uses.network_id, claim
+                elif not users[claim]:
+                    del users[claim]
+            if not users:
+                del self._users[uses.network_id]
 
     def _step_group(self, change: Change, touched: Touched) -> None:
         before = self.any_stateless([change.id])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from flows.local import CHUNK, Attachment
+from flows.attachment import Attachment
+from flows.local import CHUNK
 
 
 class ZonePresence:

@@ -39,6 +39,7 @@ from flows.reasons import Reason
 from flows.services import IPV4_TERM, IPV6_TERM, prefix_term
 
 UNTAGGED = f.VLAN_VID(0)
+REQUEST_TO_ALL: Match = (GROUP_MAC, *READABLE_ARP[0])
 TRACKED, UNTRACKED = ct_state("+trk"), ct_state("-trk")
 INVALID = ct_state("+inv+trk")
 NEW = ct_state("+new+trk")
@@ -102,6 +103,7 @@ def static_flows() -> list[Flow]:
         *_misses(),
         *_classify(),
         *_uplink_delivery(),
+        *_announced(),
         *_spoof(),
         *_on_link(),
         *_admit(),
@@ -155,10 +157,23 @@ def _uplink_delivery() -> Iterator[Flow]:
         yield Flow(table, Priority.HIGH, match, exempt(p.FORWARD))
     for match in TOLD_TO_ALL:
         yield Flow(table, Priority.GUARD, match, TELL_ALL)
+    yield Flow(table, Priority.GUARD, REQUEST_TO_ALL, (call(p.ANNOUNCED),))
     for match in (VRRP4, VRRP6):
         yield Flow(table, Priority.GUARD, match, TELL_SHARERS)
     yield Flow(table, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
     yield Flow(table, Priority.DEFAULT, (), (call(p.EXIT),))
+
+
+def _announced() -> Iterator[Flow]:
+    """A host that takes over an address asks for it by ARP, of itself (RFC 5227 section 2.3).
+
+    OpenFlow cannot compare two fields; they differ where they differ in one of their bits.
+    """
+    for bit in (1 << number for number in range(32)):
+        for sender, target in ((bit, 0), (0, bit)):
+            differs = (ARP_TERM, f.ARP_SPA(sender, bit), f.ARP_TPA(target, bit))
+            yield Flow(p.ANNOUNCED, Priority.NORMAL, differs, (call(p.NEIGHBOUR),))
+    yield Flow(p.ANNOUNCED, Priority.DEFAULT, (ARP_TERM,), TELL_ALL)
 
 
 def _unreadable_from_uplinks() -> Iterator[Flow]:
@@ -238,6 +253,7 @@ def _admit_unrestricted() -> Iterator[Flow]:
         (SOLICITATION, exempt(p.NEIGHBOUR)),
         ((ARP_TERM,), (call(p.NEIGHBOUR),)),
         *((match, TELL_ALL) for match in TOLD_TO_ALL),
+        (REQUEST_TO_ALL, (call(p.ANNOUNCED),)),
         *(((group,), TELL_SHARERS) for group in (VRRP_MAC4, VRRP_MAC6)),
     )
     assert ranked[ANSWERS - Priority.GUARD][0] is TO_ONE_HOST[0], "above what is tracked"
@@ -313,6 +329,8 @@ def _delivery() -> Iterator[Flow]:
     yield Flow(p.FORWARD, Priority.DEFAULT, (), (call(p.EXIT),))
     for announcement in (READABLE_ARP[1], ADVERTISEMENT_TO_ALL):
         yield Flow(p.NEIGHBOUR, Priority.LOW + 10, (GROUP_MAC, *announcement), TELL_ALL)
+    asks_for_nothing = (GROUP_MAC, *SOLICITATION, f.ND_TARGET(0))  # it could not be read
+    yield Flow(p.NEIGHBOUR, Priority.GUARD, asks_for_nothing, TELL_OUTSIDE)
     yield Flow(p.NEIGHBOUR, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
     yield Flow(p.NEIGHBOUR, Priority.DEFAULT, (), (call(p.FORWARD),))
     for family in (IPV4_TERM, IPV6_TERM):

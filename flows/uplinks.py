@@ -9,7 +9,7 @@ from itertools import chain
 from flows import fields as f
 from flows import pipeline as p
 from flows.actions import Action, Bundle, Learn, Output, PopVlan, PushVlan, SetField, ToController
-from flows.control import ARP_TERM, DHCP_FROM_SERVER, GROUP_MAC
+from flows.control import DHCP_FROM_SERVER
 from flows.flow import Flow
 from flows.model import Network
 from flows.pipeline import Priority
@@ -23,7 +23,6 @@ from flows.static import (
     FIND_UPLINK,
     NEW,
     NO_FRAGMENT,
-    TELL_ALL,
     UNTAGGED,
     call,
     drop,
@@ -94,7 +93,6 @@ def _link_flows(segment: Segment) -> Iterator[Flow]:
 
 
 def _enter_flows(segment: Segment) -> Iterator[Flow]:
-    yield from _gateway_announcements(segment)
     zone, vid = SetField(p.ZONE, segment.zone), segment.network.segmentation_id
     tag = UNTAGGED if vid is None else f.VLAN_VID(0x1000 | vid)
     untag: tuple[Action, ...] = () if vid is None else (PopVlan(),)
@@ -108,19 +106,8 @@ def _enter_flows(segment: Segment) -> Iterator[Flow]:
             yield Flow(p.CLASSIFY, Priority.GUARD + 100, (in_port, tag), enter)
             match = (p.ZONE(segment.zone), in_port)
             learned = (learn(segment.zone, member),) if several else ()
-            yield Flow(p.UPLINK, Priority.DEFAULT, match, (*forget, *learned, call(p.UPLINK_DELIVER)))
-
-
-def _gateway_announcements(segment: Segment) -> Iterator[Flow]:
-    """When a gateway moves, everybody has to learn it at once; other requests go to the owner only."""
-    zone = p.ZONE(segment.zone)
-    for detail in segment.network.subnet_details:
-        if detail.gateway is not None and detail.gateway.version == 4:
-            address = detail.gateway.value
-            match = (GROUP_MAC, ARP_TERM, f.ARP_SPA(address), f.ARP_TPA(address))
-            yield Flow(p.UPLINK_DELIVER, Priority.GUARD, (zone, *match), TELL_ALL)
-            trusted = (p.SOURCE(p.UNRESTRICTED), zone)
-            yield Flow(p.ADMIT, Priority.GUARD + 50, (*trusted, *match), TELL_ALL)
+            pass_on = (*forget, *learned, call(p.SIGHTED), call(p.UPLINK_DELIVER))
+            yield Flow(p.UPLINK, Priority.DEFAULT, match, pass_on)
 
 
 def learn(zone: int, ofport: int) -> Learn:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from flows.exempt import LIMITED_BROADCAST, Role, is_discovery, is_in_form, role_of_kind
+from flows.exempt import LIMITED_BROADCAST, LINK_LOCAL, Role, is_discovery, is_in_form, role_of_kind
 from flows.model import (
     AddressGroup,
     Direction,
@@ -56,13 +56,14 @@ _NOT_UNICAST = tuple(map(Prefix.parse, ("224.0.0.0/4", "255.255.255.255", "ff00:
 
 @dataclass(frozen=True)
 class PolicyText:
-    """The policy's objects by id."""
+    """The policy's objects by id; `elsewhere` are the ids of ports that are not on the switch asked about."""
 
     networks: Mapping[str, Network]
     ports: Mapping[str, Port]
     address_groups: Mapping[str, AddressGroup]
     rules: Mapping[str, Rule]
     groups: Mapping[str, SecurityGroup] = field(default_factory=dict)
+    elsewhere: frozenset[str] = field(default=frozenset(), kw_only=True)
 
 
 class Refusal(Enum):
@@ -124,7 +125,7 @@ _FORBIDDEN = {
 def judge(text: PolicyText, packet: Packet) -> Verdict:
     """Whether the packet may pass, and why.
 
-    Every port of the policy counts as local to the sender's switch. Raises ValueError for neighbour
+    Every other port of the policy counts as local to the sender's switch. Raises ValueError for neighbour
     discovery, which is a matter of who owns an address and never of rules, and KeyError for ids that
     the policy does not have.
     """
@@ -186,9 +187,13 @@ def _unfit_address(packet: Packet) -> Refusal | None:
 
 
 def _claimed(text: PolicyText, packet: Packet) -> bool:
-    return any(
-        packet.header.source in (*port.fixed_ips, link_local_of(port.mac)) for port in _guarded(text, packet)
-    )
+    """Whether it is the address of ports here, and of none elsewhere that might have sent it."""
+    owners = {
+        port.id
+        for port in _guarded(text, packet)
+        if any(pair.prefix == packet.header.source for pair in pairs_of(port))
+    }
+    return bool(owners) and not owners & text.elsewhere
 
 
 def _guarded(text: PolicyText, packet: Packet) -> Iterator[Port]:
@@ -202,8 +207,7 @@ def _comes_back(text: PolicyText, packet: Packet) -> bool:
     """Whether a router outside, which joins subnets of the network, brings what a local port has sent."""
     source = packet.header.source
     subnets = [each for each in text.networks[packet.network_id].subnets if each.version == source.version]
-    link_locals = (link_local_of(port.mac) for port in _guarded(text, packet))
-    routed = len(subnets) > 1 and not packet.to_group and source not in link_locals
+    routed = len(subnets) > 1 and not packet.to_group and not LINK_LOCAL.covers(source)
     return packet.returned and routed and _claimed(text, packet)
 
 

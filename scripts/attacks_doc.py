@@ -61,10 +61,12 @@ LIMITS = """## What is not stopped
 * **Errors from the outside.** Any router on the path may tell about a connection, so ICMP errors from
   uplinks are believed.
 * **Shared addresses.** Ports with the same allowed address pair can take the address from each other: that
-  is its purpose.
+  is its purpose. While one of them is on another bridge, who is on the wire between the bridges can take it,
+  too.
 
 See also [odd packets](odd-packets.md) and the decisions on
-[routers and servers](decisions/routers-and-servers.md) and [virtual routers](decisions/virtual-routers.md).
+[routers and servers](decisions/routers-and-servers.md), [virtual routers](decisions/virtual-routers.md) and
+[shared addresses](decisions/shared-addresses.md).
 """
 
 

@@ -505,6 +505,87 @@ MUTANTS = (
         "return (SetField(p.VIEW, p.OF_LINK), call(table))",
         "return (call(table),)",
     ),
+    Mutant(
+        "a stand-by keeps what is for a holder on another bridge",
+        "compiler",
+        "if any(each not in self._ofport_of for each in others):",
+        "if False:",
+    ),
+    Mutant(
+        "a port does not notice that another with its address came or went",
+        "compiler",
+        "self._stale_ports.update(dict.fromkeys(self._sharing_with(moved, before.ports)))",
+        "pass",
+    ),
+    Mutant(
+        "a port does not notice that another got its address",
+        "policy",
+        "touched.ports.update(self._users.get(network, {}).get(claim, ()))",
+        "pass",
+    ),
+    Mutant(
+        "the outside may use a MAC that only ports here share",
+        "attachment",
+        "or mac not in self.elsewhere",
+        "or mac not in self.shared",
+    ),
+    Mutant(
+        "the outside may use an address that only ports here share",
+        "attachment",
+        "and prefix not in self.elsewhere",
+        "and prefix not in self.shared",
+    ),
+    Mutant(
+        "a port elsewhere may not use the MAC that it shares",
+        "attachment",
+        "if mac == self.port.mac or mac not in self.elsewhere:",
+        "if True:",
+    ),
+    Mutant(
+        "a port elsewhere may not use the address that it shares",
+        "attachment",
+        "if prefix.is_host and prefix not in self.elsewhere:",
+        "if prefix.is_host:",
+    ),
+    Mutant(
+        "a shared MAC does not follow its holder",
+        "holders",
+        "return (_learn(mac, f.IN_PORT),) if named and mac in at.macs_held_in_turn() else ()",
+        "return ()",
+    ),
+    Mutant(
+        "a shared MAC is not noticed elsewhere", "holders", "(_learn(mac, p.ELSEWHERE),)", "(call(p.FDB),)"
+    ),
+    Mutant("any frame of a stand-by takes the MAC", "holders", "if named and mac in", "if mac in"),
+    Mutant(
+        "while no holder is known nobody here gets its frames",
+        "holders",
+        "(call(p.ALL_HOLDERS), *outside)",
+        "(call(p.EXIT),)",
+    ),
+    Mutant(
+        "a silent holder is remembered for ever", "holders", "hard_timeout=p.HOLDER_SECONDS", "hard_timeout=0"
+    ),
+    Mutant("a holder outlives the policy that named it", "holders", "bound=True", "bound=False"),
+    Mutant(
+        "a question for a shared address stays on its bridge",
+        "holders",
+        "outside = TELL_OUTSIDE if at.leads_outside(prefix) else ()",
+        "outside = ()",
+    ),
+    Mutant(
+        "address detection does not ask those that share the address",
+        "local",
+        "return (call(p.NEIGHBOUR),) if address in at.shared else TELL_OUTSIDE",
+        "return TELL_OUTSIDE",
+    ),
+    Mutant(
+        "announcements from outside are taken for questions",
+        "static",
+        "(ARP_TERM,), TELL_ALL)",
+        "(ARP_TERM,), (call(p.NEIGHBOUR),))",
+    ),
+    Mutant("questions from outside are taken for announcements", "static", "in range(32))", "in range(31))"),
 )
 
 

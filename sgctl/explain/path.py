@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from flows import pipeline as p
-from flows.frame import Frame, FrameRefusal, judge_frame
+from flows.frame import Frame, FrameRefusal, is_group, judge_frame
 from flows.model import Network
 from flows.packet import ICMPV6, UDP
 from flows.reasons import Reason
@@ -145,17 +145,28 @@ class Tracer:
         """In what the switch differs from the reference; empty when they agree."""
         if isinstance(subject, Frame):
             return self._frame_disagreement(subject, path)
-        return self._packet_disagreement(subject, path)
+        return self._any_holder_disagreement(subject, path)
+
+    def _any_holder_disagreement(self, packet: Packet, path: Path) -> str:
+        """One of those who may hold the MAC gets it, or each of them while the switch has learned of none."""
+        holders = [packet.receiver, *packet.or_receivers]
+        differences = [self._packet_disagreement(replace(packet, receiver=each), path) for each in holders]
+        if "" in differences or not packet.or_receivers:
+            return "" if "" in differences else differences[0]
+        all_of_them = self._interfaces(each for each in holders if each is not None)
+        expected = all_of_them | self._expected_outside(packet)
+        return "" if path.outputs and path.outputs <= expected else differences[0]
 
     def _frame_disagreement(self, frame: Frame, path: Path) -> str:
-        here = {port.id: port for port in self._text.ports.values() if self.has(port.id)}
-        verdict = judge_frame(self._text.networks, here, frame)
+        verdict = judge_frame(self._text.networks, self._text.ports, frame, self._elsewhere)
         expected = self._interfaces(verdict.ports)
         if verdict.outside:
-            uplinks = frozenset(self._names[o] for o in self._uplinks(here[frame.sender].network_id))
-            learned = not expected and self._is_learned(path.outputs, here[frame.sender].network_id)
+            network = self._text.ports[frame.sender].network_id
+            uplinks = frozenset(self._names[uplink] for uplink in self._uplinks(network))
+            learned = not expected and self._is_learned(path.outputs, network)
             expected |= path.outputs if learned else uplinks
-        if path.outputs != expected:
+        held = path.outputs and not is_group(frame.destination_mac) and path.outputs < expected
+        if path.outputs != expected and not held:
             return _differ(expected, path.outputs)
         if verdict.refusal is not None and path.reason is not FRAME_REASONS[verdict.refusal]:
             found = path.reason.explanation if path.reason is not None else "nothing is wrong with it"
@@ -163,7 +174,7 @@ class Tracer:
         return ""
 
     def _packet_disagreement(self, packet: Packet, path: Path) -> str:
-        verdict = judge(self._as_seen_here(packet), self._seen_from_here(packet))
+        verdict = judge(replace(self._text, elsewhere=self._elsewhere), self._seen_from_here(packet))
         expected, found = self._expected(packet, verdict), path.outputs
         if verdict.refusal is Refusal.RECEIVER_DOWN:  # as if it were not there
             expected = found - self._interfaces([packet.receiver or ""])
@@ -211,15 +222,10 @@ class Tracer:
             receiver = group_mac(packet.header.destination)
         return {"dl_src": packet.source_mac or sender, "dl_dst": receiver}
 
-    def _as_seen_here(self, packet: Packet) -> PolicyText:
-        """Ports that are bound elsewhere are the outside to this bridge: their addresses are not guarded."""
-        if self.has(packet.sender):
-            return self._text
-        ports = {
-            port.id: port if self.has(port.id) else replace(port, admin_state_up=False)
-            for port in self._text.ports.values()
-        }
-        return replace(self._text, ports=ports)
+    @property
+    def _elsewhere(self) -> frozenset[str]:
+        """The ports that are the outside to this bridge."""
+        return frozenset(port for port in self._text.ports if not self.has(port))
 
     def _seen_from_here(self, packet: Packet) -> Packet:
         sender = packet.sender if self.has(packet.sender) else None
@@ -228,8 +234,7 @@ class Tracer:
 
     def _expected(self, packet: Packet, verdict: Verdict) -> frozenset[str]:
         """The interfaces by which it should leave."""
-        entered = set() if self.has(packet.sender) else {self._uplinks(packet.network_id)[0]}
-        outside = frozenset(self._names[uplink] for uplink in set(self._uplinks(packet.network_id)) - entered)
+        outside = self._expected_outside(packet)
         if self._is_for_servers(packet, verdict) or (packet.to_group and verdict.allowed):
             return outside | self._interfaces(self._audience(packet))
         if not verdict.allowed:
@@ -237,6 +242,11 @@ class Tracer:
         if packet.receiver is not None and self.has(packet.receiver):
             return self._interfaces([packet.receiver])
         return outside
+
+    def _expected_outside(self, packet: Packet) -> frozenset[str]:
+        """The uplinks by which it may leave: not by that of its entry."""
+        entered = set() if self.has(packet.sender) else {self._uplinks(packet.network_id)[0]}
+        return frozenset(self._names[uplink] for uplink in set(self._uplinks(packet.network_id)) - entered)
 
     def _is_for_servers(self, packet: Packet, verdict: Verdict) -> bool:
         """Whether it is a question to the network's own servers, wherever they are."""

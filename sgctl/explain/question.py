@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flows.frame import Frame, is_group, is_no_source, receiver_of
+from flows.frame import Frame, holders_of, is_group, is_no_source
 from flows.model import Port, Prefix
 from flows.packet import USUAL_HOPS
 from flows.policy import member_addresses
@@ -232,11 +232,11 @@ def ask_frame(text: PolicyText, sender: str, frame: str, state: State) -> Packet
         )
     if (is_error(read.header) or _is_of_link(read.header)) and state is State.NEW:
         state = State.INVALID
-    receiver = receiver_of(_peers(text, port), read.destination_mac)
+    holders = [holder.id for holder in holders_of(_peers(text, port), read.destination_mac)]
     return Packet(
         port.network_id,
         port.id,
-        receiver.id if receiver else None,
+        holders[0] if holders else None,
         read.header,
         state,
         _connection_of(read, state),
@@ -245,6 +245,7 @@ def ask_frame(text: PolicyText, sender: str, frame: str, state: State) -> Packet
         to_group=is_group(read.destination_mac),
         advertisement=_is_advertisement(read, read.header),
         hops=read.hops,
+        or_receivers=tuple(holders[1:]),
     )
 
 

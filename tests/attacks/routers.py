@@ -31,10 +31,10 @@ VRRP_ATTACKS = Family("Virtual routers and shared addresses")
 _GROUP_MAC, _GROUP = "01:00:5e:00:00:12", "224.0.0.18"
 
 
-def _advertisement(sender: Host, **fields: Any) -> Packet:
+def _advertisement(sender: Host, mac: str = "", **fields: Any) -> Packet:
     header = {"src": sender.ip, "dst": _GROUP, "ttl": 255, "proto": 112, **fields}
     message = VRRP(version=2, vrid=10, priority=200, addrlist=[SHARED_ADDRESS])
-    return Ether(src=sender.mac, dst=_GROUP_MAC) / IP(**header) / message
+    return Ether(src=mac or sender.mac, dst=_GROUP_MAC) / IP(**header) / message
 
 
 def _attacks() -> None:
@@ -88,19 +88,88 @@ def _attacks() -> None:
         said(OUTSIDE, ip(OUTSIDE, PAIRED) / discard(), PAIRED),
         spared=tuple(host for host in EVERYBODY if host is not ROUTER),
     )
-    shared = Host("shared", 100, "")
-    announced = (
-        Ether(src=SHARED_MAC, dst=BROADCAST)
-        / bytes(arp(REQUEST, shared, shared, BROADCAST, hwsrc=SHARED_MAC))[14:]
+
+
+def _thefts() -> None:
+    """The shared MAC leads to whom used it last, of those that may."""
+    add = VRRP_ATTACKS.add
+    held = said(PARTNER, _announced(), VICTIM, PAIRED, ROUTER)
+    still_held = (
+        said(VICTIM, _to_shared(VICTIM), PARTNER),
+        said(ROUTER, _to_shared(ROUTER), PARTNER),
     )
-    announced.type = 0x0806
     add(
         "announcement of a shared address by a port without the pair",
         ATTACKER,
-        announced,
+        [_announced(), _announced(ATTACKER.mac), _announced(claimed=ATTACKER.mac)],
         Reason.ARP_SPOOF,
-        said(PARTNER, announced, VICTIM, PAIRED, ROUTER),
+        held,
+        after=still_held,
+    )
+    add(
+        "a packet from a shared MAC by a port without the pair",
+        ATTACKER,
+        [
+            Ether(src=SHARED_MAC, dst=VICTIM.mac) / IP(src=address, dst=VICTIM.ip) / discard()
+            for address in (SHARED_ADDRESS, ATTACKER.ip)
+        ],
+        Reason.IP_SPOOF,
+        held,
+        said(PARTNER, _from_shared(VICTIM), VICTIM),
+        after=still_held,
+    )
+    add(
+        "advertisement from a shared MAC by a port without the pair",
+        ATTACKER,
+        _advertisement(ATTACKER, mac=SHARED_MAC),
+        Reason.IP_SPOOF,
+        held,
+        after=still_held,
+    )
+    add(
+        "listening to what is for the holder of a shared MAC",
+        VICTIM,
+        _to_shared(VICTIM),
+        None,
+        held,
+        said(VICTIM, _to_shared(VICTIM), PARTNER),
+        spared=tuple(host for host in EVERYBODY if host is not PARTNER),
+    )
+    add(
+        "from the outside: announcement of an address that only ports here share",
+        OUTSIDE,
+        [_announced(), _announced(OUTSIDE.mac), _announced(claimed=OUTSIDE.mac)],
+        Reason.UPLINK_SPOOF,
+        held,
+        after=still_held,
+    )
+    add(
+        "from the outside: a packet from an address or MAC that only ports here share",
+        OUTSIDE,
+        [
+            Ether(src=SHARED_MAC, dst=VICTIM.mac) / IP(src=OUTSIDE.ip, dst=VICTIM.ip) / discard(),
+            ip(OUTSIDE, VICTIM, src=SHARED_ADDRESS) / discard(),
+        ],
+        Reason.UPLINK_SPOOF,
+        held,
+        said(OUTSIDE, ip(OUTSIDE, VICTIM) / discard(), VICTIM),
+        after=still_held,
     )
 
 
+def _announced(source: str = SHARED_MAC, claimed: str = SHARED_MAC) -> Packet:
+    shared = Host("shared", 100, "")
+    message = bytes(arp(REQUEST, shared, shared, BROADCAST, hwsrc=claimed))[14:]
+    return Ether(src=source, dst=BROADCAST, type=0x0806) / message
+
+
+def _from_shared(receiver: Host) -> Packet:
+    return Ether(src=SHARED_MAC, dst=receiver.mac) / IP(src=SHARED_ADDRESS, dst=receiver.ip) / discard()
+
+
+def _to_shared(sender: Host) -> Packet:
+    return Ether(src=sender.mac, dst=SHARED_MAC) / IP(src=sender.ip, dst=SHARED_ADDRESS) / discard()
+
+
 _attacks()
+_thefts()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from flows.flow import Flow, FlowDiff, FlowKey
+from flows.pipeline import FDB, HOLDER
 from flows.reasons import Reason
 from flows.wire import Installed
 from lab.datapath import Datapath
@@ -58,6 +59,11 @@ class BareBridge:
     def apply(self, diff: FlowDiff) -> None:
         """Make one change of the flows, in one bundle."""
         self.openflow.bundle([*(flow.key for flow in diff.removed), *diff.added])
+
+    def forget_places(self) -> None:
+        """Forget where MACs were seen."""
+        for table in (HOLDER, FDB):
+            self.ovs.ofctl("del-flows", self.name, f"table={table.id}")
 
     def installed(self) -> list[Installed]:
         """What the bridge says it holds."""

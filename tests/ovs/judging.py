@@ -32,11 +32,14 @@ REASONS = {
 }
 
 
-def load(bridge: BareBridge, objects: list[PolicyObject]) -> PolicyText:
-    """Bring the bridge to this policy."""
+def load(
+    bridge: BareBridge, objects: list[PolicyObject], elsewhere: frozenset[str] = frozenset()
+) -> PolicyText:
+    """Bring the bridge to this policy; the ports with these ids are on no bridge here."""
     policy = Policy()
     policy.apply(Change(None, each) for each in objects)
-    text = PolicyText(policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups)
+    objects_by_kind = (policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups)
+    text = PolicyText(*objects_by_kind, elsewhere=elsewhere)
     bridge.load(compile_bridge(policy, wiring.local_state(text)))
     return text
 

@@ -50,9 +50,9 @@ def test_a_good_change_is_made_whole(outcomes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("scenario", "error", "culprit"),
     [
-        ("unreadable", "OFPBAC_BAD_OUT_PORT", "table=40,priority=100,reg10=0x2,"),
-        ("unreadable, its like not", "OFPBAC_BAD_OUT_PORT", "table=40,priority=100,reg10=0x2,"),
-        ("unreadable among many", "OFPBAC_BAD_OUT_PORT", "table=40,priority=100,reg10=0x2,"),
+        ("unreadable", "OFPBAC_BAD_OUT_PORT", f"table={p.FORWARD.id},priority=100,reg10=0x2,"),
+        ("unreadable, its like not", "OFPBAC_BAD_OUT_PORT", f"table={p.FORWARD.id},priority=100,reg10=0x2,"),
+        ("unreadable among many", "OFPBAC_BAD_OUT_PORT", f"table={p.FORWARD.id},priority=100,reg10=0x2,"),
         ("experimenter's error", "OFPET_EXPERIMENTER(0x2320)", "conjunction(16,1/2),output:1"),
         ("full table", "OFPFMFC_TABLE_FULL", "table=46,priority=2,"),
         ("full table, the like of it known", "OFPFMFC_TABLE_FULL", "table=46,priority=2,"),

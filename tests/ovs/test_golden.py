@@ -54,6 +54,7 @@ def port(number: int, groups: str, *addresses: str, pairs: tuple[AddressPair, ..
 
 BLUE = Network("blue", "blue", subnets=(prefix("10.0.0.0/24"),))
 WEB, DB = SecurityGroup("web", "web"), SecurityGroup("db", "db")
+SHARED = (AddressPair("00:00:5e:00:01:0a", prefix("10.0.0.100")),)
 AT = LocalState(ports={1: "p1", 2: "p2"}, uplinks={9: frozenset(["blue"])}, zones={"blue": 10})
 
 SCENARIOS: dict[str, tuple[LocalState, list[PolicyObject]]] = {
@@ -135,6 +136,8 @@ SCENARIOS: dict[str, tuple[LocalState, list[PolicyObject]]] = {
             port(1, "web", "10.0.0.1"),
         ],
     ),
+    "shared-here": (AT, [BLUE, WEB, *(port(n, "web", f"10.0.0.{n}", pairs=SHARED) for n in (1, 2))]),
+    "shared-elsewhere": (AT, [BLUE, WEB, *(port(n, "web", f"10.0.0.{n}", pairs=SHARED) for n in (1, 3))]),
     "stateless": (
         AT,
         [

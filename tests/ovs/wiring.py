@@ -26,9 +26,9 @@ def carriers(network: Network) -> tuple[str, ...]:
 
 
 def local_state(text: PolicyText) -> LocalState:
-    """All ports of the policy bound, all networks on their uplinks."""
+    """All ports of the policy bound that are not elsewhere, all networks on their uplinks."""
     return LocalState(
-        ports={OFPORTS[port]: port for port in text.ports},
+        ports={OFPORTS[port]: port for port in text.ports if port not in text.elsewhere},
         uplinks={number: _carried(name, text.networks.values()) for name, number in UPLINKS.items()},
         zones={network: ZONES[network] for network in text.networks},
     )

@@ -18,6 +18,17 @@ ROUTER_MAC = "02:00:00:00:00:fe"
 ROUTER_ADDRESSES = ("10.0.0.254/24", "2001:db8::fe/64")
 ALL_OUT6 = {**ALL_OUT, "ethertype": "IPv6"}
 TALKS = group("talks", ALL_OUT, ALL_OUT6)
+VIRTUAL_ROUTER = """global_defs {{ vrrp_version 3 }}
+vrrp_instance shared {{
+    interface eth0
+    state BACKUP
+    virtual_router_id 10
+    priority {priority}
+    advert_int 0.2
+    virtual_ipaddress {{ {shared}/24 }}
+    {more}
+}}
+"""
 
 
 def plug_router(site: Site, workloads: Workloads, addresses: Sequence[str] = ROUTER_ADDRESSES) -> Workload:
@@ -76,3 +87,12 @@ def has(host: Workload, address: str) -> bool:
 def pings(host: Workload, address: str, *options: str) -> bool:
     """Whether one of three questions, 0.2 s apart, is answered."""
     return host.succeeds("ping", "-q", "-c", "3", "-i", "0.2", "-W", "1", *options, address)
+
+
+def keepalived(folder: Path, priority: int, shared: str, more: str = "") -> list[str | Path]:
+    """keepalived in the foreground, with files of its own; `more` are lines of its `vrrp_instance`."""
+    folder.mkdir()
+    settings = folder / "keepalived.conf"
+    settings.write_text(VIRTUAL_ROUTER.format(priority=priority, shared=shared, more=more))
+    files = [f"--use-file={settings}", f"--pid={folder / 'pid'}", f"--vrrp_pid={folder / 'vrrp.pid'}"]
+    return ["keepalived", "--dont-fork", "--log-console", "--vrrp", *files]

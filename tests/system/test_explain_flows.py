@@ -125,7 +125,7 @@ FOREIGN = {
     "takes what ours leave": ("CLASSIFY", "table=0,priority=1,arp,actions=FLOOD"),
     "further down": ("DEST_VERDICT", "table=53,priority=400,ip,actions=resubmit(,80)"),
     "by a group": ("OUTPUT", "table=80,priority=500,udp,actions=group:7"),
-    "as if it were learned": ("FORWARD", "cookie=0x5d00000000000001,table=40,priority=999,actions=NORMAL"),
+    "as if it were learned": ("FORWARD", "cookie=0x5d00000000000001,table=36,priority=999,actions=NORMAL"),
     "where the switch learns": ("FDB", "cookie=0x1,table=46,priority=999,actions=NORMAL"),
 }
 HARMLESS = (

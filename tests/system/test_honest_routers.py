@@ -12,21 +12,11 @@ from lab.netns import Workload
 from lab.process import wait_until
 from lab.site import Site, connects, group, tcp_in
 from lab.workloads import Workloads
-from tests.system.honest import TALKS, has, pings, plug_router, program
+from tests.system.honest import TALKS, has, keepalived, pings, plug_router, program
 
 pytestmark = pytest.mark.switch
 
 SHARED = "10.0.0.100"
-SETTINGS = """global_defs {{ vrrp_version 3 }}
-vrrp_instance shared {{
-    interface eth0
-    state BACKUP
-    virtual_router_id 10
-    priority {priority}
-    advert_int 0.2
-    virtual_ipaddress {{ {shared}/24 }}
-}}
-"""
 VRRP = {"direction": "ingress", "protocol": "vrrp", "remote_group": "routers"}
 PING = {"direction": "ingress", "protocol": "icmp", "type": 8}
 
@@ -49,15 +39,6 @@ def neighbour(site: Site, pair: tuple[Workload, Workload]) -> Workload:
     return third
 
 
-def keepalived(folder: Path, priority: int) -> list[str | Path]:
-    """In the foreground, with files of its own."""
-    folder.mkdir()
-    settings = folder / "keepalived.conf"
-    settings.write_text(SETTINGS.format(priority=priority, shared=SHARED))
-    files = [f"--use-file={settings}", f"--pid={folder / 'pid'}", f"--vrrp_pid={folder / 'vrrp.pid'}"]
-    return ["keepalived", "--dont-fork", "--log-console", "--vrrp", *files]
-
-
 @pytest.fixture
 def routers(
     pair: tuple[Workload, Workload], neighbour: Workload, tmp_path: Path
@@ -65,7 +46,7 @@ def routers(
     """Both keep the address; w1 with the higher priority has it."""
     with ExitStack() as running:
         for host, priority in zip(pair, (150, 100), strict=True):
-            command = keepalived(tmp_path / host.name, priority)
+            command = keepalived(tmp_path / host.name, priority, SHARED)
             running.enter_context(program(host, tmp_path / f"{host.name}.log", *command))
         wait_until(lambda: has(pair[0], SHARED) and not has(pair[1], SHARED), "a master")
         yield pair
@@ -106,6 +87,6 @@ def test_without_a_rule_for_vrrp_each_believes_to_be_alone(
     site.apply(group("routers", PING))
     with ExitStack() as running:
         for host, priority in zip(pair, (150, 100), strict=True):
-            command = keepalived(tmp_path / host.name, priority)
+            command = keepalived(tmp_path / host.name, priority, SHARED)
             running.enter_context(program(host, tmp_path / f"{host.name}.log", *command))
         wait_until(lambda: has(pair[0], SHARED) and has(pair[1], SHARED), "two masters")
