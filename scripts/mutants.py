@@ -264,8 +264,8 @@ MUTANTS = (
     Mutant(
         "announcements by ARP reply reach nobody here",
         "static",
-        "for announcement in (READABLE_ARP[1], icmpv6(NEIGHBOUR_ADVERTISEMENT)):",
-        "for announcement in (icmpv6(NEIGHBOUR_ADVERTISEMENT),):",
+        "for announcement in (READABLE_ARP[1], ADVERTISEMENT_TO_ALL):",
+        "for announcement in (ADVERTISEMENT_TO_ALL,):",
     ),
     Mutant(
         "nobody is reached behind a port without port security",

@@ -215,14 +215,20 @@ def _is_for(way: Way, to: Field, receiver: int | None) -> bool:
     return receiver not in WORKLOADS or receiver == 4 or way.within(to, *_own(receiver))
 
 
+def _is_to_many(way: Way) -> bool:
+    """Whether the MAC is known to stand for many."""
+    value, mask = way.known.get(f.ETH_DST, (0, 0))
+    return bool(value & mask & 1 << 40)
+
+
 def _is_dhcp(way: Way, from_workload: bool, receiver: int | None) -> bool:
     ports = way.exactly(f.ETH_TYPE), way.exactly(f.UDP_SRC), way.exactly(f.UDP_DST)
     to_all4 = way.within(f.IPV4_DST, LIMITED_BROADCAST)
     if ports == (0x0800, 68, 67):
-        return from_workload and receiver not in WORKLOADS and to_all4
+        return from_workload and _is_to_many(way) and receiver not in WORKLOADS and to_all4
     if ports == (0x86DD, 546, 547):
         to_servers = way.within(f.IPV6_DST, SERVERS6) and way.within(f.IPV6_SRC, LINK_LOCAL)
-        return from_workload and receiver not in WORKLOADS and to_servers
+        return from_workload and _is_to_many(way) and receiver not in WORKLOADS and to_servers
     if ports == (0x0800, 67, 68):
         answers = way.within(f.IPV4_SRC, SUBNETS[0]) and _is_for(way, f.IPV4_DST, receiver)
         return not from_workload and (to_all4 or answers)
@@ -239,7 +245,7 @@ def _is_icmpv6(way: Way, from_workload: bool, receiver: int | None) -> bool:
     if kind in (133, 131, 132, 143):
         groups = {133: ROUTERS, 131: MULTICAST6, 132: ROUTERS, 143: MLDV2}[kind]
         stays = hops == (255 if kind == 133 else 1) and way.within(f.IPV6_DST, groups)
-        return from_workload and receiver not in WORKLOADS and stays
+        return from_workload and _is_to_many(way) and receiver not in WORKLOADS and stays
     if from_workload or not way.within(f.IPV6_SRC, LINK_LOCAL):
         return False
     to_receiver = way.within(f.IPV6_DST, NODES) or _is_for(way, f.IPV6_DST, receiver)
