@@ -240,26 +240,26 @@ MUTANTS = (
     Mutant(
         "ranges of addresses are not found",
         "local",
-        "        yield _found_flow(at, prefix)",
-        "        if prefix.is_host:\n            yield _found_flow(at, prefix)",
+        "        yield found_flow(at, prefix)",
+        "        if prefix.is_host:\n            yield found_flow(at, prefix)",
     ),
     Mutant(
         "a range of addresses hides the outside",
-        "local",
-        "everybody, (out, *TELL_OUTSIDE))",
-        "everybody, (out,))",
+        "holders",
+        "(zone, GROUP_MAC, *match), (out, *TELL_OUTSIDE))",
+        "(zone, GROUP_MAC, *match), (out,))",
     ),
     Mutant(
         "a wide range of addresses is asked before a narrow one",
-        "local",
-        "PREFIX_BASE + prefix.length, everybody",
-        "PREFIX_BASE - prefix.length, everybody",
+        "holders",
+        "priority = PREFIX_BASE + prefix.length",
+        "priority = PREFIX_BASE - prefix.length if prefix.length < 32 else PREFIX_BASE + prefix.length",
     ),
     Mutant(
         "requests to one MAC go to who holds a range of addresses",
-        "local",
-        "everybody = (zone, GROUP_MAC, *owner_match(prefix))",
-        "everybody = (zone, *owner_match(prefix))",
+        "holders",
+        "(zone, GROUP_MAC, *match), (out, *TELL_OUTSIDE))",
+        "(zone, *match), (out, *TELL_OUTSIDE))",
     ),
     Mutant(
         "announcements by ARP reply reach nobody here",
@@ -317,12 +317,15 @@ MUTANTS = (
     ),
     Mutant(
         "routers bring back link-local packets",
-        "local",
-        "if address != own:  # which",
-        "if True:  # which",
+        "holders",
+        "if LINK_LOCAL.covers(address):  # which",
+        "if False:  # which",
     ),
     Mutant(
-        "the outside may use local addresses", "local", "for claim in claims:", "for claim in claims[:1]:"
+        "the outside may use local addresses",
+        "holders",
+        "for claim in _claims(at):",
+        "for claim in list(_claims(at))[:1]:",
     ),
     Mutant("ports that are down work", "local", "if not at.port.admin_state_up:", "if False:"),
     Mutant(
@@ -508,8 +511,8 @@ MUTANTS = (
     Mutant(
         "a stand-by keeps what is for a holder on another bridge",
         "compiler",
-        "if any(each not in self._ofport_of for each in others):",
-        "if False:",
+        "            if away:",
+        "            if False:",
     ),
     Mutant(
         "a port does not notice that another with its address came or went",
@@ -520,7 +523,7 @@ MUTANTS = (
     Mutant(
         "a port does not notice that another got its address",
         "policy",
-        "touched.ports.update(self._users.get(network, {}).get(claim, ()))",
+        "touched.ports.update(self.users_of(network, claim))",
         "pass",
     ),
     Mutant(
