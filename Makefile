@@ -43,7 +43,7 @@ test: lint $(OPENSTACK) ## check and test everything, on a real switch; needs ro
 kernel: install $(KERNEL) ## what depends on the datapath once more, on the kernel's, in a guest of its own
 	@$(BIN)/python scripts/kernel.py $(ARGS)
 
-hosts: install $(KERNEL) ## boot Debian 12 and 13 as they are shipped, and take README's tour there
+hosts: install $(KERNEL) ## boot Debian 12 and 13 as they are shipped: README's tour on each, one policy for two of them, reboots
 	@scripts/debian-packages $(HOST_PACKAGES)
 	@HOSTS=1 $(BIN)/pytest tests/hosts $(ARGS)
 

@@ -97,6 +97,8 @@ class Wire(Running):
     def close(self) -> None:
         """End it."""
         process.stop(self._process)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
