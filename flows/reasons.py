@@ -40,6 +40,7 @@ class Reason(IntEnum):
     STANDBY = 23, "a copy that came in by a member of a bond that is not in use"
     OFF_LINK = 24, "neighbour discovery for a destination that is not on the network's link"
     CONTROL_BUDGET = 25, "more ARP, neighbour discovery, DHCP and the like than one port may send"
+    RETURNED_PROBE = 26, "a probe for loops that came back by the uplink it left by"
 
     explanation: str
 

@@ -40,12 +40,14 @@ class Uplink:
 
     With `lacp` the other side knows that they are one link (IEEE 802.1AX), and every frame may go by any of
     them. Without, what is for everybody comes in by all of them: the first that works is used, both ways.
-    `strangers` are the MACs of probes of other uplinks: one that comes in here has gone round a loop.
+    `strangers` are the MACs of probes of other uplinks: one that comes in here has gone round a loop. `probe`
+    is the MAC of its own: who sends one back must not get it through to where another uplink leads.
     """
 
     members: tuple[int, ...]
     lacp: bool = False
     strangers: frozenset[int] = frozenset()
+    probe: int | None = None
 
     @property
     def has_standby(self) -> bool:
@@ -177,4 +179,10 @@ def uplink_flows(uplink: Uplink) -> list[Flow]:
         for member in uplink.members
         for mac in uplink.strangers
     ]
-    return undeclared + standby + probes
+    own = [] if uplink.probe is None else [f.ETH_SRC(uplink.probe)]
+    returned = [
+        Flow(p.CLASSIFY, Priority.GUARD + 150, (f.IN_PORT(member), mac), drop(Reason.RETURNED_PROBE))
+        for member in uplink.members
+        for mac in own
+    ]
+    return undeclared + standby + probes + returned

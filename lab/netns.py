@@ -57,6 +57,21 @@ def isolated() -> bool:
     return _home is not None
 
 
+_OF_SWITCHES = ("lo", "ovs-", "br", "vxlan_sys", "genev_sys", "gre", "erspan", "ip6", "sit", "tunl")
+"""Devices that come and go with a switch or the kernel's modules, a moment after the test perhaps."""
+
+
+def devices() -> frozenset[str]:
+    """The names of the devices where this process is, apart from those of switches."""
+    names = (name for _, name in socket.if_nameindex())
+    return frozenset(name for name in names if not name.startswith(_OF_SWITCHES))
+
+
+def namespaces() -> frozenset[str]:
+    """The names of all namespaces."""
+    return frozenset(path.name for path in NAMED_NAMESPACES.iterdir())
+
+
 class Namespace:
     """A network namespace with nothing but a loopback device. Needs `isolate`."""
 

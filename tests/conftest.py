@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -90,7 +91,20 @@ def private_network() -> None:
 
 
 @pytest.fixture
-def ovs(private_network: None) -> Iterator[PrivateOvs]:
+def nothing_left(private_network: None) -> Iterator[None]:
+    """Takes away the devices that outlive their switch; fails a test that leaves namespaces."""
+    devices, namespaces = netns.devices(), netns.namespaces()
+    yield
+    for name in netns.devices() - devices:
+        subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)
+    left = netns.namespaces() - namespaces
+    for name in left:
+        subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+    assert not left
+
+
+@pytest.fixture
+def ovs(nothing_left: None) -> Iterator[PrivateOvs]:
     """A running Open vSwitch without a bridge, on the datapath of this run."""
     with PrivateOvs() as switch:
         yield switch

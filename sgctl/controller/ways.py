@@ -27,5 +27,5 @@ def ways(roles: Mapping[int, Role]) -> dict[int, Uplink]:
         others = [other for other in roles.values() if other is not role and other.meant & role.meant]
         strangers = frozenset(map(probe_mac, others))
         if strangers or role.interface.bond is not None:
-            found[number] = replace(way(role), strangers=strangers)
+            found[number] = replace(way(role), strangers=strangers, probe=probe_mac(role))
     return found
