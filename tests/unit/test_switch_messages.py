@@ -151,8 +151,8 @@ REPLIES: list[tuple[Kind, bytes, dict[str, Any]]] = [
     (Kind.ROLE_REPLY, struct.pack("!I4xQ", 2, 12), {"generation": 12}),
     (
         Kind.MULTIPART_REPLY,
-        struct.pack("!HH4x", 1, 1) + statistics(56, 7, 70) + statistics(64, 8, 80),
-        {"flows": (Installed(7, 70), Installed(8, 80)), "more": True},
+        struct.pack("!HH4x", 1, 1) + statistics(56, 207, 70) + statistics(64, 208, 80),
+        {"flows": (Installed(207, 70), Installed(208, 80)), "more": True},
     ),
     (
         Kind.MULTIPART_REPLY,
