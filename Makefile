@@ -40,8 +40,8 @@ run: install ## run the controller on this machine's Open vSwitch, starting what
 test: lint $(OPENSTACK) ## check and test everything, on a real switch; needs root
 	$(BIN)/pytest $(ARGS)
 
-kernel: install $(KERNEL) ## what depends on the datapath once more, on the kernel's, in a guest of its own
-	@$(BIN)/python scripts/kernel.py $(ARGS)
+kernel: install $(KERNEL) ## attacks, frames and connections on the kernel's datapath, in a guest (ALL=1: systems, scenarios)
+	@$(BIN)/python scripts/kernel.py $(if $(ALL),--all) $(ARGS)
 
 hosts: install $(KERNEL) ## boot Debian 12 and 13 as they are shipped: README's tour on each, one policy for two of them, reboots
 	@scripts/debian-packages $(HOST_PACKAGES)

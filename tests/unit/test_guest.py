@@ -76,7 +76,7 @@ def test_a_run_in_which_nothing_passed_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, numbers: dict[str, int], expected: int
 ) -> None:
     tally = kernel.tally(result(tmp_path, **numbers))
-    monkeypatch.setattr(kernel, "run", lambda _: (code, tally))
+    monkeypatch.setattr(kernel, "run", lambda *_: (code, tally))
     assert kernel.main([]) == expected
 
 
