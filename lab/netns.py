@@ -103,6 +103,10 @@ class Namespace:
             done = subprocess.run(arguments, capture_output=True, timeout=30, check=False)
         return done.returncode == 0
 
+    def forget_unanswered(self) -> None:
+        """Ask anew for addresses for which nobody has answered: the next question may be a second away."""
+        self.run("ip", "neighbour", "flush", "dev", "eth0", "nud", "incomplete", "nud", "failed")
+
     def silence(self) -> None:
         """Devices made here from now on are wires to a switch: they have nothing to say themselves."""
         with self.inside():

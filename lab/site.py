@@ -89,6 +89,7 @@ def mac(number: int) -> str:
 def connects(source: Workload, target: Workload, address: str, port: int) -> bool:
     """Whether a TCP connection comes about and carries data both ways."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    source.forget_unanswered()
     with target.inside():
         listener = socket.create_server((address, port), family=family)
     with source.inside():
@@ -111,6 +112,7 @@ def connects(source: Workload, target: Workload, address: str, port: int) -> boo
 def echoes(source: Workload, target: Workload, address: str, port: int, size: int = 100) -> bool:
     """Whether a UDP datagram of `size` bytes arrives and its echo comes back."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    source.forget_unanswered()
     with target.inside():
         server = socket.socket(family, socket.SOCK_DGRAM)
         server.bind((address, port))

@@ -204,7 +204,7 @@ class Session:
         local = self.local_if_any
         return namesake(self.store, local.chassis, local.host_id) if local is not None else ""
 
-    def require_controllers(self, grace: float = 0.0, here: bool = False) -> None:
+    def require_controllers(self, grace: float = _GRACE_SECONDS, here: bool = False) -> None:
         """Raise Failure with the hosts where no controller is at work."""
         silence = self.listen(grace, here)
         if silence.hosts:

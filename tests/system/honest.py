@@ -86,6 +86,7 @@ def has(host: Workload, address: str) -> bool:
 
 def pings(host: Workload, address: str, *options: str) -> bool:
     """Whether one of three questions, 0.2 s apart, is answered."""
+    host.forget_unanswered()
     return host.succeeds("ping", "-q", "-c", "3", "-i", "0.2", "-W", "1", *options, address)
 
 
