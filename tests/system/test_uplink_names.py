@@ -35,6 +35,7 @@ def rename_by_api(site: Site, identifier: str, name: str) -> None:
 
 
 def reaches(workload: Workload) -> bool:
+    workload.forget_unanswered()
     return workload.succeeds("ping", "-c", "1", "-W", "1", ROUTER)
 
 

@@ -50,6 +50,7 @@ def plug_outside(ovs: PrivateOvs, workloads: Workloads, address: str, declared: 
 
 
 def pings(workload: Workload, address: str) -> bool:
+    workload.forget_unanswered()
     return workload.succeeds("ping", "-q", "-c", "2", "-i", "0.2", "-W", "1", address)
 
 
