@@ -57,7 +57,7 @@ def isolated() -> bool:
     return _home is not None
 
 
-_OF_SWITCHES = ("lo", "ovs-", "br", "vxlan_sys", "genev_sys", "gre", "erspan", "ip6", "sit", "tunl")
+_OF_SWITCHES = ("lo", "ovs-", "vxlan_sys", "genev_sys", "gre", "erspan", "ip6", "sit", "tunl")
 """Devices that come and go with a switch or the kernel's modules, a moment after the test perhaps."""
 
 

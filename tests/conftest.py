@@ -92,7 +92,7 @@ def private_network() -> None:
 
 @pytest.fixture
 def nothing_left(private_network: None) -> Iterator[None]:
-    """Takes away the devices that outlive their switch; fails a test that leaves namespaces."""
+    """Takes away devices that outlive their switch, with their addresses; fails who leaves namespaces."""
     devices, namespaces = netns.devices(), netns.namespaces()
     yield
     for name in netns.devices() - devices:
