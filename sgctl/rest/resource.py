@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
-from flows.model import AddressGroup, Meta, Network, PolicyObject, Rule, SecurityGroup
+from flows.model import AddressGroup, Meta, Network, PolicyObject, SecurityGroup
 from sgctl.rest.credentials import Caller
 from sgctl.rest.errors import forbidden, not_found
 from sgctl.rest.http import Body
@@ -15,6 +15,7 @@ from sgctl.rest.schemas import Shape
 from sgctl.rest.view import View
 from sgctl.service.addresses import AddressPool
 from sgctl.service.draft import Draft
+from sgctl.service.names import project_of
 from sgctl.service.references import REFERENCES
 
 T = TypeVar("T")
@@ -76,10 +77,7 @@ def may_see(caller: Caller, obj: PolicyObject, draft: Draft | View) -> bool:
 
 def owner(obj: PolicyObject, draft: Draft | View) -> str:
     """The project of an object; a rule is its group's."""
-    if isinstance(obj, Rule):
-        group = draft.get(SecurityGroup, obj.group_id)
-        return group.meta.project_id if group is not None else obj.meta.project_id
-    return obj.meta.project_id
+    return project_of(draft, obj)
 
 
 def is_shared(obj: PolicyObject) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from flows.model import AddressGroup, Network, PolicyObject, Rule, SecurityGroup
 from sgctl.service.draft import Draft
@@ -15,6 +15,14 @@ Named = PolicyObject | Subnet
 """What has a name and an id."""
 
 T = TypeVar("T", bound=Named)
+P = TypeVar("P", bound=PolicyObject)
+
+
+class Finder(Protocol):
+    """What finds an object by kind and id."""
+
+    def get(self, kind: type[P], identifier: str) -> P | None:
+        """The object with this id."""
 
 
 class Unresolved(Exception):
@@ -66,7 +74,7 @@ def _of_project(draft: Draft, candidates: list[T], project: str) -> list[T]:
     return own or [each for each in candidates if is_shared(draft, each)]
 
 
-def project_of(draft: Draft, obj: Named) -> str:
+def project_of(draft: Finder, obj: Named) -> str:
     """The project of an object, empty for none; a subnet is its network's, a rule its group's."""
     if isinstance(obj, Subnet):
         return obj.network.meta.project_id
