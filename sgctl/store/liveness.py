@@ -43,9 +43,10 @@ def listen(store: Store, hosts: Iterable[str], grace: float = 0.0) -> Silence:
     """The hosts, out of these, where no controller is at work.
 
     It takes as long as the slowest answer: at most 0.7 s, or what SGCTL_PATIENCE says, on a quiet machine and
-    when the policy is of moderate size. `grace` is how many seconds a controller that is just being started
-    has. Raises StoreError when the database cannot be reached. One that cannot be written tells at most which
-    controllers have died.
+    when the policy is of moderate size; a second more where a lock is free and the database has several
+    servers, because their locks are gone when another of them takes over. `grace` is how many seconds a
+    controller that is just being started has. Raises StoreError when the database cannot be reached. One
+    that cannot be written tells at most which controllers have died.
     """
     wanted = frozenset(hosts)
     seconds, begin = _patience_seconds(), time.monotonic()
@@ -59,10 +60,12 @@ def listen(store: Store, hosts: Iterable[str], grace: float = 0.0) -> Silence:
         return Silence({host: DEAD if host in dead else UNASKED for host in sorted(wanted)}, str(error))
     slowness = _SLOWNESS * (time.monotonic() - begin)
     size = sum(map(len, store.objects.values()))
-    patience = begin + seconds + slowness + _SECONDS_PER_OBJECT * size
+    failover = store.failover_seconds if dead else 0.0
+    patience = begin + seconds + failover + slowness + _SECONDS_PER_OBJECT * size
+    hope = patience if failover else begin + grace
     while True:
         now = time.monotonic()
-        hopeless = dead if now >= begin + grace else frozenset[str]()
+        hopeless = dead if now >= hope else frozenset[str]()
         silent = _silent(store, wanted, number, dead)
         if silent <= hopeless or now > patience:
             return Silence({host: DEAD if host in dead else HUNG for host in sorted(silent)})

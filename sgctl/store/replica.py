@@ -22,7 +22,8 @@ Operation = dict[str, Json]
 """An operation of an OVSDB transaction (RFC 7047 section 5.2)."""
 
 FASTEST_RECONNECT_MS = 50
-SLOWEST_RECONNECT_MS = 1000
+SLOWEST_ROUND_MS = 1000
+"""Within this time every server of the remote is tried once."""
 _ROWS_BETWEEN_YIELDS = 500
 _MOST_BATCHES = 100
 _DEFAULTS: dict[str, Json] = {
@@ -133,7 +134,7 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         super().__init__(remote, helper)
         self.remote = remote
         self._session.reconnect.min_backoff = FASTEST_RECONNECT_MS
-        self._session.reconnect.max_backoff = SLOWEST_RECONNECT_MS
+        self._session.reconnect.max_backoff = SLOWEST_ROUND_MS // len(self._session.remotes)
         self._session.reset_backoff()
         self.shapes = {
             table: {name: Column(column) for name, column in content["columns"].items()}
@@ -155,6 +156,11 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         """Whether the rows are the server's and transactions can be sent."""
         connection = self._session.rpc
         return self.state == self.IDL_S_MONITORING and connection is not None and not connection.get_status()
+
+    @property
+    def has_several_servers(self) -> bool:
+        """Whether another server may take over from the one that answers now."""
+        return len(self._session.remotes) > 1
 
     @property
     def unreachable(self) -> bool:

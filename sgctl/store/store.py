@@ -15,7 +15,7 @@ from sgctl.store.garbage import much_may_stay
 from sgctl.store.identifiers import lock_name
 from sgctl.store.permission import refusal
 from sgctl.store.quotas import Limits, no_quota_operations, quota_operations, read_quota
-from sgctl.store.replica import Operation, Replica, describe_error, first_error
+from sgctl.store.replica import SLOWEST_ROUND_MS, Operation, Replica, describe_error, first_error
 from sgctl.store.status import (
     BindingStatus,
     KeyedRows,
@@ -106,6 +106,11 @@ class Store:
     def connected(self) -> bool:
         """Whether the server can be asked now; if not, what is known may be out of date."""
         return self._replica.connected
+
+    @property
+    def failover_seconds(self) -> float:
+        """How long whoever uses this database may take to find the server that has just become its leader."""
+        return SLOWEST_ROUND_MS / 1000 if self._replica.has_several_servers else 0.0
 
     def run(self) -> list[Change]:
         """Take in what the server sent, without waiting; the policy's changes since the last call.
