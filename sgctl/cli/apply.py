@@ -36,7 +36,7 @@ def apply(session: Session, /, files: tuple[str, ...], dry_run: bool, output: st
     """
     from sgctl.cli.render import print_outcomes
 
-    documents, bounds = read_documents(session, files), read_bounds(options)
+    documents, bounds = read_documents(session, files), read_bounds(session, options)
     if dry_run:
         print_outcomes(would_be(session, documents, bounds).outcomes, output, note="dry run")
         return
@@ -65,7 +65,7 @@ def diff(
     from sgctl.cli import render
     from sgctl.service.manifests.difference import differences
 
-    plan = would_be(session, read_documents(session, files), read_bounds(options))
+    plan = would_be(session, read_documents(session, files), read_bounds(session, options))
     found = differences(session.store.objects, plan)
     if output == "json":
         fields = ("kind", "name", "action", "before", "after")

@@ -41,7 +41,7 @@ def plan(
     from sgctl.cli import render
     from sgctl.cli.forecasts import look_ahead, record
 
-    made = would_be(session, read_documents(session, files), read_bounds(options))
+    made = would_be(session, read_documents(session, files), read_bounds(session, options))
     with progress("compiling the flows of every switch"):
         found = look_ahead(session, made)
     report = record(made, found, flows=bool(options["flows"]))

@@ -30,7 +30,7 @@ _PROJECTS = click.option(
     "projects",
     metavar="PROJECT",
     multiple=True,
-    help="Remove only objects of this project. May be repeated.",
+    help="Remove objects of this project instead of the one that the command acts for. May be repeated.",
 )
 
 
@@ -39,7 +39,7 @@ def prune_options(command: Decorated) -> Decorated:
     return _KINDS(_PROJECTS(command))
 
 
-def read_bounds(options: Mapping[str, object]) -> Bounds | None:
+def read_bounds(session: Session, options: Mapping[str, object]) -> Bounds | None:
     """What may be removed; None for nothing."""
     from sgctl.cli.records import CLASSES
     from sgctl.service.manifests import Bounds
@@ -57,7 +57,7 @@ def read_bounds(options: Mapping[str, object]) -> Bounds | None:
     for kind in wanted:
         if kind not in kinds.WITH_MANIFEST:
             raise click.UsageError(f"{kind.name} cannot be pruned: they have no manifests of their own")
-    return Bounds(frozenset(CLASSES[kind] for kind in wanted), frozenset(projects))
+    return Bounds(frozenset(CLASSES[kind] for kind in wanted), frozenset(projects or [session.project]))
 
 
 def confirm(

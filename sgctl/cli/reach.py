@@ -45,7 +45,7 @@ def _reach_command(name: str, incoming: bool, text: str) -> None:
         outside: list[Outside] = []
         with explained():
             text = text_of(session.policy)
-            port = find_end(text, end).port
+            port = find_end(text, end, project=session.project).port
             if port is None:
                 raise Unexplained(f"{end} is no port of the policy")
             families = {6} if ipv6 else {address.version for address in port.fixed_ips}

@@ -99,7 +99,7 @@ def trace(session: Session, context: click.Context, /, output: str, on_switch: b
 
     with explained():
         text = text_of(session.policy)
-        subject, raw = _subject(text, **asked)
+        subject, raw = _subject(text, session.project, **asked)
         record = _record(text, subject)
         ways = _ways(session, subject, raw) if on_switch else []
     record["switches"] = [_switch_record(*way) for way in ways]
@@ -112,7 +112,7 @@ def trace(session: Session, context: click.Context, /, output: str, on_switch: b
 
 
 def _subject(
-    text: PolicyText, source: str, destination: str | None, frame: str | None, **asked: Any
+    text: PolicyText, project: str, source: str, destination: str | None, frame: str | None, **asked: Any
 ) -> tuple[Packet | Frame, bytes | None]:
     """What is asked about; the bytes of a raw frame, too."""
     from sgctl.explain.frames import frame_bytes
@@ -121,14 +121,14 @@ def _subject(
     if frame is None:
         if destination is None:
             raise click.UsageError("give TO, or --frame")
-        return _packet(text, (source, destination), **asked), None
+        return _packet(text, project, (source, destination), **asked), None
     state = _state(asked.pop("established"), asked.pop("reply"))
     if destination is not None or any(value not in (None, False) for value in asked.values()):
         raise click.UsageError("--frame says all of the packet: TO and a service do not go with it")
-    return ask_frame(text, source, frame, state), frame_bytes(frame)
+    return ask_frame(text, source, frame, state, project), frame_bytes(frame)
 
 
-def _packet(text: PolicyText, ends: tuple[str, str], **asked: Any) -> Packet:
+def _packet(text: PolicyText, project: str, ends: tuple[str, str], **asked: Any) -> Packet:
     from sgctl.explain.question import ask, ask_error
 
     error, version = (
@@ -138,8 +138,8 @@ def _packet(text: PolicyText, ends: tuple[str, str], **asked: Any) -> Packet:
     state = _state(asked.pop("established"), asked.pop("reply"))
     service = read_service(**asked)
     if error is not None:
-        return ask_error(text, ends, service, version, error)
-    return ask(text, ends, service, version, state)
+        return ask_error(text, ends, service, version, error, project)
+    return ask(text, ends, service, version, state, project)
 
 
 def _error(kind: str | None, by: str | None, reply: bool) -> Error | None:

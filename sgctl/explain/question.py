@@ -114,14 +114,13 @@ class Error:
     reply: bool = False
 
 
-def find_end(text: PolicyText, word: str, network: str | None = None) -> End:
+def find_end(text: PolicyText, word: str, network: str | None = None, project: str = "") -> End:
     """The end that a word means: a port by name, id or address, else an address outside.
 
-    With `network` (an id) an address only means a port of that network. Raises Unexplained.
+    A name means a port of `project`, and an address one of others only where none of its own has it. With
+    `network` (an id) an address only means a port of that network. Raises Unexplained.
     """
-    ports = [port for port in text.ports.values() if word in (port.id, port.name)]
-    if word in text.ports:
-        ports = [text.ports[word]]
+    ports = _named(text, word, project)
     if len(ports) > 1:
         raise Unexplained(f"{len(ports)} ports are called {word!r}; use an id: {_ids(ports)}")
     if ports:
@@ -131,15 +130,28 @@ def find_end(text: PolicyText, word: str, network: str | None = None) -> End:
     except ValueError:
         address = None
     if address is None or not address.is_host:
-        raise Unexplained(f"{word!r} is neither a port nor an address")
+        raise Unexplained(f"{word!r} is neither a port nor an address{_hint(text, word)}")
     owners = [
         port
         for port in text.ports.values()
         if address in member_addresses(port) and network in (None, port.network_id)
     ]
+    owners = [port for port in owners if port.meta.project_id == project] or owners
     if len(owners) > 1:
         raise Unexplained(f"{len(owners)} ports have the address {word}; use an id: {_ids(owners)}")
     return End(owners[0] if owners else None, address)
+
+
+def _named(text: PolicyText, word: str, project: str) -> list[Port]:
+    if word in text.ports:
+        return [text.ports[word]]
+    return [port for port in text.ports.values() if port.name == word and port.meta.project_id == project]
+
+
+def _hint(text: PolicyText, word: str) -> str:
+    named = [port for port in text.ports.values() if port.name == word]
+    projects = sorted({port.meta.project_id or "no project" for port in named})
+    return f"; there is one of {', '.join(projects)}: use --project or its id" if projects else ""
 
 
 def _ids(ports: list[Port]) -> str:
@@ -147,13 +159,18 @@ def _ids(ports: list[Port]) -> str:
 
 
 def ask(
-    text: PolicyText, ends: tuple[str, str], service: Service, version: int | None, state: State
+    text: PolicyText,
+    ends: tuple[str, str],
+    service: Service,
+    version: int | None,
+    state: State,
+    project: str = "",
 ) -> Packet:
-    """The packet from one end to the other. Raises Unexplained.
+    """The packet from one end to the other, whose names are those of `project`. Raises Unexplained.
 
     In state REPLY the first end answers in a connection that the second opened to its `port`.
     """
-    sender, receiver = _pair(text, *ends)
+    sender, receiver = _pair(text, *ends, project)
     version = version or _version(sender, receiver)
     source, destination = sender.at(version, ends[0]), receiver.at(version, ends[1])
     header, connection = Conversation(source, destination, *service.numbers(version)), None
@@ -197,13 +214,18 @@ def usual_hops(header: Conversation) -> int:
 
 
 def ask_error(
-    text: PolicyText, ends: tuple[str, str], service: Service, version: int | None, error: Error
+    text: PolicyText,
+    ends: tuple[str, str],
+    service: Service,
+    version: int | None,
+    error: Error,
+    project: str = "",
 ) -> Packet:
     """An ICMP error to the second end about its connection with the first. Raises Unexplained."""
-    first, told = _pair(text, *ends)
+    first, told = _pair(text, *ends, project)
     version = version or _version(first, told)
     one, other = first.at(version, ends[0]), told.at(version, ends[1])
-    sender = first if error.by is None else _pair(text, error.by, ends[1])[0]
+    sender = first if error.by is None else _pair(text, error.by, ends[1], project)[0]
     source = one if error.by is None else sender.at(version, error.by)
     opened = (other, one) if error.reply else (one, other)
     return Packet(
@@ -216,14 +238,14 @@ def ask_error(
     )
 
 
-def ask_frame(text: PolicyText, sender: str, frame: str, state: State) -> Packet | Frame:
+def ask_frame(text: PolicyText, sender: str, frame: str, state: State, project: str = "") -> Packet | Frame:
     """What a raw frame of a port is; its MACs say who it claims to be and for whom it is.
 
     It is a Frame when no rule is about it. An ICMP error is about the connection of the packet that it
     carries, of which `state` tells who opened it; with State.NEW nobody knows it. Messages of a link have no
     connections either. Raises Unexplained.
     """
-    port, read = find_end(text, sender).port, read_frame(frame)
+    port, read = find_end(text, sender, project=project).port, read_frame(frame)
     if port is None:
         raise Unexplained(f"{sender} is no port: a frame is traced from a port")
     if read.header is None or read.message is not None or read.tagged or is_no_source(read.source_mac):
@@ -279,11 +301,11 @@ def _peers(text: PolicyText, port: Port) -> list[Port]:
     return [peer for peer in ports if peer.network_id == port.network_id and peer.id != port.id]
 
 
-def _pair(text: PolicyText, source: str, destination: str) -> tuple[End, End]:
+def _pair(text: PolicyText, source: str, destination: str, project: str) -> tuple[End, End]:
     """Both ends; an address is looked for in the network of the other end when that is a port by name."""
-    named = {port.network_id for port in text.ports.values() if {port.id, port.name} & {source, destination}}
+    named = {port.network_id for word in (source, destination) for port in _named(text, word, project)}
     network = next(iter(named)) if len(named) == 1 else None
-    sender, receiver = find_end(text, source, network), find_end(text, destination, network)
+    sender, receiver = (find_end(text, word, network, project) for word in (source, destination))
     if sender.port is None and receiver.port is None:
         raise Unexplained(f"neither {source} nor {destination} is a port of the policy")
     if sender.port and receiver.port and sender.port.network_id != receiver.port.network_id:

@@ -176,7 +176,7 @@ class Collection(Generic[T]):
         identifiers: list[str] = []
 
         def decide(objects: Objects) -> Plan:
-            desk = Desk(Draft(objects), self._caller)
+            desk = Desk.of(objects, self._caller)
             identifiers[:] = edit(desk)
             return settle(desk.draft)
 

@@ -119,9 +119,13 @@ class Compute:
         return {"server": _shown(view, self._find(view, identifier))}
 
     def _find(self, objects: View | Draft, identifier: str) -> Server:
-        """The caller's own server of that id, else the only one of others that an admin may see."""
+        """The caller's own server of that id, else the only one of others that an admin may see.
+
+        Where it is the id of a port, which nobody chose, it means that port.
+        """
         found = [server for server in servers(objects, self._caller) if server.id == identifier]
-        own = [server for server in found if server.project == self._caller.project]
+        own = [server for server in found if server.ports[0].id == identifier]
+        own = own or [server for server in found if server.project == self._caller.project]
         if not found:
             raise ApiError(404, "InstanceNotFound", f"Instance {identifier[:64]} could not be found.")
         if not own and len(found) > 1:
@@ -205,14 +209,13 @@ class Compute:
         return Response(202)
 
     def _group(self, desk: Desk, reference: str, project: str) -> SecurityGroup:
-        """The group with this id, else the only one of the server's project with this name."""
+        """The group of the server's project with this id, else the only one with this name.
+
+        What a server is called is no proof of whose it is: no other project's group is given to its ports.
+        """
         by_id = desk.draft.get(SecurityGroup, reference)
-        named = [
-            group
-            for group in desk.draft.where(SecurityGroup, "name", reference)
-            if group.meta.project_id == project
-        ]
-        found = [group for group in ([by_id] if by_id else named) if may_see(self._caller, group, desk.draft)]
+        candidates = [by_id] if by_id else desk.draft.where(SecurityGroup, "name", reference)
+        found = [group for group in candidates if group.meta.project_id == project]
         if not found:
             raise ApiError(404, "SecurityGroupNotFound", f"Security group {reference[:64]} not found.")
         if len(found) > 1:
@@ -225,7 +228,7 @@ class Compute:
             raise forbidden("A reader may not change anything")
 
         def decide(objects: Objects) -> Plan:
-            desk = Desk(Draft(objects), self._caller)
+            desk = Desk.of(objects, self._caller)
             edit(desk)
             return settle(desk.draft)
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from flows.model import AddressGroup, Meta, Network, PolicyObject, SecurityGroup
+from flows.model import AddressGroup, Meta, Network, PolicyObject, Port, SecurityGroup
 from sgctl.rest.credentials import Caller
 from sgctl.rest.errors import forbidden, not_found
 from sgctl.rest.http import Body
 from sgctl.rest.schemas import Shape
 from sgctl.rest.view import View
 from sgctl.service.addresses import AddressPool
-from sgctl.service.draft import Draft
-from sgctl.service.names import project_of
+from sgctl.service.draft import Draft, Objects
+from sgctl.service.names import is_shared, project_of
 from sgctl.service.references import REFERENCES
 
 T = TypeVar("T")
@@ -32,6 +32,11 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.addresses = AddressPool(self.draft)
+
+    @classmethod
+    def of(cls, objects: Objects, caller: Caller) -> Self:
+        """A desk on which nothing is yet. What is wrong is told without the names of what is hidden."""
+        return cls(Draft(objects, caller.project, discreet=not caller.is_admin), caller)
 
     def find(self, kind: type[P], identifier: str, type_name: str, noun: str) -> P:
         """An object the caller may use. Raises ApiError 404."""
@@ -59,7 +64,22 @@ class Desk:
                     if identifier not in known:
                         type_name, noun = NOUNS[reference.target]
                         self.find(reference.target, identifier, type_name, noun)
+        if isinstance(obj, Port) and not (isinstance(old, Port) and _relies_on_default(old)):
+            self._check_default(obj)
         self.draft.put(obj)
+
+    def may_use_default(self, network: Network) -> bool:
+        """Whether the network has a default group in which the caller's ports may be."""
+        group = self.draft.get(SecurityGroup, network.default_group or "")
+        return group is not None and may_see(self.caller, group, self.draft)
+
+    def _check_default(self, port: Port) -> None:
+        """Refuse to make a port a member of what the caller must not use, by giving it no groups."""
+        network = self.draft.get(Network, port.network_id)
+        if network is None or network.default_group is None or not _relies_on_default(port):
+            return
+        if not self.may_use_default(network):
+            raise forbidden("The network's default group is another project's: give security_groups")
 
 
 NOUNS: dict[type[PolicyObject], tuple[str, str]] = {
@@ -70,6 +90,11 @@ NOUNS: dict[type[PolicyObject], tuple[str, str]] = {
 """Neutron's type names and nouns of what can be referred to."""
 
 
+def _relies_on_default(port: Port) -> bool:
+    """Whether the port is in the default group of its network, if that has one."""
+    return port.port_security_enabled and not port.security_groups
+
+
 def may_see(caller: Caller, obj: PolicyObject, draft: Draft | View) -> bool:
     """Whether the object is the caller's or everybody's."""
     return caller.is_admin or owner(obj, draft) == caller.project or is_shared(obj)
@@ -78,11 +103,6 @@ def may_see(caller: Caller, obj: PolicyObject, draft: Draft | View) -> bool:
 def owner(obj: PolicyObject, draft: Draft | View) -> str:
     """The project of an object; a rule is its group's."""
     return project_of(draft, obj)
-
-
-def is_shared(obj: PolicyObject) -> bool:
-    """Networks and address groups that belong to no project are there for all."""
-    return isinstance(obj, (Network, AddressGroup)) and not obj.meta.project_id
 
 
 class Resource(ABC, Generic[T]):

@@ -14,8 +14,10 @@ from flows.validate import check
 from sgctl.service.addresses import host_range
 from sgctl.service.draft import Draft
 from sgctl.service.errors import Code
-from sgctl.service.kinds import NOUNS, describe
+from sgctl.service.kinds import NOUNS
+from sgctl.service.names import is_hidden, told
 from sgctl.service.references import references_of, users_of
+from sgctl.service.subnets import details_of
 
 
 class Violation(NamedTuple):
@@ -71,26 +73,26 @@ def in_use_by(users: Sequence[str]) -> str:
 
 
 def _describe_user(draft: Draft, obj: PolicyObject) -> str:
-    if not isinstance(obj, Rule):
-        return describe(obj)
-    group = draft.get(SecurityGroup, obj.group_id)
-    return f"{describe(obj)} of {describe(group)}" if group is not None else describe(obj)
+    group = draft.get(SecurityGroup, obj.group_id) if isinstance(obj, Rule) else None
+    if group is None or is_hidden(draft, obj):
+        return told(draft, obj)
+    return f"{told(draft, obj)} of {told(draft, group)}"
 
 
 def _port(draft: Draft, port: Port) -> Iterator[Violation]:
     yield from _mixed_groups(draft, port, port, "security_groups")
     network = draft.get(Network, port.network_id)
     if network is not None:
-        yield from _outside_subnets(network, port, port)
+        yield from _outside_subnets(draft, network, port, port)
         yield from _address_taken(draft, network, port)
     for other in draft.where(Port, "mac", port.mac):
         if other.id != port.id and other.network_id == port.network_id:
-            reason = f"{port.mac} is already the address of {describe(other)} on this network"
+            reason = f"{port.mac} is already the address of {told(draft, other)} on this network"
             yield Violation(port, "mac_address", reason, Code.TAKEN)
     for other in draft.where(Port, "iface_id", port.iface_id):
         if other.id != port.id:
             yield Violation(
-                port, "iface_id", f"{port.iface_id!r} already binds {describe(other)}", Code.TAKEN
+                port, "iface_id", f"{port.iface_id!r} already binds {told(draft, other)}", Code.TAKEN
             )
 
 
@@ -100,7 +102,7 @@ def _mixed_groups(draft: Draft, port: Port, subject: PolicyObject, field: str) -
     stateless = [group.name or group.id for group in groups if group is not None and not group.stateful]
     stateful = [group.name or group.id for group in groups if group is not None and group.stateful]
     if stateless and stateful:
-        of_port = "" if subject is port else f"{describe(port)} has "
+        of_port = "" if subject is port else f"{told(draft, port)} has "
         reason = (
             f"{of_port}stateless groups ({', '.join(stateless)}) and stateful ones ({', '.join(stateful)})"
         )
@@ -117,8 +119,10 @@ def _statefulness_clash(draft: Draft, group: SecurityGroup) -> Iterator[Violatio
             yield from _mixed_groups(draft, port, group, "stateful")
 
 
-def _outside_subnets(network: Network, port: Port, subject: PolicyObject) -> Iterator[Violation]:
-    field, of_port = ("fixed_ips", "") if subject is port else ("subnets", f"{describe(port)} has ")
+def _outside_subnets(
+    draft: Draft, network: Network, port: Port, subject: PolicyObject
+) -> Iterator[Violation]:
+    field, of_port = ("fixed_ips", "") if subject is port else ("subnets", f"{told(draft, port)} has ")
     for address in filter(lambda each: each.is_host, port.fixed_ips):
         homes = [subnet for subnet in network.subnets if subnet.covers(address)]
         if network.subnets and not homes:
@@ -145,9 +149,9 @@ def _address_taken(draft: Draft, network: Network, port: Port) -> Iterator[Viola
             if other.id != port.id and other.network_id in peers:
                 peer = peers[other.network_id]
                 where = (
-                    "this network" if peer is network else f"network {peer.name} of the same address scope"
+                    "this network" if peer is network else f"{told(draft, peer)} of the same address scope"
                 )
-                reason = f"{address} is already an address of {describe(other)} on {where}"
+                reason = f"{address} is already an address of {told(draft, other)} on {where}"
                 yield Violation(port, "fixed_ips", reason, Code.TAKEN)
 
 
@@ -156,7 +160,7 @@ def _network(draft: Draft, network: Network, old: Network | None) -> Iterator[Vi
     if old is None or old.subnets != network.subnets:
         for port in draft.where(Port, "network_id", network.id):
             if draft.before(Port, port.id) == port:
-                yield from _outside_subnets(network, port, network)
+                yield from _outside_subnets(draft, network, port, network)
     yield from _gateway_taken(draft, network, old)
     if old is not None and old.address_scope != network.address_scope:
         yield from _scope_clash(draft, network)
@@ -164,11 +168,12 @@ def _network(draft: Draft, network: Network, old: Network | None) -> Iterator[Vi
 
 def _gateway_taken(draft: Draft, network: Network, old: Network | None) -> Iterator[Violation]:
     """A port of another project must not become the gateway of those who trust the network's owner."""
-    before = {detail.gateway for detail in old.subnet_details} if old is not None else set()
-    for gateway in {detail.gateway for detail in network.subnet_details} - before - {None}:
+    before = {detail.gateway for detail in details_of(old)} if old is not None else set()
+    for gateway in {detail.gateway for detail in details_of(network)} - before - {None}:
         for port in draft.having(Port, "fixed_ips", gateway):
             if port.network_id == network.id and port.meta.project_id != network.meta.project_id:
-                reason = f"{gateway} is an address of {describe(port)} of another project"
+                whose = "" if is_hidden(draft, port) else " of another project"
+                reason = f"{gateway} is an address of {told(draft, port)}{whose}"
                 yield Violation(network, "gateway_ip", reason, Code.TAKEN)
 
 
@@ -180,7 +185,7 @@ def _overlapping_subnets(draft: Draft, network: Network) -> Iterator[Violation]:
         for mine in network.subnets:
             for theirs in peer.subnets:
                 if overlap(mine, theirs):
-                    scope = f"network {peer.name}, which has the same address scope {network.address_scope!r}"
+                    scope = f"{told(draft, peer)}, which has the same address scope {network.address_scope!r}"
                     yield Violation(network, "subnets", f"{mine} overlaps {theirs} of {scope}", Code.TAKEN)
 
 
@@ -199,5 +204,6 @@ def _scope_clash(draft: Draft, network: Network) -> Iterator[Violation]:
     for port in draft.where(Port, "network_id", network.id):
         for address in port.fixed_ips:
             if address in theirs:
-                reason = f"{describe(port)} and {describe(theirs[address])} both have {address} in this scope"
+                both = f"{told(draft, port)} and {told(draft, theirs[address])}"
+                reason = f"{both} both have {address} in this scope"
                 yield Violation(network, "address_scope", reason, Code.TAKEN)

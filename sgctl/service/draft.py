@@ -31,11 +31,13 @@ class _Index(NamedTuple):
 class Draft:
     """The objects of `base` with edits on top; `base` is never touched.
 
-    `project` is the one on whose behalf it is made: names mean its objects (`sgctl.service.names`).
+    `project` is the one on whose behalf it is made: names mean its objects (`sgctl.service.names`). If it is
+    `discreet`, messages do not name the objects of other projects.
     """
 
-    def __init__(self, base: Objects, project: str = "") -> None:
+    def __init__(self, base: Objects, project: str = "", *, discreet: bool = False) -> None:
         self.project = project
+        self.discreet = discreet
         self._base: dict[type[object], dict[str, PolicyObject]] = {
             kind: dict(base.get(kind, {})) for kind in KINDS
         }

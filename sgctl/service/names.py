@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar, cast
 from flows.model import AddressGroup, Network, PolicyObject, Rule, SecurityGroup
 from sgctl.service.draft import Draft
 from sgctl.service.errors import Code
-from sgctl.service.kinds import NOUNS
+from sgctl.service.kinds import NOUNS, describe
 from sgctl.service.subnets import Subnet, subnets_of
 
 Named = PolicyObject | Subnet
@@ -71,7 +71,7 @@ def resolve(draft: Draft, kind: type[T], reference: str, project: str | None = N
 
 def _of_project(draft: Draft, candidates: list[T], project: str) -> list[T]:
     own = [each for each in candidates if isinstance(each, Rule) or project_of(draft, each) == project]
-    return own or [each for each in candidates if is_shared(draft, each)]
+    return own or [each for each in candidates if is_shared(each)]
 
 
 def project_of(draft: Finder, obj: Named) -> str:
@@ -82,9 +82,20 @@ def project_of(draft: Finder, obj: Named) -> str:
     return (group or obj).meta.project_id
 
 
-def is_shared(draft: Draft, obj: Named) -> bool:
+def is_shared(obj: Named) -> bool:
     """Networks with their subnets and address groups that belong to no project are there for all."""
-    return isinstance(obj, (Network, AddressGroup, Subnet)) and not project_of(draft, obj)
+    whole = obj.network if isinstance(obj, Subnet) else obj
+    return isinstance(whole, (Network, AddressGroup)) and not whole.meta.project_id
+
+
+def is_hidden(draft: Draft, obj: PolicyObject) -> bool:
+    """Whether messages must not name the object to whom the draft is made for."""
+    return draft.discreet and project_of(draft, obj) != draft.project and not is_shared(obj)
+
+
+def told(draft: Draft, obj: PolicyObject) -> str:
+    """The object as messages name it."""
+    return f"a {NOUNS[type(obj)]} of another project" if is_hidden(draft, obj) else describe(obj)
 
 
 def _nowhere(draft: Draft, noun: str, reference: str, project: str, elsewhere: list[T]) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from lab.controller import Controller
 from lab.ovs import PrivateOvs
 from lab.policy_cli import PolicyCli
 from lab.process import LabError
+from lab.scenario.model import Document
 from lab.site import document, group, tcp_in
 from tests.api.client import Answer, Client
 
@@ -114,6 +117,84 @@ def test_members_do_not_choose_addresses_on_others_networks(
     assert admin("PUT", path, {"port": {"fixed_ips": [{"ip_address": "10.9.0.78"}]}}).status == 200
 
 
+def test_what_a_server_is_called_gives_it_no_group_of_the_operators(
+    admin: Client, blue: Client, shared: Any
+) -> None:
+    """The operator's own server of that name is gone, or was never there."""
+    group = admin.make("security_group", name="billing")
+    evil = blue.make("port", network_id=shared["id"], device_id="web-9")
+    assert action(admin, "web-9", "addSecurityGroup", "billing").status == 404
+    assert action(admin, "web-9", "addSecurityGroup", group["id"]).status == 404
+    assert group["id"] not in groups_of(admin, evil)
+
+
+def test_a_device_id_takes_no_ports_place(admin: Client, blue: Client, shared: Any) -> None:
+    """A port without a device_id is a server by its own id, which a member can write into a device_id."""
+    group = admin.make("security_group", name="metering", project_id="")
+    mine = admin.make("port", network_id=shared["id"], project_id="", security_groups=[])
+    blue.make("port", network_id=shared["id"], device_id=mine["id"])
+    assert action(admin, mine["id"], "addSecurityGroup", "metering").status == 202
+    assert groups_of(admin, mine) == [group["id"]]
+
+
+def test_a_port_without_groups_does_not_join_the_operators_default_group(
+    admin: Client, blue: Client, shared: Any
+) -> None:
+    group = admin.make("security_group", name="everybody", project_id="")
+    path = f"/v2.0/networks/{shared['id']}"
+    before = blue.make("port", network_id=shared["id"], security_groups=[])
+    assert admin("PUT", path, {"network": {"default_group": group["id"]}}).status == 200
+    port = blue.make("port", network_id=shared["id"])
+    (default,) = blue.list("security-groups", "name=default")
+    assert port["security_groups"] == [default["id"]], "his own project's"
+    none = {"network_id": shared["id"], "security_groups": []}
+    assert blue("POST", "/v2.0/ports", {"port": none}).status == 403
+    assert blue("PUT", f"/v2.0/ports/{port['id']}", {"port": {"security_groups": []}}).status == 403
+    server = blue.make("port", network_id=shared["id"], device_id="bare")
+    assert action(blue, "bare", "removeSecurityGroup", "default").status == 403
+    assert groups_of(blue, server) == [default["id"]]
+    assert blue("PUT", f"/v2.0/ports/{before['id']}", {"port": {"name": "kept"}}).status == 200
+    assert admin("PUT", path, {"network": {"default_group": None}}).status == 200
+
+
+def test_refusals_do_not_name_objects_of_other_projects(admin: Client, blue: Client) -> None:
+    group = blue.make("security_group", name="open-to-all")
+    network = blue.make("network", name="theirs")
+    subnet = blue.make("subnet", network_id=network["id"], cidr="10.6.0.0/24")
+    secret = admin.make("security_group", name="secret-group")
+    rule = {"security_group_id": secret["id"], "direction": "ingress", "remote_group_id": group["id"]}
+    rule = admin.make("security_group_rule", **rule)
+    port = admin.make("port", network_id=network["id"], name="secret-port")
+    address = port["fixed_ips"][0]["ip_address"]
+    taken = {"network_id": network["id"], "fixed_ips": [{"ip_address": address}]}
+    twin = {"network_id": network["id"], "mac_address": port["mac_address"]}
+    refused = [
+        blue("DELETE", f"/v2.0/security-groups/{group['id']}"),
+        blue("DELETE", f"/v2.0/networks/{network['id']}"),
+        blue("DELETE", f"/v2.0/subnets/{subnet['id']}"),
+        blue("PUT", f"/v2.0/subnets/{subnet['id']}", {"subnet": {"gateway_ip": address}}),
+        blue("POST", "/v2.0/ports", {"port": taken}),
+        blue("POST", "/v2.0/ports", {"port": twin}),
+    ]
+    for answer in refused:
+        assert answer.status == 409, answer
+        assert "of another project" in answer.message
+        assert not any(word in answer.message for word in ("secret", port["id"], secret["id"]))
+        assert str(rule["number"]) not in answer.message.split()
+    told = admin("DELETE", f"/v2.0/security-groups/{group['id']}")
+    assert "secret-group" in told.message, "an admin is told"
+
+
+def test_members_say_nothing_of_the_wire(blue: Client) -> None:
+    for attribute, value in (("network_type", "flat"), ("segmentation_id", 7), ("physical_network", "lan")):
+        wanted = {"name": "x", f"provider:{attribute}": value}
+        assert blue("POST", "/v2.0/networks", {"network": wanted}).status == 403
+    network = blue.make("network", name="unplugged")
+    for attribute in ("iface_id", "id"):
+        wanted = {"network_id": network["id"], attribute: network["id"]}
+        assert blue("POST", "/v2.0/ports", {"port": wanted}).status == 400
+
+
 def test_owners_choose_addresses_on_their_network(blue: Client) -> None:
     network = blue.make("network", name="mine")
     blue.make("subnet", network_id=network["id"], cidr="10.8.0.0/24")
@@ -129,6 +210,21 @@ def test_a_members_port_does_not_become_the_gateway(admin: Client, blue: Client,
     answer = admin("PUT", path, {"subnet": {"gateway_ip": address}})
     assert answer.status == 409
     assert "of another project" in answer.message
+
+
+def test_a_members_port_does_not_become_the_gateway_that_nobody_states(
+    operator: PolicyCli, blue: Client
+) -> None:
+    """Where a subnet has no gateway of its own, it is the first host."""
+    stated = {"cidr": "10.5.0.0/24", "gateway_ip": "10.5.0.254"}
+    apply(operator, document("Network", "hall", subnets=[stated]))
+    (network,) = blue.list("networks", "name=hall")
+    port = blue.make("port", network_id=network["id"])
+    assert port["fixed_ips"][0]["ip_address"] == "10.5.0.1"
+    with pytest.raises(LabError, match=r"10\.5\.0\.1 is an address of port .* of another project"):
+        operator.apply([document("Network", "hall", subnets=["10.5.0.0/23"])])
+    assert blue("DELETE", f"/v2.0/ports/{port['id']}").status == 204
+    operator("delete", "network/hall")
 
 
 def test_projects_have_limits_as_soon_as_there_are_tokens(admin: Client, blue: Client) -> None:
@@ -160,10 +256,10 @@ MANIFESTS = (
 )
 
 
-def apply(operator: PolicyCli) -> None:
+def apply(operator: PolicyCli, *manifests: Document) -> None:
     """Nobody runs a switch here, which apply tells."""
     try:
-        operator.apply(MANIFESTS)
+        operator.apply(manifests or MANIFESTS)
     except LabError as error:
         assert "the policy is stored" in str(error)  # noqa: PT017 - whether it is told depends on the controller
 
@@ -197,6 +293,45 @@ def test_a_members_names_do_not_capture_or_block_manifests(
     assert blue.show("port", port["id"])["name"] == "db1", "a name means the operator's own object"
     for path, each in (("ports", port), ("networks", network), ("security-groups", made)):
         assert blue("DELETE", f"/v2.0/{path}/{each['id']}").status == 204
+
+
+def test_members_neither_answer_nor_block_a_trace(operator: PolicyCli, blue: Client) -> None:
+    apply(operator, *MANIFESTS, document("Port", "db2", network="office", security_groups=["database"]))
+    network = blue.make("network", name="office")
+    blue.make("subnet", network_id=network["id"], cidr="10.7.0.0/24")
+    for name, address in (("db1", "10.7.0.2"), ("db2", "10.7.0.3"), ("db3", "10.7.0.4")):
+        wanted = [{"ip_address": address}]
+        blue.make("port", network_id=network["id"], name=name, fixed_ips=wanted, device_id="trace")
+    for ends in (("db1", "db2"), ("10.7.0.2", "10.7.0.3")):
+        said = operator.run("trace", *ends, "--port", "3306")
+        assert said.stdout.startswith("tcp/3306 from db1 (10.7.0.2) to db2 (10.7.0.3), new: denied"), said
+        assert "of group database allows" in said.stdout
+    refused = operator.run("trace", "db1", "db3").stderr
+    assert "'db3' is neither a port nor an address; there is one of blue: use --project or its id" in refused
+    assert "there is one of blue" in operator.run("reach", "to", "db3").stderr
+    theirs = operator.run("--project", "blue", "trace", "db1", "db3")
+    assert theirs.stdout.startswith("icmp"), theirs
+    operator("delete", "port/db2")
+    take_away(operator)
+    for port in blue.list("ports", "device_id=trace"):
+        assert blue("DELETE", f"/v2.0/ports/{port['id']}").status == 204
+
+
+def test_members_objects_do_not_keep_the_operator_from_pruning(operator: PolicyCli, blue: Client) -> None:
+    """What they hold on to in their own project is not for the operator's files to state."""
+    apply(operator)
+    network = blue.make("network", name="mine")
+    port = blue.make("port", network_id=network["id"], name="held")
+    made = group("old", tcp_in(22))
+    apply(operator, *MANIFESTS, made)
+    files = [document("Network", "office", subnets=["10.7.0.0/24"]), MANIFESTS[1], MANIFESTS[2]]
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump_all(files, file)
+        file.flush()
+        said = operator.run("apply", "--prune", "all", "--yes", "-f", file.name)
+    assert "SecurityGroup old deleted" in said.stdout, said
+    assert blue.show("port", port["id"])["name"] == "held"
+    take_away(operator)
 
 
 def test_the_command_line_acts_for_another_project_when_it_is_told_to(

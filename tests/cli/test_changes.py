@@ -81,13 +81,17 @@ def test_diff_shows_each_object_as_a_manifest_before_and_after(cli: Cli, manifes
 def test_prune_stays_within_kinds_and_projects(cli: Cli, manifest: Write, fresh: Fresh) -> None:
     cli("apply", "-f", manifest(ALL))
     stated = manifest(NETWORK)
-    used = cli("apply", "--prune", "sg", "--yes", "-f", stated)
+    assert cli("apply", "--prune", "sg", "--yes", "-f", stated).out == "Network blue unchanged\n"
+    used = cli(
+        "--project", "p1", "apply", "--prune", "sg", "--yes", "-f", manifest(GROUP.replace("web", "new"))
+    )
     assert used.errors == ["SecurityGroup web: in use by port web1"]
     result = cli("apply", "--prune", "sg", "--prune-project", "p2", "--yes", "-f", stated)
     assert result.out == "Network blue unchanged\nSecurityGroup other deleted\n"
     assert len(fresh().objects[Rule]) == 2
     assert "Port web1" in cli("diff", "--prune", "all", "-f", stated).out.replace("/", " ")
-    result = cli("apply", "--prune", "all", "--yes", "-f", stated)
+    everywhere = ("--prune-project", "", "--prune-project", "p1")
+    result = cli("apply", "--prune", "all", *everywhere, "--yes", "-f", stated)
     assert result.out == "Network blue unchanged\nPort web1 deleted\nSecurityGroup web deleted\n"
     assert not fresh().objects[SecurityGroup]
 

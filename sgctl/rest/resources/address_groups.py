@@ -9,7 +9,7 @@ from flows.model import AddressGroup, Prefix
 from sgctl.rest.addresses import cidr, read_network
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body
-from sgctl.rest.resource import Desk, is_shared, new_meta, standard, with_description
+from sgctl.rest.resource import Desk, new_meta, standard, with_description
 from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import (
     ADDRESS,
@@ -24,6 +24,7 @@ from sgctl.rest.schemas import (
     read_only,
 )
 from sgctl.rest.view import View
+from sgctl.service.names import is_shared
 
 ADDRESSES = list_of(ADDRESS, 10_000)
 ADDRESSES_BODY = mapping(["addresses"], addresses=ADDRESSES)

@@ -9,7 +9,7 @@ from flows.model import EgressDefault, Network
 from flows.validate import MOST_CONNECTIONS
 from sgctl.rest.errors import ApiError, bad_request, forbidden
 from sgctl.rest.http import Body
-from sgctl.rest.resource import Desk, is_shared, new_meta, standard, with_description
+from sgctl.rest.resource import Desk, new_meta, standard, with_description
 from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import (
     FLAG,
@@ -25,9 +25,11 @@ from sgctl.rest.schemas import (
     read_only,
 )
 from sgctl.rest.view import View
+from sgctl.service.names import is_shared
 from sgctl.service.subnets import subnet_id
 
 _TYPE = "provider:network_type"
+_PHYSICAL = "provider:physical_network"
 _TAG = "provider:segmentation_id"
 
 
@@ -65,7 +67,7 @@ class Networks(Simple[Network]):
                 **{
                     _TYPE: {"type": ["string", "null"], "enum": ["flat", "vlan", None]},
                     _TAG: _SEGMENT,
-                    "provider:physical_network": optional(TEXT),
+                    _PHYSICAL: optional(TEXT),
                 }
             ),
             *read_only(status=TEXT, subnets={"type": "array", "items": UUID}, mtu=NUMBER),
@@ -83,7 +85,7 @@ class Networks(Simple[Network]):
             "router:external": False,
             _TYPE: "flat" if item.segmentation_id is None else "vlan",
             _TAG: item.segmentation_id,
-            "provider:physical_network": None,
+            _PHYSICAL: None,
             "subnets": [subnet_id(item, prefix) for prefix in item.subnets],
             "mtu": 1500,
             "address_scope": item.address_scope,
@@ -97,7 +99,7 @@ class Networks(Simple[Network]):
         meta = new_meta(desk, body)
         _refuse_the_impossible(body, shared=not meta.project_id, new=True)
         tag = body.get(_TAG)
-        if not desk.caller.is_admin and (tag is not None or body.get(_TYPE) is not None):
+        if not desk.caller.is_admin and any(body.get(name) is not None for name in (_TYPE, _PHYSICAL, _TAG)):
             raise forbidden("Only an admin may set provider attributes")
         if body.get(_TYPE) == "vlan" and tag is None:
             raise bad_request(f"{_TAG} required for VLAN provider network", "InvalidInput")

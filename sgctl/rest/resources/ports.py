@@ -48,7 +48,7 @@ _STANDARD = [attribute for attribute in STANDARD if attribute.name != "tags"]
 
 
 class Ports(Simple[Port]):
-    """A new port has its project's default group, unless its network has a default group of its own."""
+    """A new port has its project's default group, unless its network has one that the caller may use."""
 
     plural = "ports"
     singular = "port"
@@ -126,7 +126,8 @@ class Ports(Simple[Port]):
         if "fixed_ips" not in body:
             port = replace(port, fixed_ips=_any_addresses(desk, network))
         port = _edited(desk, network, port, body)
-        if body.get("security_groups") is None and port.port_security_enabled and not network.default_group:
+        stated = body.get("security_groups") is not None or not port.port_security_enabled
+        if not stated and not desk.may_use_default(network):
             group = default_group(desk.draft, meta.project_id)
             port = replace(port, security_groups=frozenset({group.id}))
         desk.put(port)

@@ -9,7 +9,7 @@ from flows.model import Network, Prefix, SubnetDetail
 from sgctl.rest.addresses import address_text, cidr, read_address, read_network
 from sgctl.rest.errors import ApiError, bad_request, forbidden
 from sgctl.rest.http import Body
-from sgctl.rest.resource import NOUNS, Desk, Resource, is_shared, standard
+from sgctl.rest.resource import NOUNS, Desk, Resource, standard
 from sgctl.rest.schemas import (
     ADDRESS,
     FLAG,
@@ -29,6 +29,7 @@ from sgctl.rest.schemas import (
 from sgctl.rest.view import View
 from sgctl.service.addresses import host_range
 from sgctl.service.draft import Draft
+from sgctl.service.names import is_shared, told
 from sgctl.service.subnets import (
     Subnet,
     default_detail,
@@ -140,7 +141,7 @@ class Subnets(Resource[Subnet]):
     def delete(self, desk: Desk, item: Subnet) -> None:
         """Take away a subnet in which no port has an address."""
         for port in ports_in(desk.draft, item):
-            message = f"Subnet {item.id} is in use: port {port.name or port.id} has an address of it."
+            message = f"Subnet {item.id} is in use: {told(desk.draft, port)} has an address of it."
             raise ApiError(409, "SubnetInUse", message)
         desk.put(without_subnet(item.network, item.detail.prefix))
 

@@ -15,14 +15,14 @@ from sgctl.service.plan import Action, Outcome
 
 @dataclass(frozen=True)
 class Bounds:
-    """What may be taken away: objects of these kinds; of these projects, or of any when none is named."""
+    """What may be taken away: objects of these kinds and projects."""
 
     kinds: frozenset[type[PolicyObject]]
-    projects: frozenset[str] = frozenset()
+    projects: frozenset[str]
 
     def hold(self, obj: PolicyObject) -> bool:
         """Whether the object is within them."""
-        return type(obj) in self.kinds and (not self.projects or obj.meta.project_id in self.projects)
+        return type(obj) in self.kinds and obj.meta.project_id in self.projects
 
 
 def prune(draft: Draft, stated: AbstractSet[Key], bounds: Bounds) -> Iterator[Outcome]:
