@@ -180,12 +180,13 @@ def _ways(session: Session, subject: Packet | Frame, raw: bytes | None) -> list[
     from sgctl.explain.path import Tracer, read_path
 
     picture, ways = session.picture, []
+    fields = session.tools.fields(raw) if raw is not None else None
     for dpid in picture.managed(None):
         managed = picture.engine.bridges[dpid]
         tracer = Tracer(picture.text, managed)
         if tracer.concerns(subject):
             name = managed.bridge.name
-            output = session.tools.trace(name, *tracer.question(subject, raw))
+            output = session.tools.trace(name, *tracer.question(subject, fields))
             path = read_path(output, Names(picture.engine.policy, managed))
             ways.append((name, path, tracer.disagreement(subject, path)))
     if not ways:

@@ -115,21 +115,21 @@ class Tracer:
             return self.has(subject.sender)
         return self.has(subject.sender) or self.has(subject.receiver)
 
-    def question(self, subject: Packet | Frame, raw: bytes | None) -> tuple[list[str], str]:
-        """What `ofproto/trace` takes: a flow, or port and bytes; and what the connection tracker is to say.
+    def question(self, subject: Packet | Frame, fields: str | None) -> tuple[str, str]:
+        """What `ofproto/trace` takes: a flow; and what the connection tracker is to say of it.
 
-        Raises Unexplained when it cannot enter this bridge.
+        `fields` are those of a raw frame, if there is one (`SwitchTools.fields`). Raises Unexplained when it
+        cannot enter this bridge.
         """
         if isinstance(subject, Frame):
-            assert raw is not None, "a frame is known by its bytes"
-            return [f"in_port={self._ofports[subject.sender]}", raw.hex()], _TRACKED[State.NEW]
-        if raw is None or not self.has(subject.sender):
-            return [self.flow(subject)], tracked_as(subject)
-        terms = {"in_port": str(self._ofports[subject.sender or ""])}
+            assert fields is not None, "a frame is known by its bytes"
+            return f"in_port={self._ofports[subject.sender]},{fields}", _TRACKED[State.NEW]
+        if fields is None or not self.has(subject.sender):
+            return self.flow(subject), tracked_as(subject)
+        flow = f"in_port={self._ofports[subject.sender or '']},{fields}"
         if subject.state in (State.ESTABLISHED, State.REPLY):
-            family = "0x0800" if subject.header.source.version == 4 else "0x86dd"
-            terms |= {"dl_type": family} | _connection(subject.opening)
-        return [_joined(terms), raw.hex()], tracked_as(subject)
+            flow = f"{flow},{_joined(_connection(subject.opening))}"
+        return flow, tracked_as(subject)
 
     def flow(self, packet: Packet) -> str:
         """The packet as `ofproto/trace` takes it. Raises Unexplained when it cannot enter this bridge."""

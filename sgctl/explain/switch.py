@@ -7,15 +7,33 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sgctl.explain.expected import Unexplained
 
 _SECONDS = 60
 _METER = re.compile(r"^meter:(\d+) .*\n0: packet_count:(\d+)", re.MULTILINE)
+_PCAP_HEADER = struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 0xFFFF, 1)
+"""Of a file of Ethernet frames (pcap-savefile(5))."""
+_NAMES = {
+    "icmp6": ("icmp_", "icmpv6_"),
+    **dict.fromkeys(("udp", "udp6"), ("tp_", "udp_")),
+    **dict.fromkeys(("sctp", "sctp6"), ("tp_", "sctp_")),
+}
+_UNREAD = "in_port=", "vlan_tci1=", "dl_vlan1=", "dl_vlan_pcp1=", "mpls_lse"
+_UNREAD_IN = {
+    "icmp_type=135": "nd_tll=",
+    "icmp_type=136": "nd_sll=",
+    "nw_proto=2": "tp_",
+    "dl_type=0x894f": "nw_",
+}
+"""In solicitations, in advertisements, in IGMP, in network service headers."""
+_ERROR_FOLLOWS = "server returned an error"
+"""What `ovs-appctl` adds to the switch's own words."""
 _DIFFERENT = 2
 """Exit status of `ovs-ofctl diff-flows` that found differences."""
 
@@ -58,11 +76,23 @@ class SwitchTools:
         with _file(edits) as file:
             self._ofctl("--bundle", "add-flows", self._bridge(bridge), file.name)
 
-    def trace(self, bridge: str, packet: Sequence[str], tracked: str) -> str:
+    def fields(self, frame: bytes) -> str:
+        """The frame's fields, as a flow has them, without a port.
+
+        A trace is given these and not the frame: with its bytes the switch would learn from it as from a
+        real one (ovs-vswitchd(8), ofproto/trace).
+        """
+        with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
+            file.write(_PCAP_HEADER + struct.pack("=4I", 0, 0, len(frame), len(frame)) + frame)
+            file.flush()
+            text = self._ofctl("parse-pcap", file.name)
+        return _readable(text.strip().split(","))
+
+    def trace(self, bridge: str, flow: str, tracked: str) -> str:
         """Follow a packet through the bridge; `tracked` is what the connection tracker is to say of it."""
         states = ["--ct-next", tracked] * 2
         environment = {**os.environ, "OVS_RUNDIR": str(self._directory)}
-        command = ["ovs-appctl", "--timeout=20", "ofproto/trace", "--names", bridge, *packet, *states]
+        command = ["ovs-appctl", "--timeout=20", "ofproto/trace", "--names", bridge, flow, *states]
         return _run(command, (0,), environment)
 
     def connections(self) -> list[str]:
@@ -76,6 +106,18 @@ class SwitchTools:
 
     def _ofctl(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> str:
         return _run(["ovs-ofctl", f"--timeout={_SECONDS}", "-O", "OpenFlow14", *arguments], accept)
+
+
+def _readable(terms: list[str]) -> str:
+    """A flow that Open vSwitch has printed, without its port, as Open vSwitch reads it.
+
+    Some names that it prints mean IPv4's or TCP's field where it reads them, and some fields it does not read
+    in such packets. No flow can match the latter.
+    """
+    kind = terms[0]
+    unread = *_UNREAD, *(fields for mark, fields in _UNREAD_IN.items() if mark in terms)
+    flow = ",".join(term for term in terms if not term.startswith(unread))
+    return flow.replace(*_NAMES[kind]) if kind in _NAMES else flow
 
 
 def _file(lines: Iterable[str]) -> tempfile._TemporaryFileWrapper[str]:
@@ -95,6 +137,7 @@ def _run(command: list[str], accept: tuple[int, ...], environment: Mapping[str, 
     except subprocess.TimeoutExpired as error:
         raise Unexplained(f"{command[0]} did not end in {2 * _SECONDS} s") from error
     if done.returncode not in accept:
-        lines = (done.stderr or done.stdout).strip().splitlines()
+        said = (done.stderr or done.stdout).strip().splitlines()
+        lines = [line for line in said if not line.endswith(_ERROR_FOLLOWS)] or said
         raise Unexplained(lines[-1] if lines else f"{command[0]}: exit status {done.returncode}")
     return done.stdout

@@ -233,6 +233,14 @@ def test_any_frame_is_judged(inhabited: Site) -> None:
         assert traced.code == (ALLOWED if refusal is None else DENIED), name
 
 
+def test_the_switch_learns_nothing_from_a_frame_that_nobody_sent(inhabited: Site) -> None:
+    stranger = "02:00:00:00:99:99"
+    frame = Ether(src=stranger, dst=M1) / IP(src="10.0.0.4", dst="10.0.0.1") / ICMP()
+    (switch,) = trace(inhabited, "w4", "--frame", bytes(frame).hex()).record["switches"]
+    assert switch["disagreement"] is None
+    assert stranger not in inhabited.ovs.ofctl("-O", "OpenFlow14", "dump-flows", "br0")
+
+
 WRONG = {
     "w1 w2 --error nonsense": "'nonsense' is no ICMP error; use one of fragmentation-needed, host-",
     "w1 w2 --by w2": "--by goes with --error",
