@@ -141,7 +141,8 @@ class Network:
     Group membership is known by address, and addresses are only unique within an address scope:
     networks share group members when they name the same scope; without one a network stands alone.
     `default_group` is the group of a port that has none of its own. `connection_limit` bounds how many
-    connections the network may have on one bridge (at least 1; None is no bound). `subnet_details` are of
+    connections the network may have on one bridge (at least 1; None is no bound). With `bound_members_only`
+    its ports are members of their groups only while some host has them bound. `subnet_details` are of
     some of the subnets; one of a prefix that is not among `subnets` means nothing.
     """
 
@@ -153,6 +154,7 @@ class Network:
     egress_default: EgressDefault = EgressDefault.DENY
     default_group: str | None = None
     connection_limit: int | None = None
+    bound_members_only: bool = False
     subnet_details: tuple[SubnetDetail, ...] = ()
     meta: Meta = NO_META
 

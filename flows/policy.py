@@ -6,7 +6,7 @@ Nothing here knows of bridges or flows. One `Policy` serves every bridge of a co
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
@@ -149,6 +149,8 @@ class Policy:
         self.port_of_iface: dict[str, str] = {}
         self.egress_rules: Counter[str] = Counter()
         self.members: defaultdict[str, Counter[Member]] = defaultdict(Counter)
+        self.bound: set[str] = set()
+        """The ids of the ports that some host has bound."""
         self._users: defaultdict[str, defaultdict[Claim, set[str]]] = defaultdict(_sets)
         self._counted: dict[str, tuple[frozenset[str], tuple[Member, ...]]] = {}
 
@@ -166,6 +168,19 @@ class Policy:
         for port in touched.ports:
             self._recount(port, touched)
         return touched
+
+    def apply_bound(self, changes: Mapping[str, bool]) -> Touched:
+        """Take in which ports (by id) are bound now on some host, or no longer on any."""
+        touched = Touched()
+        for port, bound in changes.items():
+            (self.bound.add if bound else self.bound.discard)(port)
+            self._recount(port, touched)
+        return touched
+
+    def is_member(self, port: Port) -> bool:
+        """Whether others know the port as a member of its groups."""
+        network = self.networks.get(port.network_id)
+        return network is None or not network.bound_members_only or port.id in self.bound
 
     def effective_groups(self, port: Port) -> frozenset[str]:
         """The groups that apply: the port's own, or its network's default when it has none.
@@ -290,7 +305,7 @@ class Policy:
         """Bring the membership counts of one port up to date."""
         port = self.ports.get(port_id)
         wanted: tuple[frozenset[str], tuple[Member, ...]] = (frozenset(), ())
-        if port is not None:
+        if port is not None and self.is_member(port):
             scope = self.scope_of(port.network_id)
             addresses = tuple(Member(scope, address) for address in member_addresses(port))
             wanted = (self.effective_groups(port), addresses)

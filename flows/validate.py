@@ -75,6 +75,7 @@ def _check_network(network: Network) -> Iterator[Problem]:
     yield from _reference("default_group", network.default_group)
     if network.connection_limit is not None and not _integer(network.connection_limit, 1, MOST_CONNECTIONS):
         yield Problem("connection_limit", f"{network.connection_limit!r} is not from 1 to {MOST_CONNECTIONS}")
+    yield from _flag("bound_members_only", network.bound_members_only)
     yield from _subnet_details(network)
     yield from _meta(network.meta)
 

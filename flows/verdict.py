@@ -56,7 +56,11 @@ _NOT_UNICAST = tuple(map(Prefix.parse, ("224.0.0.0/4", "255.255.255.255", "ff00:
 
 @dataclass(frozen=True)
 class PolicyText:
-    """The policy's objects by id; `elsewhere` are the ids of ports that are not on the switch asked about."""
+    """The policy's objects by id.
+
+    `elsewhere` are the ids of ports that are not on the switch asked about, `unbound` of those that no host
+    has bound.
+    """
 
     networks: Mapping[str, Network]
     ports: Mapping[str, Port]
@@ -64,6 +68,7 @@ class PolicyText:
     rules: Mapping[str, Rule]
     groups: Mapping[str, SecurityGroup] = field(default_factory=dict)
     elsewhere: frozenset[str] = field(default=frozenset(), kw_only=True)
+    unbound: frozenset[str] = field(default=frozenset(), kw_only=True)
 
 
 class Refusal(Enum):
@@ -345,12 +350,19 @@ def _is_remote(text: PolicyText, rule: Rule, address: Prefix, network_id: str) -
     return rule.remote_ip_prefix is None or rule.remote_ip_prefix.covers(address)
 
 
+def is_member(text: PolicyText, port: Port) -> bool:
+    """Whether others know a port as a member of its groups."""
+    return port.id not in text.unbound or not text.networks[port.network_id].bound_members_only
+
+
 def _members(text: PolicyText, group_id: str, network_id: str) -> Iterator[Prefix]:
     """The addresses of a group's ports that mean the same host in this network.
 
     A wide allowed address pair is permission to send, not membership.
     """
     for port in text.ports.values():
+        if not is_member(text, port):
+            continue
         if group_id in effective_groups(text, port) and _same_scope(text, port.network_id, network_id):
             yield from port.fixed_ips
             yield link_local_of(port.mac)

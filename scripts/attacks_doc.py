@@ -1,6 +1,6 @@
 """Write docs/attacks.md: every attack and every honest behaviour that is tested, from the tests' data.
 
-.venv/bin/python scripts/attacks_doc.py          # rewrites the page
+.venv/bin/python -m scripts.attacks_doc         # rewrites the page
 """
 
 from __future__ import annotations
@@ -58,6 +58,11 @@ LIMITS = """## What is not stopped
 * **Hosts behind uplinks, or behind ports without port security, among each other.** They may
   take each other's MACs and addresses, and poison what
   the switch learned about them. They cannot take a local port's.
+* **Members of remote groups, by neighbours behind an uplink.** A neighbour can take the address of a port
+  that is bound nowhere, answer for it and talk as that member, both ways. He can send as a port that is bound
+  on another bridge, and fight that port for the answers. He cannot do either with the address of a port on
+  the bridge where his frames arrive. A network with `bound_members_only` counts no port that is bound nowhere
+  ([decision](decisions/bound-members.md)).
 * **Errors from the outside.** Any router on the path may tell about a connection, so ICMP errors from
   uplinks are believed.
 * **Shared addresses.** Ports with the same allowed address pair can take the address from each other: that

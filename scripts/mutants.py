@@ -347,6 +347,18 @@ MUTANTS = (
         "for pair in port.allowed_address_pairs)",
     ),
     Mutant(
+        "ports that are bound nowhere are members everywhere",
+        "policy",
+        "return network is None or not network.bound_members_only or port.id in self.bound",
+        "return True",
+    ),
+    Mutant(
+        "members do not come and go with their bindings",
+        "policy",
+        "(self.bound.add if bound else self.bound.discard)(port)\n            self._recount(port, touched)",
+        "(self.bound.add if bound else self.bound.discard)(port)",
+    ),
+    Mutant(
         "the default group applies to nobody",
         "policy",
         "return frozenset([default]) if default else frozenset()",

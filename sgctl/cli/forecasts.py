@@ -27,7 +27,8 @@ def look_ahead(session: Session, plan: Plan) -> Forecast:
         zones = {zone: key[2] for key, zone in store.zones.items() if key[0] == local.chassis}
     fleet = Fleet(store, local)
     with plain_failures():
-        return forecast(store.objects, plan, fleet, _connections(session) if local else None, zones)
+        connections = _connections(session) if local else None
+        return forecast(store.objects, plan, fleet, connections, zones, store.bound_ports)
 
 
 def _connections(session: Session) -> list[Connection] | None:

@@ -88,6 +88,7 @@ def _network(snapshot: Snapshot, network: Network) -> Record:
         "address_scope": network.address_scope,
         "egress_default": str(network.egress_default),
         "connection_limit": network.connection_limit,
+        "bound_members_only": network.bound_members_only,
         "default_group": snapshot.name(SecurityGroup, network.default_group),
         "default_group_id": network.default_group,
         "port_count": len(snapshot.draft.where(Port, "network_id", network.id)),

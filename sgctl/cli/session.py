@@ -128,6 +128,7 @@ class Session:
             self._policy = Policy()
             objects = self.store.objects.values()
             self._policy.apply(Change(None, obj) for of_kind in objects for obj in of_kind.values())
+            self._policy.apply_bound(dict.fromkeys(self.store.bound_ports, True))
         return self._policy
 
     @property

@@ -31,6 +31,7 @@ COLUMNS: dict[kinds.Kind, tuple[Column, ...]] = {
         Column("PORTS", "port_count"),
         Column("SCOPE", "address_scope", wide=True),
         Column("CONNECTION LIMIT", "connection_limit", wide=True),
+        Column("BOUND MEMBERS ONLY", "bound_members_only", wide=True),
         *_END,
     ),
     kinds.SUBNETS: (

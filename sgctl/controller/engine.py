@@ -61,6 +61,13 @@ class Engine:
         for change in changes:
             self._tell_attachments(change)
 
+    def change_bound(self, changes: Mapping[str, bool]) -> None:
+        """Take in which policy ports (by id) some host has bound now, or none any more."""
+        if changes:
+            touched = self.policy.apply_bound(changes)
+            for managed in self.bridges.values():
+                managed.compiler.update(touched)
+
     def change_bridges(self, bridges: Mapping[int, Bridge]) -> None:
         """Take in what the host's switch database says; a bridge that is gone is forgotten."""
         names = {bridge.name for bridge in bridges.values()}

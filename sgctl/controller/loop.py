@@ -139,6 +139,7 @@ class ControlLoop:
         if self._in_charge:
             self._store.answer(self._chassis)
         self._engine.change_policy(self._store.run())
+        self._engine.change_bound(self._store.bound_changes())
         if self._local.run():
             self._engine.change_bridges(self._local.bridges)
             self._close_sessions_of_lost_bridges()

@@ -15,6 +15,7 @@ from flows.verdict import (
     State,
     Verdict,
     effective_groups,
+    is_member,
     judge,
     rule_allows,
 )
@@ -98,6 +99,9 @@ class _Words:
         if verdict.refusal in (Refusal.SENDER_RULES, Refusal.RECEIVER_RULES):
             direction = _side_of(verdict.refusal)
             yield f"{self._side(direction)}: {self._nothing_allows(direction)}"
+            remote = self._text.ports.get(self._ends[_OTHER_SIDE[direction]] or "")
+            if remote is not None and not is_member(self._text, remote):
+                yield f"port {_name(remote)} is bound on no host, so its network counts it in no remote group"
         elif verdict.refusal is not None:
             yield f"dropped: {verdict.refusal.value}"
 

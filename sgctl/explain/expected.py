@@ -15,7 +15,9 @@ class Unexplained(Exception):
 
 def text_of(policy: Policy) -> PolicyText:
     """The policy as the reference verdict reads it."""
-    return PolicyText(policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups)
+    unbound = frozenset(policy.ports.keys() - policy.bound)
+    objects = policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups
+    return PolicyText(*objects, unbound=unbound)
 
 
 class Picture:
@@ -31,6 +33,7 @@ class Picture:
     def refresh(self) -> None:
         """Take in what the databases have sent."""
         self.engine.change_policy(self._store.run())
+        self.engine.change_bound(self._store.bound_changes())
         self._local.run()
         self.engine.change_bridges(self._local.bridges)
         here, zones = self._local.chassis, self._store.zones

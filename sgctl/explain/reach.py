@@ -223,7 +223,7 @@ class Reach:
     def _members(self) -> dict[tuple[str, Prefix], frozenset[str]]:
         """The groups that an address is a member of, by address scope."""
         found: dict[tuple[str, Prefix], frozenset[str]] = {}
-        for port in self.policy.ports.values():
+        for port in filter(self.policy.is_member, self.policy.ports.values()):
             scope, groups = self.policy.scope_of(port.network_id), self.policy.effective_groups(port)
             for address in member_addresses(port):
                 found[scope, address] = found.get((scope, address), frozenset()) | groups

@@ -63,6 +63,7 @@ class Fleet:
         reported = {status.name for status in store.switches.values() if status.chassis == chassis}
         engine = self._engines[chassis] = Engine()
         engine.change_policy(everything)
+        engine.change_bound(dict.fromkeys(store.bound_ports, True))
         engine.change_bridges({dpid: each for dpid, each in bridges.items() if each.name in reported})
         self._zones[chassis] = {key[1:]: zone for key, zone in store.zones.items() if key[0] == chassis}
         self._settle(chassis)

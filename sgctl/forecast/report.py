@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from flows.model import AddressGroup, Change, Network, Port, Rule, SecurityGroup
@@ -42,8 +43,13 @@ def forecast(
     fleet: Fleet,
     connections: Iterable[Connection] | None,
     zones: Mapping[int, str],
+    bound: AbstractSet[str],
 ) -> Forecast:
-    """Look ahead. `zones` are the conntrack zones of this host, to network ids. The fleet is used up."""
+    """Look ahead. The fleet is used up.
+
+    `zones` are the conntrack zones of this host, to network ids; `bound` the ids of the ports that some host
+    has bound.
+    """
     before = Draft(objects)
     after, changes = outlook(objects, plan.changes)
     gone = [change.old for change in changes if isinstance(change.old, Rule) and change.new is None]
@@ -51,7 +57,11 @@ def forecast(
     old_costs = fleet.costs(rule.number for rule in gone)
     switches = fleet.change(changes)
     new_costs = fleet.costs(rule.number for rule in new)
-    cut = None if connections is None else list(cuts(connections, zones, _text(before), _text(after)))
+    cut = (
+        None
+        if connections is None
+        else list(cuts(connections, zones, *(_text(draft, bound) for draft in (before, after))))
+    )
     return Forecast(
         switches,
         [RuleForecast(rule, False, old_costs[rule.number]) for rule in gone]
@@ -81,11 +91,12 @@ def _groups_of(plan: Plan, changes: Iterable[Change], after: Draft) -> list[str]
     return [group.id for group in sorted(filter(None, groups), key=lambda group: (group.name, group.id))]
 
 
-def _text(draft: Draft) -> PolicyText:
+def _text(draft: Draft, bound: AbstractSet[str]) -> PolicyText:
     return PolicyText(
         {each.id: each for each in draft.all(Network)},
         {each.id: each for each in draft.all(Port)},
         {each.id: each for each in draft.all(AddressGroup)},
         {each.id: each for each in draft.all(Rule)},
         {each.id: each for each in draft.all(SecurityGroup)},
+        unbound=frozenset(each.id for each in draft.all(Port)) - bound,
     )

@@ -31,7 +31,8 @@ EXTENSIONS = {
     "ip-substring-filtering": "ip_address_substr in the fixed_ips filter",
     "filter-validation": "unknown filters are refused",
     "net-mtu": "mtu of networks",
-    "sgctl-network": "address_scope, egress_default, default_group and connection_limit of networks",
+    "sgctl-network": "address_scope, egress_default, default_group, connection_limit and "
+    "bound_members_only of networks",
     "sgctl-port": "iface_id and permitted_ethertypes of ports",
     "sgctl-rule": "number and remote_network_id of rules",
 }

@@ -218,6 +218,7 @@ TABLES: Mapping[type[PolicyObject], Table] = {
             subnets=PREFIX_LIST,
             address_scope=OPTIONAL_TEXT,
             connection_limit=OPTIONAL_NUMBER,
+            bound_members_only=FLAG,
             egress_default=_choice(EgressDefault),
             subnet_details=DETAILS,
         ),

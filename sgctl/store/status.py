@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -91,6 +92,37 @@ class KeyedRows(Generic[K, V]):
                 key, self.values[key] = self._read(self._rows[identifier])
                 self._keys[identifier] = key
                 self.ids[key] = identifier
+
+
+class BoundPorts:
+    """The ports that the rows of Binding call bound, by how many of them do; kept current by `take`."""
+
+    def __init__(self, rows: Mapping[str, Row]) -> None:
+        self.uses: Counter[str] = Counter()
+        self.changed: dict[str, bool] = {}
+        """Whether a port is bound, for those for which this has changed since it was last emptied."""
+        self._rows = rows
+        self._port_of: dict[str, str] = {}
+
+    def take(self, identifiers: Iterable[str]) -> None:
+        """Look again at the rows with these ids."""
+        for identifier in identifiers:
+            row = self._rows.get(identifier)
+            binding = read_binding(row)[1] if row is not None else None
+            now = binding.port_id if binding is not None and binding.state is BindingState.BOUND else ""
+            before = self._port_of.pop(identifier, "")
+            if now:
+                self._port_of[identifier] = now
+            if now != before:
+                self._count(now, 1)
+                self._count(before, -1)
+
+    def _count(self, port: str, step: int) -> None:
+        if port:
+            self.uses[port] += step
+            self.changed[port] = self.uses[port] > 0
+            if not self.uses[port]:
+                del self.uses[port]
 
 
 def read_switch(row: Row) -> tuple[str, SwitchStatus]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Self
 
 from flows.model import Change, PolicyObject
@@ -18,6 +19,7 @@ from sgctl.store.quotas import Limits, no_quota_operations, quota_operations, re
 from sgctl.store.replica import SLOWEST_ROUND_MS, Operation, Replica, describe_error, first_error
 from sgctl.store.status import (
     BindingStatus,
+    BoundPorts,
     KeyedRows,
     SwitchStatus,
     binding_operations,
@@ -52,10 +54,12 @@ class Store:
         self._view = PolicyView(rows)
         self._switches = KeyedRows(rows["Switch"], read_switch)
         self._bindings = KeyedRows(rows["Binding"], read_binding)
+        self._bound = BoundPorts(rows["Binding"])
         self._zones = KeyedRows(rows["Zone"], read_zone)
         self._quotas = KeyedRows(rows["Quota"], read_quota)
         self.objects: Mapping[type[PolicyObject], Mapping[str, PolicyObject]] = self._view.objects
         self.generation = self._generation_told = 0
+        self._bound_news = False
         self.answered = 0
         """The last question of `ask` that this store has answered."""
         self._accepted = self._replica.served
@@ -93,6 +97,16 @@ class Store:
         return self._bindings.values
 
     @property
+    def bound_ports(self) -> AbstractSet[str]:
+        """The ids of the ports that are bound on any host, whether its controller is at work or not."""
+        return self._bound.uses.keys()
+
+    def bound_changes(self) -> dict[str, bool]:
+        """Whether a port is bound on a host, where that is news since the last call; the first tells all."""
+        changes, self._bound.changed = self._bound.changed, {}
+        return changes
+
+    @property
     def zones(self) -> Mapping[tuple[str, str, str], int]:
         """Conntrack zones 1–65534 by (chassis, bridge, network id)."""
         return self._zones.values
@@ -122,6 +136,7 @@ class Store:
             self._take()
         finally:
             self._generation_told = self.generation
+            self._bound_news = False
         return self._view.changes()
 
     def absorb(self) -> None:
@@ -302,7 +317,7 @@ class Store:
     @property
     def _has_news(self) -> bool:
         """Whether a report or a commit has taken in what `run` has not told."""
-        return self._view.changed or self.generation != self._generation_told
+        return self._view.changed or self._bound_news or self.generation != self._generation_told
 
     def _wait_for_rows(self, deadline: float, refused_until: float | None) -> None:
         if not self._replica.wait_for_rows(deadline, refused_until, self._check_schema):
@@ -395,6 +410,8 @@ class Store:
         self._view.take(touched)
         self._switches.take(by_table["Switch"])
         self._bindings.take(by_table["Binding"])
+        self._bound.take(by_table["Binding"])
+        self._bound_news |= bool(by_table["Binding"])
         self._zones.take(by_table["Zone"])
         self._quotas.take(by_table["Quota"])
         for row in self._replica.rows["Global"].values():

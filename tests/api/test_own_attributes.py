@@ -31,14 +31,15 @@ def test_they_are_announced(api: Client) -> None:
 
 
 def test_networks(api: Client, network: Any) -> None:
-    own = ("address_scope", "egress_default", "default_group", "connection_limit")
-    assert [network[name] for name in own] == [None, "deny", None, None]
+    own = ("address_scope", "egress_default", "default_group", "connection_limit", "bound_members_only")
+    assert [network[name] for name in own] == [None, "deny", None, None, False]
     group = api.make("security_group", name="own")["id"]
     wanted = {
         "address_scope": "own",
         "egress_default": "open-until-rule",
         "default_group": group,
         "connection_limit": 1000,
+        "bound_members_only": True,
     }
     path = f"/v2.0/networks/{network['id']}"
     changed = api("PUT", path, {"network": wanted})
@@ -94,6 +95,7 @@ def test_the_command_line_shows_what_the_api_set(controller: Controller, api: Cl
         *(("network", "address_scope", value) for value in ("", "x" * 256, 5, ["x"], "bell \a")),
         *(("network", "egress_default", value) for value in ("open", None, True)),
         *(("network", "default_group", value) for value in ("web", 5)),
+        *(("network", "bound_members_only", value) for value in (None, "bound", 2)),
         *(("network", "connection_limit", value) for value in (0, -1, 2**31, "5", 1.5, True)),
         *(
             ("port", "permitted_ethertypes", [value])

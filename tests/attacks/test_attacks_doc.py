@@ -5,7 +5,7 @@ from tests.attacks.table import ATTACKS
 
 
 def test_the_page_on_attacks_shows_what_is_tested() -> None:
-    assert PAGE.read_text(encoding="utf-8") == render(), "run scripts/attacks_doc.py"
+    assert PAGE.read_text(encoding="utf-8") == render(), "run: python -m scripts.attacks_doc"
 
 
 def test_every_attack_has_a_name_of_its_own() -> None:

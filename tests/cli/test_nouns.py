@@ -84,6 +84,10 @@ def test_a_network_may_be_bounded(cli: Cli) -> None:
     assert cli("network", "set", "blue", "--connection-limit", "0").errors == [
         "Network blue: connection_limit: must be from 1 to 2147483647, not 0"
     ]
+    only = _show(cli, "network", "set", "blue", "--bound-members-only")
+    assert only["bound_members_only"] is True
+    assert "bound_members_only: true" in cli("export").out
+    assert _show(cli, "network", "set", "blue", "--all-members")["bound_members_only"] is False
     wide = cli("network", "list", "--long").out.splitlines()
     assert "CONNECTION LIMIT" in wide[0]
     away = _show(cli, "network", "unset", "blue", "--connection-limit", "--address-scope")

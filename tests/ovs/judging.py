@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.compiler import compile_bridge
-from flows.model import Change, PolicyObject
+from flows.model import Change, PolicyObject, Port
 from flows.pipeline import EGRESS_OPEN
 from flows.policy import Policy
 from flows.reasons import Reason
@@ -33,13 +33,22 @@ REASONS = {
 
 
 def load(
-    bridge: BareBridge, objects: list[PolicyObject], elsewhere: frozenset[str] = frozenset()
+    bridge: BareBridge,
+    objects: list[PolicyObject],
+    elsewhere: frozenset[str] = frozenset(),
+    unbound: frozenset[str] = frozenset(),
 ) -> PolicyText:
-    """Bring the bridge to this policy; the ports with these ids are on no bridge here."""
+    """Bring the bridge to this policy. The ports `elsewhere` (ids) are on no bridge here.
+
+    Of those that are `unbound` nobody has said yet that they are bound.
+    """
     policy = Policy()
+    policy.apply_bound(
+        {each.id: True for each in objects if isinstance(each, Port) and each.id not in unbound}
+    )
     policy.apply(Change(None, each) for each in objects)
     objects_by_kind = (policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups)
-    text = PolicyText(*objects_by_kind, elsewhere=elsewhere)
+    text = PolicyText(*objects_by_kind, elsewhere=elsewhere, unbound=unbound)
     bridge.load(compile_bridge(policy, wiring.local_state(text)))
     return text
 

@@ -20,7 +20,7 @@ from tests.ovs.judging import disagreements, load, send
 from tests.ovs.packets import PacketMaker
 from tests.ovs.tally import TALLY
 from tests.shrinking import Unshown, brief, plainer_object, shrink, with_one_plainer, without_one
-from tests.unit.strategies import policies
+from tests.unit.strategies import PORTS, policies
 
 pytestmark = pytest.mark.switch
 
@@ -39,30 +39,36 @@ def bridge(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-@given(objects=policies().map(Unshown), seed=st.integers(0, 2**32))
+@given(
+    objects=policies().map(Unshown),
+    unbound=st.frozensets(st.sampled_from(PORTS), max_size=2),
+    seed=st.integers(0, 2**32),
+)
 def test_switch_agrees_with_the_reference(
-    bridge: BareBridge, objects: Unshown[list[PolicyObject]], seed: int
+    bridge: BareBridge, objects: Unshown[list[PolicyObject]], unbound: frozenset[str], seed: int
 ) -> None:
-    text = load(bridge, objects.value)
+    text = load(bridge, objects.value, unbound=unbound)
     maker = PacketMaker(text, Random(seed))
     for packet in [maker.packet() for _ in range(PACKETS_PER_POLICY)]:
         TALLY.pairs += 1
         if disagreements(bridge, text, packet):
             TALLY.disagreements += 1
-            pytest.fail(counterexample(bridge, objects.value, packet), pytrace=False)
+            pytest.fail(counterexample(bridge, objects.value, unbound, packet), pytrace=False)
 
 
-def counterexample(bridge: BareBridge, objects: list[PolicyObject], packet: Packet) -> str:
+def counterexample(
+    bridge: BareBridge, objects: list[PolicyObject], unbound: frozenset[str], packet: Packet
+) -> str:
     """The smallest policy found by which switch and reference still disagree on the packet."""
 
     def still_disagree(fewer: list[PolicyObject]) -> bool:
         try:
-            return bool(disagreements(bridge, load(bridge, fewer), packet))
+            return bool(disagreements(bridge, load(bridge, fewer, unbound=unbound), packet))
         except KeyError:  # the packet's port or network was taken away
             return False
 
     least = shrink(objects, _smaller, still_disagree)
-    text = load(bridge, least)
+    text = load(bridge, least, unbound=unbound)
     verdict, trace = judge(text, packet), send(bridge, text, packet)
     policy = "\n".join(map(brief, least))
     differences = "; ".join(disagreements(bridge, text, packet))

@@ -172,7 +172,7 @@ def test_an_older_database_that_is_being_served_is_converted_and_kept(
     assert mode(backup) == 0o600
 
 
-@pytest.mark.parametrize("version", ["1.2.1", "1.10.0", "2.0.0"])
+@pytest.mark.parametrize("version", ["1.3.1", "1.10.0", "2.0.0"])
 def test_a_newer_database_is_refused_untouched(
     make_server: Callable[[], PolicyServer], tmp_path: Path, version: str
 ) -> None:

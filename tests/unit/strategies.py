@@ -70,6 +70,7 @@ def networks(draw: st.DrawFn, network: str) -> Network:
             egress_default=st.sampled_from(EgressDefault),
             default_group=st.sampled_from([None, *GROUPS]),
             connection_limit=st.sampled_from([None, None, 100]),
+            bound_members_only=st.sampled_from([False, False, True]),
             subnet_details=st.tuples(
                 *(st.builds(SubnetDetail, st.just(each), gateway=gateways) for each in described)
             ),

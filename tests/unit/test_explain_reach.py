@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from flows.model import Change, Direction, Ethertype, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
 from flows.policy import Policy
 from flows.verdict import Conversation, Packet, PolicyText, judge
+from sgctl.explain.expected import text_of
 from sgctl.explain.question import Service
 from sgctl.explain.reach import Reach
 from sgctl.explain.services import Services
-from tests.unit.strategies import ICMP_TYPES, PORT_EDGES, policies
+from tests.unit.strategies import ICMP_TYPES, PORT_EDGES, PORTS, policies
 
 SERVICES = [
     Service(protocol=47),
@@ -28,11 +29,13 @@ SERVICES = [
 ]
 
 
-def taken_in(objects: list[PolicyObject]) -> tuple[Policy, PolicyText]:
+def taken_in(
+    objects: list[PolicyObject], bound: frozenset[str] = frozenset(PORTS)
+) -> tuple[Policy, PolicyText]:
     policy = Policy()
+    policy.apply_bound(dict.fromkeys(bound, True))
     policy.apply(Change(None, each) for each in objects)
-    text = PolicyText(policy.networks, policy.ports, policy.address_groups, policy.rules, policy.groups)
-    return policy, text
+    return policy, text_of(policy)
 
 
 def reachable(text: PolicyText, source: Port, target: Port, service: Service, version: int) -> bool:
@@ -54,9 +57,11 @@ def reachable(text: PolicyText, source: Port, target: Port, service: Service, ve
 
 
 @settings(max_examples=300)
-@given(policies(), st.sampled_from(SERVICES), st.sampled_from([4, 6]))
-def test_agrees_with_the_reference(objects: list[PolicyObject], service: Service, version: int) -> None:
-    policy, text = taken_in(objects)
+@given(policies(), st.frozensets(st.sampled_from(PORTS)), st.sampled_from(SERVICES), st.sampled_from([4, 6]))
+def test_agrees_with_the_reference(
+    objects: list[PolicyObject], bound: frozenset[str], service: Service, version: int
+) -> None:
+    policy, text = taken_in(objects, bound)
     reach = Reach(policy, service, version)
     for source in text.ports.values():
         targets = {each.port.id for each in reach.targets(source)}

@@ -104,6 +104,7 @@ class Paths(RuleBasedStateMachine):
         super().__init__()
         self.objects: dict[Key, PolicyObject] = {}
         self.local = LocalState()
+        self.bound: dict[str, bool] = {}
         self.policy = Policy()
         self.compiler = BridgeCompiler(self.policy)
         self.table: dict[FlowKey, Flow] = {}
@@ -125,6 +126,15 @@ class Paths(RuleBasedStateMachine):
     @rule(local=local_states())
     def rewire(self, local: LocalState) -> None:
         self._go([], local)
+
+    @rule(news=st.dictionaries(st.sampled_from(PORTS), st.booleans(), min_size=1))
+    def bind_somewhere(self, news: dict[str, bool]) -> None:
+        """Hosts report ports that are bound, or none does any more."""
+        self.past.clear()
+        self.bound |= news
+        self.compiler.update(self.policy.apply_bound(news))
+        self._settle()
+        self._check()
 
     @rule(changed=any_objects(), keys=some_keys(), local=local_states(), attach_first=st.booleans())
     def everything_at_once(
@@ -173,6 +183,7 @@ class Paths(RuleBasedStateMachine):
         self._note(changes, local)
         if restarted:
             self.policy = Policy()
+            self.policy.apply_bound(self.bound)
             self.compiler = BridgeCompiler(self.policy)
             changes = [Change(None, each) for each in self.objects.values()]
         self._compile(changes, attach_first=restarted)
@@ -244,7 +255,7 @@ class Paths(RuleBasedStateMachine):
             self.table[flow.key] = flow
 
     def _check(self) -> None:
-        check_same(self.table, compile_fresh(self.objects.values(), self.local))
+        check_same(self.table, compile_fresh(self.objects.values(), self.local, self.bound))
         assert self.compiler.flows == self.table
 
 
@@ -255,8 +266,11 @@ def check_same(table: Mapping[FlowKey, Flow], expected: Mapping[FlowKey, Flow]) 
     assert (missing, surplus, differing) == ([], [], []), f"{missing=}\n{surplus=}\n{differing=}"
 
 
-def compile_fresh(objects: Iterable[PolicyObject], local: LocalState) -> Mapping[FlowKey, Flow]:
+def compile_fresh(
+    objects: Iterable[PolicyObject], local: LocalState, bound: Mapping[str, bool]
+) -> Mapping[FlowKey, Flow]:
     policy = Policy()
+    policy.apply_bound(bound)
     policy.apply(Change(None, each) for each in objects)
     return compile_bridge(policy, local)
 

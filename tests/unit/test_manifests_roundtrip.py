@@ -113,6 +113,7 @@ def _networks(draw: st.DrawFn, groups: list[str]) -> list[Network]:
             egress_default=draw(st.sampled_from(EgressDefault)),
             default_group=draw(_some(groups)),
             connection_limit=draw(_some([1, 2**31 - 1])),
+            bound_members_only=draw(st.booleans()),
             meta=draw(metas),
         )
         for number in range(draw(st.integers(1, 3)))

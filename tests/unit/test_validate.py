@@ -119,6 +119,7 @@ def test_sound_objects_have_no_problems(obj: PolicyObject) -> None:
         (forged(NETWORK, egress_default="deny"), ["egress_default"]),
         (forged(NETWORK, default_group=""), ["default_group"]),
         *((forged(NETWORK, connection_limit=number), ["connection_limit"]) for number in (0, 2**31, True)),
+        (forged(NETWORK, bound_members_only="yes"), ["bound_members_only"]),
         (forged(NETWORK, subnets=(), subnet_details=(DETAIL,)), ["subnet_details"]),
         (forged(NETWORK, subnet_details=(DETAIL, DETAIL)), ["subnet_details"]),
         *((forged(NETWORK, subnet_details=(replace(DETAIL, **wrong),)), [f"subnets[1].{field}"])

@@ -25,7 +25,8 @@ _FIELDS = {
 def _fill(draft: Draft, data: Data, options: Options) -> None:
     del draft
     spec = data["spec"]
-    assign(spec, options, egress_default="egress_default", defaults="defaults", **_FIELDS)
+    own = ("egress_default", "defaults", "bound_members_only")
+    assign(spec, options, **{name: name for name in own}, **_FIELDS)
     if options.get("no_subnet"):
         spec["subnets"] = []
     held = set(map(cidr_of, spec.get("subnets", ())))
@@ -88,6 +89,12 @@ _NOUN = Noun(
             type=int,
             metavar="NUMBER",
             help="How many connections it may have on one bridge; without: no bound.",
+        ),
+        option(
+            "--bound-members-only/--all-members",
+            "bound_members_only",
+            default=None,
+            help="Whether ports count as members of groups only while a host has them bound. All when made.",
         ),
     ),
     sets=(option("--no-subnet", is_flag=True, help="Take all subnets off first."),),

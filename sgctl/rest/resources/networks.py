@@ -62,6 +62,7 @@ class Networks(Simple[Network]):
                 egress_default=_EGRESS,
                 default_group=optional(UUID),
                 connection_limit=_LIMIT,
+                bound_members_only=FLAG,
             ),
             *given_once(
                 **{
@@ -92,6 +93,7 @@ class Networks(Simple[Network]):
             "egress_default": str(item.egress_default),
             "default_group": item.default_group,
             "connection_limit": item.connection_limit,
+            "bound_members_only": item.bound_members_only,
         }
 
     def create(self, desk: Desk, body: Body) -> str:
@@ -131,6 +133,7 @@ def _with_habits(desk: Desk, network: Network, body: Body) -> Network:
         egress_default=EgressDefault(body.get("egress_default", network.egress_default)),
         default_group=group.lower() if group is not None else None,
         connection_limit=body.get("connection_limit", network.connection_limit),
+        bound_members_only=body.get("bound_members_only", network.bound_members_only),
     )
 
 

@@ -82,6 +82,7 @@ def _network(draft: Draft, network: Network) -> Manifest:
         address_scope=network.address_scope,
         egress_default=None if deny else str(network.egress_default),
         connection_limit=network.connection_limit,
+        bound_members_only=network.bound_members_only or None,
         default_group=None if group is None else reference_to(draft, SecurityGroup, group, project),
     )
 

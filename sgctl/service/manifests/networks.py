@@ -31,6 +31,7 @@ def state_network(planning: Planning, document: Document, network: Network) -> N
         address_scope=cast("str | None", spec.get("address_scope")),
         egress_default=EgressDefault(cast("str", spec.get("egress_default", PROFILES[profile]))),
         connection_limit=cast("int | None", spec.get("connection_limit")),
+        bound_members_only=spec.get("bound_members_only", False) is True,
         default_group=_default_group(planning, document, network, makes_one=profile == "evroc"),
         meta=metadata(document, network),
     )
