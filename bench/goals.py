@@ -134,6 +134,11 @@ GOALS: list[Goal] = [
     _at_most("stream_lost", "of these changes, not on the switch at the end", "changes", 0),
     _at_most("stream_p99", "latency of these changes, p99", "ms", 250),
     _plain("stream_coalesced", "changes per confirmed generation", "changes"),
+    _plain("busy_idle", "an admin deletes a rule by the API until it is gone from the switch, idle", "ms"),
+    _plain("busy_median", "the same with 6 members posting bulk rules and 20 readers, median", "ms"),
+    _at_most("busy_p99", "the same, p99", "ms", 100),
+    _at_most("busy_ratio", "the same, median to idle median", "×", 5),
+    _plain("busy_written", "objects that these members write per second meanwhile", "objects"),
 ]
 
 

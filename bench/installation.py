@@ -32,10 +32,10 @@ def add_interfaces(ovs: PrivateOvs, names: Sequence[str], bridge: str = BRIDGE) 
 class Installation(Running):
     """A private switch with bridge `br0`, the controller as a process, and a client of its database."""
 
-    def __init__(self, ovs: PrivateOvs | None = None) -> None:
-        """Without a switch of its own it makes a simulated one."""
+    def __init__(self, ovs: PrivateOvs | None = None, options: Sequence[str] = ()) -> None:
+        """Without a switch of its own it makes a simulated one; `options` are the controller's."""
         self.ovs = ovs or PrivateOvs(dummy=True, env=ALLOCATOR)
-        self.controller = Controller(self.ovs.remote)
+        self.controller = Controller(self.ovs.remote, options=options)
 
     def start(self) -> None:
         """Switch, controller and client; the switch has no controller yet."""

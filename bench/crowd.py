@@ -1,0 +1,107 @@
+"""Members and readers who keep the API busy, as a process of their own: `python -m bench.crowd PORT`.
+
+Each of six members makes a group, fills it with as many rules as requests and the quota take, gives it to a
+port, takes it off and deletes it, over and over. Each of twenty readers asks for everything that it may
+see, and for the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import sys
+import threading
+import time
+from itertools import cycle
+from typing import Any
+
+MEMBERS, READERS = 6, 20
+RULES, AT_ONCE = 900, 100
+"""Of one group, and in one request, of which no member may have more."""
+_PATHS = ("/v2.0/ports", "/openapi.json", "/v2.0/security-group-rules", "/v2.0/security-groups")
+_PAUSE_SECONDS = 0.2
+"""After a refusal, as any client would make one."""
+
+
+def project(number: int) -> str:
+    """The project of a member."""
+    return f"tenant-{number}"
+
+
+def token(number: int, role: str) -> str:
+    """The token of a project for a role."""
+    return f"{role}-of-tenant-{number}"
+
+
+class _Client:
+    def __init__(self, port: int, secret: str) -> None:
+        self._port = port
+        self._secret = secret
+
+    def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=300)
+        try:
+            connection.request(
+                method,
+                path,
+                body if isinstance(body, bytes | None) else json.dumps(body).encode(),
+                {"X-Auth-Token": self._secret},
+            )
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def insist(self, method: str, path: str, body: Any = None) -> bytes:
+        """The body, once the request was taken."""
+        while True:
+            status, content = self(method, path, body)
+            if status < 300:
+                return content
+            print(method, path, status, content[:200], file=sys.stderr, flush=True)
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _rules(first: int) -> bytes:
+    rule = {"security_group_id": "GROUP", "direction": "ingress", "protocol": "tcp"}
+    rules = [{**rule, "port_range_min": n, "port_range_max": n} for n in range(first, first + AT_ONCE)]
+    return json.dumps({"security_group_rules": rules}).encode()
+
+
+def _write(client: _Client, port: str) -> None:
+    requests = [_rules(first) for first in range(10_000, 10_000 + RULES, AT_ONCE)]
+    while True:
+        made = json.loads(
+            client.insist("POST", "/v2.0/security-groups", {"security_group": {"name": "many"}})
+        )
+        group = made["security_group"]["id"]
+        for rules in requests:
+            client.insist("POST", "/v2.0/security-group-rules", rules.replace(b"GROUP", group.encode()))
+        for groups in ([group], []):
+            client.insist("PUT", f"/v2.0/ports/{port}", {"port": {"security_groups": groups}})
+        client.insist("DELETE", f"/v2.0/security-groups/{group}")
+
+
+def _read(client: _Client) -> None:
+    for path in cycle(_PATHS):
+        client("GET", path)
+
+
+def main() -> None:
+    """Go on until somebody kills us; the arguments are the API's port and the members' ports' ids."""
+    os.nice(19)  # it stands for other machines, which take no processor time from the controller
+    api, ports = int(sys.argv[1]), sys.argv[2:]
+    for number, port in enumerate(ports):
+        threading.Thread(
+            target=_write, args=(_Client(api, token(number, "member")), port), daemon=True
+        ).start()
+    for number in range(READERS):
+        client = _Client(api, token(number % MEMBERS, "reader"))
+        threading.Thread(target=_read, args=(client,), daemon=True).start()
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
