@@ -61,6 +61,12 @@ class Controller(Running):
             raise LabError("the controller is not running")
         return self._process.pid
 
+    @property
+    def api_pid(self) -> int:
+        """The process id of its API, while it has no other children (proc_pid_children(5))."""
+        (pid,) = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return int(pid)
+
     def start(self) -> None:
         """Start it; it accepts switches and policy when this returns."""
         process.wait_ready(self.launch(), self._ready, "ryu-manager sgctl", self.log)

@@ -15,7 +15,7 @@ from flows.wire import Budget
 from sgctl.controller.connected import Expected, Report
 from sgctl.controller.loop import ControlLoop
 from sgctl.rest.credentials import AccessError
-from sgctl.rest.server import Northbound
+from sgctl.rest.northbound import Northbound
 from sgctl.settings import ApiSettings, Settings
 from sgctl.store import Store, StoreError
 from sgctl.store.local import LocalSwitches

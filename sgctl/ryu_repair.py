@@ -34,7 +34,7 @@ def prepare(threads: bool = True) -> None:
     os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
     import eventlet
 
-    eventlet.monkey_patch(thread=threads)
+    eventlet.monkey_patch(all=True, thread=threads)
 
 
 def repair_imports() -> None:
@@ -90,14 +90,20 @@ def listen_alone() -> None:
 
 
 def listener_on(port: int) -> str:
-    """Which process listens on a TCP port, in brackets; empty when ss(8) does not tell."""
+    """Which process listens on a TCP port, in brackets; empty when ss(8) does not tell.
+
+    Of several with the same socket it is the one that was there first, and gave it to the others.
+    """
     command = ["ss", "-Hltnp", f"sport = :{port}"]
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    found = re.search(r'users:\(\("([^"]+)",pid=(\d+)', told)
-    return f" ({found[1]}, process {found[2]}, listens there)" if found else ""
+    found = re.findall(r'\("([^"]+)",pid=(\d+)', told)
+    if not found:
+        return ""
+    name, pid = min(found, key=lambda user: int(user[1]))
+    return f" ({name}, process {pid}, listens there)"
 
 
 def format_log() -> None:

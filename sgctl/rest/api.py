@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from flows.model import KINDS
-from sgctl.rest import discovery
+from sgctl.rest import discovery, openapi
 from sgctl.rest.access import Access, RateLimit
 from sgctl.rest.collection import Collection
 from sgctl.rest.compute import Compute
@@ -16,9 +16,9 @@ from sgctl.rest.errors import ApiError, from_policy, no_such_path, tell, wrong_m
 from sgctl.rest.http import Request, Response, reply
 from sgctl.rest.identity import Identity
 from sgctl.rest.keeper import Keeper, Unavailable
-from sgctl.rest.openapi import document as openapi
 from sgctl.rest.quotas import Quotas
 from sgctl.rest.resources import RESOURCES
+from sgctl.rest.turns import Owner, Rank, Turn, Turns
 from sgctl.service.errors import PolicyError
 from sgctl.store import StoreError
 
@@ -33,6 +33,7 @@ class Api:
     access: Access
     quotas: Quotas
     rate: RateLimit
+    turns: Turns = field(default_factory=Turns)
 
     def answer(self, request: Request) -> Response:
         """Never raises: whatever goes wrong is an answer, too."""
@@ -61,6 +62,11 @@ class Api:
         if head == "identity":
             return Identity(self.access, self._projects).answer(request, rest)
         caller = self.access.caller(request)
+        with self.turns.turn(_owner(request, caller)) as turn:
+            return self._answer(replace(request, turn=turn), caller)
+
+    def _answer(self, request: Request, caller: Caller) -> Response:
+        head, rest = request.segments[0], request.segments[1:]
         if head == "v2.0":
             return self._network(request, rest, caller)
         if head == "compute" and rest[:1] == ("v2.1",):
@@ -69,7 +75,7 @@ class Api:
 
     def _projects(self) -> set[str]:
         """All that anything belongs to."""
-        view = self.keeper.view()
+        view = self.keeper.view(Turn())
         return {*view.quotas, *(obj.meta.project_id for kind in KINDS for obj in view.all(kind))}
 
     def _network(self, request: Request, rest: tuple[str, ...], caller: Caller) -> Response:
@@ -81,6 +87,12 @@ class Api:
             if rest[0] == resource.path:
                 return Collection(resource, self.keeper, caller, self.quotas).answer(request, rest[1:])
         raise no_such_path(request.path[:256])
+
+
+def _owner(request: Request, caller: Caller) -> Owner:
+    if not caller.is_admin:
+        return Owner(Rank.OTHERS, caller.project)
+    return Owner(Rank.ADMIN_READS if request.method == "GET" else Rank.ADMIN_WRITES, caller.project)
 
 
 def _compute_version(request: Request) -> Response:
@@ -96,7 +108,7 @@ def _identity_version(request: Request) -> Response:
 
 
 def _openapi(_: Request) -> Response:
-    return reply(openapi())
+    return openapi.response()
 
 
 _PUBLIC: dict[tuple[str, ...], Callable[[Request], Response]] = {

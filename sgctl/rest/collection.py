@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -21,13 +21,13 @@ from sgctl.service.draft import Draft, Objects
 from sgctl.service.edits import settle
 from sgctl.service.errors import PolicyError
 from sgctl.service.plan import Plan
-from sgctl.service.transaction import transact
+from sgctl.service.transaction import attempt
 from sgctl.store import Store, StoreError
 
 T = TypeVar("T")
 
-MOST_AT_ONCE = 1000
-"""Objects in one bulk request."""
+MOST_AT_ONCE, MOST_OF_MEMBERS = 1000, 100
+"""Objects in one bulk request of an admin, and of a member: it is one transaction, for which others wait."""
 
 _ADDRESSES = Checker(ADDRESSES_BODY)
 _TAGS = Checker(mapping(["tags"], tags=TAGS))
@@ -71,19 +71,21 @@ class Collection(Generic[T]):
         return handler(request)
 
     def _list(self, request: Request) -> Response:
-        self._prepare()
-        view, resource = self._keeper.view(), self._resource
+        self._prepare(request)
+        view, resource = self._keeper.view(request.turn), self._resource
         items = [item for item in resource.items(view) if self._sees(view, item)]
         for name in ("id", "name"):  # the clients' way of finding one object among many
             if request.values(name):
                 items = [item for item in items if str(getattr(item, name)) in request.values(name)]
         order = "number" if "number" in resource.shape.names else "created_at"
         page = select(request, resource.shape.names, (resource.render(view, item) for item in items), order)
-        return reply_list(resource.plural, page.items, page.links)
+        return reply_list(request.turn, resource.plural, page.items, page.links)
 
-    def _prepare(self) -> None:
+    def _prepare(self, request: Request) -> None:
         """Where that is not possible now, the list is just shorter."""
-        if self._caller.role < Role.MEMBER or self._resource.is_ready(self._keeper.view(), self._caller):
+        if self._caller.role < Role.MEMBER or self._resource.is_ready(
+            self._keeper.view(request.turn), self._caller
+        ):
             return
 
         def prepare(desk: Desk) -> list[str]:
@@ -91,13 +93,13 @@ class Collection(Generic[T]):
             return []
 
         with suppress(StoreError, PolicyError):
-            self._write(prepare)
+            self._write(request, prepare)
 
     def _sees(self, view: View | Draft, item: T) -> bool:
         return may_see(self._caller, self._resource.base(item), view)
 
     def _show(self, request: Request, identifier: str) -> Response:
-        view = self._keeper.view()
+        view = self._keeper.view(request.turn)
         item = self._find(view, identifier)
         return reply({self._resource.singular: reduced(request, self._resource.render(view, item))})
 
@@ -115,17 +117,20 @@ class Collection(Generic[T]):
         if not isinstance(document, dict) or set(document) != {key}:
             raise bad_request(f"Unable to find '{singular}' in request body")
         stated = document[key] if bulk else [document[key]]
-        if not isinstance(stated, list) or not 1 <= len(stated) <= MOST_AT_ONCE:
-            raise bad_request(f"Invalid input for {key}. Reason: it must be a list of 1 to {MOST_AT_ONCE}.")
-        bodies = [self._resource.shape.check(body, "c") for body in stated]
+        most = MOST_AT_ONCE if self._caller.is_admin else MOST_OF_MEMBERS
+        if not isinstance(stated, list) or not 1 <= len(stated) <= most:
+            raise bad_request(f"Invalid input for {key}. Reason: it must be a list of 1 to {most}.")
+        bodies = [self._checked(request, body) for body in stated]
 
-        def work(desk: Desk) -> list[str]:
-            identifiers = [self._resource.create(desk, body) for body in bodies]
-            self._quotas.check(desk)
-            return identifiers
+        def edit(desk: Desk) -> list[str]:
+            return [self._resource.create(desk, body) for body in bodies]
 
-        shown = self._write(work)
-        return reply({key: shown if bulk else shown[0]}, 201)
+        shown = self._write(request, edit, len(bodies))
+        return reply_list(request.turn, key, shown, status=201) if bulk else reply({key: next(shown)}, 201)
+
+    def _checked(self, request: Request, body: Body) -> Body:
+        request.turn.pause()
+        return self._resource.shape.check(body, "c")
 
     def _update(self, request: Request, identifier: str) -> Response:
         document = read_json(request)
@@ -150,9 +155,9 @@ class Collection(Generic[T]):
 
     def _change(self, request: Request, identifier: str, change: Callable[[Desk, T], None]) -> Response:
         shown = self._edit(request, identifier, change)
-        return reply({self._resource.singular: shown[0]})
+        return reply({self._resource.singular: next(shown)})
 
-    def _edit(self, request: Request, identifier: str, change: Callable[[Desk, T], None]) -> list[Body]:
+    def _edit(self, request: Request, identifier: str, change: Callable[[Desk, T], None]) -> Iterator[Body]:
         expected = _expected_revision(request)
 
         def work(desk: Desk) -> list[str]:
@@ -166,28 +171,30 @@ class Collection(Generic[T]):
             change(desk, item)
             return [identifier]
 
-        return self._write(work)
+        return self._write(request, work)
 
-    def _write(self, edit: Callable[[Desk], list[str]]) -> list[Body]:
+    def _write(self, request: Request, edit: Callable[[Desk], list[str]], objects: int = 1) -> Iterator[Body]:
         """Carry out an edit; the objects it names as they are afterwards, without those that are gone."""
-        return self._keeper.call(lambda store: self._written(store, edit))
-
-    def _written(self, store: Store, edit: Callable[[Desk], list[str]]) -> list[Body]:
         identifiers: list[str] = []
 
-        def decide(objects: Objects) -> Plan:
-            desk = Desk.of(objects, self._caller)
-            identifiers[:] = edit(desk)
-            return settle(desk.draft)
+        def work(store: Store) -> tuple[View, list[T | None]]:
+            def decide(known: Objects) -> Plan:
+                desk = Desk.of(known, self._caller)
+                identifiers[:] = edit(desk)
+                if request.method == "POST":
+                    self._quotas.check(desk, store.quotas)
+                return settle(desk.draft)
 
-        transact(store, decide)
-        view = view_of(store)
-        items = [self._resource.item(view, identifier) for identifier in identifiers]
-        return [self._resource.render(view, item) for item in items if item is not None]
+            attempt(store, decide)
+            view = view_of(store)
+            return view, [self._resource.item(view, identifier) for identifier in identifiers]
+
+        view, items = self._keeper.call(request.turn, work, objects)
+        return (self._resource.render(view, item) for item in items if item is not None)
 
     def _tags(self, request: Request, identifier: str, _: str, tag: str | None = None) -> Response:
         if request.method == "GET":
-            view = self._keeper.view()
+            view = self._keeper.view(request.turn)
             tags = self._resource.tags(self._find(view, identifier))
             if tag is None:
                 return reply({"tags": sorted(tags)})

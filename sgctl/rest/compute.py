@@ -18,7 +18,7 @@ from sgctl.rest.view import View
 from sgctl.service.draft import Draft, Objects
 from sgctl.service.edits import settle
 from sgctl.service.plan import Plan
-from sgctl.service.transaction import transact
+from sgctl.service.transaction import attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Compute:
             case ("os-interface",):
                 return self._get(request, lambda view: self._interfaces(view, identifier))
             case ("os-interface", port) if request.method == "DELETE":
-                return self._detach(identifier, port)
+                return self._detach(request, identifier, port)
             case ("action",):
                 return self._act(request, identifier)
         raise no_such_path(request.path[:256])
@@ -105,7 +105,7 @@ class Compute:
     def _get(self, request: Request, show: Callable[[View], Body]) -> Response:
         if request.method != "GET":
             raise wrong_method(request.method, ("GET",))
-        return reply(show(self._keeper.view()))
+        return reply(show(self._keeper.view(request.turn)))
 
     def _list(self, request: Request, view: View, rest: tuple[str, ...]) -> Body:
         found = sorted(servers(view, self._caller), key=lambda server: (server.name, server.id))
@@ -171,22 +171,22 @@ class Compute:
                 replace(port, device_id=server.id, device_owner=port.device_owner or "compute:sgctl-api")
             )
 
-        self._write(edit)
-        view = self._keeper.view()
+        self._write(request, edit)
+        view = self._keeper.view(request.turn)
         port = view.get(Port, wanted)
         return reply({"interfaceAttachment": _interface(view, port) if port is not None else {}})
 
     def _port(self, desk: Desk, identifier: str) -> Port:
         return desk.find(Port, identifier, "Port", "Port")
 
-    def _detach(self, identifier: str, port_id: str) -> Response:
+    def _detach(self, request: Request, identifier: str, port_id: str) -> Response:
         def edit(desk: Desk) -> None:
             port = self._port(desk, port_id)
             if port.id not in {each.id for each in self._find(desk.draft, identifier).ports}:
                 raise ApiError(404, "PortNotFound", f"Port {port_id[:64]} is not one of the server's.")
             desk.put(replace(port, device_id="", device_owner=""))
 
-        self._write(edit)
+        self._write(request, edit)
         return Response(202)
 
     def _act(self, request: Request, identifier: str) -> Response:
@@ -205,7 +205,7 @@ class Compute:
             server = self._find(desk.draft, identifier)
             actions[action](desk, server, self._group(desk, name, server.project))
 
-        self._write(edit)
+        self._write(request, edit)
         return Response(202)
 
     def _group(self, desk: Desk, reference: str, project: str) -> SecurityGroup:
@@ -223,7 +223,7 @@ class Compute:
             raise ApiError(409, "NoUniqueMatch", message)
         return found[0]
 
-    def _write(self, edit: Callable[[Desk], None]) -> None:
+    def _write(self, request: Request, edit: Callable[[Desk], None]) -> None:
         if self._caller.role < Role.MEMBER:
             raise forbidden("A reader may not change anything")
 
@@ -232,7 +232,7 @@ class Compute:
             edit(desk)
             return settle(desk.draft)
 
-        self._keeper.call(lambda store: transact(store, decide))
+        self._keeper.call(request.turn, lambda store: attempt(store, decide))
 
 
 def _member(document: Any, key: str) -> Body:

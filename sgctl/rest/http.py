@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sgctl.rest.turns import Turn
+
 Json = Any
 """What `json` reads and writes."""
 
@@ -34,7 +36,7 @@ class Request:
     """`path` is unquoted; `query` in order, names may repeat; header names are in lower case.
 
     `visitor` is who made the connection, `certificate` the common name of its verified TLS certificate, and
-    `origin` the scheme, host and port under which the client reached us.
+    `origin` the scheme, host and port under which the client reached us. `turn` is when it is worked on.
     """
 
     method: str
@@ -45,6 +47,7 @@ class Request:
     visitor: Visitor = field(default_factory=Visitor)
     certificate: str = ""
     origin: str = ""
+    turn: Turn = field(default_factory=Turn)
 
     def values(self, name: str) -> list[str]:
         """All values of a query parameter."""
@@ -65,19 +68,25 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+JSON = (("Content-Type", "application/json"),)
+
+
 def reply(document: Json, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Response:
     """A JSON answer."""
-    return Response(status, (_dump(document),), (("Content-Type", "application/json"), *headers))
+    return Response(status, (_dump(document),), (*JSON, *headers))
 
 
-def reply_list(key: str, items: Iterable[Json], links: list[Json]) -> Response:
+def reply_list(
+    turn: Turn, key: str, items: Iterable[Json], links: list[Json] | None = None, status: int = 200
+) -> Response:
     """`{key: [items], key_links: [...]}`, each item serialised on its own."""
     pieces: list[bytes] = [b'{"%s": [' % key.encode()]
     for position, item in enumerate(items):
         pieces += [b", " if position else b"", _dump(item)]
+        turn.pause()
     tail = b', "%s_links": %s' % (key.encode(), _dump(links)) if links else b""
     pieces += [b"]", tail, b"}"]
-    return Response(200, tuple(pieces), (("Content-Type", "application/json"),))
+    return Response(status, tuple(pieces), JSON)
 
 
 NO_CONTENT = Response(204)

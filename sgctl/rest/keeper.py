@@ -1,19 +1,22 @@
-"""The API's own connection to the policy database, used by one thread, green or not."""
+"""The API's own connection to the policy database, used by one thread, green or not.
+
+Whose write is next, `sgctl.rest.turns` decides; reading never waits for writes that wait.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
-import queue
 import socket
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from sgctl.rest.turns import FairQueue, Turn
 from sgctl.rest.view import View
-from sgctl.store import Store, StoreError
+from sgctl.store import Conflict, Store, StoreError
 from sgctl.store.ovs_library import poller
 
 LOG = logging.getLogger(__name__)
@@ -23,8 +26,7 @@ T = TypeVar("T")
 IDLE_SECONDS = 5.0
 REST_SECONDS, LOOK_SECONDS = 0.3, 1.0
 """How long news of the policy may stay unread, and read but not looked at, when nobody asks. To take them in
-at once would take the time of the control loop, which is in the same process and has to bring them to the
-switches."""
+at once would take processor time while the controller brings them to the switches."""
 CONNECT_SECONDS = 30.0
 PATIENCE_SECONDS = 10.0
 """How long a write may wait for the database."""
@@ -34,6 +36,15 @@ class Unavailable(Exception):
     """The policy database has not been reached yet."""
 
 
+class _Work(NamedTuple):
+    """A write that waits: what to do, how many objects it is about, whom to tell, and until when to try."""
+
+    do: Callable[[Store], Any]
+    objects: int
+    promise: Future[Any]
+    deadline: float
+
+
 class Keeper:
     """Follows the policy in `run`, whose thread also does the writes, one after the other."""
 
@@ -41,28 +52,45 @@ class Keeper:
         self._remote = remote
         self._store: Store | None = None
         self._connected = threading.Event()
-        self._work: queue.SimpleQueue[tuple[Callable[[Store], Any], Future[Any]]] = queue.SimpleQueue()
+        self._work: FairQueue[_Work] = FairQueue()
+        self._viewers: list[Future[View]] = []
         self._look_due = math.inf
         self._rests = False
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
 
-    def view(self) -> View:
+    def view(self, turn: Turn) -> View:
         """The policy as last heard of, first waiting for it to be. Raises Unavailable."""
-        store = self._wait_for_store()
-        return self.call(view_of) if store.behind or self._rests else view_of(store)
+        store = self._wait_for_store(turn)
+        if not store.behind and not self._rests:
+            return view_of(store)
+        promise: Future[View] = Future()
+        self._viewers.append(promise)
+        return self._outcome(turn, promise)
 
-    def call(self, work: Callable[[Store], T]) -> T:
-        """What `work` makes of the store in the keeper's thread. Raises what it raises, and Unavailable."""
-        self._wait_for_store()
+    def call(self, turn: Turn, work: Callable[[Store], T], objects: int = 1) -> T:
+        """What `work` makes of the store in the keeper's thread, once that is next.
+
+        `objects` are how many it is about. After a Conflict it waits again, and is called again. Raises what
+        it raises, and Unavailable.
+        """
+        self._wait_for_store(turn)
         promise: Future[T] = Future()
-        self._work.put((work, promise))
-        self._wake()
-        return promise.result()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        self._work.put(turn.owner, _Work(work, objects, promise, deadline))
+        return self._outcome(turn, promise)
 
-    def _wait_for_store(self) -> Store:
-        self._connected.wait(PATIENCE_SECONDS)
+    def _outcome(self, turn: Turn, promise: Future[T]) -> T:
+        """What is promised; others have the turn meanwhile."""
+        self._wake()
+        with turn.aside():
+            return promise.result()
+
+    def _wait_for_store(self, turn: Turn) -> Store:
+        if not self._connected.is_set():
+            with turn.aside():
+                self._connected.wait(PATIENCE_SECONDS)
         if self._store is None:
             raise Unavailable("the policy database cannot be reached")
         return self._store
@@ -74,9 +102,11 @@ class Keeper:
             self._connected.set()
             while True:
                 self._follow(store)
+                self._show(store)
                 self._do_work(store)
-                self._block(store)
-                self._rest()
+                if not self._is_wanted:
+                    self._block(store)
+                    self._rest()
         except Exception:
             LOG.critical("the API can no longer follow the policy", exc_info=True)
             raise
@@ -90,7 +120,7 @@ class Keeper:
         store.absorb()
         if store.behind and not was_behind:
             self._look_due = time.monotonic() + LOOK_SECONDS
-        if not self._work.empty() or time.monotonic() >= self._look_due:
+        if self._is_wanted or time.monotonic() >= self._look_due:
             self._look(store)
 
     def _look(self, store: Store) -> None:
@@ -100,9 +130,23 @@ class Keeper:
         except StoreError as error:
             LOG.warning("policy database: %s", error)
 
+    @property
+    def _is_wanted(self) -> bool:
+        """Whether somebody waits for us."""
+        return bool(self._viewers) or len(self._work) > 0
+
+    def _show(self, store: Store) -> None:
+        viewers, self._viewers = self._viewers, []
+        for promise in viewers:
+            promise.set_result(view_of(store))
+
     def _give_up(self) -> None:
-        while not self._work.empty():
-            self._work.get()[1].set_exception(Unavailable("the policy database cannot be reached"))
+        waiting: list[Future[Any]] = [*self._viewers]
+        self._viewers.clear()
+        while len(self._work):
+            waiting.append(self._work.take()[1].promise)
+        for promise in waiting:
+            promise.set_exception(Unavailable("the policy database cannot be reached"))
 
     def _connect(self) -> Store:
         while True:
@@ -115,12 +159,20 @@ class Keeper:
                 return store
 
     def _do_work(self, store: Store) -> None:
-        while not self._work.empty():
-            work, promise = self._work.get()
-            try:
-                promise.set_result(work(store))
-            except Exception as error:  # noqa: BLE001  # it belongs to whoever asked for the work
-                promise.set_exception(error)
+        """Do one piece of work; there may be more."""
+        if not len(self._work):
+            return
+        owner, work = self._work.take()
+        self._work.charge(owner, work.objects)
+        try:
+            work.promise.set_result(work.do(store))
+        except Conflict as error:
+            if time.monotonic() > work.deadline:
+                work.promise.set_exception(error)
+            else:
+                self._work.put(owner, work)
+        except Exception as error:  # noqa: BLE001  # it belongs to whoever asked for the work
+            work.promise.set_exception(error)
 
     def _wake(self) -> None:
         try:
@@ -134,8 +186,8 @@ class Keeper:
         self._sleep(waiter, LOOK_SECONDS if store.behind else IDLE_SECONDS)
 
     def _rest(self) -> None:
-        """Let the control loop be first at what has come; whoever asks meanwhile ends the rest."""
-        if self._work.empty():
+        """Let the controller be first at what has come; whoever asks meanwhile ends the rest."""
+        if not self._is_wanted:
             self._rests = True
             self._sleep(poller.Poller(), REST_SECONDS)
             self._rests = False

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from sgctl.rest.http import Body
+from sgctl.rest.http import Body, Response, reply
 from sgctl.rest.listing import CONTROLS
 from sgctl.rest.quotas import BODY as QUOTA
 from sgctl.rest.resource import Resource
@@ -47,6 +47,11 @@ _ALWAYS = (401, 403, 429, 503)
 
 
 @cache
+def response() -> Response:
+    """The document as an answer, written once."""
+    return reply(document())
+
+
 def document() -> Body:
     """OpenAPI 3.1."""
     paths: Body = {}

@@ -88,9 +88,11 @@ class Quotas:
         self._defaults = defaults
         self._keeper = keeper
 
-    def check(self, desk: Desk) -> None:
-        """Raises ApiError 409 when a project would have more than it may."""
-        own = self._keeper.view().quotas
+    def check(self, desk: Desk, own: Mapping[str, Limits]) -> None:
+        """Raises ApiError 409 when a project would have more than it may.
+
+        `own` are the limits of the projects that have some of their own.
+        """
         exceeded = []
         for name in COUNTED:
             for project in _growing(desk.draft, name):
@@ -108,7 +110,7 @@ class Quotas:
         if rest in (("tenant",), ("project",)):
             name = caller.project or NAMELESS
             return reply({rest[0]: {"tenant_id": name, "project_id": name}})
-        view = self._keeper.view()
+        view = self._keeper.view(request.turn)
         if not rest:
             return reply({"quotas": self._listed(view, caller)})
         project = _project(rest[0], caller)
@@ -140,17 +142,16 @@ class Quotas:
         stated = check(_VALIDATOR, document["quota"])
         limits = {name: int(stated[name]) for name in COUNTED if name in stated}
         if not stated.get("force"):
-            _refuse_too_low(self._keeper.view(), project, limits)
+            _refuse_too_low(self._keeper.view(request.turn), project, limits)
         if limits:
-            self._keeper.call(lambda store: store.set_quota(project, limits))
-        return reply({"quota": self._of(self._keeper.view(), project)})
+            self._keeper.call(request.turn, lambda store: store.set_quota(project, limits))
+        return reply({"quota": self._of(self._keeper.view(request.turn), project)})
 
     def _delete(self, request: Request, project: str) -> Response:
-        del request
-        if project not in self._keeper.view().quotas:
+        if project not in self._keeper.view(request.turn).quotas:
             name = project or NAMELESS
             raise ApiError(404, "TenantQuotaNotFound", f"Quota for project {name} could not be found.")
-        self._keeper.call(lambda store: store.delete_quota(project))
+        self._keeper.call(request.turn, lambda store: store.delete_quota(project))
         return NO_CONTENT
 
     def _of(self, view: View, project: str) -> Body:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from flows.model import AddressGroup, Meta, Network, PolicyObject, Port, SecurityGroup
+from flows.model import AddressGroup, Meta, Network, PolicyObject, Port, Rule, SecurityGroup
 from sgctl.rest.credentials import Caller
 from sgctl.rest.errors import forbidden, not_found
 from sgctl.rest.http import Body
@@ -15,6 +15,7 @@ from sgctl.rest.schemas import Shape
 from sgctl.rest.view import View
 from sgctl.service.addresses import AddressPool
 from sgctl.service.draft import Draft, Objects
+from sgctl.service.edits import Permission, permissions_of
 from sgctl.service.names import is_shared, project_of
 from sgctl.service.references import REFERENCES
 
@@ -29,6 +30,7 @@ class Desk:
     draft: Draft
     caller: Caller
     addresses: AddressPool = field(init=False)
+    _permissions: dict[str, dict[Permission, Rule]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.addresses = AddressPool(self.draft)
@@ -37,6 +39,12 @@ class Desk:
     def of(cls, objects: Objects, caller: Caller) -> Self:
         """A desk on which nothing is yet. What is wrong is told without the names of what is hidden."""
         return cls(Draft(objects, caller.project, discreet=not caller.is_admin), caller)
+
+    def permissions(self, group_id: str) -> dict[Permission, Rule]:
+        """The rules of a group by what they permit; whoever makes one adds it."""
+        if group_id not in self._permissions:
+            self._permissions[group_id] = permissions_of(self.draft, group_id)
+        return self._permissions[group_id]
 
     def find(self, kind: type[P], identifier: str, type_name: str, noun: str) -> P:
         """An object the caller may use. Raises ApiError 404."""

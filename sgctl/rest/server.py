@@ -1,29 +1,26 @@
-"""The API on Ryu's WSGI: the one module here that knows Ryu, eventlet and sockets."""
+"""The API on eventlet's HTTP server, in the process that `sgctl.rest.northbound` starts."""
 
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
 import eventlet
 import eventlet.wsgi
-from ryu.app.wsgi import ControllerBase, WSGIApplication, route
-from ryu.lib import hub
-from webob import Response as WebResponse
 
 from sgctl.rest.access import Access, RateLimit, is_loopback
 from sgctl.rest.api import Api
 from sgctl.rest.credentials import AccessError, TokenFile
 from sgctl.rest.errors import ApiError, tell
-from sgctl.rest.http import MAX_BODY_BYTES, Request, Response
+from sgctl.rest.http import MAX_BODY_BYTES, NO_CONTENT, Request, Response
 from sgctl.rest.keeper import Keeper
 from sgctl.rest.listener import ARRIVED, IDLE_SECONDS, VISITOR, Listener, protocol
 from sgctl.rest.local_users import LocalUsers
-from sgctl.rest.quotas import Quotas, parse
+from sgctl.rest.quotas import Limits, Quotas, parse
 from sgctl.rest.visitors import MOST
 from sgctl.settings import ApiSettings
 
@@ -32,41 +29,35 @@ LOG = logging.getLogger(__name__)
 BURST_SECONDS = 4
 """How long a client may make requests at once before its rate counts."""
 
-BACKLOG = 1024
-"""Connections that wait to be accepted: with few places, a crowd would keep others out."""
 SPARE = 16
 """Connections that have been told to end."""
-
-_API = "api"
 
 Subject = tuple[tuple[tuple[str, str], ...], ...]
 """The subject of a certificate, as `ssl` has it."""
 
 
-class Gateway(ControllerBase):
-    """Hands every request to the API and its answer back."""
+class Application:
+    """The API for eventlet's server (PEP 3333)."""
 
-    def __init__(self, req: Any, link: Any, data: Mapping[str, Api], **config: Any) -> None:
-        super().__init__(req, link, data, **config)
-        self._api = data[_API]
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
-    @route("api", r"/{path:[\s\S]*}")
-    def answer(self, req: Any, **_: Any) -> WebResponse:
+    def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., object]) -> list[bytes]:
         """Every path, every method."""
+        response, close = self._answer(environ)
+        headers = [*response.headers, *([("Connection", "close")] if close else [])]
+        body = b"".join(response.body)
+        if response.status != NO_CONTENT.status:
+            headers.append(("Content-Length", str(len(body))))
+        start_response(f"{response.status} {HTTPStatus(response.status).phrase}", headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def _answer(self, environ: Mapping[str, Any]) -> tuple[Response, bool]:
+        """The answer, and whether it has to be the last one on this connection."""
         try:
-            request = read_request(req.environ)
+            return self._api.answer(read_request(environ)), False
         except ApiError as error:
-            return _web_response(tell(error, req.environ["PATH_INFO"]), close=True)
-        response = self._api.answer(request)
-        return _web_response(response, head=req.environ["REQUEST_METHOD"] == "HEAD")
-
-
-def _web_response(response: Response, *, head: bool = False, close: bool = False) -> WebResponse:
-    headers = [*response.headers, *([("Connection", "close")] if close else [])]
-    body = b"".join(response.body)
-    if response.status != 204:
-        headers.append(("Content-Length", str(len(body))))
-    return WebResponse(status=response.status, headerlist=headers, body=b"" if head else body)
+            return tell(error, environ["PATH_INFO"]), True
 
 
 def read_request(environ: Mapping[str, Any]) -> Request:
@@ -126,56 +117,39 @@ def _certificate_name(environ: Mapping[str, Any]) -> str:
     return ""
 
 
-class Northbound:
-    """The API's server. Raises AccessError when its settings would leave it open."""
+def check_settings(settings: ApiSettings, host: str) -> None:
+    """Raises AccessError when the settings cannot be used, or would leave the API on `host` open."""
+    _access(settings, host)
+    _limits(settings)
+    if _tls_context(settings) is None and not is_loopback(host):
+        LOG.warning("the API on %s is without TLS: tokens can be read on the way", host)
 
-    def __init__(self, settings: ApiSettings, policy_remote: str, host: str, port: int) -> None:
-        self._settings = settings
-        self._address = (host, port)
-        self._keeper = Keeper(policy_remote)
-        access = _access(settings, host)
-        rate = RateLimit(settings.rate, settings.rate * BURST_SECONDS)
-        api = Api(
-            self._keeper,
-            access,
-            Quotas(parse(settings.quota, tokens=settings.tokens is not None), self._keeper),
-            rate,
-        )
-        self._application = WSGIApplication()
-        self._application.register(Gateway, {_API: api})
-        self._threads: list[Any] = []
-        self._tls = _tls_context(settings)
-        if self._tls is None and not is_loopback(host):
-            LOG.warning("the API on %s is without TLS: tokens can be read on the way", host)
 
-    def start(self) -> None:
-        """Listen, and answer in green threads. Ends the process when somebody else listens there."""
-        self._threads = [hub.spawn(self._keeper.run), hub.spawn(self._serve, self._listen())]
+def serve(settings: ApiSettings, policy_remote: str, listening: Any) -> None:
+    """Answer whoever connects to a listening socket, for ever."""
+    keeper = Keeper(policy_remote)
+    access = _access(settings, listening.getsockname()[0])
+    rate = RateLimit(settings.rate, settings.rate * BURST_SECONDS)
+    application = Application(Api(keeper, access, Quotas(_limits(settings), keeper), rate))
+    tls = _tls_context(settings)
+    if tls is not None:
+        listening = tls.wrap_socket(listening, server_side=True, do_handshake_on_connect=False)
+    listener = Listener(listening)
+    eventlet.spawn(keeper.run)
+    eventlet.wsgi.server(
+        listener,
+        application,
+        log=logging.getLogger(f"{__name__}.requests"),
+        log_output=False,
+        debug=False,
+        max_size=MOST + SPARE,
+        socket_timeout=IDLE_SECONDS,
+        protocol=protocol(listener),
+    )
 
-    def stop(self) -> None:
-        """Answer nobody any more."""
-        for thread in self._threads:
-            hub.kill(thread)
 
-    def _listen(self) -> Listener:
-        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        listener = eventlet.listen(self._address, family=family, backlog=BACKLOG)
-        if self._tls is not None:
-            listener = self._tls.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
-        return Listener(listener)
-
-    def _serve(self, listener: Listener) -> None:
-        quiet = logging.getLogger(f"{__name__}.requests")
-        eventlet.wsgi.server(
-            listener,
-            self._application,
-            log=quiet,
-            log_output=False,
-            debug=False,
-            max_size=MOST + SPARE,
-            socket_timeout=IDLE_SECONDS,
-            protocol=protocol(listener),
-        )
+def _limits(settings: ApiSettings) -> Limits:
+    return parse(settings.quota, tokens=settings.tokens is not None)
 
 
 def _access(settings: ApiSettings, host: str) -> Access:

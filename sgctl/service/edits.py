@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 from flows.model import Direction, Ethertype, Meta, PolicyObject, Rule, SecurityGroup
@@ -71,16 +70,16 @@ def _new_rule(group: SecurityGroup, direction: Direction, ethertype: Ethertype, 
     return Rule(str(uuid4()), 0, group.id, direction, ethertype, remote_group_id=remote, meta=meta)
 
 
-def same_permission(draft: Draft, rule: Rule) -> Rule | None:
-    """Another rule of the group that permits the same; no remote is the same as 0.0.0.0/0 or ::/0."""
-    wanted = _permission(rule)
-    rules: Iterator[Rule] = (
-        each for each in draft.where(Rule, "group_id", rule.group_id) if each.id != rule.id
-    )
-    return next((each for each in rules if _permission(each) == wanted), None)
+Permission = tuple[object, ...]
 
 
-def _permission(rule: Rule) -> tuple[object, ...]:
+def permissions_of(draft: Draft, group_id: str) -> dict[Permission, Rule]:
+    """The rules of a group by what they permit."""
+    return {permission(rule): rule for rule in draft.where(Rule, "group_id", group_id)}
+
+
+def permission(rule: Rule) -> Permission:
+    """Equal for rules of a group that permit the same; no remote is the same as 0.0.0.0/0 or ::/0."""
     prefix = rule.remote_ip_prefix
     return (
         rule.direction,

@@ -28,25 +28,33 @@ class Committed:
 def transact(store: Store, decide: Callable[[Objects], Plan]) -> Committed:
     """Commit what `decide` makes of the policy as it is, for as long as `store.timeout` seconds.
 
-    The commit holds only if the whole policy is still what was planned on, so that a plan's checks between
-    objects stay true; after a conflict `decide` is called again, so it must have no effects of its own.
-    Leaves `store.run` to whoever follows the policy's changes.
+    After a conflict `decide` is called again, so it must have no effects of its own. Leaves `store.run` to
+    whoever follows the policy's changes.
 
     Raises what `decide` raises (PolicyError), with nothing changed; StoreError; Conflict when time is over.
     """
     deadline = time.monotonic() + store.timeout
     pause = 0.01
     while True:
-        generation = store.generation
-        plan = decide(store.objects)
-        if not plan.changes:
-            return Committed(plan, generation)
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        changes = stamped(plan.changes, store.objects, now)
         try:
-            return Committed(plan, store.commit(changes, at_generation=generation))
+            return attempt(store, decide)
         except Conflict:
             if time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(0, pause))  # noqa: S311  # no secret, only spreads the writers
         pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def attempt(store: Store, decide: Callable[[Objects], Plan]) -> Committed:
+    """`transact` once. Raises Conflict when somebody else was faster.
+
+    The commit holds only if the whole policy is still what was planned on, so that a plan's checks between
+    objects stay true.
+    """
+    generation = store.generation
+    plan = decide(store.objects)
+    if not plan.changes:
+        return Committed(plan, generation)
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    changes = stamped(plan.changes, store.objects, now)
+    return Committed(plan, store.commit(changes, at_generation=generation))

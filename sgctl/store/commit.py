@@ -42,7 +42,9 @@ class Commit:
         self._changes = [_checked(change) for change in changes]
         self._at_generation = at_generation
         self.uncertain = False
-        self._unread_rules: list[str] = []
+        self._deleted_groups = {
+            _identifier(change) for change in self._changes if _deletes(change, SecurityGroup)
+        }
         self._add_rules_of_deleted_groups()
 
     def attempt(self, deadline: float) -> int | None:
@@ -73,17 +75,13 @@ class Commit:
 
     def _add_rules_of_deleted_groups(self) -> None:
         """Rules belong to their group: they go with it, those that could not be read too."""
-        named = {(change.kind, _identifier(change)) for change in self._changes}
-        deleted = {_identifier(change) for change in self._changes if _deletes(change, SecurityGroup)}
-        if not deleted:
+        if not self._deleted_groups:
             return
-        for identifier, row in self._replica.rows["Rule"].items():
-            if row["security_group"][1] in deleted and (Rule, identifier) not in named:
-                rule = self._view.objects[Rule].get(identifier)
-                if rule is None:
-                    self._unread_rules.append(identifier)
-                else:
-                    self._changes.append(Change(rule, None))
+        named = {_identifier(change) for change in self._changes if change.kind is Rule}
+        for rule in self._view.objects[Rule].values():
+            assert isinstance(rule, Rule)
+            if rule.group_id in self._deleted_groups and rule.id not in named:
+                self._changes.append(Change(rule, None))
 
     def _compare_with_view(self) -> None:
         for change in self._changes:
@@ -106,7 +104,6 @@ class Commit:
             steps.append((_expect("next_rule_number", next_number), _NUMBERS))
             advance["mutations"].append(["next_rule_number", "+=", max(numbers) + 1 - next_number])
         steps += [(operation, change) for change in changes for operation in self._write(change)]
-        steps += [(_delete("Rule", identifier), None) for identifier in self._unread_rules]
         steps += [(advance, None), (_GET_GENERATION, None), ({"op": "commit", "durable": True}, None)]
         return [operation for operation, _ in steps], [subject for _, subject in steps]
 
@@ -131,9 +128,13 @@ class Commit:
             assert new is not None
             yield {"op": "insert", "table": table, "uuid": new.id, "row": codec.new_row(new)}
             return
+        if new is None and isinstance(old, Rule) and old.group_id in self._deleted_groups:
+            return  # it goes with its group
         yield self._expect_unchanged(old)
         if new is None:
-            yield _delete(table, old.id)
+            yield _delete(table, row_is(old.id))
+            if isinstance(old, SecurityGroup):
+                yield _delete("Rule", [["security_group", "==", ["uuid", old.id]]])
         else:
             yield from self._update(table, old, new)
 
@@ -227,8 +228,8 @@ def _expect(column: str, value: int) -> Operation:
     }
 
 
-def _delete(table: str, identifier: str) -> Operation:
-    return {"op": "delete", "table": table, "where": row_is(identifier)}
+def _delete(table: str, where: Json) -> Operation:
+    return {"op": "delete", "table": table, "where": where}
 
 
 def _member_changes(column: str, held: Json, wanted: Json) -> list[Json]:

@@ -160,13 +160,14 @@ def test_kept_connections_of_those_who_may_ask_stay(guarded: Controller) -> None
 
 def test_no_descriptor_left_is_no_end(guarded: Controller) -> None:
     """The listener waits until there are some again."""
-    limit = len(list(Path(f"/proc/{guarded.pid}/fd").iterdir())) + 3
-    run_prlimit(guarded.pid, limit)
+    assert status(guarded, ADMIN) == 200  # it has all the files that it needs by itself
+    limit = len(list(Path(f"/proc/{guarded.api_pid}/fd").iterdir())) + 3
+    run_prlimit(guarded.api_pid, limit)
     crowd = [socket.create_connection(("127.0.0.1", guarded.wsapi_port), timeout=5) for _ in range(30)]
     wait_until(lambda: "cannot accept a connection" in guarded.log.read_text(), "there are none left")
     for stream in crowd:
         stream.close()
-    run_prlimit(guarded.pid, 4096)
+    run_prlimit(guarded.api_pid, 4096)
     assert status(guarded, ADMIN) == 200
 
 

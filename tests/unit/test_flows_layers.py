@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RYU = {"ryu", "eventlet", "oslo_config"}
 RYU_USERS = (
-    *("sgctl.app", "sgctl.switch", "sgctl.rest.server", "sgctl.rest.listener"),
+    *("sgctl.app", "sgctl.switch", "sgctl.rest.northbound", "sgctl.rest.server", "sgctl.rest.listener"),
     *("sgctl.ryu_manager", "sgctl.ryu_imports", "sgctl.ryu_repair"),
 )
 LOWER_FIRST = ("settings", "store", "service", "switch", "controller", "explain", "forecast")

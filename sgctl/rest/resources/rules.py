@@ -15,7 +15,7 @@ from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import ADDRESS, NUMBER, STANDARD, TEXT, UUID, Shape, given_once, optional, read_only
 from sgctl.rest.view import View
 from sgctl.service import protocols
-from sgctl.service.edits import DEFAULT_GROUP, same_permission
+from sgctl.service.edits import DEFAULT_GROUP, permission
 
 _PORT: dict[str, Any] = {"type": ["integer", "string", "null"], "pattern": "^[0-9]{1,5}$"}
 _ANY_CASE = {"ipv4": Ethertype.IPV4, "ipv6": Ethertype.IPV6}
@@ -91,8 +91,8 @@ class Rules(Simple[Rule]):
         """A rule of a group that the caller may see; it belongs to the group's project."""
         group = desk.find(SecurityGroup, body["security_group_id"], *NOUNS[SecurityGroup])
         rule = _read(body, group, desk)
-        same = same_permission(desk.draft, rule)
-        if same is not None:
+        same = desk.permissions(group.id).setdefault(permission(rule), rule)
+        if same is not rule:
             message = f"Security group rule already exists. Rule id is {same.id}."
             raise ApiError(409, "SecurityGroupRuleExists", message)
         desk.put(rule)

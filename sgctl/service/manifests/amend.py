@@ -8,7 +8,7 @@ from typing import Any
 
 from flows.model import PolicyObject, Rule, SecurityGroup
 from sgctl.service.draft import Draft, Objects
-from sgctl.service.edits import same_permission, settle
+from sgctl.service.edits import permission, permissions_of, settle
 from sgctl.service.errors import Code, Finding, PolicyError, Source
 from sgctl.service.kinds import MANIFEST_KINDS, NOUNS, describe
 from sgctl.service.manifests.documents import OWN, Document, Spec
@@ -76,7 +76,7 @@ def plan_new_rule(objects: Objects, group: str, identifier: str, spec: Spec, pro
     rule = replace(read[0].rule, id=identifier)
     if project is not None:
         rule = replace(rule, meta=replace(rule.meta, project_id=project))
-    twin = same_permission(planning.draft, rule)
+    twin = permissions_of(planning.draft, rule.group_id).get(permission(rule))
     if twin is not None:
         raise _refused(SecurityGroup, holder.name, "", f"{describe(twin)} permits the same", Code.TAKEN)
     planning.draft.put(rule)
