@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from flows.model import AddressPair, Port, Prefix
 from flows.policy import Claim, link_local
+
+_LINK = Prefix.parse("fe80::/64")
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,7 @@ class Attachment:
     `uplinked`: an uplink of this bridge carries the network, so that there is an outside to guard against.
     `subnets6`: the network declares what its IPv6 subnets are. `shared` are the port's MACs and addresses
     that other ports may use, too; `elsewhere` are those that a port may use that is not on this bridge.
+    `strays`: it may have an address that is in no subnet of its network.
     """
 
     ofport: int
@@ -27,6 +30,7 @@ class Attachment:
     subnets6: bool
     shared: frozenset[Claim] = frozenset()
     elsewhere: frozenset[Claim] = frozenset()
+    strays: bool = False
 
     def macs_held_in_turn(self) -> list[str]:
         """MACs that several ports may use. The port's own stays its own here, whoever else may use it."""
@@ -65,3 +69,10 @@ def address_pairs(port: Port) -> list[AddressPair]:
 def source_macs(port: Port) -> list[str]:
     """The port's own MAC and those of its allowed address pairs."""
     return list(dict.fromkeys([port.mac, *(pair.mac for pair in port.allowed_address_pairs)]))
+
+
+def may_stray(port: Port, subnets: Collection[Prefix]) -> bool:
+    """Whether the port may have an address that is in none of its network's subnets, nor of the link."""
+    known = (_LINK, *subnets)
+    own = {pair.prefix for pair in address_pairs(port)}
+    return not all(any(each.covers(prefix) for each in known) for prefix in own)

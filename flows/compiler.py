@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from flows import pipeline as p
 from flows.actions import SetField
-from flows.attachment import Attachment
+from flows.attachment import Attachment, may_stray
 from flows.board import Board, Owner
 from flows.flow import Flow, FlowDiff, FlowKey
 from flows.identities import LocalSet, local_number
@@ -31,6 +31,7 @@ from flows.presence import ZonePresence
 from flows.routed import router_flows
 from flows.rules import RuleBook
 from flows.services import IPV4_TERM, IPV6_TERM
+from flows.sieve import sieve_flows
 from flows.static import static_flows
 from flows.uplinks import Segment, Uplink, segment_flows, uplink_flows
 
@@ -73,6 +74,7 @@ class BridgeCompiler:
         self._ports_of_identity: Counter[int] = Counter()
         self._presence = ZonePresence()
         self._trusted: Counter[str] = Counter()
+        self._straying: Counter[str] = Counter()
         self._users: dict[tuple[str, Claim], tuple[int, int]] = {}
         self._stale_ports: dict[int, None] = {}
         self._stale_segments: dict[str, None] = {}
@@ -205,7 +207,8 @@ class BridgeCompiler:
         if network is not None and zone is not None:
             carriers = [o for o, carried in self._local.uplinks.items() if network_id in carried]
             uplinks = tuple(map(self._local.uplink, sorted(carriers)))
-            flows = segment_flows(Segment(network, zone, uplinks, self._trusted[network_id] > 0))
+            marks = self._trusted[network_id] > 0, self._straying[network_id] > 0
+            flows = segment_flows(Segment(network, zone, uplinks, *marks))
         self._board.assign(("segment", network_id), flows)
 
     def _refresh_ports(self, count: int) -> None:
@@ -237,7 +240,8 @@ class BridgeCompiler:
         network = self._policy.networks.get(port.network_id)
         subnets6 = network is not None and any(subnet.version == 6 for subnet in network.subnets)
         identity, stateless, claims = local_number(local_set), local_set.stateless, self._shared_claims(port)
-        return Attachment(ofport, port, zone, identity, stateless, uplinked, subnets6, *claims)
+        strays = may_stray(port, network.subnets if network is not None else ())
+        return Attachment(ofport, port, zone, identity, stateless, uplinked, subnets6, *claims, strays)
 
     def _shared_claims(self, port: Port) -> tuple[frozenset[Claim], frozenset[Claim]]:
         """What other ports that are up may use, too; and what one of them may that is not on this bridge."""
@@ -308,6 +312,9 @@ class BridgeCompiler:
         if at is not None and not at.port.port_security_enabled:
             self._trusted[at.port.network_id] += step
             self._stale_segments[at.port.network_id] = None
+        if at is not None and at.strays:
+            self._straying[at.port.network_id] += step
+            self._stale_segments[at.port.network_id] = None
 
     def _refresh_scope(self, network_id: str) -> None:
         zone = self._local.zones.get(network_id)
@@ -334,7 +341,7 @@ class BridgeCompiler:
 
 def base_flows() -> list[Flow]:
     """What every bridge has, whatever the policy."""
-    return [*static_flows(), *router_flows()]
+    return [*static_flows(), *sieve_flows(), *router_flows()]
 
 
 def egress_open_flows(identity: int) -> list[Flow]:

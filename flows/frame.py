@@ -139,13 +139,15 @@ def _link_of(network: Network, here: Iterable[Port]) -> Iterator[Prefix]:
 
 
 def _refusal(sender: Port, frame: Frame) -> FrameRefusal | None:
-    if is_no_source(frame.source_mac):
+    if is_group(frame.source_mac):
         return FrameRefusal.SOURCE_MAC
     if frame.tagged:
         return FrameRefusal.TAGGED
     if not sender.admin_state_up:
         return FrameRefusal.ADMIN_DOWN
-    return _refusal_of_kind(sender, frame) if sender.port_security_enabled else None
+    if sender.port_security_enabled:
+        return _refusal_of_kind(sender, frame)
+    return FrameRefusal.SOURCE_MAC if is_no_source(frame.source_mac) else None
 
 
 def _refusal_of_kind(sender: Port, frame: Frame) -> FrameRefusal | None:
@@ -154,6 +156,8 @@ def _refusal_of_kind(sender: Port, frame: Frame) -> FrameRefusal | None:
     if isinstance(frame.message, Neighbour):
         return _discovery_refusal(sender, frame.source_mac, frame.message)
     if frame.ethertype in (0x0800, 0x86DD):
+        if is_no_source(frame.source_mac):
+            return FrameRefusal.SPOOFED_SOURCE  # no port's own
         raise ValueError("an IP packet is judged by rules")
     permitted = frame.ethertype in sender.permitted_ethertypes and frame.source_mac in macs_of(sender)
     return None if permitted else FrameRefusal.ETHERTYPE

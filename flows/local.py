@@ -25,7 +25,8 @@ from flows.model import AddressPair, Prefix
 from flows.pipeline import Priority
 from flows.reasons import Reason
 from flows.services import IPV4_TERM, IPV6_TERM, prefix_term
-from flows.static import TELL_ALL, TELL_OUTSIDE, UNTAGGED, call, drop, on_link, question
+from flows.sieve import own_mac, port_sieve_flows
+from flows.static import TELL_ALL, TELL_OUTSIDE, call, drop, on_link, question
 from flows.uplinks import learn
 
 NO_ADDRESS, NO_ADDRESS6 = Prefix(4, 0, 32), Prefix(6, 0, 128)
@@ -37,28 +38,35 @@ def port_flows(at: Attachment) -> list[Flow]:
     """Everything the switch must know about one bound port, apart from rules."""
     in_port = f.IN_PORT(at.ofport)
     if not at.port.admin_state_up:
-        return [Flow(p.CLASSIFY, Priority.NORMAL, (in_port, UNTAGGED), drop(Reason.ADMIN_DOWN))]
+        return [Flow(p.CLASSIFY, Priority.NORMAL, (in_port,), drop(Reason.ADMIN_DOWN))]
     pairs = address_pairs(at.port)
     return [
-        _classify(at, in_port),
+        *_classify(at, in_port),
         *(_spoof_flows(at, in_port, pairs) if at.port.port_security_enabled else ()),
         *_receive_flows(at, pairs),
         *_link_flows(at),
     ]
 
 
-def _classify(at: Attachment, in_port: Term) -> Flow:
+def _classify(at: Attachment, in_port: Term) -> Iterator[Flow]:
     start = p.SPOOF if at.port.port_security_enabled else p.ADMIT
     known: list[Action] = [SetField(p.ZONE, at.zone), SetField(p.SOURCE, at.identity)]
     if at.stateless:
         known.append(SetField(p.STATELESS, 1))
-    if not at.port.port_security_enabled:
+    if at.port.port_security_enabled:
+        known.append(own_mac(at))
+    else:
         known.append(learn(at.zone, at.ofport))
-    return Flow(p.CLASSIFY, Priority.NORMAL, (in_port, UNTAGGED), (*known, call(start)))
+        no_mac = (in_port, f.ETH_SRC(0))
+        yield Flow(p.CLASSIFY, Priority.NORMAL + 50, no_mac, drop(Reason.BAD_SOURCE_MAC))
+    yield Flow(p.CLASSIFY, Priority.NORMAL, (in_port,), (*known, call(start)))
 
 
 def _spoof_flows(at: Attachment, in_port: Term, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
     yield Flow(p.BUDGET, Priority.NORMAL, (in_port,), (Meter(at.ofport),))
+    yield from port_sieve_flows(at, in_port)
+    for ethertype in sorted(at.port.permitted_ethertypes):
+        yield Flow(p.SPOOF, Priority.NORMAL, (in_port, f.ETH_TYPE(ethertype)), (call(p.OWN_MAC),))
     for mac in source_macs(at.port):
         yield from _mac_flows(at, in_port, mac)
     for pair in pairs:
@@ -74,7 +82,7 @@ def _mac_flows(at: Attachment, in_port: Term, text: str) -> Iterator[Flow]:
     mac, note = mac_number(text), noting_holder(at, text, NO_ADDRESS)
     source = (in_port, f.ETH_SRC(mac))
     probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), f.ARP_SHA(mac))
-    yield Flow(p.SPOOF_ARP, Priority.NORMAL, probe, (*note, call(p.NEIGHBOUR)))
+    yield Flow(p.SPOOF_ARP, Priority.NORMAL, probe, (*note, call(p.ASKED)))
     discover = (IPV4_TERM, f.IPV4_SRC(0), LIMITED_BROADCAST, *DHCP_FROM_CLIENT[1:])
     yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, *discover), (*note, call(p.ADMIT)))
     note = noting_holder(at, text, NO_ADDRESS6)
@@ -87,13 +95,12 @@ def _ipv4_pair_flows(at: Attachment, in_port: Term, pair: AddressPair) -> Iterat
     mac, prefix, note = mac_number(pair.mac), pair.prefix, noting_holder(at, *pair)
     source = (in_port, f.ETH_SRC(mac))
     arp = (*source, ARP_TERM, *prefix_term(f.ARP_SPA, prefix), f.ARP_SHA(mac))
-    yield Flow(p.SPOOF_ARP, Priority.NORMAL, arp, (*note, call(p.NEIGHBOUR)))
+    yield Flow(p.SPOOF_ARP, Priority.NORMAL, arp, (*note, call(p.ASKED)))
     if prefix.is_host:
-        own = f.ARP_TPA(prefix.value)
-        yield Flow(p.SPOOF_ARP, Priority.HIGH, (*arp[:-1], own, arp[-1]), (*note, *TELL_ALL))
-        probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), own, f.ARP_SHA(mac))
-        seen = noting_holder(at, pair.mac, NO_ADDRESS)
-        yield Flow(p.SPOOF_ARP, Priority.HIGH, probe, (*seen, *_to_other_owners(at, prefix)))
+        own, address = f.ARP_TPA(prefix.value), f.ARP_SPA(prefix.value)
+        yield Flow(p.ANNOUNCING, Priority.NORMAL, (*source, ARP_TERM, address, own), TELL_ALL)
+        probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), own)
+        yield Flow(p.ANNOUNCING, Priority.NORMAL, probe, _to_other_owners(at, prefix))
     ip = (*source, IPV4_TERM, *prefix_term(f.IPV4_SRC, prefix))
     yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (*note, call(p.ADMIT)))
 
@@ -125,7 +132,7 @@ def _permitted_flows(at: Attachment, mac: int) -> Iterator[Flow]:
     for ethertype in sorted(at.port.permitted_ethertypes):
         kind = f.ETH_TYPE(ethertype)
         sent = (f.IN_PORT(at.ofport), f.ETH_SRC(mac), kind)
-        yield Flow(p.SPOOF, Priority.NORMAL, sent, (call(p.FORWARD),))
+        yield Flow(p.SENDER, Priority.NORMAL, sent, (call(p.FORWARD),))
         yield Flow(p.RECEIVER, Priority.HIGH, (p.OUT(at.ofport), kind), (call(p.OUTPUT),))
         if at.uplinked:
             yield Flow(p.UPLINK_DELIVER, Priority.HIGH, (zone, f.ETH_DST(mac), kind), (call(p.FORWARD),))

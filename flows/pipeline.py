@@ -50,7 +50,9 @@ class Table:
 
 
 LOCAL: Final = f.wide_register(0)
-"""Identity of the workload whose rules are being asked: a set of security groups."""
+"""Identity of the workload whose rules are being asked: a set of security groups.
+
+Until rules are asked, a MAC of the sending port: the one that its frame should come from."""
 MEMBER: Final = f.wide_register(1)
 """Identity of the remote address by membership: the remote groups it belongs to."""
 PREFIX: Final = f.wide_register(2)
@@ -70,11 +72,12 @@ REASON: Final = f.register(13)
 VIEW: Final = f.register(14)
 """How the rule tables see the packet: 1 by its own header, 0 by its connection's first packet.
 
-2 says that they do not: it is a message of the link."""
+2 says that they do not: it is a message of the link. 3 says so of ARP for an address that nobody here has."""
 STATELESS: Final = f.register(15)
 """1 when the sender's groups are stateless, so that the packet is not tracked for it."""
 BY_HEADER: Final = 1
 OF_LINK: Final = 2
+OF_NOBODY: Final = 3
 
 REGISTERS: Final = {
     "LOCAL": LOCAL,
@@ -164,12 +167,26 @@ SIGHTED = _table(
     Miss.RETURN,
     {ZONE, f.ETH_SRC},
 )
+OWN_MAC = _table(
+    8,
+    "OWN_MAC",
+    "the source MAC against that of the port in LOCAL, bit by bit: of a forged one no more is looked at",
+    Reason.IP_SPOOF,
+    {LOCAL, f.ETH_SRC},
+)
+OTHER_MAC = _table(
+    9,
+    "OTHER_MAC",
+    "the next of the port's MACs, or none: the source is forged",
+    Reason.ETHERTYPE,
+    {f.IN_PORT, LOCAL, f.ETH_TYPE},
+)
 SPOOF = _table(
     10,
     "SPOOF",
-    "frames from workloads: by protocol to their checks",
+    "frames from workloads: those of protocols that a port may speak go on",
     Reason.ETHERTYPE,
-    {f.IN_PORT, f.ETH_SRC, f.ETH_TYPE, f.ARP_OP},
+    {f.IN_PORT, f.ETH_TYPE, f.ARP_OP},
 )
 SPOOF_ARP = _table(
     11, "SPOOF_ARP", "ARP only with the port's own MAC and address", Reason.ARP_SPOOF, {f.IN_PORT}, _L2, _ARP
@@ -255,6 +272,58 @@ BUDGET = _table(
     Miss.RETURN,
     {f.IN_PORT},
 )
+SENDER = _table(
+    23,
+    "SENDER",
+    "frames with a MAC of the port: by protocol to their checks",
+    Reason.ETHERTYPE,
+    {f.IN_PORT, f.ETH_SRC, f.ETH_TYPE},
+)
+OWN_ARP = _table(
+    24,
+    "OWN_ARP",
+    "the MAC that ARP tells against the source MAC in LOCAL, bit by bit",
+    Reason.ARP_SPOOF,
+    {f.ETH_TYPE, LOCAL, f.ARP_SHA},
+)
+OWN_ADDRESS = _table(
+    25,
+    "OWN_ADDRESS",
+    "the address that ARP tells against one of the port's in PREFIX (address, mask), bit by bit",
+    Reason.ARP_SPOOF,
+    {f.ETH_TYPE, PREFIX, f.ARP_SPA},
+)
+OTHER_ADDRESS = _table(
+    26,
+    "OTHER_ADDRESS",
+    "the next of the port's addresses, or none: it is forged",
+    Reason.ARP_SPOOF,
+    {f.IN_PORT, PREFIX},
+)
+LINK_MESSAGE = _table(
+    27,
+    "LINK_MESSAGE",
+    "ICMPv6 of the kinds that run a link: such a message in the right form, else a packet like any other",
+    Reason.NOT_TRACKED,
+    {STATELESS, f.IP_TTL},
+    _L2,
+    _L3,
+    _ICMP,
+)
+OWN_LINK = _table(
+    28,
+    "OWN_LINK",
+    "the link address of neighbour discovery against the source MAC in LOCAL, bit by bit",
+    Reason.ND_SPOOF,
+    {LOCAL, f.ETH_TYPE, f.IP_PROTO, *_ICMP, f.ND_SLL, f.ND_TLL},
+)
+NO_LINK = _table(
+    29,
+    "NO_LINK",
+    "another link address is forged, none is not",
+    Reason.ND_SPOOF,
+    {f.ETH_TYPE, f.IP_PROTO, *_ICMP, f.ND_SLL, f.ND_TLL},
+)
 SOURCE_CHECK = _table(
     30,
     "SOURCE_CHECK",
@@ -318,6 +387,13 @@ HOLDER_OUT = _table(
 )
 ALL_HOLDERS = _table(
     39, "ALL_HOLDERS", "to all local ports that may use a MAC", Miss.RETURN, {ZONE, f.ETH_DST}
+)
+ANNOUNCING = _table(
+    40,
+    "ANNOUNCING",
+    "ARP of workloads: announcements of an own address, and the question whether it is taken",
+    Reason.UNKNOWN_DESTINATION,
+    {f.IN_PORT, f.ETH_SRC, f.ETH_TYPE, f.ARP_OP, f.ARP_SPA, f.ARP_TPA},
 )
 VIA_ROUTER = _table(
     41,
@@ -396,6 +472,30 @@ DEST_STATELESS = _table(
     {f.CT_STATE, f.ETH_TYPE, VIEW},
 )
 DEST_VERDICT = _table(53, "DEST_VERDICT", "drop unless a rule was found", Reason.INGRESS_POLICY, {VERDICT})
+ASKED = _table(
+    54, "ASKED", "ARP of workloads: the address that it is about, first", Reason.UNKNOWN_DESTINATION, set()
+)
+IN_SUBNET = _table(
+    55,
+    "IN_SUBNET",
+    "that address against a subnet of the network in PREFIX (address, mask), bit by bit",
+    Reason.UNKNOWN_DESTINATION,
+    {PREFIX, f.ETH_TYPE, f.ARP_TPA},
+)
+OTHER_SUBNET = _table(
+    56,
+    "OTHER_SUBNET",
+    "the next of the network's subnets, or none: nobody here has the address",
+    Reason.UNKNOWN_DESTINATION,
+    {ZONE, PREFIX},
+)
+NOBODY = _table(
+    57,
+    "NOBODY",
+    "ARP about an address that nobody here has",
+    Reason.UNKNOWN_DESTINATION,
+    {f.ETH_DST, f.ETH_TYPE, f.ARP_OP},
+)
 EGRESS_ANY = _table(60, "EGRESS_ANY", "egress rules to any remote", Miss.RETURN, _RULES)
 EGRESS_MEMBER = _table(
     61, "EGRESS_MEMBER", "remote address → its groups' identity", Miss.RETURN, {ZONE}, _REMOTE
@@ -426,6 +526,26 @@ DROPPED = _table(
 )
 
 TABLE_BY_ID: Final = {table.id: table for table in TABLES}
+
+_BY_SOURCE: Final = frozenset({UPLINK, SPOOF_IP, INGRESS_MEMBER, INGRESS_PREFIX})
+"""Tables that look up where a packet comes from; others look up where it goes."""
+
+
+def tracked_prefixes() -> dict[int, list[str]]:
+    """By table: the fields of which Open vSwitch should find out prefixes, the most important ones first.
+
+    A lookup then looks at no more bits of an address than tell it from others. By default it does so for IPv6
+    since version 3.5 only (`prefixes` of Flow_Table in ovs-vswitchd.conf.db(5)).
+    """
+    to, by = [f.IPV6_DST, f.IPV4_DST], [f.IPV6_SRC, f.IPV4_SRC]
+    ranked = {
+        table: [*by, *reversed(to)] if table in _BY_SOURCE else [*to, *reversed(by)] for table in TABLES
+    }
+    return {
+        table.id: [field.name for field in fields if field in table.fields]
+        for table, fields in ranked.items()
+        if not table.fields.isdisjoint({f.IPV6_SRC, f.IPV6_DST})
+    }
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from flows.control import (
     MULTICAST6,
     NEIGHBOUR_ADVERTISEMENT,
     NEIGHBOUR_SOLICITATION,
+    OF_CLIENTS,
     READABLE_ARP,
     RESERVED_FOR_ROUTERS,
     RESERVED_FOR_SERVERS,
@@ -36,7 +37,7 @@ from flows.flow import Flow
 from flows.model import Prefix
 from flows.pipeline import Priority, RuleTables, Table
 from flows.reasons import Reason
-from flows.services import IPV4_TERM, IPV6_TERM, prefix_term
+from flows.services import ICMPV6, IPV4_TERM, IPV6_TERM, prefix_term
 
 UNTAGGED = f.VLAN_VID(0)
 REQUEST_TO_ALL: Match = (GROUP_MAC, *READABLE_ARP[0])
@@ -139,8 +140,8 @@ def _count(reason: Reason) -> tuple[Action, ...]:
 
 def _classify() -> Iterator[Flow]:
     group_bit = 1 << 40
-    for match in (f.ETH_SRC(group_bit, group_bit), f.ETH_SRC(0)):
-        yield Flow(p.CLASSIFY, Priority.GUARD + 200, (match,), drop(Reason.BAD_SOURCE_MAC))
+    many = f.ETH_SRC(group_bit, group_bit)
+    yield Flow(p.CLASSIFY, Priority.GUARD + 200, (many,), drop(Reason.BAD_SOURCE_MAC))
     tag_present = 0x1000
     yield Flow(p.CLASSIFY, Priority.GUARD, (f.VLAN_VID(tag_present, tag_present),), drop(Reason.VLAN_TAG))
 
@@ -186,10 +187,12 @@ def _unreadable_from_uplinks() -> Iterator[Flow]:
 
 def _spoof() -> Iterator[Flow]:
     for readable in READABLE_ARP:
-        yield Flow(p.SPOOF, Priority.NORMAL, readable, (call(p.BUDGET), call(p.SPOOF_ARP)))
+        yield Flow(p.SPOOF, Priority.NORMAL, readable, (call(p.BUDGET), call(p.OWN_MAC)))
     yield Flow(p.SPOOF, Priority.LOW, (ARP_TERM,), drop(Reason.UNREADABLE))
-    yield Flow(p.SPOOF, Priority.NORMAL, (IPV4_TERM,), (call(p.SPOOF_IP),))
-    yield Flow(p.SPOOF, Priority.NORMAL, (IPV6_TERM,), (call(p.SPOOF_IP),))
+    yield Flow(p.SENDER, Priority.HIGH, (ARP_TERM,), (call(p.OWN_ARP),))
+    for family in (IPV4_TERM, IPV6_TERM):
+        yield Flow(p.SPOOF, Priority.NORMAL, (family,), (call(p.OWN_MAC),))
+        yield Flow(p.SENDER, Priority.HIGH, (family,), (call(p.SPOOF_IP),))
     yield from _spoof_neighbour()
 
 
@@ -210,34 +213,40 @@ def _on_link() -> Iterator[Flow]:
 
 def _admit() -> Iterator[Flow]:
     yield from _admit_unrestricted()
-    for match, actions in _admit_control():
-        yield Flow(p.ADMIT, Priority.HIGH, match, actions)
-    unspecified: tuple[Match, ...] = ((IPV4_TERM, f.IPV4_SRC(0)), (IPV6_TERM, f.IPV6_SRC(0)))
-    for match in unspecified:
-        yield Flow(p.ADMIT, Priority.NORMAL, match, drop(Reason.UNSPECIFIED_SOURCE))
-    multicast: tuple[Match, ...] = (
-        (GROUP_MAC,),
-        (IPV4_TERM, f.IPV4_DST(0xE0000000, 0xF0000000)),
-        (IPV4_TERM, LIMITED_BROADCAST),
-        (IPV6_TERM, MULTICAST6),
-    )
-    for match in multicast:
-        yield Flow(p.ADMIT, Priority.LOW, match, drop(Reason.BUM))
-    for family in (IPV4_TERM, IPV6_TERM):
-        yield Flow(p.ADMIT, Priority.DEFAULT + 5, (p.STATELESS(1), family), (call(p.SOURCE_STATELESS),))
-        yield Flow(p.ADMIT, Priority.DEFAULT, (family,), (call(p.CONNTRACK),))
+    yield from _admit_control()
+    yield Flow(p.ADMIT, Priority.LOW, (IPV4_TERM, f.IPV4_DST(0xE0000000, 0xF0000000)), drop(Reason.BUM))
+    yield Flow(p.ADMIT, Priority.LOW, (IPV4_TERM, LIMITED_BROADCAST), drop(Reason.BUM))
+    yield from _packets(p.ADMIT, IPV4_TERM, f.IPV4_SRC)
+    for table in (p.ADMIT, p.LINK_MESSAGE):
+        yield Flow(table, Priority.LOW, (GROUP_MAC,), drop(Reason.BUM))
+        yield Flow(table, Priority.LOW, (IPV6_TERM, MULTICAST6), drop(Reason.BUM))
+        yield from _packets(table, IPV6_TERM, f.IPV6_SRC)
 
 
-def _admit_control() -> Iterator[tuple[Match, tuple[Action, ...]]]:
-    """The protocols that run the network: who may say what, and to whom it goes."""
+def _packets(table: Table, family: Term, source: f.Field) -> Iterator[Flow]:
+    """Of a packet like any other: what goes on."""
+    unspecified = (family, source(0))
+    yield Flow(table, Priority.NORMAL, unspecified, drop(Reason.UNSPECIFIED_SOURCE))
+    yield Flow(table, Priority.DEFAULT + 5, (p.STATELESS(1), family), (call(p.SOURCE_STATELESS),))
+    yield Flow(table, Priority.DEFAULT, (family,), (call(p.CONNTRACK),))
+
+
+def _admit_control() -> Iterator[Flow]:
+    """The protocols that run the network: who may say what, and to whom it goes.
+
+    Of ICMPv6 the kind is looked at first. In one look, every IPv6 packet would be compared by its hop limit.
+    """
     for match in RESERVED_FOR_SERVERS:
-        yield match, drop(Reason.DHCP_SERVER)
+        yield Flow(p.ADMIT, Priority.HIGH, match, drop(Reason.DHCP_SERVER))
     for match in RESERVED_FOR_ROUTERS:
-        yield match, drop(Reason.ROUTER_ADVERTISEMENT)
+        yield Flow(p.ADMIT, Priority.HIGH, match, drop(Reason.ROUTER_ADVERTISEMENT))
+    for kind in OF_CLIENTS:
+        yield Flow(p.ADMIT, Priority.HIGH, icmpv6(kind), (call(p.LINK_MESSAGE),))
     for match in FROM_CLIENTS:
-        yield match, (call(p.BUDGET), *TELL_OUTSIDE)
+        table = p.LINK_MESSAGE if f.IP_PROTO(ICMPV6) in match else p.ADMIT
+        yield Flow(table, Priority.HIGH, match, (call(p.BUDGET), *TELL_OUTSIDE))
     for match in (SOLICITATION, ADVERTISEMENT):
-        yield match, (call(p.BUDGET), call(p.SPOOF_ND))
+        yield Flow(p.LINK_MESSAGE, Priority.HIGH, match, (call(p.BUDGET), call(p.OWN_LINK)))
 
 
 def _admit_unrestricted() -> Iterator[Flow]:

@@ -16,6 +16,7 @@ from flows.pipeline import Priority
 from flows.reasons import Reason
 from flows.routed import routed_flows
 from flows.services import IPV4_TERM, IPV6_TERM, prefix_term
+from flows.sieve import subnet_flows
 from flows.static import (
     ANSWERS,
     COMMIT,
@@ -66,13 +67,14 @@ class Uplink:
 class Segment:
     """A network on this bridge: its zone and the uplinks that carry it.
 
-    `trusted`: one of its ports here has no port security.
+    `trusted`: one of its ports here has no port security. `straying`: one may have an address in no subnet.
     """
 
     network: Network
     zone: int
     uplinks: tuple[Uplink, ...]
     trusted: bool
+    straying: bool
 
 
 def segment_flows(segment: Segment) -> list[Flow]:
@@ -84,6 +86,8 @@ def segment_flows(segment: Segment) -> list[Flow]:
 def _link_flows(segment: Segment) -> Iterator[Flow]:
     """What belongs to the link of the network: its subnets."""
     zone = p.ZONE(segment.zone)
+    if not segment.straying:
+        yield from subnet_flows(zone, segment.network.subnets)
     for subnet in segment.network.subnets:
         if subnet.version == 6:
             yield on_link(zone, subnet)
@@ -179,10 +183,19 @@ def uplink_flows(uplink: Uplink) -> list[Flow]:
         for member in uplink.members
         for mac in uplink.strangers
     ]
+    no_mac = [
+        Flow(
+            p.CLASSIFY,
+            Priority.GUARD + 200,
+            (f.IN_PORT(member), f.ETH_SRC(0)),
+            drop(Reason.BAD_SOURCE_MAC),
+        )
+        for member in uplink.members
+    ]
     own = [] if uplink.probe is None else [f.ETH_SRC(uplink.probe)]
     returned = [
         Flow(p.CLASSIFY, Priority.GUARD + 150, (f.IN_PORT(member), mac), drop(Reason.RETURNED_PROBE))
         for member in uplink.members
         for mac in own
     ]
-    return undeclared + standby + probes + returned
+    return undeclared + standby + probes + no_mac + returned

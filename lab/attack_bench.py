@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
@@ -42,6 +42,8 @@ from sgctl.controller.loops import PROBE_GROUP
 
 BRIDGE = "br0"
 _PATIENCE = 10.0
+_AT_ONCE = 100
+"""So many small frames fit the socket by which the switch gets them."""
 
 
 class AttackBench(Running):
@@ -156,6 +158,17 @@ class AttackBench(Running):
     def forget_connections(self) -> None:
         """Empty the switch's connection table."""
         self._site.ovs.appctl("dpctl/flush-conntrack")
+
+    def megaflows(self, sender: Host, frames: Sequence[bytes]) -> int:
+        """How many megaflows of the sender's port there are after it has sent these and nothing else."""
+        self._site.ovs.appctl("dpctl/del-flows")
+        self.forget_connections()
+        for start in range(0, len(frames), _AT_ONCE):
+            self._taps[sender.name].send(frames[start : start + _AT_ONCE])
+            self.settle()
+        self.forget()
+        dump = self._site.ovs.appctl("dpctl/dump-flows", "--names")
+        return dump.count(f"in_port({sender.name})")
 
     def drops(self) -> Counter[Reason]:
         """How many packets the switch has dropped so far, by reason. Its datapath has no flow left then."""

@@ -156,8 +156,8 @@ MUTANTS = (
     Mutant(
         "workloads may answer DHCP",
         "static",
-        "yield match, drop(Reason.DHCP_SERVER)",
-        "yield match, (call(p.CONNTRACK),)",
+        "yield Flow(p.ADMIT, Priority.HIGH, match, drop(Reason.DHCP_SERVER))",
+        "yield Flow(p.ADMIT, Priority.HIGH, match, (call(p.CONNTRACK),))",
     ),
     Mutant(
         "what looks like a DHCP request needs no rule",
@@ -180,8 +180,50 @@ MUTANTS = (
     Mutant(
         "workloads may send multicast",
         "static",
-        "yield Flow(p.ADMIT, Priority.LOW, match, drop(Reason.BUM))",
-        "yield Flow(p.ADMIT, Priority.LOW, match, (call(p.CONNTRACK),))",
+        "yield Flow(table, Priority.LOW, (GROUP_MAC,), drop(Reason.BUM))",
+        "yield Flow(table, Priority.LOW, (GROUP_MAC,), (call(p.CONNTRACK),))",
+    ),
+    Mutant(
+        "any hop limit makes a packet a message of the link",
+        "static",
+        "yield Flow(p.ADMIT, Priority.HIGH, icmpv6(kind), (call(p.LINK_MESSAGE),))",
+        "yield Flow(p.ADMIT, Priority.HIGH, icmpv6(kind), (call(p.BUDGET), *TELL_OUTSIDE))",
+    ),
+    Mutant(
+        "frames of a port with several MACs are compared with the first only",
+        "sieve",
+        "yield from _next_flows(in_port, p.LOCAL, macs, tables, any_mac)",
+        "yield from ()",
+    ),
+    Mutant(
+        "a port with many MACs may use one of them",
+        "sieve",
+        "(SetField(p.LOCAL, _ANY), call(p.SENDER))",
+        "(call(p.SENDER),)",
+    ),
+    Mutant(
+        "the mask of an own address does not count",
+        "sieve",
+        "held = p.PREFIX(own << 32 | one, one << 32 | one)",
+        "held = p.PREFIX(own << 32, one << 32)",
+    ),
+    Mutant(
+        "an address that a port has outside of all subnets is found by nobody",
+        "uplinks",
+        "if not segment.straying:",
+        "if True:",
+    ),
+    Mutant(
+        "answers by ARP for a foreign address are delivered",
+        "sieve",
+        "yield Flow(p.RECEIVER, Priority.HIGH + 50, foreign, drop(Reason.FOREIGN_ADDRESS))",
+        "yield Flow(p.RECEIVER, Priority.HIGH + 50, foreign, (call(p.OUTPUT),))",
+    ),
+    Mutant(
+        "another link address is taken for none",
+        "sieve",
+        "yield Flow(p.NO_LINK, Priority.NORMAL + bit, said, drop(Reason.ND_SPOOF))",
+        "pass",
     ),
     Mutant(
         "connections are never remembered",

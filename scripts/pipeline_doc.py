@@ -16,10 +16,13 @@ from flows.pipeline import REGISTERS, TABLES, Table
 from flows.policy import Policy
 from flows.reasons import Reason
 from flows.services import ICMP
+from flows.sieve import COMPARING
 from lab.ovs import PrivateOvs
 
 PAGE = Path(__file__).parent.parent / "docs" / "pipeline.md"
 BRIDGE = "br0"
+_SHOWN = 4
+"""So many flows of a table that compares bit by bit, at its beginning and at its end."""
 
 INTRODUCTION = """# The pipeline
 
@@ -32,7 +35,8 @@ A packet of a workload takes this way:
 
 1. `CLASSIFY` knows the port: its network (held as the conntrack zone) and its *identity*, a number
    for the set of security groups that the port carries. Frames of uplinks branch off to `UPLINK`.
-2. `SPOOF…` let pass what carries the port's own MAC and address. `ADMIT` takes neighbour discovery and
+2. `OWN_…` sort out forged MACs and addresses by their first wrong bit, `SPOOF…` let pass what carries the
+   port's own MAC and address. `ADMIT` takes neighbour discovery and
    DHCP aside, stops broadcast, and sends the rest through `CONNTRACK`: one lookup per packet. `TRACKED` stops
    what the tracker lets go at that moment without having been asked about it.
 3. `SOURCE_CHECK` asks the sender's rules, then `FORWARD` finds the receiver by its MAC, `RECEIVER` sees to
@@ -142,6 +146,9 @@ def _by_priority(line: str) -> tuple[int, str]:
 def _section(table: Table, lines: list[str]) -> str:
     miss = table.miss.name if isinstance(table.miss, Reason) else table.miss.value
     matched = ", ".join(sorted(f"`{field.name}`" for field in table.fields))
+    if table.id in COMPARING:
+        more = f"({len(lines) - 2 * _SHOWN} more like these: two for each bit)"
+        lines = [*lines[:_SHOWN], more, *lines[-_SHOWN:]]
     head = f"### {table.id} {table.name}\n\n{table.purpose}\n\n- no match: {miss}\n- may match: {matched}\n"
     return head + "\n```\n" + "\n".join(lines) + "\n```\n"
 

@@ -51,6 +51,7 @@ class Connection:
         self.error = ""
         self.out_of_band: frozenset[str] | None = None
         self.tuned: frozenset[str] | None = None
+        self.tracks_prefixes = False
 
     def stand_by(self) -> None:
         """Leave the switch alone."""

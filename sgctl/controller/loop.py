@@ -14,6 +14,7 @@ from dataclasses import replace
 from ovs.poller import POLLIN, Poller
 
 from flows.flow import Flow, FlowDiff, FlowKey
+from flows.pipeline import tracked_prefixes
 from sgctl.controller.bridges import insecure, unusable, unused
 from sgctl.controller.connected import Connection, Lines, OpenSession
 from sgctl.controller.engine import Engine, ManagedBridge, ZoneKey
@@ -318,6 +319,9 @@ class ControlLoop:
             if bridge.controllers != connection.out_of_band:
                 self._local.disable_in_band(bridge.name)
                 connection.out_of_band = bridge.controllers
+            if not connection.tracks_prefixes:
+                self._local.track_prefixes(bridge.name, tracked_prefixes())
+                connection.tracks_prefixes = True
             if bridge.controllers != connection.tuned and connection.applied >= 0:  # that is more urgent
                 self._local.reconnect_soon(bridge.name)
                 connection.tuned = bridge.controllers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -33,6 +33,8 @@ from sgctl.store.uplinks import UPLINK, UPLINK_IDS, UPLINK_LOOPS, Declaration, w
 
 SHORTEST_BACKOFF_MS = 1000
 """The least that Open vSwitch takes."""
+FEWEST_PREFIXES = 3
+"""As many fields for a table's prefixes as every version takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,31 @@ class LocalSwitches:
         where = [["name", "==", bridge]]
         mutate = {"op": "mutate", "table": "Bridge", "where": where, "mutations": mutations}
         self._write([mutate], f"there is no bridge {bridge}")
+
+    def track_prefixes(self, bridge: str, ranked: Mapping[int, Sequence[str]]) -> None:
+        """By table: let its lookups look at no more of the first of these fields than they have to.
+
+        Otherwise every address of a flood is a megaflow of its own. What somebody has set for a table stays.
+        """
+        most = self._most_prefixes()
+        wanted = {table: tuple(fields[:most]) for table, fields in ranked.items()}
+        names = {fields: f"prefixes{number}" for number, fields in enumerate(set(wanted.values()))}
+        tables = [[table, ["named-uuid", names[fields]]] for table, fields in wanted.items()]
+        insert: list[Json] = [["flow_tables", "insert", ["map", tables]]]
+        where = [["name", "==", bridge]]
+        mutate: Operation = {"op": "mutate", "table": "Bridge", "where": where, "mutations": insert}
+        insert_row: Operation = {"op": "insert", "table": "Flow_Table"}
+        rows: list[Operation] = [
+            {**insert_row, "uuid-name": name, "row": {"prefixes": ["set", list(fields)]}}
+            for fields, name in names.items()
+        ]
+        self._write([mutate, *rows], f"there is no bridge {bridge}")
+
+    def _most_prefixes(self) -> int:
+        """How many fields Open vSwitch takes for one table: 3, or 4 in later versions."""
+        columns = (self._replica.served or {}).get("tables", {}).get("Flow_Table", {}).get("columns", {})
+        kind = columns.get("prefixes", {}).get("type", {})
+        return int(kind.get("max", FEWEST_PREFIXES)) if isinstance(kind, dict) else FEWEST_PREFIXES
 
     def reconnect_soon(self, bridge: str) -> None:
         """Let a connected bridge that loses its controllers try again every second, unless told otherwise.

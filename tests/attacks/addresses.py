@@ -97,18 +97,25 @@ _add(
     Reason.IP_SPOOF,
     _HONEST,
 )
-for _kind, _mac in (
-    ("zero", "00:00:00:00:00:00"),
-    ("broadcast", BROADCAST),
-    ("multicast", "01:00:5e:00:00:01"),
+for _kind, _mac, _reason in (
+    ("zero", "00:00:00:00:00:00", Reason.IP_SPOOF),
+    ("broadcast", BROADCAST, Reason.BAD_SOURCE_MAC),
+    ("multicast", "01:00:5e:00:00:01", Reason.BAD_SOURCE_MAC),
 ):
     _add(
         f"{_kind} source MAC",
         ATTACKER,
         Ether(src=_mac, dst=VICTIM.mac) / IP(src=ATTACKER.ip, dst=VICTIM.ip) / discard(),
-        Reason.BAD_SOURCE_MAC,
+        _reason,
         _HONEST,
     )
+_add(
+    "zero source MAC, from the outside",
+    OUTSIDE,
+    Ether(src="00:00:00:00:00:00", dst=VICTIM.mac) / IP(src=OUTSIDE.ip, dst=VICTIM.ip) / discard(),
+    Reason.BAD_SOURCE_MAC,
+    said(OUTSIDE, ip(OUTSIDE, VICTIM) / discard(), VICTIM),
+)
 _add(
     "multicast source MAC, from the outside",
     OUTSIDE,

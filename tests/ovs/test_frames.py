@@ -131,7 +131,7 @@ FROM_WORKLOAD = [
     frame("no source", (M0, M1), ip("0.0.0.0", "10.0.0.2"), Reason.IP_SPOOF),
     frame("no IPv6 source", (M0, M1), ip6("::", "2001:db8::2", "tcp6"), Reason.UNSPECIFIED_SOURCE),
     frame("group source MAC", ("01:00:00:00:00:01", M1), ip("10.0.0.1", "10.0.0.2"), Reason.BAD_SOURCE_MAC),
-    frame("zero source MAC", ("00:00:00:00:00:00", M1), ip("10.0.0.1", "10.0.0.2"), Reason.BAD_SOURCE_MAC),
+    frame("zero source MAC", ("00:00:00:00:00:00", M1), ip("10.0.0.1", "10.0.0.2"), Reason.IP_SPOOF),
     frame("tagged", (M0, M1), f"dl_vlan=100,{ip('10.0.0.1', '10.0.0.2')}", Reason.VLAN_TAG),
     frame("priority-tagged", (M0, M1), f"vlan_tci=0x1000,{ip('10.0.0.1', '10.0.0.2')}", Reason.VLAN_TAG),
     frame("LLDP", (M0, "01:80:c2:00:00:0e"), "dl_type=0x88cc", Reason.ETHERTYPE),

@@ -167,3 +167,21 @@ def test_a_restart_of_the_switch_changes_nothing_that_has_not_changed(
 def test_without_open_vswitch_connecting_fails_in_time() -> None:
     with pytest.raises(StoreError, match="is Open vSwitch running"):
         LocalSwitches.connect("unix:/nonexistent/db.sock", 0.3)
+
+
+def test_prefixes_are_tracked_but_where_somebody_has_set_others(
+    local: LocalSwitches, dummy_ovs: PrivateOvs
+) -> None:
+    own = "--id=@own", "create", "Flow_Table", "name=own"
+    dummy_ovs.vsctl("set", "Bridge", "br0", "flow_tables:5=@own", "--", *own)
+    ranked = {5: ["ipv6_dst"], 6: ["ipv6_dst", "nw_dst"], 7: ["ipv6_src", "nw_src", "nw_dst", "ipv6_dst"]}
+    for _ in range(2):
+        local.track_prefixes("br0", ranked)
+    prefixes = {}
+    for number in ranked:
+        row = dummy_ovs.vsctl("get", "Bridge", "br0", f"flow_tables:{number}").strip()
+        fields = dummy_ovs.vsctl("get", "Flow_Table", row, "prefixes").strip("[]\n")
+        prefixes[number] = set(filter(None, fields.split(", ")))
+    assert prefixes[5] == set()
+    assert prefixes[6] == {"ipv6_dst", "nw_dst"}
+    assert prefixes[7] in ({"ipv6_src", "nw_src", "nw_dst"}, set(ranked[7]))

@@ -19,8 +19,10 @@ from flows.control import ARP_TERM, DHCP_FROM_SERVER, FROM_CLIENTS, icmpv6
 from flows.fields import Field, Match
 from flows.flow import Flow
 from flows.model import AddressPair, Change, Network, PolicyObject, Port, Prefix, SubnetDetail
+from flows.pipeline import Priority
 from flows.policy import Policy
 from flows.services import IPV4_TERM, IPV6_TERM
+from flows.sieve import COMPARING
 from flows.static import TELL_OUTSIDE, exempt
 
 OPEN, UPLINKS = 3, (8, 9)
@@ -118,7 +120,10 @@ def tables(*more: Flow) -> Tables:
     found: dict[int, list[Flow]] = {}
     for flow in (*compile_bridge(made, LocalState(ports, carried, {"blue": 10})).values(), *more):
         found.setdefault(flow.key.table, []).append(flow)
-    return found
+    # Packets like any other go on from LINK_MESSAGE as from ADMIT, of which ADMIT demands less.
+    general = {(flow.key.match, flow.actions) for flow in found[p.ADMIT.id]}
+    special = [flow for flow in found[p.LINK_MESSAGE.id] if (flow.key.match, flow.actions) not in general]
+    return found | {p.LINK_MESSAGE.id: special}
 
 
 def ends(flows: Tables, table: int, way: Way) -> Iterator[End]:
@@ -126,10 +131,40 @@ def ends(flows: Tables, table: int, way: Way) -> Iterator[End]:
     on = replace(way, tables=(*way.tables, str(p.TABLE_BY_ID[table])))
     if table in ASKS_RULES:
         on = replace(on, asked=on.asked | {ASKS_RULES[table]})
-    for flow in flows.get(table, ()):
-        met = on.meets(flow.key.match)
+    for match, actions in _ways(flows.get(table, ())):
+        met = on.meets(match)
         if met is not None:
-            yield from _after(flows, flow.actions, met)
+            yield from _after(flows, actions, met)
+
+
+def _ways(flows: Iterable[Flow]) -> Iterable[tuple[Match, tuple[Action, ...]]]:
+    """The flows of a table. Bits that are compared are no condition, so that all that compare are one flow.
+
+    In most tables, what differs leads no further than what is equal, as the next test shows.
+    """
+    return dict.fromkeys(
+        (tuple(term for term in flow.key.match if not _compares(flow) or term.mask is None), flow.actions)
+        for flow in flows
+        if flow.key.table == p.IN_SUBNET.id or not _compares(flow)
+    )
+
+
+def _compares(flow: Flow) -> bool:
+    return flow.key.table in COMPARING and Priority.NORMAL <= flow.key.priority < Priority.GUARD
+
+
+def test_what_differs_is_dropped_or_compared_with_something_else() -> None:
+    flows = tables()
+    compared = [flow for table in COMPARING - {p.IN_SUBNET.id} for flow in flows[table]]
+    passing = {to for flow in compared if not _compares(flow) for to in _called(flow)}
+    for flow in filter(_compares, compared):
+        others = [other for to in _called(flow) - {p.DROP.id} for other in flows[to]]
+        beyond = {to for other in others for to in _called(other)} - {p.DROP.id} - COMPARING
+        assert _called(flow) <= passing or beyond <= passing, flow
+
+
+def _called(flow: Flow) -> set[int]:
+    return {action.table for action in flow.actions if isinstance(action, Resubmit)}
 
 
 def _after(flows: Tables, actions: tuple[Action, ...], way: Way) -> Iterator[End]:
