@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice, product
 from typing import TypeVar
 
@@ -339,9 +340,10 @@ class BridgeCompiler:
         self._board.assign(("broadcast", zone), [broadcast_root(zone, chunks)] if chunks else ())
 
 
-def base_flows() -> list[Flow]:
-    """What every bridge has, whatever the policy."""
-    return [*static_flows(), *sieve_flows(), *router_flows()]
+@cache
+def base_flows() -> tuple[Flow, ...]:
+    """What every bridge has, whatever the policy. All bridges share it."""
+    return (*static_flows(), *sieve_flows(), *router_flows())
 
 
 def egress_open_flows(identity: int) -> list[Flow]:
