@@ -93,7 +93,7 @@ class SecurityGroups(RyuApp):
             self._server.start()
         store = Store.connect(settings.policy_remote, CONNECT_SECONDS)
         self._local = local = LocalSwitches.connect(settings.ovsdb, CONNECT_SECONDS)
-        limits = ZoneLimits(settings.ovsdb)
+        limits = ZoneLimits(settings.ovsdb, settings.connections_of_network)
         return ControlLoop(store, local, limits, self._tend, self._mastership.renew, self._lines)
 
     def _listener(self) -> Listener:

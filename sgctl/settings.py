@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+MOST_CONNECTIONS = 0x7FFFFFFF
+"""Of one network, as Open vSwitch counts them."""
 NO_LIMIT = 1 << 24
 """Kilobits per second that no port reaches: 16 Gbit/s."""
 
@@ -63,6 +65,12 @@ SETTINGS = (
         "that one port may send; 0 is no limit",
     ),
     Setting("sgctl_control_burst", "512", "kilobits of it that one port may send at once"),
+    Setting(
+        "sgctl_connections",
+        "",
+        "connections of a network on a bridge, unless its connection_limit says otherwise; 0 is no limit "
+        "(default: where there are several networks, an equal share of what the connection tracker holds)",
+    ),
     Setting(
         "sgctl_openflow_peers",
         "",
@@ -146,6 +154,7 @@ class Settings:
     project: str = ""
     control_rate: str = "0"
     control_burst: str = "0"
+    connections: str = ""
 
     @classmethod
     def from_values(cls, values: Mapping[str, str]) -> Settings:
@@ -161,6 +170,7 @@ class Settings:
             openflow_names=frozenset(filter(None, map(str.strip, values["sgctl_openflow_names"].split(",")))),
             control_rate=values["sgctl_control_rate"],
             control_burst=values["sgctl_control_burst"],
+            connections=values["sgctl_connections"],
         )
 
     @classmethod
@@ -191,6 +201,14 @@ class Settings:
             if not (text.isascii() and text.isdigit() and int(text) <= NO_LIMIT):
                 raise ValueError(f"{name}: {text!r} is no number of kilobits from 0 to {NO_LIMIT}")
         return (int(rate), int(burst)) if int(rate) else (NO_LIMIT, NO_LIMIT)
+
+    @property
+    def connections_of_network(self) -> int | None:
+        """The limit of a network that sets none, 0 for none; None for a share. Raises ValueError."""
+        text = self.connections
+        if text and not (text.isascii() and text.isdigit() and int(text) <= MOST_CONNECTIONS):
+            raise ValueError(f"sgctl-connections: {text!r} is no number from 0 to {MOST_CONNECTIONS}")
+        return int(text) if text else None
 
     @property
     def check_seconds(self) -> float | None:

@@ -90,15 +90,13 @@ class Engine:
             self._stale_bridges |= {bridge for bridge, _ in zones.keys() | self._zones.keys()}
             self._zones = dict(zones)
 
-    def connection_limits(self) -> dict[tuple[str, int], int]:
-        """The limits that networks set, by datapath of Open vSwitch and zone."""
+    def connection_limits(self) -> dict[tuple[str, int], int | None]:
+        """The limits of networks, by datapath of Open vSwitch and zone; None where a network sets none."""
         datapaths = {managed.bridge.name: managed.datapath for managed in self.bridges.values()}
         return {
             (datapaths[bridge], zone): network.connection_limit
             for (bridge, network_id), zone in self._zones.items()
-            if (network := self.policy.networks.get(network_id)) is not None
-            and network.connection_limit is not None
-            and bridge in datapaths
+            if (network := self.policy.networks.get(network_id)) is not None and bridge in datapaths
         }
 
     def missing_zones(self) -> set[ZoneKey]:

@@ -7,7 +7,10 @@ import socket
 
 import pytest
 
+from lab.datapath import Datapath
 from lab.netns import Workload
+from lab.ovs import PrivateOvs
+from lab.process import wait_until
 from lab.site import ALL_OUT, Site, connects, document, group, tcp_in
 from lab.stream import Datagrams, Stream
 
@@ -43,12 +46,12 @@ def flood(source: Workload, address: str, port: int) -> None:
             sender.sendto(b"flood", (address, port))
 
 
-def connections(site: Site) -> list[int]:
-    """How many connections each zone with a limit has.
+def connections(site: Site, limit: int = LIMIT) -> list[int]:
+    """How many connections each zone with this limit has, by zone.
 
     The kernel's own count in `ct-get-limits` holds refused ones, too, until it is cleaned.
     """
-    zones = re.findall(r"zone=(\d+),limit=\d+", limits(site))
+    zones = re.findall(rf"zone=(\d+),limit={limit},", limits(site))
     tables = (site.ovs.appctl("dpctl/dump-conntrack", f"zone={zone}") for zone in zones)
     return [len(table.splitlines()) for table in tables]
 
@@ -82,3 +85,42 @@ def test_full_zone_lets_nothing_through_that_policy_denies(site: Site, crowd: tu
         listener.settimeout(0.3)
         with pytest.raises(TimeoutError):
             listener.recv(100)
+
+
+@pytest.fixture
+def three_networks(site: Site) -> tuple[Workload, ...]:
+    """A client and a server in each of `blue`, `green` and `red`, which set no limit."""
+    udp = {"direction": "ingress", "protocol": "udp", "ports": VICTIM_PORT}
+    names = ("blue", "green", "red")
+    ports = [site.port_document(number, ["client" if number % 2 else "server"]) for number in range(1, 7)]
+    for number, port in enumerate(ports):
+        port["spec"]["network"] = names[number // 2]
+    others = (document("Network", name, subnets=["10.0.0.0/24", "2001:db8::/64"]) for name in names[1:])
+    site.apply(*others, group("client", ALL_OUT), group("server", tcp_in(80), udp), *ports)
+    workloads = tuple(site.plug("br0", number) for number in range(1, 7))
+    site.sgctl.wait()
+    return workloads
+
+
+@pytest.mark.only_on(Datapath.USERSPACE, "a small tracker is made by its own command")
+def test_no_network_fills_the_tracker_for_the_others(
+    site: Site, ovs: PrivateOvs, three_networks: tuple[Workload, ...]
+) -> None:
+    size = 200
+    ovs.appctl("dpctl/ct-set-maxconns", str(size))
+    site.controller.stop()
+    site.controller.start()
+    site.sgctl.wait()
+    wait_until(
+        lambda: limits(site).count(f"limit={size // 4}") == 3, "an equal share for each, and one for nobody"
+    )
+    blue, blue_server, green, _, red, red_server = three_networks
+    flood(blue, "10.0.0.2", VICTIM_PORT)
+    flood(green, "10.0.0.4", VICTIM_PORT)
+    assert connections(site, size // 4)[:2] == [size // 4] * 2
+    assert connects(red, red_server, "10.0.0.6", 80), "two of three together do not stop the third"
+    assert not connects(blue, blue_server, "10.0.0.2", 80), "its own new connections wait"
+    ovs.kill_switch()
+    ovs.start_switch()
+    default_size = int(ovs.appctl("dpctl/ct-get-maxconns"))
+    wait_until(lambda: limits(site).count(f"limit={default_size // 4}") == 3, "after a restart as well")

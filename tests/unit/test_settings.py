@@ -58,3 +58,11 @@ def test_a_budget_is_a_number_of_kilobits(text: str) -> None:
 
 def test_a_rate_of_zero_is_no_limit() -> None:
     assert Settings.from_environment({"SGCTL_CONTROL_RATE": "0"}).control_budget == (NO_LIMIT, NO_LIMIT)
+
+
+def test_connections_of_a_network_are_a_share_unless_a_number_is_given() -> None:
+    assert Settings.from_environment({}).connections_of_network is None
+    assert Settings.from_environment({"SGCTL_CONNECTIONS": "0"}).connections_of_network == 0
+    for wrong in ("-1", "many", "1.5", "2147483648"):
+        with pytest.raises(ValueError, match="sgctl-connections"):
+            _ = Settings.from_environment({"SGCTL_CONNECTIONS": wrong}).connections_of_network

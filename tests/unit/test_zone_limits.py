@@ -1,0 +1,27 @@
+"""How the connection tracker is shared out."""
+
+from __future__ import annotations
+
+import pytest
+
+from sgctl.switch.zone_limits import LEAST_SHARE, ZoneLimits, share
+
+SIZE = 3_000_000
+
+
+@pytest.mark.parametrize("networks", range(2, LEAST_SHARE))
+def test_networks_together_leave_room(networks: int) -> None:
+    assert networks * share(SIZE, networks) < SIZE
+
+
+def test_many_networks_get_the_least_share_each() -> None:
+    assert share(SIZE, 1000) == share(SIZE, LEAST_SHARE) == SIZE // LEAST_SHARE
+
+
+def test_a_limit_that_nobody_asked_for_is_no_problem_of_a_bridge() -> None:
+    """A switch database elsewhere has no control socket here."""
+    limits = ZoneLimits("tcp:127.0.0.1:1", connections=10)
+    limits.apply({("netdev@ovs-netdev", 1): None, ("netdev@ovs-netdev", 2): 5})
+    assert limits.problems.keys() == {("netdev@ovs-netdev", 2)}
+    limits.apply({("netdev@ovs-netdev", 1): None})
+    assert not limits.problems
