@@ -67,8 +67,9 @@ def test_a_bond_is_one_uplink(site: Site, outside: Workload) -> None:
 def test_a_bond_of_which_the_other_side_knows_uses_all_members(site: Site, outside: Workload) -> None:
     far = [f"{name}-far" for name in MEMBERS]
     site.ovs.add_bridge("far")  # a switch that speaks LACP, without a controller
+    for device in (*far, "outside"):
+        run(["ip", "link", "set", device, "nomaster"])
     site.ovs.vsctl("add-bond", "far", "trunk", *far, "lacp=active", "bond_mode=balance-tcp")
-    run(["ip", "link", "set", "outside", "nomaster"])
     site.ovs.vsctl("add-port", "far", "outside")
     bond(site, "lacp=active", "bond_mode=balance-tcp")
     site.sgctl("uplink", "set", "bond0", "--network", NETWORK)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from lab.datapath import DATAPATH, Datapath
 from lab.netns import Namespace, Workload
 from lab.process import run, wait_until
 from lab.site import ALL_OUT, NETWORK, Site, connects, document, group, mac, tcp_in
@@ -15,6 +16,11 @@ from tests.system.devices import problems, refusal, sgctl, told
 pytestmark = pytest.mark.switch
 
 TALKS = group("talks", ALL_OUT, tcp_in(80))
+TAKEN_AWAY = {
+    Datapath.USERSPACE: "its device has been taken away",
+    Datapath.KERNEL: "could not open network device w1 (No such device)",
+}
+"""Of a device that is gone: the kernel's datapath has it no longer, the other one keeps it."""
 
 
 def plug_pair(site: Site) -> tuple[Workload, Workload]:
@@ -41,7 +47,7 @@ def test_an_interface_that_could_not_be_opened_is_told(site: Site, workloads: Wo
     wait_until(lambda: problems(site) == {}, "the device that has appeared")
     assert connects(client, server, "10.0.0.2", 80)
     run(["ip", "link", "delete", "w1"])
-    told(site, "w1", "its device has been taken away")
+    told(site, "w1", TAKEN_AWAY[DATAPATH])
     site.unplug(1)
     Namespace.remove(workloads.by_name.pop("w1"))
 
