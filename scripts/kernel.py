@@ -1,11 +1,12 @@
 """Run what depends on the datapath on the kernel's, in a guest: `scripts/kernel.py [PYTEST OPTION…]`.
 
-Options that name tests replace the list below; `--all` adds what takes an hour. Exit code 0: at least one
-test passed and none failed.
+Options that name tests replace the list below; `--all` adds what takes long. With `--again`, tests that fail
+are run once more, in a new guest. Exit code 0: at least one test passed and none failed.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections import Counter
@@ -31,26 +32,32 @@ SLOW = ("tests/scenario/test_scenarios.py", "tests/system")
 _ENVIRONMENT = {SETTING: Datapath.KERNEL, PATIENCE: "5"}
 """A guest is slow, and its controllers answer as late."""
 _LIMIT_SECONDS, _LIMIT_SECONDS_ALL = 3000, 3 * 3600
+_LAST_FAILED = Path("v", "cache", "lastfailed")
+"""In pytest's cache: a JSON object whose keys are the tests."""
 _PYTEST = REPOSITORY / ".venv" / "bin" / "pytest"
 
 
 class Tally(NamedTuple):
-    """How many tests ended how."""
+    """How many tests ended how, and which failed."""
 
     passed: int
     failed: int
     skipped: int
+    failures: tuple[str, ...] = ()
 
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code."""
-    everything = "--all" in arguments
-    arguments = [each for each in arguments if each != "--all"]
+    everything, again = "--all" in arguments, "--again" in arguments
+    arguments = [each for each in arguments if each not in ("--all", "--again")]
     chosen = any(Path(each.partition("::")[0]).exists() for each in arguments)
     names = () if chosen else (*TESTS, *SLOW) if everything else TESTS
     try:
         limit = _LIMIT_SECONDS_ALL if everything or chosen else _LIMIT_SECONDS
         code, tally = run([*names, *arguments], limit)
+        if again and tally.failures:
+            sys.stdout.write(f"once more: {' '.join(tally.failures)}\n")
+            code, tally = run(tally.failures, limit)
     except (LabError, OSError, ET.ParseError) as error:
         sys.stderr.write(f"{Path(__file__).name}: {error}\n")
         return 2
@@ -62,20 +69,24 @@ def main(arguments: Sequence[str]) -> int:
 def run(arguments: Sequence[str], limit: float) -> tuple[int, Tally]:
     """Run pytest in a guest: its exit code, and what it wrote down. Raises LabError when the guest dies."""
     with tempfile.TemporaryDirectory(prefix="sgctl-guest-") as directory:
-        result = Path(directory, "result.xml")
-        pytest = [_PYTEST, "-p", "no:cacheprovider", f"--junit-xml={result}", *arguments]
+        result, cache = Path(directory, "result.xml"), Path(directory, "cache")
+        pytest = [_PYTEST, "-o", f"cache_dir={cache}", f"--junit-xml={result}", *arguments]
         with Guest(list(map(str, pytest)), result.parent, _ENVIRONMENT) as guest:
-            return guest.wait(limit), tally(result)
+            return guest.wait(limit), tally(result, cache / _LAST_FAILED)
 
 
-def tally(result: Path) -> Tally:
-    """The numbers in pytest's JUnit file. Raises OSError or ParseError when there is none."""
+def tally(result: Path, failures: Path) -> Tally:
+    """The numbers in pytest's JUnit file, and the tests in its list of those that failed.
+
+    Raises OSError or ParseError when there are no numbers.
+    """
     suites = list(ET.parse(result).getroot().iter("testsuite"))  # noqa: S314 - written by our own pytest
     counted = Counter[str]()
     for suite in suites:
         counted.update({name: int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")})
     failed, skipped = counted["failures"] + counted["errors"], counted["skipped"]
-    return Tally(counted["tests"] - failed - skipped, failed, skipped)
+    names = json.loads(failures.read_text(encoding="utf-8")) if failures.exists() else ()
+    return Tally(counted["tests"] - failed - skipped, failed, skipped, tuple(names))
 
 
 if __name__ == "__main__":

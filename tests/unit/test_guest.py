@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -75,9 +76,25 @@ def result(folder: Path, **numbers: int) -> Path:
 def test_a_run_in_which_nothing_passed_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, numbers: dict[str, int], expected: int
 ) -> None:
-    tally = kernel.tally(result(tmp_path, **numbers))
+    tally = kernel.tally(result(tmp_path, **numbers), tmp_path / "no list")
     monkeypatch.setattr(kernel, "run", lambda *_: (code, tally))
     assert kernel.main([]) == expected
+
+
+@pytest.mark.parametrize("second", [0, 1])
+def test_what_failed_is_run_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: int) -> None:
+    failures = tmp_path / "list"
+    failures.write_text('{"tests/a.py::test_b": true}')
+    first = kernel.tally(result(tmp_path, tests=2, failures=1), failures)
+    asked: list[list[str]] = []
+
+    def run(tests: Sequence[str], _: float) -> tuple[int, kernel.Tally]:
+        asked.append(list(tests))
+        return (1, first) if len(asked) == 1 else (second, kernel.Tally(1 - second, second, 0))
+
+    monkeypatch.setattr(kernel, "run", run)
+    assert kernel.main(["--again"]) == second
+    assert asked[1:] == [["tests/a.py::test_b"]]
 
 
 def test_a_guest_that_died_is_told(
