@@ -5,7 +5,7 @@ As plain as the reference for packets, and as ignorant of tables and switches.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -277,12 +277,16 @@ class _Delivery:
     def _by_mac(self) -> FrameVerdict:
         receivers, outside = self._holders(self._frame.destination_mac)
         takers = receivers if self._frame.message is not None else list(filter(self._takes, receivers))
-        if receivers and not takers and not outside:
+        if self._all_refuse(receivers, takers) and not outside:
             return FrameVerdict(FrameRefusal.RECEIVER)
         hearers = [port for port in takers if _hears(port, self._frame.message)]
-        if takers and not hearers and not outside:
+        if self._all_refuse(takers, hearers) and not outside:
             return FrameVerdict(FrameRefusal.FOREIGN_ADDRESS)
         return self._to(hearers, outside)
+
+    def _all_refuse(self, asked: Sequence[Port], willing: Sequence[Port]) -> bool:
+        """Whether some refuse the frame, and nobody takes it but perhaps its sender, who never gets it."""
+        return len(willing) < len(asked) and all(port is self._sender for port in willing)
 
     def _takes(self, port: Port) -> bool:
         return not port.port_security_enabled or self._frame.ethertype in port.permitted_ethertypes

@@ -14,7 +14,7 @@ class Authority:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._request("ca", "-subj", "/CN=authority")
+        self._request("ca", "-subj", "/CN=authority", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
     @property
     def certificate(self) -> Path:
@@ -26,7 +26,8 @@ class Authority:
         file = file or name
         extension = ("-addext", f"subjectAltName={alternative}") if alternative else ()
         signed = ("-CA", str(self.certificate), "-CAkey", str(self.directory / "ca.key"))
-        self._request(file, *signed, "-subj", f"/CN={name}", *extension)
+        end = ("-addext", "basicConstraints=critical,CA:FALSE")
+        self._request(file, *signed, "-subj", f"/CN={name}", *end, *extension)
         return self.directory / f"{file}.key", self.directory / f"{file}.pem"
 
     def _request(self, file: str, *arguments: str) -> None:

@@ -95,5 +95,11 @@ def keepalived(folder: Path, priority: int, shared: str, more: str = "") -> list
     folder.mkdir()
     settings = folder / "keepalived.conf"
     settings.write_text(VIRTUAL_ROUTER.format(priority=priority, shared=shared, more=more))
-    files = [f"--use-file={settings}", f"--pid={folder / 'pid'}", f"--vrrp_pid={folder / 'vrrp.pid'}"]
+    processes = (
+        "pid",
+        "vrrp_pid",
+        "checkers_pid",
+        "bfd_pid",
+    )  # those that do not run, too: it locks all files
+    files = [f"--use-file={settings}", *(f"--{name}={folder / name}" for name in processes)]
     return ["keepalived", "--dont-fork", "--log-console", "--vrrp", *files]

@@ -96,9 +96,11 @@ def test_another_controller_of_the_bridge_is_not_disturbed(site: Site) -> None:
 
 
 def start_anew(site: Site) -> None:
-    """A switch that has never seen its controller, because there is none."""
+    """A switch that has never seen its controller, because there is none, and waits as long as by default."""
     site.controller.kill()
     site.ovs.kill_switch()
+    target = site.ovs.vsctl("--no-wait", "--bare", "--columns=_uuid", "list", "Controller").strip()
+    site.ovs.vsctl("--no-wait", "clear", "Controller", target, "max_backoff")
     site.ovs.start_switch()
 
 
