@@ -36,7 +36,12 @@ _GROUPS = {
     PARTNER: ["talks", "serves", "routers"],
 }
 _SHARED = [{"ip_address": SHARED_ADDRESS, "mac_address": SHARED_MAC}]
-_PAIRS = {PAIRED: _SHARED, PARTNER: _SHARED, RIVAL: [{"ip_address": RIVAL_ADDRESS}]}
+RIVAL_RANGES = ("10.0.0.104/29", "2001:db8::1:0/112")
+_PAIRS = {
+    PAIRED: _SHARED,
+    PARTNER: _SHARED,
+    RIVAL: [{"ip_address": each} for each in (RIVAL_ADDRESS, *RIVAL_RANGES)],
+}
 
 
 def documents() -> list[Document]:

@@ -151,6 +151,16 @@ def _protocols() -> None:
         ("precision time protocol", 0x88F7, "01:1b:19:00:00:00"),
         ("wake on LAN", 0x0842, BROADCAST),
         ("experimental ethertype", 0x88B5, VICTIM.mac),
+        ("IPX", 0x8137, BROADCAST),
+        ("storage: ATA over Ethernet", 0x88A2, VICTIM.mac),
+        ("storage: Fibre Channel over Ethernet", 0x8906, VICTIM.mac),
+        ("storage: RDMA over Ethernet", 0x8915, VICTIM.mac),
+        ("fieldbus: EtherCAT", 0x88A4, BROADCAST),
+        ("fieldbus: PROFINET discovery", 0x8892, "01:0e:cf:00:00:00"),
+        ("TRILL", 0x22F3, "01:80:c2:00:00:40"),
+        ("connectivity faults (802.1ag)", 0x8902, "01:80:c2:00:00:30"),
+        ("VLAN registration (MVRP)", 0x88F5, "01:80:c2:00:00:21"),
+        ("802.1X before roaming", 0x88C7, VICTIM.mac),
     ):
         frame = Ether(src=ATTACKER.mac, dst=receiver, type=kind) / bytes(46)
         add(name, ATTACKER, frame, Reason.ETHERTYPE, _HONEST)
@@ -162,6 +172,14 @@ def _protocols() -> None:
         Reason.ETHERTYPE,
         _HONEST,
         kernel=OnKernel("the kernel drops a label stack without an end before it counts anything"),
+    )
+    add(
+        "network service header without its length",
+        ATTACKER,
+        Ether(src=ATTACKER.mac, dst=VICTIM.mac, type=0x894F) / bytes(46),
+        Reason.ETHERTYPE,
+        _HONEST,
+        kernel=OnKernel("the kernel drops a header that cannot be before it counts anything"),
     )
     bridge_group = "01:80:c2:00:00:00"
     spanning_tree = _llc(
