@@ -139,6 +139,10 @@ GOALS: list[Goal] = [
     _at_most("busy_p99", "the same, p99", "ms", 100),
     _at_most("busy_ratio", "the same, median to idle median", "×", 5),
     _plain("busy_written", "objects that these members write per second meanwhile", "objects"),
+    _plain("api_quiet", "longest answer of the API, nothing else to do", "ms"),
+    _at_most("api_fuzzed", "longest answer of the API under a fuzzed OpenFlow port", "ms", 50),
+    _plain("api_fuzzed_p99", "answers of the API under a fuzzed OpenFlow port, p99", "ms"),
+    _at_most("api_fuzzed_memory", "memory that the controller gains by 100,000 malformed messages", "MB", 20),
 ]
 
 

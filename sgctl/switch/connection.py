@@ -23,7 +23,8 @@ ECHO_SECONDS = 15.0
 SILENT_SECONDS = 60.0
 """A switch that says nothing for so long, although it is asked every 15 s, is gone."""
 READ_BYTES = 1 << 14
-"""Read at once; then other green threads have their turn."""
+MESSAGES_AT_A_TIME = 32
+"""Read, or looked at, at once; then other green threads have their turn."""
 UNSENT_CHUNKS = 16
 UNSENT_ECHOES = 64
 """A peer that asks so often and does not take the answers is disconnected."""
@@ -145,7 +146,9 @@ class Connection:
         """What arrives until the connection ends. Only a hello may be of another version."""
         while True:
             longest = LARGEST_HANDSHAKE if self.dpid < 0 else messages.LONGEST
-            for each in messages.take_messages(self._received, longest):
+            for number, each in enumerate(messages.take_messages(self._received, longest), 1):
+                if not number % MESSAGES_AT_A_TIME:
+                    eventlet.sleep(0)
                 if self._greeted and each.version != VERSION:
                     raise MalformedError(f"message of protocol version {each.version}")
                 yield each

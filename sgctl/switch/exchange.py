@@ -12,8 +12,11 @@ from eventlet.event import Event
 from flows.wire import Installed
 from sgctl.switch.error_names import error_text
 from sgctl.switch.messages import Refusal, Reply
+from sgctl.switch.seldom import SeldomLog
 
 LOG = logging.getLogger(__name__)
+_SELDOM = SeldomLog(LOG)
+"""A peer can send errors that nobody asked for, as fast as it likes."""
 
 REPLY_SECONDS = 60.0
 
@@ -50,7 +53,8 @@ class Exchange:
         position = reply.xid - self._first
         if not 0 <= position < len(self._subjects):
             if reply.refusal:
-                LOG.warning("a switch refused what was asked before: %s", error_text(reply.refusal))
+                text = f"a switch refused what was asked before: {error_text(reply.refusal)}"
+                _SELDOM.warn("late", text)
             return
         if reply.refusal and reply.refusal != self._expected.get(position):
             self._errors.setdefault(position, error_text(reply.refusal))
