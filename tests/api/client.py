@@ -7,9 +7,13 @@ import json
 import os
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from lab.controller import Controller
+from lab.ovs import PrivateOvs
 
 ROOT = Path(__file__).parents[2]
 OPENSTACK = ROOT / ".venv-openstack" / "bin"
@@ -80,6 +84,13 @@ class Client:
 
 def collection(kind: str) -> str:
     return f"{kind}s".replace("_", "-")
+
+
+@contextmanager
+def controller_with(*options: str) -> Iterator[Controller]:
+    """A controller started with these options; its switch has no bridge."""
+    with PrivateOvs(dummy=True) as switch, Controller(switch.remote, options=list(options)) as running:
+        yield running
 
 
 class Result(NamedTuple):

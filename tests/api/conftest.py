@@ -10,16 +10,13 @@ from lab.controller import Controller
 from lab.ovs import PrivateOvs
 from lab.site import Site
 from lab.workloads import Workloads
-from tests.api.client import OPENSTACK, Client, Shell, client_environment
+from tests.api.client import OPENSTACK, Client, Shell, client_environment, controller_with
 
 
 @pytest.fixture(scope="session")
 def controller(private_network: None) -> Iterator[Controller]:
     """`ryu-manager sgctl`, with a rate limit that no test reaches."""
-    with (
-        PrivateOvs(dummy=True) as switch,
-        Controller(switch.remote, options=["--sgctl-api-rate=100000"]) as running,
-    ):
+    with controller_with("--sgctl-api-rate=100000") as running:
         yield running
 
 
@@ -55,7 +52,7 @@ def need_client() -> None:
 @pytest.fixture
 def alone(private_network: None) -> Iterator[Controller]:
     """A controller of one test's own, to be maltreated."""
-    with PrivateOvs(dummy=True) as switch, Controller(switch.remote) as running:
+    with controller_with() as running:
         yield running
 
 

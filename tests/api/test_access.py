@@ -14,9 +14,8 @@ import pytest
 
 from lab.certificates import Authority
 from lab.controller import Controller
-from lab.ovs import PrivateOvs
 from lab.process import LabError
-from tests.api.client import Client, Shell, client_environment
+from tests.api.client import Client, Shell, client_environment, controller_with
 from tests.api.conftest import need_client
 
 ADMIN = "admin-token-0123456789"
@@ -45,7 +44,7 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def guarded(private_network: None, tokens: Path) -> Iterator[Controller]:
     options = [f"--sgctl-api-tokens={tokens}", "--sgctl-api-rate=100000", "--sgctl-api-quota=address_group=2"]
-    with PrivateOvs(dummy=True) as switch, Controller(switch.remote, options=options) as running:
+    with controller_with(*options) as running:
         yield running
 
 
@@ -245,11 +244,7 @@ def test_the_openstack_client_with_a_password(guarded: Controller) -> None:
 
 def refused(private_network: None, options: list[str]) -> str:
     """What a controller that does not start says."""
-    with (
-        PrivateOvs(dummy=True) as switch,
-        pytest.raises(LabError) as error,
-        Controller(switch.remote, options=options),
-    ):
+    with pytest.raises(LabError) as error, controller_with(*options):
         pass
     return str(error.value)
 
@@ -279,10 +274,7 @@ def test_wrong_token_files(private_network: None, tmp_path: Path) -> None:
 
 
 def test_rate_limit(private_network: None) -> None:
-    with (
-        PrivateOvs(dummy=True) as switch,
-        Controller(switch.remote, options=["--sgctl-api-rate=5"]) as running,
-    ):
+    with controller_with("--sgctl-api-rate=5") as running:
         answers = [Client(running.wsapi_port)("GET", "/v2.0") for _ in range(40)]
     limited = [answer for answer in answers if answer.status == 429]
     assert 10 <= len(limited) <= 20
@@ -331,7 +323,7 @@ def tls_options(certificates: Path, *more: str) -> list[str]:
 
 def test_tls_with_tokens_and_certificates(private_network: None, certificates: Path, tokens: Path) -> None:
     options = tls_options(certificates, f"--sgctl-api-tokens={tokens}", "--wsapi-host=0.0.0.0")
-    with PrivateOvs(dummy=True) as switch, Controller(switch.remote, options=options) as running:
+    with controller_with(*options) as running:
         port = running.wsapi_port
         with socket.create_connection(("127.0.0.1", port)):  # says nothing, and holds up nobody
             assert over_tls(port, certificates) == 401

@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from lab.controller import Controller
-from lab.ovs import PrivateOvs
 from lab.process import wait_until
-from tests.api.client import Answer, Client
+from tests.api.client import Answer, Client, controller_with
 
 ADMIN, MEMBER, NEW = "admin-token-0123456789", "member-token-012345678", "new-token-0123456789ab"
 TOKENS = f"- {{token: {ADMIN}, project: ops, role: admin}}\n- {{token: {MEMBER}, project: red}}\n"
@@ -54,10 +53,7 @@ def test_users_without_rights_are_told_why(alone: Controller) -> None:
 
 @pytest.mark.parametrize("users", ["*", "somebody, nobody"])
 def test_a_setting_lets_users_in(private_network: None, users: str) -> None:
-    with (
-        PrivateOvs(dummy=True) as switch,
-        Controller(switch.remote, options=[f"--sgctl-api-users={users}"]) as running,
-    ):
+    with controller_with(f"--sgctl-api-users={users}") as running:
         assert as_nobody(running.wsapi_port, "/v2.0/networks").status == 200
 
 
@@ -75,7 +71,7 @@ def write(path: Path, text: str, mode: int = 0o600) -> Path:
 @pytest.fixture
 def guarded(private_network: None, token_file: Path) -> Iterator[Controller]:
     options = [f"--sgctl-api-tokens={token_file}"]
-    with PrivateOvs(dummy=True) as switch, Controller(switch.remote, options=options) as running:
+    with controller_with(*options) as running:
         yield running
 
 

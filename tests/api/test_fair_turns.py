@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 
 from lab.controller import Controller
-from lab.ovs import PrivateOvs
 from lab.process import wait_until
 from sgctl.rest.collection import MOST_OF_MEMBERS
-from tests.api.client import Client
+from tests.api.client import Client, controller_with
 
 ADMIN = "the-admins-own-token"
 PROJECTS = ("blue", "green", "red")
@@ -43,7 +42,7 @@ def busy(private_network: None, tmp_path: Path) -> Iterator[Controller]:
     file.touch(mode=0o600)
     file.write_text("\n".join(lines))
     options = [f"--sgctl-api-tokens={file}"]
-    with PrivateOvs(dummy=True) as switch, Controller(switch.remote, options=options) as running:
+    with controller_with(*options) as running:
         yield running
 
 

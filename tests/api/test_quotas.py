@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from lab.controller import Controller
-from lab.ovs import PrivateOvs
-from tests.api.client import Client, Shell, client_environment
+from tests.api.client import Client, Shell, client_environment, controller_with
 from tests.api.conftest import need_client
 
 DEFAULTS = {
@@ -27,7 +26,7 @@ ELSEWHERE = ("floatingip", "rbac_policy", "router", "subnetpool", "trunk")
 def limited(private_network: None) -> Iterator[Controller]:
     """A controller that lets each project have 50 ports, unless told otherwise."""
     options = ["--sgctl-api-quota=port=50", "--sgctl-api-rate=100000"]
-    with PrivateOvs(dummy=True) as switch, Controller(switch.remote, options=options) as running:
+    with controller_with(*options) as running:
         yield running
 
 

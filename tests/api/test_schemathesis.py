@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lab.controller import Controller
-from lab.ovs import PrivateOvs
-from tests.api.client import OPENSTACK, Client, client_environment
+from tests.api.client import OPENSTACK, Client, client_environment, controller_with
 from tests.api.conftest import need_client
 
 OBJECTS = 12
@@ -30,10 +28,7 @@ CHECKS = (
 
 def test_generated_requests(private_network: None, tmp_path: Path) -> None:
     need_client()
-    with (
-        PrivateOvs(dummy=True) as switch,
-        Controller(switch.remote, options=["--sgctl-api-rate=0"]) as running,
-    ):
+    with controller_with("--sgctl-api-rate=0") as running:
         generate(Client(running.wsapi_port), tmp_path)
 
 

@@ -10,12 +10,11 @@ import pytest
 import yaml
 
 from lab.controller import Controller
-from lab.ovs import PrivateOvs
 from lab.policy_cli import PolicyCli
 from lab.process import LabError
 from lab.scenario.model import Document
 from lab.site import document, group, tcp_in
-from tests.api.client import Answer, Client
+from tests.api.client import Answer, Client, controller_with
 
 ADMIN, RED, BLUE = "admin-token-0123456789", "red-token-0123456789ab", "blue-token-0123456789"
 TOKENS = f"""
@@ -31,7 +30,7 @@ def guarded(private_network: None, tmp_path_factory: pytest.TempPathFactory) -> 
     path.write_text(TOKENS)
     path.chmod(0o600)
     options = [f"--sgctl-api-tokens={path}", "--sgctl-api-rate=100000"]
-    with PrivateOvs(dummy=True) as switch, Controller(switch.remote, options=options) as running:
+    with controller_with(*options) as running:
         yield running
 
 

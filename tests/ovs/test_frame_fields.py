@@ -66,11 +66,10 @@ def frames() -> Iterator[bytes]:
         yield bytes(Ether(src=MAC, dst=MAC, type=number)) + bytes(size)
 
 
-def test_every_frame_can_be_traced() -> None:
-    with PrivateOvs(dummy=True) as ovs:
-        ovs.add_bridge("br0")
-        ovs.add_port("br0", "w1")
-        tools = SwitchTools(ovs.rundir)
-        for frame in frames():
-            traced = tools.trace("br0", f"in_port=1,{tools.fields(frame)}", "trk,new")
-            assert "Datapath actions" in traced, frame.hex()
+def test_every_frame_can_be_traced(dummy_ovs: PrivateOvs) -> None:
+    dummy_ovs.add_bridge("br0")
+    dummy_ovs.add_port("br0", "w1")
+    tools = SwitchTools(dummy_ovs.rundir)
+    for frame in frames():
+        traced = tools.trace("br0", f"in_port=1,{tools.fields(frame)}", "trk,new")
+        assert "Datapath actions" in traced, frame.hex()

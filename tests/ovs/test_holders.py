@@ -250,9 +250,9 @@ def test_everybody_hears_that_an_address_outside_has_moved(divided: BareBridge, 
         assert len(heard - {DOWN}) <= 1, other
 
 
-def test_what_is_learned_ends_by_itself() -> None:
+def test_what_is_learned_ends_by_itself(dummy_ovs: PrivateOvs) -> None:
     """On a switch whose clock can be set."""
-    with PrivateOvs(dummy=True) as switch, BareBridge(switch, "aging", INTERFACES) as aging:
+    with BareBridge(dummy_ovs, "aging", INTERFACES) as aging:
         aging.load(compiled((ONE, OTHER, GUEST), (ONE, GUEST)))
         come(aging, UP, announcement())
         aging.control.call("time/stop")
