@@ -10,18 +10,17 @@ from typing import Generic, TypeVar
 from sgctl.rest.credentials import Caller, Role
 from sgctl.rest.errors import ApiError, bad_request, forbidden, no_such_path, wrong_method
 from sgctl.rest.http import NO_CONTENT, Body, Request, Response, reply, reply_list
-from sgctl.rest.keeper import Keeper, view_of
+from sgctl.rest.keeper import Keeper
 from sgctl.rest.listing import reduced, select
 from sgctl.rest.quotas import Quotas
 from sgctl.rest.resource import Desk, Resource, may_see, owner
 from sgctl.rest.resources.address_groups import ADDRESSES_BODY
 from sgctl.rest.schemas import TAGS, Checker, check, mapping, read_json
 from sgctl.rest.view import View
-from sgctl.service.draft import Draft, Objects
+from sgctl.service.draft import Draft
 from sgctl.service.edits import settle
 from sgctl.service.errors import PolicyError
 from sgctl.service.plan import Plan
-from sgctl.service.transaction import attempt
 from sgctl.store import Store, StoreError
 
 T = TypeVar("T")
@@ -177,19 +176,17 @@ class Collection(Generic[T]):
         """Carry out an edit; the objects it names as they are afterwards, without those that are gone."""
         identifiers: list[str] = []
 
-        def work(store: Store) -> tuple[View, list[T | None]]:
-            def decide(known: Objects) -> Plan:
-                desk = Desk.of(known, self._caller)
-                identifiers[:] = edit(desk)
-                if request.method == "POST":
-                    self._quotas.check(desk, store.quotas)
-                return settle(desk.draft)
+        def decide(store: Store) -> Plan:
+            desk = Desk.of(store.objects, self._caller)
+            identifiers[:] = edit(desk)
+            if request.method == "POST":
+                self._quotas.check(desk, store.quotas)
+            return settle(desk.draft)
 
-            attempt(store, decide)
-            view = view_of(store)
+        def show(view: View) -> tuple[View, list[T | None]]:
             return view, [self._resource.item(view, identifier) for identifier in identifiers]
 
-        view, items = self._keeper.call(request.turn, work, objects)
+        view, items = self._keeper.change(request.turn, decide, show, objects)
         return (self._resource.render(view, item) for item in items if item is not None)
 
     def _tags(self, request: Request, identifier: str, _: str, tag: str | None = None) -> Response:

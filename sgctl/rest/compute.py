@@ -15,10 +15,10 @@ from sgctl.rest.keeper import Keeper
 from sgctl.rest.resource import Desk, may_see
 from sgctl.rest.schemas import read_json
 from sgctl.rest.view import View
-from sgctl.service.draft import Draft, Objects
+from sgctl.service.draft import Draft
 from sgctl.service.edits import settle
 from sgctl.service.plan import Plan
-from sgctl.service.transaction import attempt
+from sgctl.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,12 +227,12 @@ class Compute:
         if self._caller.role < Role.MEMBER:
             raise forbidden("A reader may not change anything")
 
-        def decide(objects: Objects) -> Plan:
-            desk = Desk.of(objects, self._caller)
+        def decide(store: Store) -> Plan:
+            desk = Desk.of(store.objects, self._caller)
             edit(desk)
             return settle(desk.draft)
 
-        self._keeper.call(request.turn, lambda store: attempt(store, decide))
+        self._keeper.change(request.turn, decide, lambda _: None)
 
 
 def _member(document: Any, key: str) -> Body:

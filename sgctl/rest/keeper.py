@@ -14,8 +14,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
-from sgctl.rest.turns import FairQueue, Turn
+from sgctl.rest.pace import Pace
+from sgctl.rest.turns import FairQueue, Rank, Turn
 from sgctl.rest.view import View
+from sgctl.service.plan import Plan
+from sgctl.service.transaction import attempt
 from sgctl.store import Conflict, Store, StoreError
 from sgctl.store.ovs_library import poller
 
@@ -27,6 +30,8 @@ IDLE_SECONDS = 5.0
 REST_SECONDS, LOOK_SECONDS = 0.3, 1.0
 """How long news of the policy may stay unread, and read but not looked at, when nobody asks. To take them in
 at once would take processor time while the controller brings them to the switches."""
+PACE_SECONDS = 0.05
+"""How often to look whether the switches have a large change for which others wait."""
 CONNECT_SECONDS = 30.0
 PATIENCE_SECONDS = 10.0
 """How long a write may wait for the database."""
@@ -54,6 +59,7 @@ class Keeper:
         self._connected = threading.Event()
         self._work: FairQueue[_Work] = FairQueue()
         self._viewers: list[Future[View]] = []
+        self._pace = Pace()
         self._look_due = math.inf
         self._rests = False
         self._wake_out, self._wake_in = socket.socketpair()
@@ -81,6 +87,20 @@ class Keeper:
         self._work.put(turn.owner, _Work(work, objects, promise, deadline))
         return self._outcome(turn, promise)
 
+    def change(
+        self, turn: Turn, decide: Callable[[Store], Plan], show: Callable[[View], T], objects: int = 1
+    ) -> T:
+        """Commit what `decide` makes of the policy; what `show` makes of the policy with it. As `call`."""
+
+        def work(store: Store) -> T:
+            with store.writing():
+                plan, generation = attempt(store, lambda _: decide(store))
+            if turn.owner.rank is Rank.OTHERS:
+                self._pace.begin(plan.changes, store.objects, generation)
+            return show(view_of(store))
+
+        return self.call(turn, work, objects)
+
     def _outcome(self, turn: Turn, promise: Future[T]) -> T:
         """What is promised; others have the turn meanwhile."""
         self._wake()
@@ -103,10 +123,10 @@ class Keeper:
             while True:
                 self._follow(store)
                 self._show(store)
-                self._do_work(store)
-                if not self._is_wanted:
-                    self._block(store)
-                    self._rest()
+                if self._do_work(store):
+                    continue
+                self._block(store)
+                self._rest()
         except Exception:
             LOG.critical("the API can no longer follow the policy", exc_info=True)
             raise
@@ -158,10 +178,11 @@ class Keeper:
                 store.timeout = PATIENCE_SECONDS
                 return store
 
-    def _do_work(self, store: Store) -> None:
-        """Do one piece of work; there may be more."""
-        if not len(self._work):
-            return
+    def _do_work(self, store: Store) -> bool:
+        """Do one piece of work, if there is any that may be done now; there may be more."""
+        rank = self._work.rank
+        if rank is None or (rank is Rank.OTHERS and not self._pace.is_free(store)):
+            return False
         owner, work = self._work.take()
         self._work.charge(owner, work.objects)
         try:
@@ -173,6 +194,7 @@ class Keeper:
                 self._work.put(owner, work)
         except Exception as error:  # noqa: BLE001  # it belongs to whoever asked for the work
             work.promise.set_exception(error)
+        return True
 
     def _wake(self) -> None:
         try:
@@ -183,7 +205,8 @@ class Keeper:
     def _block(self, store: Store) -> None:
         waiter = poller.Poller()
         store.wait(waiter)
-        self._sleep(waiter, LOOK_SECONDS if store.behind else IDLE_SECONDS)
+        seconds = LOOK_SECONDS if store.behind else IDLE_SECONDS
+        self._sleep(waiter, PACE_SECONDS if len(self._work) else seconds)
 
     def _rest(self) -> None:
         """Let the controller be first at what has come; whoever asks meanwhile ends the rest."""

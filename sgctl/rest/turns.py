@@ -52,6 +52,11 @@ class FairQueue(Generic[T]):
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
+    @property
+    def rank(self) -> Rank | None:
+        """The rank of what is next, None when nothing waits."""
+        return min((owner.rank for owner in self._waiting), default=None)
+
     def put(self, owner: Owner, work: T) -> None:
         """Add work behind what its owner has here already."""
         if owner not in self._waiting:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from sgctl.service.draft import Objects
 from sgctl.service.plan import Plan
@@ -17,8 +17,7 @@ LONGEST_PAUSE = 0.2
 """Seconds; pauses between attempts grow up to here, and are random so that writers get out of step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """A plan that is durable. `generation` is what a switch has applied once it does what the plan says."""
 
     plan: Plan
@@ -37,7 +36,8 @@ def transact(store: Store, decide: Callable[[Objects], Plan]) -> Committed:
     pause = 0.01
     while True:
         try:
-            return attempt(store, decide)
+            with store.writing():
+                return attempt(store, decide)
         except Conflict:
             if time.monotonic() > deadline:
                 raise

@@ -10,7 +10,8 @@ from flows.model import Change, PolicyObject, Rule, SecurityGroup
 from flows.validate import MAX_RULE_NUMBER, check
 from sgctl.store import codec, explain
 from sgctl.store.errors import Conflict, StoreError
-from sgctl.store.replica import Json, Operation, Replica, describe_error, elements, first_error
+from sgctl.store.questions import describe_error
+from sgctl.store.replica import Json, Operation, Replica, elements, first_error
 from sgctl.store.status import row_is
 from sgctl.store.view import PolicyView
 

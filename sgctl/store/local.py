@@ -28,7 +28,8 @@ from sgctl.store.devices import (
 from sgctl.store.errors import StoreError
 from sgctl.store.identifiers import host_name
 from sgctl.store.permission import refusal
-from sgctl.store.replica import Json, Operation, Replica, Row, describe_error, elements, first_error
+from sgctl.store.questions import describe_error
+from sgctl.store.replica import Json, Operation, Replica, Row, elements, first_error
 from sgctl.store.uplinks import UPLINK, UPLINK_IDS, UPLINK_LOOPS, Declaration, write_loops
 
 SHORTEST_BACKOFF_MS = 1000

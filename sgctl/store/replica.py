@@ -9,12 +9,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from sgctl.store.errors import StoreError
 from sgctl.store.ovs_library import idl, ovs, poller
+from sgctl.store.questions import LockQuestion, LockReply, SchemaQuestion, Transaction, describe_error
 
 LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Json = Any
 Row = dict[str, Json]
@@ -81,46 +85,6 @@ def elements(value: Json) -> list[Json]:
     return list(value[1]) if isinstance(value, list) and value[0] == "set" else [value]
 
 
-class _Transaction(idl.Transaction):  # type: ignore[misc]  # the library has no types
-    """Keeps the server's answer to each operation."""
-
-    results: list[Json] | None = None
-    refusal: Json = None
-
-    def _process_reply(self, msg: Any) -> None:
-        self.results = msg.result
-        self.refusal = msg.error
-        super()._process_reply(msg)
-
-
-class _SchemaQuestion:
-    """Stands among the transactions that wait for an answer, and brings the server's schema."""
-
-    _status = ""
-
-    def __init__(self, answer: Callable[[Json], None]) -> None:
-        self._answer = answer
-
-    def _process_reply(self, msg: Any) -> None:
-        if isinstance(msg.result, dict):
-            self._answer(msg.result)
-        elif isinstance(msg.error, dict) and msg.error.get("error") == "unknown database":
-            self._answer(None)
-        else:
-            LOG.error("the server does not tell its schema: %s", describe_error(msg.error))
-
-
-class _LockQuestion:
-    """Stands among the transactions that wait for an answer, and keeps that to a request for a lock."""
-
-    _status = ""
-    answer: Json = None
-    refusal: Json = None
-
-    def _process_reply(self, msg: Any) -> None:
-        self.answer, self.refusal = msg.result, msg.error
-
-
 class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
     """A connection to `remote` and the rows of the tables and columns in `schema`.
 
@@ -145,6 +109,8 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         """The schema of the server's database: None when it has no such database, empty until it is known."""
         self.refusals: dict[str, str] = {}
         """What the server refused on this connection, and why: the library drops what it does not expect."""
+        self.granted: dict[str, bool] = {}
+        """The locks of `want_lock`, and whether the server has given them to us."""
         self._next_message = self._session.recv
         self._session.recv = self._receive
         self._touched: dict[tuple[str, str], None] = {}
@@ -219,7 +185,7 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         """
         if not self.connected:
             raise StoreError(f"not connected to {self.remote}; nothing was written")
-        transaction = _Transaction(self)
+        transaction = Transaction(self)
         for operation in operations:
             transaction.add_op(operation)
         if transaction.commit() == transaction.NOT_LOCKED:
@@ -243,14 +209,8 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         """
         questions = []
         for name in names:
-            question = _LockQuestion()
-            take = ovs.jsonrpc.Message.create_request("lock", [name])
-            give_back = ovs.jsonrpc.Message.create_request("unlock", [name])
-            self._outstanding_txns[take.id] = question
-            self._outstanding_txns[give_back.id] = _LockQuestion()
-            self._session.send(take)
-            self._session.send(give_back)
-            questions.append(question)
+            questions.append(self._ask("lock", name, LockQuestion()))
+            self._ask("unlock", name, LockQuestion())
 
         def answered() -> bool:
             return all(each.answer is not None or each.refusal is not None for each in questions)
@@ -262,6 +222,30 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
                 reason = describe_error(question.refusal) if question.refusal else "the connection was lost"
                 raise StoreError(f"{self.remote} refused the lock {name}: {reason}")
         return [bool(question.answer.get("locked")) for question in questions]
+
+    def want_lock(self, name: str) -> None:
+        """Ask for a lock besides that of `set_lock`, which the server gives to one after the other.
+
+        `granted` tells when it is ours. With the connection it is lost.
+        """
+        if name not in self.granted:
+            self.granted[name] = False
+            self._ask("lock", name, LockReply(partial(self._learn_lock, name)))
+
+    def give_lock_back(self, name: str) -> None:
+        """Let whoever waits have it."""
+        if self.granted.pop(name, None) is not None:
+            self._ask("unlock", name, LockQuestion())
+
+    def _learn_lock(self, name: str, granted: bool) -> None:
+        if name in self.granted:
+            self.granted[name] = granted
+
+    def _ask(self, method: str, name: str, question: T) -> T:
+        request = ovs.jsonrpc.Message.create_request(method, [name])
+        self._outstanding_txns[request.id] = question
+        self._session.send(request)
+        return question
 
     def wait_for_rows(
         self, deadline: float, refused_until: float | None, check: Callable[[], None] = lambda: None
@@ -291,6 +275,8 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
     def _receive(self) -> Any:
         """The session's next message, None for none; an error that nobody reads is a refusal."""
         message = self._next_message()
+        if message is not None and message.method in ("locked", "stolen"):
+            self._learn_lock(message.params[0], message.method == "locked")
         if message is not None and message.type == ovs.jsonrpc.Message.T_ERROR and not self._is_read(message):
             request, reason = self._request(message.id), describe_error(message.error)
             LOG.error("%s refused %s: %s", self.remote, request, reason)
@@ -319,9 +305,10 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         update when it converts a database.
         """
         self.refusals.clear()
+        self.granted.clear()
         super().restart_fsm()
         question = ovs.jsonrpc.Message.create_request("get_schema", [self._db.name])
-        self._outstanding_txns[question.id] = _SchemaQuestion(self._learn_schema)
+        self._outstanding_txns[question.id] = SchemaQuestion(self._learn_schema)
         self._session.send(question)
 
     def _learn_schema(self, schema: Json) -> None:
@@ -381,11 +368,3 @@ def _errors(results: Sequence[Json]) -> Iterator[tuple[int, Json]]:
     for position, result in enumerate(results):
         if isinstance(result, dict) and "error" in result:
             yield position, result
-
-
-def describe_error(error: Json) -> str:
-    """A server's error in one line."""
-    if not isinstance(error, dict):
-        return str(error)
-    parts = (error.get("error"), error.get("details"), error.get("io-error"))
-    return ": ".join(str(part) for part in parts if part)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from typing import Any, Self
 
 from flows.model import Change, PolicyObject
@@ -15,8 +16,9 @@ from sgctl.store.errors import StoreError
 from sgctl.store.garbage import much_may_stay
 from sgctl.store.identifiers import lock_name
 from sgctl.store.permission import refusal
+from sgctl.store.questions import describe_error
 from sgctl.store.quotas import Limits, no_quota_operations, quota_operations, read_quota
-from sgctl.store.replica import SLOWEST_ROUND_MS, Operation, Replica, describe_error, first_error
+from sgctl.store.replica import SLOWEST_ROUND_MS, Operation, Replica, first_error
 from sgctl.store.status import (
     BindingStatus,
     BoundPorts,
@@ -33,6 +35,7 @@ from sgctl.store.status import (
     switch_operations,
 )
 from sgctl.store.view import PolicyView
+from sgctl.store.writing import writing
 from sgctl.store.zones import zone_operations
 
 _ATTEMPTS = 10
@@ -207,6 +210,13 @@ class Store:
             poller.immediate_wake()
         else:
             self._replica.wait(poller)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Of those who do the same, be the only one who writes the policy, current as of now."""
+        with writing(self._replica):
+            self._take()
+            yield
 
     def commit(self, changes: Sequence[Change], *, at_generation: int | None = None) -> int:
         """Write all changes in one durable transaction; the policy's new generation.

@@ -1,0 +1,82 @@
+"""Who plans on the policy is not overtaken by those who write all the time, and nobody can hold up others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from flows.model import SecurityGroup
+from sgctl.service.draft import Draft, Objects
+from sgctl.service.edits import settle
+from sgctl.service.plan import Plan
+from sgctl.service.transaction import transact
+from sgctl.store import Store, writing
+from tests.store.samples import create, group
+
+pytestmark = pytest.mark.switch
+Connect = Callable[[], Store]
+MANY = 50
+
+
+def new_group(objects: Objects) -> Plan:
+    draft = Draft(objects)
+    draft.put(group())
+    return settle(draft)
+
+
+def test_a_plan_is_made_once_while_somebody_writes_all_the_time(store: Store, connect: Connect) -> None:
+    other, asked, seen = connect(), threading.Event(), []
+
+    def decide(objects: Objects) -> Plan:
+        seen.append(len(objects[SecurityGroup]))
+        return new_group(objects)
+
+    def write() -> None:
+        asked.set()
+        transact(other, decide)
+
+    writer = threading.Thread(target=write)
+    with store.writing():
+        writer.start()
+        assert asked.wait(20)
+        for _ in range(MANY):
+            store.commit(create(group()))
+    writer.join(20)
+    assert seen == [MANY]
+
+
+def test_turns_go_by_the_order_of_asking(store: Store, connect: Connect) -> None:
+    """Each of several writers that write all the time makes each plan once."""
+    calls = []
+
+    def write(one: Store) -> None:
+        def decide(objects: Objects) -> Plan:
+            calls.append(1)
+            return new_group(objects)
+
+        for _ in range(MANY):
+            transact(one, decide)
+
+    writers = [threading.Thread(target=write, args=(connect(),)) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    assert len(calls) == 3 * MANY
+    assert store.wait_until(lambda: len(store.objects[SecurityGroup]) == 3 * MANY, 20)
+
+
+def test_who_keeps_the_turn_holds_up_nobody_for_long(
+    store: Store, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "PATIENCE_SECONDS", 0.01)
+    other = connect()
+    with store.writing():
+        for count in (1, 2):
+            transact(other, new_group)
+            assert len(other.objects[SecurityGroup]) == count
+    store.commit(create(group()))
+    transact(other, new_group)
+    assert len(other.objects[SecurityGroup]) == 4

@@ -1,0 +1,61 @@
+"""Large changes of members wait for each other, and for no switch for ever."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from flows.model import KINDS, Change, Direction, Ethertype, Port, Rule
+from sgctl.rest.pace import LARGE, PATIENCE_SECONDS, Pace, weight
+from sgctl.store import SwitchStatus
+
+RULES = {
+    str(n): Rule(str(n), n, group, Direction.INGRESS, Ethertype.IPV4)
+    for n, group in enumerate(["few"] * 3 + ["many"] * LARGE, 1)
+}
+OBJECTS: Any = {kind: {} for kind in KINDS} | {Rule: RULES}
+
+
+def port(*groups: str) -> Port:
+    return Port("p", "p", "n", "02:00:00:00:00:01", "p", security_groups=frozenset(groups))
+
+
+def store(**generations: int) -> Any:
+    switches = {
+        name: SwitchStatus("host", name, "", connected=True, generation=generation)
+        for name, generation in generations.items()
+    }
+    return SimpleNamespace(switches=switches)
+
+
+def test_a_port_weighs_as_much_as_the_rules_that_it_gets_or_loses() -> None:
+    assert weight((Change(None, port("few")),), OBJECTS) == 1 + 3
+    assert weight((Change(port("few", "many"), port("few")),), OBJECTS) == 1 + LARGE
+    assert weight((Change(port("many"), None),), OBJECTS) == 1 + LARGE
+    assert weight((Change(port("many"), port("many")),), OBJECTS) == 1
+    assert weight(tuple(Change(None, rule) for rule in RULES.values()), OBJECTS) == 3 + LARGE
+
+
+def test_the_next_waits_until_the_switches_have_a_large_change() -> None:
+    pace = Pace(lambda: 0.0)
+    pace.begin((Change(None, port("few")),), OBJECTS, 7)
+    assert pace.is_free(store(br0=6))
+    pace.begin((Change(None, port("many")),), OBJECTS, 8)
+    assert not pace.is_free(store(br0=8, br1=7))
+    assert pace.is_free(store(br0=8, br1=8))
+
+
+def test_a_switch_that_does_not_answer_is_waited_for_once() -> None:
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    change = (Change(None, port("many")),)
+    pace.begin(change, OBJECTS, 8)
+    assert not pace.is_free(store(br0=8, hung=1))
+    now[0] = PATIENCE_SECONDS
+    assert pace.is_free(store(br0=8, hung=1))
+    pace.begin(change, OBJECTS, 9)
+    assert not pace.is_free(store(br0=8, hung=1))
+    assert pace.is_free(store(br0=9, hung=1))
+    assert pace.is_free(store(br0=9, hung=9))
+    pace.begin(change, OBJECTS, 10)
+    assert not pace.is_free(store(br0=10, hung=9))
