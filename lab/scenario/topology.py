@@ -68,6 +68,8 @@ class TopologyReader:
         interfaces = [self._read_interface(field, name, len(cards), card, about) for card, about in cards]
         if external and self._switches.get(spec["switch"], True):
             self._check_plain_uplink(field, interfaces)
+        if external:
+            self._check_on_link(field, interfaces)
         return Host(name, spec["switch"], external, tuple(interfaces))
 
     def _check_plain_uplink(self, field: str, interfaces: Iterable[Interface]) -> None:
@@ -79,6 +81,15 @@ class TopologyReader:
                     f"{card.network} is VLAN-tagged on uplinks; attach external hosts to a switch with "
                     "`managed: false` and link that",
                 )
+
+    def _check_on_link(self, field: str, interfaces: Iterable[Interface]) -> None:
+        """Neighbour discovery stays on the link: nobody finds an IPv6 address outside its subnets."""
+        for card in interfaces:
+            subnets = [each for each in self._subnets.get(card.network, ()) if each.version == 6]
+            for address in card.addresses:
+                if subnets and address.version == 6 and not any(address.ip in each for each in subnets):
+                    problem = f"{address.ip} is in no subnet of {card.network}, and neighbours cannot find it"
+                    self._problems.add(f"{field}.interfaces.{card.name}.addresses", problem)
 
     def _read_interface(
         self, host_field: str, host: str, cards: int, name: str, spec: Mapping[str, Any]

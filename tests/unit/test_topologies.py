@@ -212,6 +212,11 @@ def break_tagged_external(data: Data) -> None:
     data["hosts"]["out"]["switch"] = "s1"
 
 
+def break_on_link(data: Data) -> None:
+    data["networks"]["blue"]["subnets"] = ["2001:db8:1::/64"]
+    data["hosts"]["out"]["interfaces"]["eth0"]["addresses"] = ["2001:db8:2::1"]
+
+
 def break_untagged_pair(data: Data) -> None:
     data["networks"]["red"] = {}
 
@@ -261,6 +266,7 @@ def break_step(data: Data) -> None:
         (break_address, "hosts.web.interfaces.eth0.addresses: '10.0.0.256'"),
         (break_unique_address, "hosts.db.interfaces.eth0: 10.0.0.1 is also on hosts.web"),
         (break_tagged_external, "hosts.out.switch: blue is VLAN-tagged"),
+        (break_on_link, "hosts.out.interfaces.eth0.addresses: 2001:db8:2::1 is in no subnet of blue"),
         (break_untagged_pair, "links[0].networks: blue, red: only one"),
         (break_link, "links[0].between: no switch 's7'"),
         (break_endpoint, "expect[0].to: 'wbe' is no host"),
