@@ -143,6 +143,11 @@ GOALS: list[Goal] = [
     _at_most("api_fuzzed", "longest answer of the API under a fuzzed OpenFlow port", "ms", 50),
     _plain("api_fuzzed_p99", "answers of the API under a fuzzed OpenFlow port, p99", "ms"),
     _at_most("api_fuzzed_memory", "memory that the controller gains by 100,000 malformed messages", "MB", 20),
+    _at_most("megaflows_worst", "megaflows of a workload that varies a field 300 times, worst", "", 50),
+    _plain("flood_none", "a workload's new connections without a flood, p95", "ms"),
+    _at_most("flood_varied", "the same under a flood of forged fields, varied to not, worst", "×", 1.5),
+    _plain("flood_macs", "the same under a flood to unknown MACs, varied to not", "×"),
+    _plain("storm_received", "announcements of a storm that another port gets", "per s"),
 ]
 
 

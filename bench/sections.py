@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import control, data_plane, door, encoder, fairness, live, neutron, ovn, scale, stream
+from bench import control, data_plane, door, encoder, fairness, floods, live, neutron, ovn, scale, stream
 from bench.record import Record
 
 
@@ -27,6 +27,7 @@ SECTIONS: dict[str, Section] = {
     "stream": Section("1,000 changes a second", stream.measure),
     "fairness": Section("a revocation while others keep the API busy", fairness.measure),
     "door": Section("API under a fuzzed OpenFlow port", door.measure),
+    "floods": Section("floods of one workload", floods.measure),
     "scale": Section("scale in simulation", scale.measure),
     "data-plane": Section("data plane", data_plane.measure, quick=False),
     "control-2000": Section("control plane at W(2000, 10000)", control.measure_2000, quick=False),

@@ -159,6 +159,15 @@ class AttackBench(Running):
         """Empty the switch's connection table."""
         self._site.ovs.appctl("dpctl/flush-conntrack")
 
+    def send(self, sender: Host, frames: Iterable[bytes]) -> None:
+        """Send frames and wait for nothing."""
+        self._taps[sender.name].send(frames)
+
+    def received(self, host: Host, frame: bytes) -> int:
+        """How often `host` has got this frame since the last `forget`."""
+        self._taps[host.name].wait(0)
+        return sum(got.startswith(frame) for got in self._taps[host.name].received)
+
     def megaflows(self, sender: Host, frames: Sequence[bytes]) -> int:
         """How many megaflows of the sender's port there are after it has sent these and nothing else."""
         self._site.ovs.appctl("dpctl/del-flows")

@@ -22,6 +22,7 @@ from sgctl.store.liveness import PATIENCE
 
 TESTS = (
     "tests/attacks/test_attacks.py",
+    "tests/attacks/test_megaflows.py",
     "tests/ovs/test_frames.py",
     "tests/ovs/test_connections.py",
     "tests/ovs/test_hard_cases.py",

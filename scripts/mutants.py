@@ -196,7 +196,7 @@ MUTANTS = (
         "yield from ()",
     ),
     Mutant(
-        "a port with many MACs may use one of them",
+        "a port with many MACs may use none but the first",
         "sieve",
         "(SetField(p.LOCAL, _ANY), call(p.SENDER))",
         "(call(p.SENDER),)",

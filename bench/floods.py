@@ -1,0 +1,107 @@
+"""What a flood of one workload costs another one on the same switch."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import ARP, Ether
+from scapy.packet import Raw
+
+from bench.record import MILLISECONDS, Record
+from lab.attack import ATTACKER, OPEN, ROUTER, VICTIM, said
+from lab.attack_bench import AttackBench
+from lab.attack_policy import DISCARD
+from lab.controller import Controller
+from lab.ovs import PrivateOvs
+from lab.site import Site
+from lab.varied import FIELDS, to_unknown_macs, varied
+from lab.workloads import Workloads
+
+_FRAMES = 300
+_AT_ONCE, _PAUSE = 100, 0.01
+"""10,000 frames a second, as far as the machine can."""
+_PROBES, _QUICK_PROBES = 300, 100
+_STORM_SECONDS, _QUICK_STORM_SECONDS = 5.0, 2.0
+_FORGED = ("eth_src", "arp_spa", "arp_tpa", "nd_sll", "ipv6_src")
+"""What the flood varies, one after the other; the worst counts."""
+
+
+def measure(record: Record) -> None:
+    """Megaflows, the others' latency under floods, and what gets through of a storm of announcements."""
+    with PrivateOvs() as ovs, Controller(ovs.remote) as controller:
+        site = Site(ovs, Workloads(ovs), controller)
+        with AttackBench(site) as bench:
+            record.put("megaflows_worst", max(bench.megaflows(ATTACKER, varied(n, _FRAMES)) for n in FIELDS))
+            _latencies(bench, record)
+            _storm(bench, record)
+
+
+def _latencies(bench: AttackBench, record: Record) -> None:
+    probes = _QUICK_PROBES if record.quick else _PROBES
+    record.put("flood_none", _p95(bench, (), probes))
+    ratios = {name: _ratio(bench, varied(name, 10 * _FRAMES), probes) for name in _FORGED}
+    worst = max(ratios, key=lambda name: ratios[name])
+    record.put("flood_varied", ratios[worst])
+    record.note(f"the flood that slows others most when it varies: {worst}")
+    record.put("flood_macs", _ratio(bench, to_unknown_macs(10 * _FRAMES), probes))
+
+
+def _ratio(bench: AttackBench, frames: Sequence[bytes], probes: int) -> float:
+    """The others' p95 while these frames come, to that while only the first of them comes."""
+    return _p95(bench, frames, probes) / _p95(bench, frames[:1], probes)
+
+
+def _p95(bench: AttackBench, frames: Sequence[bytes], probes: int) -> float:
+    """Milliseconds from the router to another workload, each time on a new connection, meanwhile."""
+    with _flood(bench, frames):
+        seconds = []
+        for number in range(probes):
+            send = said(ROUTER, _probe(number), OPEN)
+            start = time.perf_counter()
+            bench.achieve([send])
+            seconds.append(time.perf_counter() - start)
+    return statistics.quantiles(seconds, n=20)[-1] * MILLISECONDS
+
+
+def _probe(number: int) -> Ether:
+    datagram = UDP(sport=1024 + number, dport=DISCARD) / Raw(b"%8d" % number)
+    return Ether(src=ROUTER.mac, dst=OPEN.mac) / IP(src=ROUTER.ip, dst=OPEN.ip) / datagram
+
+
+def _storm(bench: AttackBench, record: Record) -> None:
+    """Announcements of an own address go to everybody: how many another port gets per second."""
+    seconds = _QUICK_STORM_SECONDS if record.quick else _STORM_SECONDS
+    own = {"hwsrc": ATTACKER.mac, "psrc": ATTACKER.ip, "pdst": ATTACKER.ip}
+    announcement = bytes(Ether(src=ATTACKER.mac, dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, **own))
+    with _flood(bench, [announcement]):
+        time.sleep(seconds)  # the burst is over
+        before = bench.received(VICTIM, announcement)
+        time.sleep(seconds)
+        after = bench.received(VICTIM, announcement)
+    record.put("storm_received", (after - before) / seconds)
+
+
+@contextmanager
+def _flood(bench: AttackBench, frames: Sequence[bytes]) -> Iterator[None]:
+    """The attacker sends these again and again."""
+    over = threading.Event()
+
+    def send() -> None:
+        place = 0
+        while frames and not over.wait(_PAUSE):
+            chosen = [frames[(place + step) % len(frames)] for step in range(_AT_ONCE)]
+            bench.send(ATTACKER, chosen)
+            place += _AT_ONCE
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,100 @@
+"""Ports with many MACs and addresses, also more than are compared bit by bit: what is theirs passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+
+import pytest
+from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
+from scapy.layers.l2 import ARP, Ether
+from scapy.packet import Packet
+
+from flows.frame import Frame
+from flows.model import AddressPair, Network, PolicyObject, Port, Prefix
+from flows.policy import link_local
+from flows.sieve import MOST
+from flows.verdict import PolicyText, State
+from lab.ovs import PrivateOvs
+from sgctl.explain.question import ask_frame
+from tests.ovs import wiring
+from tests.ovs.bridge import BareBridge
+from tests.ovs.judging import load
+from tests.ovs.test_frame_verdicts import ALL, Seen, expected, traced
+from tests.ovs.test_hard_cases import port
+from tests.unit.strategies import mac_of
+
+pytestmark = pytest.mark.switch
+
+SUBNETS = tuple(map(Prefix.parse, ("10.0.0.0/24", "2001:db8::/64")))
+ELSEWHERE = "192.0.2.7"
+FORGED_MAC, FORGED = "02:00:00:00:09:09", "10.0.0.99"
+
+
+@pytest.fixture(scope="module")
+def bridge(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
+    with BareBridge(shared_ovs, "sieve", wiring.INTERFACES) as made:
+        yield made
+
+
+def paired(count: int, *more: AddressPair) -> Port:
+    """With so many pairs of a MAC and an address."""
+    pairs = (
+        AddressPair(f"02:00:00:00:02:{number:02x}", Prefix.parse(f"10.0.0.{50 + number}"))
+        for number in range(count)
+    )
+    return replace(port("p0"), allowed_address_pairs=(*pairs, *more))
+
+
+def frames(sender: Port) -> Iterator[Packet]:
+    """ARP and solicitations of every MAC, each from every address; some of them forged."""
+    pairs = [AddressPair(mac_of("p0"), Prefix.parse("10.0.0.1")), *sender.allowed_address_pairs]
+    macs = [*dict.fromkeys(pair.mac for pair in pairs), FORGED_MAC]
+    addresses = [*dict.fromkeys(pair.prefix.address for pair in pairs), FORGED, "0.0.0.0"]
+    for mac, address in product(macs, addresses):
+        for target in ("10.0.0.2", ELSEWHERE, address):
+            yield Ether(src=mac, dst=ALL) / ARP(op=1, hwsrc=mac, psrc=address, pdst=target)
+    for mac, claimed in product(macs, macs):
+        yield Ether(src=mac, dst=ALL) / ARP(op=1, hwsrc=claimed, psrc="10.0.0.1", pdst="10.0.0.2")
+        yield Ether(src=mac, dst=mac_of("p1")) / ARP(op=2, hwsrc=claimed, psrc="10.0.0.1", pdst=ELSEWHERE)
+        asked = ICMPv6ND_NS(tgt="2001:db8::2") / ICMPv6NDOptSrcLLAddr(lladdr=claimed)
+        ip = IPv6(src=link_local(mac).address, dst="ff02::1:ff00:2", hlim=255)
+        yield Ether(src=mac, dst="33:33:ff:00:00:02") / ip / asked
+
+
+def disagreements(bridge: BareBridge, text: PolicyText, sender: Port) -> Iterator[str]:
+    seen = Seen()
+    for packet in frames(sender):
+        data = bytes(packet)
+        frame = ask_frame(text, sender.id, data.hex(), State.NEW)
+        assert isinstance(frame, Frame)
+        trace = traced(bridge, sender, data)
+        if (trace.outputs, trace.reason) != expected(text, frame, seen):
+            yield f"{packet!r}: {expected(text, frame, seen)}\n{trace.text}"
+
+
+@pytest.mark.parametrize("count", [0, 1, MOST - 1, MOST, MOST + 1, MOST + 3])
+def test_every_mac_and_address_of_a_port_is_its_own(bridge: BareBridge, count: int) -> None:
+    sender = paired(count)
+    objects: list[PolicyObject] = [Network("blue", "blue", subnets=SUBNETS), sender, port("p1")]
+    assert not list(disagreements(bridge, load(bridge, objects), sender))
+
+
+def test_who_has_an_address_outside_of_all_subnets_is_found(bridge: BareBridge) -> None:
+    owner = replace(
+        port("p1"), allowed_address_pairs=(AddressPair(mac_of("p1"), Prefix.parse(f"{ELSEWHERE}/32")),)
+    )
+    objects: list[PolicyObject] = [Network("blue", "blue", subnets=SUBNETS), paired(1), owner]
+    assert not list(disagreements(bridge, load(bridge, objects), paired(1)))
+    request = Ether(src=mac_of("p0"), dst=ALL) / ARP(
+        op=1, hwsrc=mac_of("p0"), psrc="10.0.0.1", pdst=ELSEWHERE
+    )
+    assert traced(bridge, paired(1), bytes(request)).outputs == {"p1"}
+
+
+@pytest.mark.parametrize("cidr", ["0.0.0.0/0", "10.0.0.0/28", "2001:db8:5::/64"])
+def test_ranges_are_own_as_well(bridge: BareBridge, cidr: str) -> None:
+    sender = paired(1, AddressPair(mac_of("p0"), Prefix.parse(cidr)))
+    objects: list[PolicyObject] = [Network("blue", "blue", subnets=SUBNETS), sender, port("p1")]
+    assert not list(disagreements(bridge, load(bridge, objects), sender))
