@@ -112,7 +112,7 @@ class Compute:
         names = request.values("name")
         found = [server for server in found if not names or any(name in server.name for name in names)]
         if rest[1:]:
-            return {"servers": [_shown(view, server) for server in found]}
+            return {"servers": [_shown(view, server) for server in _in_turns(request, found)]}
         return {"servers": [{"id": server.id, "name": server.name, "links": []} for server in found]}
 
     def _show(self, view: View, identifier: str) -> Body:
@@ -233,6 +233,12 @@ class Compute:
             return settle(desk.draft)
 
         self._keeper.change(request.turn, decide, lambda _: None)
+
+
+def _in_turns(request: Request, found: list[Server]) -> Iterator[Server]:
+    for server in found:
+        request.turn.pause(len(server.ports))
+        yield server
 
 
 def _member(document: Any, key: str) -> Body:
