@@ -68,10 +68,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(arguments: Sequence[str], limit: float) -> tuple[int, Tally]:
-    """Run pytest in a guest: its exit code, and what it wrote down. Raises LabError when the guest dies."""
+    """Run pytest in a guest: its exit code, and what it wrote down. Raises LabError when the guest dies.
+
+    Tests record figures as properties, which only the older of pytest's two JUnit formats has.
+    """
     with tempfile.TemporaryDirectory(prefix="sgctl-guest-") as directory:
         result, cache = Path(directory, "result.xml"), Path(directory, "cache")
-        pytest = [_PYTEST, "-o", f"cache_dir={cache}", f"--junit-xml={result}", *arguments]
+        options = ["-o", f"cache_dir={cache}", "-o", "junit_family=xunit1", f"--junit-xml={result}"]
+        pytest = [_PYTEST, *options, *arguments]
         with Guest(list(map(str, pytest)), result.parent, _ENVIRONMENT) as guest:
             return guest.wait(limit), tally(result, cache / _LAST_FAILED)
 
