@@ -40,7 +40,7 @@ run: install ## run the controller on this machine's Open vSwitch, starting what
 test: lint $(OPENSTACK) ## check and test everything, on a real switch; needs root
 	$(BIN)/pytest $(ARGS)
 
-kernel: install $(KERNEL) ## attacks, frames and connections on the kernel's datapath, in a guest (ALL=1: systems, scenarios)
+kernel: install $(KERNEL) ## attacks, scenarios and systems on the kernel's datapath, in a guest (ALL=1: every system test)
 	@$(BIN)/python scripts/kernel.py $(if $(ALL),--all) $(ARGS)
 
 hosts: install $(KERNEL) ## boot Debian 12 and 13 as they are shipped: README's tour on each, one policy for two of them, reboots

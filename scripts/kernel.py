@@ -20,6 +20,11 @@ from lab.guest import REPOSITORY, Guest
 from lab.process import LabError
 from sgctl.store.liveness import PATIENCE
 
+SYSTEMS = (
+    *("address_ranges", "atomic", "behind_a_port", "bonds", "bound_members", "devices", "drop_counters"),
+    *("enforcement", "honest_failover", "honest_paths", "loops", "routed_subnets", "uplink_kinds"),
+)
+"""Of tests/system those in which it is the datapath that decides."""
 TESTS = (
     "tests/attacks/test_attacks.py",
     "tests/attacks/test_megaflows.py",
@@ -27,9 +32,11 @@ TESTS = (
     "tests/ovs/test_connections.py",
     "tests/ovs/test_hard_cases.py",
     "tests/ovs/test_leaks.py",
+    "tests/scenario/test_scenarios.py::test_every_probe_goes_as_expected",
+    *(f"tests/system/test_{name}.py" for name in SYSTEMS),
 )
-SLOW = ("tests/scenario/test_scenarios.py", "tests/system")
-"""In a guest with one slow processor."""
+ALL = (*TESTS, "tests/scenario/test_scenarios.py", "tests/system")
+"""An hour and more, in a guest with one slow processor."""
 _ENVIRONMENT = {SETTING: Datapath.KERNEL, PATIENCE: "5"}
 """A guest is slow, and its controllers answer as late."""
 _LIMIT_SECONDS, _LIMIT_SECONDS_ALL = 3000, 3 * 3600
@@ -52,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     everything, again = "--all" in arguments, "--again" in arguments
     arguments = [each for each in arguments if each not in ("--all", "--again")]
     chosen = any(Path(each.partition("::")[0]).exists() for each in arguments)
-    names = () if chosen else (*TESTS, *SLOW) if everything else TESTS
+    names = () if chosen else ALL if everything else TESTS
     try:
         limit = _LIMIT_SECONDS_ALL if everything or chosen else _LIMIT_SECONDS
         code, tally = run([*names, *arguments], limit)

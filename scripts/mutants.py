@@ -21,6 +21,7 @@ TESTS = (
     "tests/unit/test_flows_services.py",
     "tests/unit/test_flows_pipeline.py",
     "tests/unit/test_flows_exempt.py",
+    "tests/unit/test_flows_shapes.py",
     "tests/ovs",
     "tests/unit/test_flows_paths.py",
 )
