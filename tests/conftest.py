@@ -97,6 +97,8 @@ def nothing_left(private_network: None) -> Iterator[None]:
     yield
     for name in netns.devices() - devices:
         subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)
+    for name in devices:
+        subprocess.run(["ip", "address", "flush", "dev", name], capture_output=True, check=False)
     left = netns.namespaces() - namespaces
     for name in left:
         subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)

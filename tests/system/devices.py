@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lab.policy_cli import SGCTL
-from lab.process import wait_until
+from lab.process import run, wait_until
 from lab.site import Site
 
 
@@ -43,3 +45,14 @@ def told(site: Site, interface: str, text: str) -> None:
     """`sgctl status` says it of the interface, and exits with 1."""
     wait_until(lambda: text in problems(site).get(interface, ""), f"{interface}: {text}")
     assert sgctl(site, "status").returncode == 1
+
+
+@contextmanager
+def own_address(device: str, address: str) -> Iterator[None]:
+    """The device of a bridge outlives its switch, and the kernel would answer for the address anywhere."""
+    run(["ip", "address", "add", address, "dev", device])
+    run(["ip", "link", "set", device, "up"])
+    try:
+        yield
+    finally:
+        run(["ip", "address", "flush", "dev", device])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from lab.netns import Workload
 from lab.process import run
 from lab.site import ALL_OUT, NETWORK, Site, connects, document, group, tcp_in
+from tests.system.devices import own_address
 
 pytestmark = pytest.mark.switch
 
@@ -77,22 +76,11 @@ def test_the_host_itself_is_an_uplink_through_the_bridges_own_interface(site: Si
     policy(site)
     server = site.plug("br0", 2)
     site.apply(group("server", tcp_in(80, remote_ip_prefix="10.0.0.254")))
-    with host_address("10.0.0.254/24"):
+    with own_address("br0", "10.0.0.254/24"):
         assert not host_connects(server)
         site.sgctl("uplink", "set", "br0", "--network", NETWORK)
         site.sgctl.wait()
         assert host_connects(server)
-
-
-@contextmanager
-def host_address(address: str) -> Iterator[None]:
-    """The bridge's own interface outlives its switch, and the kernel would answer for it anywhere."""
-    run(["ip", "address", "add", address, "dev", "br0"])
-    run(["ip", "link", "set", "br0", "up"])
-    try:
-        yield
-    finally:
-        run(["ip", "address", "flush", "dev", "br0"])
 
 
 def host_connects(server: Workload) -> bool:

@@ -8,8 +8,9 @@ import subprocess
 import pytest
 
 from lab.netns import Workload
-from lab.process import run, wait_until
+from lab.process import wait_until
 from lab.site import ALL_OUT, NETWORK, Site, group, tcp_in
+from tests.system.devices import own_address
 
 pytestmark = pytest.mark.switch
 
@@ -91,15 +92,14 @@ def test_counters_outlive_other_changes_and_the_controller(site: Site, client: W
 
 def test_the_bridge_itself_has_its_drops_counted(site: Site, client: Workload) -> None:
     """Its packets come from LOCAL, a word where other ports have numbers. It becomes an uplink later."""
-    run(["ip", "address", "add", "10.0.0.254/24", "dev", "br0"])
-    run(["ip", "link", "set", "br0", "up"])
     out = ["ping", "-c", "1", "-W", "0.2", "-I", "br0"]
 
     def told(address: str, *key: str) -> bool:
         subprocess.run([*out, address], check=False, capture_output=True)
         return key in drops(site)
 
-    wait_until(lambda: told("10.0.0.1", "br0", "from", "UNKNOWN_PORT"), "the drops of br0 are shown")
-    site.sgctl("uplink", "set", "br0", "--network", NETWORK, "--wait")
-    wait_until(lambda: told("10.0.0.1", "w1", "to", "INGRESS_POLICY"), "br0 is an uplink")
-    assert "in_port=br0" in site.sgctl("flows", "--table", "DROPPED", "-o", "json")
+    with own_address("br0", "10.0.0.254/24"):
+        wait_until(lambda: told("10.0.0.1", "br0", "from", "UNKNOWN_PORT"), "the drops of br0 are shown")
+        site.sgctl("uplink", "set", "br0", "--network", NETWORK, "--wait")
+        wait_until(lambda: told("10.0.0.1", "w1", "to", "INGRESS_POLICY"), "br0 is an uplink")
+        assert "in_port=br0" in site.sgctl("flows", "--table", "DROPPED", "-o", "json")

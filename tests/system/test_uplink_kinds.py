@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -12,7 +10,7 @@ from lab.netns import Workload
 from lab.process import run, wait_until
 from lab.site import ALL_OUT, NETWORK, Site, connects, group, mac, tcp_in
 from lab.workloads import Workloads
-from tests.system.devices import problems
+from tests.system.devices import own_address, problems
 
 pytestmark = pytest.mark.switch
 
@@ -22,17 +20,6 @@ OUTSIDE = bytes.fromhex("0200000000c8")
 
 def policy(site: Site) -> None:
     site.apply(group("talks", ALL_OUT, tcp_in(80)), *(site.port_document(n, ["talks"]) for n in (1, 2)))
-
-
-@contextmanager
-def own_address(device: str, address: str) -> Iterator[None]:
-    """The device outlives its switch, and the kernel would answer for the address anywhere."""
-    run(["ip", "address", "add", address, "dev", device])
-    run(["ip", "link", "set", device, "up"])
-    try:
-        yield
-    finally:
-        run(["ip", "address", "flush", "dev", device])
 
 
 def encapsulated(question: bytes) -> bytes:
