@@ -109,20 +109,14 @@ for _kind, _mac, _reason in (
         _reason,
         _HONEST,
     )
-_add(
-    "zero source MAC, from the outside",
-    OUTSIDE,
-    Ether(src="00:00:00:00:00:00", dst=VICTIM.mac) / IP(src=OUTSIDE.ip, dst=VICTIM.ip) / discard(),
-    Reason.BAD_SOURCE_MAC,
-    said(OUTSIDE, ip(OUTSIDE, VICTIM) / discard(), VICTIM),
-)
-_add(
-    "multicast source MAC, from the outside",
-    OUTSIDE,
-    Ether(src="03:00:00:00:00:c8", dst=VICTIM.mac) / IP(src=OUTSIDE.ip, dst=VICTIM.ip) / discard(),
-    Reason.BAD_SOURCE_MAC,
-    said(OUTSIDE, ip(OUTSIDE, VICTIM) / discard(), VICTIM),
-)
+for _kind, _mac in (("zero", "00:00:00:00:00:00"), ("multicast", "03:00:00:00:00:c8")):
+    _add(
+        f"{_kind} source MAC, from the outside",
+        OUTSIDE,
+        Ether(src=_mac, dst=VICTIM.mac) / IP(src=OUTSIDE.ip, dst=VICTIM.ip) / discard(),
+        Reason.BAD_SOURCE_MAC,
+        said(OUTSIDE, ip(OUTSIDE, VICTIM) / discard(), VICTIM),
+    )
 _add(
     "a foreign address in an 802.3 frame with SNAP",
     ATTACKER,
