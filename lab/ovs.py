@@ -53,6 +53,10 @@ class OvsServers:
         return self.rundir / "ovs-vswitchd.log"
 
     @property
+    def _database_log(self) -> Path:
+        return self.rundir / "ovsdb-server.log"
+
+    @property
     def _socket(self) -> Path:
         return self.rundir / "db.sock"
 
@@ -73,11 +77,9 @@ class OvsServers:
         if not self._database_file.exists():
             process.run(["ovsdb-tool", "create", self._database_file, SCHEMA])
         remotes = f"--remote=p{self.remote}", "--remote=db:Open_vSwitch,Open_vSwitch,manager_options"
-        log = self.rundir / "ovsdb-server.log"
-        self._database = process.spawn(
-            ["ovsdb-server", self._database_file, *remotes, "--pidfile"], log, self.env
-        )
-        process.wait_ready(self._database, self.database_runs, "ovsdb-server", log)
+        command: list[str | Path] = ["ovsdb-server", self._database_file, *remotes, "--pidfile"]
+        self._database = process.spawn(command, self._database_log, self.env)
+        process.wait_ready(self._database, self.database_runs, "ovsdb-server", self._database_log)
         self.vsctl("--no-wait", "init")
         identity = f"external_ids:system-id={self._system_id()}", f"external_ids:rundir={self.rundir}"
         self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *identity)
@@ -130,6 +132,13 @@ class OvsServers:
         self._database.kill()
         self._database.wait()
         self._database = None
+
+    def ended(self) -> str:
+        """What ended without having been stopped here, and what it said last; empty when both run."""
+        for child, log in ((self._switch, self.switch_log), (self._database, self._database_log)):
+            if child is not None and child.poll() is not None:
+                return f"{log.stem} ended by itself: exit {child.returncode}\n{process.last_words(log)}"
+        return ""
 
     def stop(self) -> None:
         """Stop what was started here, and only that."""
@@ -194,9 +203,12 @@ class PrivateOvs(OvsServers, Running):
         self.start_switch()
 
     def close(self) -> None:
-        """Stop both processes and remove the directory."""
+        """Stop both processes and remove the directory. Raises LabError when one had ended by itself."""
+        ended = self.ended()
         self.stop()
         shutil.rmtree(self.rundir, ignore_errors=True)
+        if ended:
+            raise LabError(ended)
 
     def add_bridge(self, name: str, *settings: str) -> None:
         """Add a bridge with columns such as `fail_mode=secure` or `other_config:datapath-id=…`."""

@@ -82,7 +82,12 @@ def wait_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool], what
         problem = f"{what}: exit {process.returncode}"
     except LabError as error:
         problem = str(error)
-    raise LabError(f"{problem}\n{log.read_text(errors='replace')[-2000:]}")
+    raise LabError(f"{problem}\n{last_words(log)}")
+
+
+def last_words(log: Path) -> str:
+    """The last 2,000 characters of a log file."""
+    return log.read_text(errors="replace")[-2000:]
 
 
 def answers(address: Path | tuple[str, int]) -> bool:
