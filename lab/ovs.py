@@ -57,6 +57,13 @@ class OvsServers:
         return self.rundir / "ovsdb-server.log"
 
     @property
+    def switch_pid(self) -> int:
+        """The process id of ovs-vswitchd. Raises LabError when it does not run."""
+        if self._switch is None:
+            raise LabError("the switch is not running")
+        return self._switch.pid
+
+    @property
     def _socket(self) -> Path:
         return self.rundir / "db.sock"
 

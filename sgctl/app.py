@@ -26,8 +26,10 @@ from sgctl.switch.connections import Connections
 from sgctl.switch.direct import DirectLines
 from sgctl.switch.door import Door
 from sgctl.switch.listener import Listener
+from sgctl.switch.main_thread import MainThread
 from sgctl.switch.mastership import Mastership
 from sgctl.switch.messages import PacketIn
+from sgctl.switch.pulse import Pulse
 from sgctl.switch.session import Session
 from sgctl.switch.zone_limits import ZoneLimits
 
@@ -54,6 +56,7 @@ class SecurityGroups(RyuApp):
             self._connections = Connections(*events, self._name_of, self._take_in, budget)
             self._lines = DirectLines(self._settings.ovsdb, self._listener(), self._connections.attend)
             self._check_seconds = self._settings.check_seconds
+            self._main_thread = MainThread(self._settings.ovsdb)
             self._loop = self._prepare()
             self._door = self._make_door()
             self._northbound = Northbound(
@@ -134,7 +137,8 @@ class SecurityGroups(RyuApp):
             self._server.stop()
 
     def _connected(self, channel: Channel) -> None:
-        self._loop.connect(channel.dpid, partial(self._open_session, channel))
+        take_pulse = partial(Pulse, channel.answers, self._main_thread, hub.spawn)
+        self._loop.connect(channel.dpid, partial(self._open_session, channel), take_pulse)
         self._loop.loops.connect(channel.dpid, channel.transmit)
 
     def _disconnected(self, channel: Channel) -> None:

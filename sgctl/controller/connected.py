@@ -23,6 +23,24 @@ class SessionHandle(Protocol):
         """Stop."""
 
 
+class Pulse(Protocol):
+    """Whether a switch answers; see `sgctl.switch.pulse`."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether the switch hangs, as far as is known."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether it has been asked and the result is not there yet."""
+
+    def ask(self) -> None:
+        """Begin to find out."""
+
+    def close(self) -> None:
+        """The connection has ended."""
+
+
 class Lines(Protocol):
     """How bridges and this controller come together."""
 
@@ -40,12 +58,17 @@ OpenSession = Callable[[int, Expected, Report], SessionHandle]
 """Makes the session of a connected switch: from a generation, what is expected, whom to tell."""
 
 
+TakePulse = Callable[[Callable[[bool], None]], Pulse]
+"""Makes the pulse of a connected switch, which calls what is given with each result: whether it is news."""
+
+
 class Connection:
     """A switch that is connected: how to open its session, and the session once it is open."""
 
-    def __init__(self, dpid: int, open_session: OpenSession) -> None:
+    def __init__(self, dpid: int, open_session: OpenSession, pulse: Pulse) -> None:
         self.dpid = dpid
         self.open_session = open_session
+        self.pulse = pulse
         self.session: SessionHandle | None = None
         self.applied = -1
         self.error = ""

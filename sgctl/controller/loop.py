@@ -16,8 +16,9 @@ from ovs.poller import POLLIN, Poller
 from flows.flow import Flow, FlowDiff, FlowKey
 from flows.pipeline import tracked_prefixes
 from sgctl.controller.bridges import insecure, unusable, unused
-from sgctl.controller.connected import Connection, Lines, OpenSession
+from sgctl.controller.connected import Connection, Lines, OpenSession, Pulse, TakePulse
 from sgctl.controller.engine import Engine, ManagedBridge, ZoneKey
+from sgctl.controller.inquiry import SILENT, Inquiry
 from sgctl.controller.loops import LoopWatch
 from sgctl.controller.status import BindingKey, binding_rows, moved_rows, switch_row
 from sgctl.store import BindingStatus, Store, StoreError, SwitchStatus
@@ -54,6 +55,7 @@ class ControlLoop:
         self._tend_due = 0.0
         self._lines = lines
         self._listener = lines.listener
+        self._inquiry = Inquiry()
         self._told: dict[str, str] = {}
         self._refused = ""
         self._renew_mastership = renew_mastership
@@ -78,10 +80,10 @@ class ControlLoop:
         self._moved: dict[BindingKey, BindingStatus | None] = {}
         self._whole_report_due = 0.0
 
-    def connect(self, dpid: int, open_session: OpenSession) -> None:
+    def connect(self, dpid: int, open_session: OpenSession, take_pulse: TakePulse) -> None:
         """A switch has connected; an older connection of the same switch is forgotten."""
         self.disconnect(dpid)
-        self._connections[dpid] = Connection(dpid, open_session)
+        self._connections[dpid] = Connection(dpid, open_session, take_pulse(self._hear_pulse))
         self._limits.forget()
         self._status_stale = True
         self.wake()
@@ -90,8 +92,13 @@ class ControlLoop:
         """A switch's connection is gone."""
         connection = self._connections.pop(dpid, None)
         if connection is not None:
+            connection.pulse.close()
             connection.stand_by()
         self._status_stale = True
+        self.wake()
+
+    def _hear_pulse(self, is_news: bool) -> None:
+        self._status_stale |= is_news
         self.wake()
 
     def wake(self) -> None:
@@ -138,7 +145,7 @@ class ControlLoop:
     def step(self) -> None:
         """Take in everything that has changed and hand out what follows from it."""
         if self._in_charge:
-            self._store.answer(self._chassis)
+            self._answer()
         self._engine.change_policy(self._store.run())
         self._engine.change_bound(self._store.bound_changes())
         if self._local.run():
@@ -154,7 +161,8 @@ class ControlLoop:
         self._refresh_zones()
         self._settle_uplinks()
         self.loops.tend(self._engine.bridges, self._engine.policy.networks)
-        self._limits.apply(self._engine.connection_limits())
+        if not any(pulse.silent for pulse in self._pulses):  # it would keep us waiting
+            self._limits.apply(self._engine.connection_limits())
         self._changing = self._change_switches()
         for _ in self._changing:
             time.sleep(0)  # under eventlet: let sessions send what there is
@@ -162,6 +170,19 @@ class ControlLoop:
         # What interfaces are now is told with the switch's answer, or while it is at work on a large change.
         if self._status_stale or not self._handed_out:
             self._report()
+
+    def _answer(self) -> None:
+        """Say that we are at work, if somebody asks; what is wrong with the switches has been told then."""
+        number = self._inquiry.settled(self._store.asked, self._store.answered, self._pulses)
+        if number is not None:
+            self._report()
+            self._store.answer(self._chassis, number)
+
+    @property
+    def _pulses(self) -> list[Pulse]:
+        """Those of the bridges that are connected."""
+        connected = self._connections.items()
+        return [connection.pulse for dpid, connection in connected if dpid in self._engine.bridges]
 
     def _take_turns(self) -> None:
         """Of the controllers of one host, the holder of the database's lock works and the others stand by.
@@ -349,7 +370,7 @@ class ControlLoop:
         """What holds of the host's bridges; what is wrong with one is logged when it is new."""
         chassis, policy = self._chassis, self._engine.policy
         rows = [
-            switch_row(chassis, managed, policy, self._connections.get(dpid), self._trouble(managed))
+            switch_row(chassis, managed, policy, self._answering(dpid), self._trouble(managed))
             for dpid, managed in self._engine.bridges.items()
         ]
         for bridge, why in unusable(self._local, self._listener):
@@ -361,13 +382,19 @@ class ControlLoop:
         answered, host_id = self._store.answered, self._local.host_id
         return [replace(row, answered=answered, host_id=host_id) for row in rows]
 
+    def _answering(self, dpid: int) -> Connection | None:
+        """The connection of a switch, if there is somebody at its other end."""
+        connection = self._connections.get(dpid)
+        return None if connection is None or connection.pulse.silent else connection
+
     def _trouble(self, managed: ManagedBridge) -> str:
         """What keeps a bridge from being enforced as it should be, apart from what its session tells."""
-        connected = managed.bridge.dpid in self._connections
+        connection = self._connections.get(managed.bridge.dpid)
         datapath, zones = managed.datapath, managed.compiler.zones.values()
         limits = {why for zone in zones if (why := self._limits.problems.get((datapath, zone)))}
         found = [
-            "" if connected else unused(managed.bridge, self._listener, bool(managed.roles.ports)),
+            "" if connection else unused(managed.bridge, self._listener, bool(managed.roles.ports)),
+            SILENT if connection and connection.pulse.silent else "",
             "" if self._local.connected else NO_DATABASE,
             self._refused,
             *(f"a connection limit is not enforced: {why}" for why in sorted(limits)),

@@ -12,9 +12,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from sgctl.rest.pace import Pace
+from sgctl.rest.presence import Presence
 from sgctl.rest.turns import FairQueue, Rank, Turn
 from sgctl.rest.view import View
 from sgctl.service.plan import Plan
@@ -58,7 +60,8 @@ class Keeper:
         self._store: Store | None = None
         self._connected = threading.Event()
         self._work: FairQueue[_Work] = FairQueue()
-        self._viewers: list[Future[View]] = []
+        self._viewers: list[Future[Store]] = []
+        self._presence = Presence()
         self._pace = Pace()
         self._look_due = math.inf
         self._rests = False
@@ -70,10 +73,10 @@ class Keeper:
         """The policy as last heard of, first waiting for it to be. Raises Unavailable."""
         store = self._wait_for_store(turn)
         if not store.behind and not self._rests:
-            return view_of(store)
-        promise: Future[View] = Future()
+            return self._view_of(store, turn)
+        promise: Future[Store] = Future()
         self._viewers.append(promise)
-        return self._outcome(turn, promise)
+        return self._view_of(self._outcome(turn, promise), turn)
 
     def call(self, turn: Turn, work: Callable[[Store], T], objects: int = 1) -> T:
         """What `work` makes of the store in the keeper's thread, once that is next.
@@ -90,16 +93,30 @@ class Keeper:
     def change(
         self, turn: Turn, decide: Callable[[Store], Plan], show: Callable[[View], T], objects: int = 1
     ) -> T:
-        """Commit what `decide` makes of the policy; what `show` makes of the policy with it. As `call`."""
+        """Commit what `decide` makes of the policy; what `show` makes of the policy with it. As `call`.
+
+        Whether a port is active cannot be asked in `show`: the keeper's thread would wait for itself.
+        """
 
         def work(store: Store) -> T:
             with store.writing():
                 plan, generation = attempt(store, lambda _: decide(store))
             if turn.owner.rank is Rank.OTHERS:
                 self._pace.begin(plan.changes, store.objects, generation)
-            return show(view_of(store))
+            return show(self._view_of(store, turn))
 
         return self.call(turn, work, objects)
+
+    def _view_of(self, store: Store, turn: Turn) -> View:
+        """What the store knows at this moment."""
+        known = store.objects, store.switches, store.bindings, store.generation, store.quotas
+        return View(*known, partial(self._silent, turn))
+
+    def _silent(self, turn: Turn) -> frozenset[str]:
+        """The hosts that have no controller at work, first waiting for answers. Raises Unavailable."""
+        self._wait_for_store(turn)
+        known = self._presence.known()
+        return known if known is not None else self._outcome(turn, self._presence.ask())
 
     def _outcome(self, turn: Turn, promise: Future[T]) -> T:
         """What is promised; others have the turn meanwhile."""
@@ -123,6 +140,7 @@ class Keeper:
             while True:
                 self._follow(store)
                 self._show(store)
+                self._presence.step(store)
                 if self._do_work(store):
                     continue
                 self._block(store)
@@ -153,15 +171,15 @@ class Keeper:
     @property
     def _is_wanted(self) -> bool:
         """Whether somebody waits for us."""
-        return bool(self._viewers) or len(self._work) > 0
+        return bool(self._viewers) or len(self._work) > 0 or self._presence.is_wanted
 
     def _show(self, store: Store) -> None:
         viewers, self._viewers = self._viewers, []
         for promise in viewers:
-            promise.set_result(view_of(store))
+            promise.set_result(store)
 
     def _give_up(self) -> None:
-        waiting: list[Future[Any]] = [*self._viewers]
+        waiting: list[Future[Any]] = [*self._viewers, *self._presence.give_up()]
         self._viewers.clear()
         while len(self._work):
             waiting.append(self._work.take()[1].promise)
@@ -206,7 +224,10 @@ class Keeper:
         waiter = poller.Poller()
         store.wait(waiter)
         seconds = LOOK_SECONDS if store.behind else IDLE_SECONDS
-        self._sleep(waiter, PACE_SECONDS if len(self._work) else seconds)
+        pauses = [seconds, *([PACE_SECONDS] if len(self._work) else [])]
+        if (pause := self._presence.pause) is not None:
+            pauses.append(pause)
+        self._sleep(waiter, min(pauses))
 
     def _rest(self) -> None:
         """Let the controller be first at what has come; whoever asks meanwhile ends the rest."""
@@ -224,8 +245,3 @@ class Keeper:
             self._wake_out.recv(1 << 16)
         except BlockingIOError:
             return
-
-
-def view_of(store: Store) -> View:
-    """What the store knows at this moment."""
-    return View(store.objects, store.switches, store.bindings, store.generation, store.quotas)

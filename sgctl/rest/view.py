@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TypeVar, cast
 
@@ -23,13 +23,16 @@ class View:
         bindings: Mapping[tuple[str, str], BindingStatus],
         generation: int,
         quotas: Mapping[str, Mapping[str, int]],
+        find_silent: Callable[[], frozenset[str]],
     ) -> None:
+        """`find_silent` tells which hosts have no controller at work, and may wait for their answers."""
         self.quotas = quotas
         """Limits by project, of those that have some of their own."""
         self._objects = cast("Mapping[type[object], Mapping[str, PolicyObject]]", objects)
         self._switches = switches
         self._bindings = bindings
         self._generation = generation
+        self._find_silent = find_silent
 
     def get(self, kind: type[T], identifier: str) -> T | None:
         """The object with this id."""
@@ -56,6 +59,10 @@ class View:
         return found
 
     @cached_property
+    def _silent(self) -> frozenset[str]:
+        return self._find_silent()
+
+    @cached_property
     def _bound(self) -> Mapping[str, BindingStatus]:
         return {
             binding.port_id: binding
@@ -69,7 +76,16 @@ class View:
         return binding.switch.rpartition("/")[0] if binding is not None else ""
 
     def is_active(self, port: Port) -> bool:
-        """Whether the port is up, bound, and its switch has applied the policy as it is now."""
+        """Whether the port is up, bound, and its switch has applied the policy as it is now.
+
+        The switch's controller has to be at work: what it reported before it died or hung proves nothing.
+        """
+        # A controller that is asked tells of a switch that does not answer: look again after that.
+        return self._is_reported_active(port) and (
+            self.host(port) not in self._silent and self._is_reported_active(port)
+        )
+
+    def _is_reported_active(self, port: Port) -> bool:
         binding = self._bound.get(port.id)
         switch = self._switches.get(binding.switch) if binding is not None else None
         return (

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import NamedTuple
 
 from sgctl.store.errors import StoreError
@@ -39,6 +38,73 @@ class Silence(NamedTuple):
     problem: str = ""
 
 
+class RollCall:
+    """A question to the controllers of some hosts, and who has answered until now."""
+
+    def __init__(self, store: Store, hosts: Iterable[str], grace: float = 0.0) -> None:
+        """Ask. `grace` is how many seconds a controller that is just being started has.
+
+        Raises StoreError when the database cannot be reached.
+        """
+        self._store = store
+        self._hosts = frozenset(hosts)
+        self._dead = frozenset[str]()
+        self._refusal = ""
+        self._number = 0
+        seconds, begin = _patience_seconds(), time.monotonic()
+        try:
+            self._dead = store.unheld(self._hosts)
+            self._number = store.ask()
+        except StoreError as error:
+            if not store.connected:
+                raise
+            self._refusal = str(error)
+        slowness = _SLOWNESS * (time.monotonic() - begin)
+        size = sum(map(len, store.objects.values()))
+        failover = store.failover_seconds if self._dead else 0.0
+        self._patience = begin + seconds + failover + slowness + _SECONDS_PER_OBJECT * size
+        self._hope = self._patience if failover else begin + grace
+
+    def silent(self) -> frozenset[str]:
+        """The hosts that have not answered. One without a switch has nowhere to say so: its lock must do."""
+        answers: dict[str, int] = {}
+        for switch in self._store.switches.values():
+            answers[switch.chassis] = max(switch.answered, answers.get(switch.chassis, 0))
+        return frozenset(
+            host
+            for host in self._hosts
+            if (answers[host] < self._number if host in answers else host in self._dead)
+        )
+
+    def outcome(self) -> Silence | None:
+        """Who is not at work; None while answers are to be hoped for. Raises StoreError."""
+        if self._refusal:
+            reasons = {host: DEAD if host in self._dead else UNASKED for host in sorted(self._hosts)}
+            return Silence(reasons, self._refusal)
+        now, silent = time.monotonic(), self.silent()
+        if silent <= self._hopeless(now) or now > self._patience:
+            return Silence({host: DEAD if host in self._dead else HUNG for host in sorted(silent)})
+        return None
+
+    @property
+    def pause(self) -> float:
+        """How many seconds to wait for answers until the locks are tried again with `try_locks`."""
+        left = max(self._patience - time.monotonic(), 0.0)
+        return min(left, _PAUSE_SECONDS) if self._dead else left
+
+    def all_answered(self) -> bool:
+        """Whether all have answered but those of whom no answer is to be hoped for."""
+        return self.silent() <= self._hopeless(time.monotonic())
+
+    def try_locks(self) -> None:
+        """See whether those who were dead are there again. Raises StoreError."""
+        if silent_dead := self.silent() & self._dead:
+            self._dead = self._store.unheld(silent_dead)
+
+    def _hopeless(self, now: float) -> frozenset[str]:
+        return self._dead if now >= self._hope else frozenset()
+
+
 def listen(store: Store, hosts: Iterable[str], grace: float = 0.0) -> Silence:
     """The hosts, out of these, where no controller is at work.
 
@@ -48,31 +114,11 @@ def listen(store: Store, hosts: Iterable[str], grace: float = 0.0) -> Silence:
     controller that is just being started has. Raises StoreError when the database cannot be reached. One
     that cannot be written tells at most which controllers have died.
     """
-    wanted = frozenset(hosts)
-    seconds, begin = _patience_seconds(), time.monotonic()
-    dead = frozenset[str]()
-    try:
-        dead = store.unheld(wanted)
-        number = store.ask()
-    except StoreError as error:
-        if not store.connected:
-            raise
-        return Silence({host: DEAD if host in dead else UNASKED for host in sorted(wanted)}, str(error))
-    slowness = _SLOWNESS * (time.monotonic() - begin)
-    size = sum(map(len, store.objects.values()))
-    failover = store.failover_seconds if dead else 0.0
-    patience = begin + seconds + failover + slowness + _SECONDS_PER_OBJECT * size
-    hope = patience if failover else begin + grace
-    while True:
-        now = time.monotonic()
-        hopeless = dead if now >= hope else frozenset[str]()
-        silent = _silent(store, wanted, number, dead)
-        if silent <= hopeless or now > patience:
-            return Silence({host: DEAD if host in dead else HUNG for host in sorted(silent)})
-        pause = min(patience - now, _PAUSE_SECONDS) if dead else patience - now
-        store.wait_until(partial(_answered, store, wanted, number, dead, hopeless), pause)
-        if silent & dead:
-            dead = store.unheld(silent)
+    call = RollCall(store, hosts, grace)
+    while (outcome := call.outcome()) is None:
+        store.wait_until(call.all_answered, call.pause)
+        call.try_locks()
+    return outcome
 
 
 def _patience_seconds() -> float:
@@ -93,18 +139,3 @@ def namesake(store: Store, host: str, host_id: str) -> str:
         return ""
     mend = command("ovs-vsctl", "set", "open_vswitch", ".", "external_ids:system-id=OTHER")
     return f"another host is called {host!r}, too, and only that one is enforced: run `{mend}` here"
-
-
-def _answered(
-    store: Store, hosts: frozenset[str], number: int, dead: frozenset[str], hopeless: frozenset[str]
-) -> bool:
-    """Whether all have answered but those of whom no answer is to be hoped for."""
-    return _silent(store, hosts, number, dead) <= hopeless
-
-
-def _silent(store: Store, hosts: frozenset[str], number: int, dead: frozenset[str]) -> frozenset[str]:
-    """The hosts that have not answered. One without a switch has nowhere to say so: its lock must do."""
-    answers: dict[str, int] = {}
-    for switch in store.switches.values():
-        answers[switch.chassis] = max(switch.answered, answers.get(switch.chassis, 0))
-    return frozenset(host for host in hosts if (answers[host] < number if host in answers else host in dead))

@@ -184,19 +184,23 @@ class Store:
         read = {"op": "select", "table": "Global", "where": [], "columns": ["asked"]}
         return int(self._write_once([raise_number, read])[1]["rows"][0]["asked"])
 
-    def answer(self, chassis: str) -> None:
-        """Say that the controller of this host is at work, if somebody has asked since the last time.
-
-        It is the first thing to do with news: what follows from them may take long. Raises StoreError.
-        """
+    @property
+    def asked(self) -> int:
+        """The last question of `ask`, of anybody, as of this moment."""
         self._replica.pump()
-        asked = max((row.get("asked", 0) for row in self._replica.rows["Global"].values()), default=0)
-        if asked == self.answered or not self._replica.connected:
+        return max((row.get("asked", 0) for row in self._replica.rows["Global"].values()), default=0)
+
+    def answer(self, chassis: str, number: int) -> None:
+        """Say once that the controller of this host is at work and has seen this question.
+
+        It comes before all else that is news: what follows from that may take long. Raises StoreError.
+        """
+        if number == self.answered or not self._replica.connected:
             return
         where = [["chassis", "==", chassis]]
-        update = {"op": "update", "table": "Switch", "where": where, "row": {"answered": asked}}
+        update = {"op": "update", "table": "Switch", "where": where, "row": {"answered": number}}
         self._write_once([update])
-        self.answered = asked
+        self.answered = number
 
     def unheld(self, hosts: Iterable[str]) -> frozenset[str]:
         """The hosts whose lock nobody holds: none of their controllers runs. Raises StoreError."""

@@ -86,6 +86,10 @@ class Channel:
         """Let the switch send a frame, if there is room for it on the connection; for any thread."""
         self._connection.offer(messages.packet_out(out.encode(), frame, self._connection.reserve(1)))
 
+    def answers(self, seconds: float) -> bool:
+        """Whether the switch gives a sign of life within `seconds`; for any thread."""
+        return self._connection.answers(seconds)
+
     def installed(self) -> list[wire.Installed]:
         """Table and cookie of every flow on the switch; sets the fragment mode on the way.
 

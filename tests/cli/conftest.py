@@ -85,7 +85,7 @@ class Enforcer:
             self._store.block(0.05)
             self._store.run()
             if self._store.has_lock:
-                self._store.answer(self._host)
+                self._store.answer(self._host, self._store.asked)
                 self._report()
                 self._has_reported.set()
 

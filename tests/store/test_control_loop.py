@@ -66,6 +66,18 @@ class NoLines:
         """They connect by themselves."""
 
 
+class Alive:
+    """A switch that answers at once."""
+
+    silent = pending = False
+
+    def ask(self) -> None:
+        """There is no need to."""
+
+    def close(self) -> None:
+        """Nothing is under way."""
+
+
 class Clock:
     """In the place of `time`: what others do while the loop lets them."""
 
@@ -90,7 +102,7 @@ class Bench:
             opened.append(Recorder(generation, expected, report))
             return opened[0]
 
-        running.connect(DPID, open_session)
+        running.connect(DPID, open_session, lambda _: Alive())
         self.until(lambda: bool(opened))
         self.session = opened[0]
         self.session.table.update(self.session.expected())

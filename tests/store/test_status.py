@@ -219,10 +219,11 @@ def test_a_question_is_answered_once(store: Store, connect: Connect) -> None:
     controller = connect()
     controller.report([BR0, BR1], [])
     number = store.ask()
-    controller.answer("host1")
+    assert controller.wait_until(lambda: controller.asked == number, 5)
+    controller.answer("host1", number)
     assert store.wait_until(lambda: all(each.answered == number for each in store.switches.values()), 5)
     before = controller._replica.change_seqno
-    controller.answer("host1")
+    controller.answer("host1", number)
     controller.block(0.05)
     controller.run()
     assert controller._replica.change_seqno == before

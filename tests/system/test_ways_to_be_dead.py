@@ -29,6 +29,7 @@ from lab.site import ALL_OUT, NETWORK, Site, connects, document, group, tcp_in
 from lab.workloads import Workloads
 from sgctl.store import Store, StoreError
 from sgctl.store.server import PolicyServer
+from tests.api.client import Client
 
 pytestmark = pytest.mark.switch
 
@@ -40,15 +41,20 @@ DISK_BYTES, PAGE_BYTES = 1 << 19, 1 << 12
 class Host:
     """A host with a policy database whose server and disk can fail."""
 
-    def __init__(self, site: Site, server: PolicyServer, disk: Path) -> None:
+    def __init__(self, site: Site, server: PolicyServer, disk: Path, api: Client) -> None:
         self.site, self.ovs, self.controller = site, site.ovs, site.controller
-        self.server, self.disk = server, disk
+        self.server, self.disk, self.api = server, disk, api
 
     @property
     def connected(self) -> list[bool]:
         """What the database says of the switches."""
         with closing(Store.connect(self.server.remote)) as store:
             return [switch.connected for switch in store.switches.values()]
+
+    @property
+    def port_statuses(self) -> set[str]:
+        """What the REST API of another host says of the ports."""
+        return {port["status"] for port in self.api("GET", "/v2.0/ports").one}
 
     def rename(self, name: str) -> None:
         quoted = json.dumps(name, ensure_ascii=False)
@@ -75,8 +81,12 @@ def host(ovs: PrivateOvs, workloads: Workloads, disk: Path) -> Iterator[Host]:
     """A host that enforces: w1 may send anything, w2 takes TCP 80."""
     server = PolicyServer(disk / "policy.db", disk / "policy.sock")
     server.start()
-    with Controller(ovs.remote, server.remote) as controller:
-        made = Host(Site(ovs, workloads, controller), server, disk)
+    with (
+        Controller(ovs.remote, server.remote) as controller,
+        PrivateOvs(dummy=True) as elsewhere,
+        Controller(elsewhere.remote, server.remote) as other,
+    ):
+        made = Host(Site(ovs, workloads, controller), server, disk, Client(other.wsapi_port))
         made.rename(NAME)
         yield made
     server.stop()
@@ -125,6 +135,16 @@ def switch_killed(host: Host) -> Iterator[None]:
     host.ovs.kill_switch()
     yield
     host.ovs.start_switch()
+
+
+@contextmanager
+def switch_hung(host: Host) -> Iterator[None]:
+    os.kill(host.ovs.switch_pid, signal.SIGSTOP)
+    try:
+        assert host.run("status").returncode == 1, "whoever asks first is told"
+        yield
+    finally:
+        os.kill(host.ovs.switch_pid, signal.SIGCONT)
 
 
 @contextmanager
@@ -220,8 +240,7 @@ def _silent(reason: str) -> Told:
 
 
 def _off(why: str) -> Told:
-    nobody = "no switch is connected: the policy is stored, and nothing enforces it$"
-    return Told((1, why), (1, f"^error: {nobody}"), (0, f"^warning: {nobody}"))
+    return Told((1, why), (1, f"^error: {NOBODY}"), (0, f"^warning: {NOBODY}"))
 
 
 def _refused(reason: str) -> Told:
@@ -229,6 +248,7 @@ def _refused(reason: str) -> Told:
     return Told((1, f"^problem: .* refused.*{reason}"), refusal, refusal)
 
 
+NOBODY = "no switch is connected: the policy is stored, and nothing enforces it$"
 GONE = (1, "^error: cannot connect to the policy database at .*; is ryu-manager sgctl running\\?$")
 WELL = (0, "")
 WAYS: dict[str, tuple[Callable[[Host], AbstractContextManager[None]], Told]] = {
@@ -236,6 +256,14 @@ WAYS: dict[str, tuple[Callable[[Host], AbstractContextManager[None]], Told]] = {
     "controller stopped": (stopped, _silent("no controller runs there")),
     "controller hung (SIGSTOP)": (hung, _silent("its controller does not answer")),
     "switch killed": (switch_killed, _off("^problem: switch .*/br0 is not connected$")),
+    "switch hung (SIGSTOP)": (
+        switch_hung,
+        Told(
+            (1, "^problem: switch .*/br0: Open vSwitch does not answer$"),
+            (1, "^error: switch .*/br0: Open vSwitch does not answer$"),
+            (0, f"^warning: {NOBODY}"),
+        ),
+    ),
     "switch's database killed": (
         switch_database_killed,
         Told(
@@ -276,8 +304,10 @@ def test_every_way_to_be_dead_is_told(host: Host, pair: tuple[Workload, Workload
     documents = (yaml.safe_dump(group("server", tcp_in(80), tcp_in(number))) for number in count(1000))
     for way, (strike, told) in WAYS.items():
         wait_told(host, f"before: {way}", WELL)
+        wait_ports(host, f"before: {way}", "ACTIVE")
         with strike(host):
             wait_told(host, way, told.status)
+            wait_ports(host, way, "ACTIVE" if told.status == WELL else "DOWN")
             row = [f"{way:<27}"]
             for command, arguments in RUNS.items():
                 begin = time.monotonic()
@@ -298,6 +328,11 @@ def wait_told(host: Host, way: str, expected: tuple[int, str]) -> None:
     deadline = time.monotonic() + 40
     while not matches(done := host.run("status"), expected):
         assert time.monotonic() < deadline, (way, expected, done)
+
+
+def wait_ports(host: Host, way: str, status: str) -> None:
+    """Until the REST API shows the ports so. The policy does not change meanwhile."""
+    process.wait_until(lambda: host.port_statuses == {status}, f"ports are {status}: {way}")
 
 
 def matches(done: subprocess.CompletedProcess[str], expected: tuple[int, str]) -> bool:

@@ -1,0 +1,104 @@
+"""What the API knows of controllers: asked once a second at most, and nobody waits for the silent twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sgctl.rest.presence import FRESH_SECONDS, Presence
+from sgctl.store import Store, SwitchStatus
+from sgctl.store.server import PolicyServer
+from tests.store.waiting import changes_until
+
+pytestmark = pytest.mark.switch
+
+Connect = Callable[[], Store]
+HOST = "host1"
+SWITCH = SwitchStatus(HOST, "br0", "0" * 16, connected=True)
+
+
+class Clock:
+    """Stands still until somebody lets time pass."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def controller(connect: Connect) -> Store:
+    """Of a host that has reported and is at work no more, though its lock is held: it hangs."""
+    controller = connect()
+    controller.compete(HOST)
+    changes_until(controller, lambda: controller.has_lock)
+    controller.report([SWITCH], [])
+    return controller
+
+
+@pytest.fixture
+def reader(connect: Connect, controller: Store) -> Store:
+    reader = connect()
+    assert reader.wait_until(lambda: bool(reader.switches), 10)
+    return reader
+
+
+def outcome(presence: Presence, reader: Store) -> frozenset[str]:
+    """What somebody is told who waits for it."""
+    promise = presence.ask()
+    while not promise.done():
+        presence.step(reader)
+        reader.wait_until(promise.done, 0.05)
+    return promise.result()
+
+
+def finish(presence: Presence, reader: Store) -> None:
+    while presence.is_wanted:
+        presence.step(reader)
+        reader.wait_until(lambda: False, 0.05)
+
+
+def asked(reader: Store) -> int:
+    reader.wait_until(lambda: False, 0.05)
+    return reader.asked
+
+
+def test_nobody_waits_for_the_silent_twice(reader: Store, controller: Store) -> None:
+    clock = Clock()
+    presence = Presence(clock)
+    assert presence.known() is None
+    assert outcome(presence, reader) == {HOST}
+    assert presence.known() == frozenset({HOST})
+    clock.now += FRESH_SECONDS
+    assert presence.known() is None
+    promise = presence.ask()
+    presence.step(reader)
+    assert promise.result(0) == {HOST}, "it is known, and told at once"
+    assert presence.is_wanted, "an answer would still be heard"
+    controller.run()
+    controller.answer(HOST, asked(reader))
+    assert reader.wait_until(lambda: reader.switches[SWITCH.key].answered > 0, 10)
+    finish(presence, reader)
+    assert presence.known() == frozenset()
+
+
+def test_many_questions_are_one(reader: Store, controller: Store) -> None:
+    presence = Presence(Clock())
+    promises = [presence.ask() for _ in range(100)]
+    presence.step(reader)
+    controller.wait_until(lambda: controller.asked == 1, 10)
+    controller.answer(HOST, 1)
+    finish(presence, reader)
+    assert all(promise.result(0) == frozenset() for promise in promises)
+    assert asked(reader) == 1
+
+
+def test_without_a_database_nobody_is_known_to_be_at_work(reader: Store, server: PolicyServer) -> None:
+    server.stop()
+    assert reader.wait_until(lambda: not reader.connected, 10)
+    presence = Presence(Clock())
+    promise = presence.ask()
+    presence.step(reader)
+    assert promise.result(0) == {HOST}
