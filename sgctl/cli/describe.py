@@ -37,7 +37,7 @@ def describe(session: Session, words: tuple[str, ...], output: str) -> None:
     from sgctl.cli.records import RECORDS, Snapshot
 
     kind, name = read_one(words)
-    snapshot = Snapshot(session.store, project=session.project)
+    snapshot = Snapshot(session.store, session.listen().hosts, session.project)
     (record,) = select(snapshot, kind, [name], list(RECORDS[kind](snapshot))).records[:1]
     found = _describer(session, snapshot, kind).describe(kind, dict(record))
     if output == "json":

@@ -64,8 +64,8 @@ def get(session: Session, words: tuple[str, ...], security_group: str | None, ou
     asked = _asked(words)
     if security_group is not None and [kind for kind, _ in asked] != [kinds.RULES]:
         raise click.UsageError("--security-group only goes with the kind rules")
-    reports = any(kind in kinds.OF_HOSTS for kind, _ in asked)
-    snapshot = Snapshot(session.store, session.listen().hosts if reports else {}, session.project)
+    silent = session.silent_hosts(kind for kind, _ in asked)
+    snapshot = Snapshot(session.store, silent, session.project)
     selections = [select(snapshot, kind, names, _records(session, snapshot, kind)) for kind, names in asked]
     if security_group is not None:
         selections = [_of_group(snapshot, selections[0], security_group)]

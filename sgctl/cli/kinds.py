@@ -39,8 +39,8 @@ DROPS = Kind("drops", "drop", (), policy=False)
 """Read from this machine's switches, not from the policy database."""
 
 KINDS = (NETWORKS, SUBNETS, ADDRESS_GROUPS, SECURITY_GROUPS, RULES, PORTS, HOSTS, SWITCHES, BINDINGS, DROPS)
-OF_HOSTS = (HOSTS, SWITCHES, BINDINGS)
-"""Reported by the controllers of hosts."""
+WITH_REPORTS = (PORTS, HOSTS, SWITCHES, BINDINGS)
+"""Those that show something that the controllers of hosts reported."""
 WITH_MANIFEST = (NETWORKS, ADDRESS_GROUPS, SECURITY_GROUPS, PORTS)
 
 BY_SPELLING = {spelling: kind for kind in KINDS for spelling in kind.spellings}

@@ -60,6 +60,8 @@ class Snapshot:
         for binding in self.bindings.values():
             if binding.port_id:
                 place = f"{binding.switch}:{binding.interface}"
+                if binding.switch.rpartition("/")[0] in silent:
+                    place += f" ({UNKNOWN})"
                 self.bound_to.setdefault(binding.port_id, []).append(place)
 
     def name(self, kind: type[Named], identifier: str | None) -> str:

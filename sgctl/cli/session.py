@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 import click
 
+from sgctl.cli.kinds import WITH_REPORTS, Kind
 from sgctl.cli.terminal import Failure, progress
 from sgctl.settings import Settings
 
@@ -196,6 +197,10 @@ class Session:
             hosts.add(local.chassis)
         with plain_failures():
             return listen(self.store, hosts, grace)
+
+    def silent_hosts(self, kinds: Iterable[Kind]) -> Mapping[str, str]:
+        """Why no controller is at work, by host, where one of these kinds shows what controllers reported."""
+        return self.listen().hosts if any(kind in WITH_REPORTS for kind in kinds) else {}
 
     @property
     def namesake(self) -> str:

@@ -75,6 +75,19 @@ def test_what_the_dead_reported_is_unknown(cli: Cli) -> None:
     assert "far   no controller runs there  br0\n" in cli("get", "hosts").out
 
 
+def test_where_a_port_is_bound_is_unknown_too(cli: Cli, enforce: Enforce) -> None:
+    port = "{kind: Port, apiVersion: sgctl/v1, metadata: {name: w1}, spec: {network: blue}}"
+    enforce()
+    assert cli("apply", "-f", "-", stdin=f"{NETWORK}---\n{port}\n").code == 0
+    (identifier,) = (each["id"] for each in json.loads(cli("get", "ports", "-o", "json").out))
+    far = enforce("far", bindings=[BindingStatus("far/br0", "tap1", 1, BindingState.BOUND, identifier)])
+    for suffix in ("", " (unknown)"):
+        for command in (["get", "port", "w1"], ["port", "show", "w1"], ["describe", "port", "w1"]):
+            shown = cli(*command, "-o", "json").out
+            assert json.loads(shown)["bound_to"] == [f"far/br0:tap1{suffix}"]
+        far.close()
+
+
 @pytest.mark.parametrize(("fixture", "told"), [("dead", DEAD), ("hung", HUNG)])
 def test_who_asks_is_told_within_a_second(
     cli: Cli, request: pytest.FixtureRequest, fixture: str, told: str

@@ -224,7 +224,7 @@ def list_command(noun: Noun, *arguments: click.Argument) -> click.Command:
     def list_(session: Session, /, output: str, long: bool, **options: Any) -> None:
         from sgctl.cli.records import RECORDS, Snapshot
 
-        snapshot = Snapshot(session.store, project=session.project)
+        snapshot = Snapshot(session.store, session.silent_hosts([noun.kind]), session.project)
         common, own = _common_filter(options), noun.keep(snapshot.draft, options)
         records = [record for record in RECORDS[noun.kind](snapshot) if common(record) and own(record)]
         kept = Selection(noun.kind, records, single=False)
@@ -267,7 +267,7 @@ def show_object(session: Session, kind: Kind, identifier: str, output: str) -> N
     from sgctl.cli.records import RECORDS, Snapshot
     from sgctl.cli.render import print_fields
 
-    snapshot = Snapshot(session.store, project=session.project)
+    snapshot = Snapshot(session.store, session.silent_hosts([kind]), session.project)
     selection = select(snapshot, kind, [identifier], list(RECORDS[kind](snapshot)))
     if output == "table":
         print_fields(selection.records[0])
