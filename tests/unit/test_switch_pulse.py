@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from lab.process import wait_until
 from sgctl.controller.inquiry import Inquiry
 from sgctl.switch import pulse
 from sgctl.switch.main_thread import Look, MainThread
@@ -96,12 +100,29 @@ def test_a_main_thread_is_seen_at_work(tmp_path: Path) -> None:
     remote = f"unix:{tmp_path}/db.sock"
     assert MainThread(remote).look() is None
     assert MainThread("tcp:127.0.0.1:6640").look() is None
+    with busy_process() as pid:
+        (tmp_path / "ovs-vswitchd.pid").write_text(f"{pid}\n")
+        thread = MainThread(remote)
+        before = seen(thread)
+        wait_until(lambda: seen(thread).ticks > before.ticks, "work that is seen")
+        assert seen(thread).worked_since(before)
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: not seen(thread).runs, "the process has stopped")
+        assert not seen(thread).worked_since(seen(thread))
+
+
+@contextmanager
+def busy_process() -> Iterator[int]:
+    """The process id of one that never pauses."""
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
-        (tmp_path / "ovs-vswitchd.pid").write_text(f"{busy.pid}\n")
-        before, thread = MainThread(remote).look(), MainThread(remote)
-        assert before is not None
-        while (now := thread.look()) is not None and now.ticks == before.ticks:
-            assert now.worked_since(before), "it runs, or waits for a processor"
-        assert now is not None
-        assert now.worked_since(before)
-        busy.kill()
+        try:
+            yield busy.pid
+        finally:
+            busy.kill()
+
+
+def seen(thread: MainThread) -> Look:
+    """What the thread does now."""
+    look = thread.look()
+    assert look is not None
+    return look
