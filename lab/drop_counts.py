@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 from flows import pipeline
 from flows.reasons import Reason
 from lab.ovs import PrivateOvs
+from lab.process import wait_until
 
 _REASONS = {int(reason): reason for reason in Reason}
 _DROPPED = re.compile(
@@ -17,8 +19,28 @@ _DROPPED = re.compile(
 
 def drop_counts(ovs: PrivateOvs, bridge: str) -> Counter[Reason]:
     """All drops so far. The datapath loses its flows, which report what they counted when they end."""
+    _let_handlers_finish(ovs)
     ovs.appctl("revalidator/purge")
     found = Counter[Reason]()
     for packets, reason in _DROPPED.findall(ovs.appctl("bridge/dump-flows", bridge)):
         found[_REASONS[int(reason, 0)]] += int(packets)
     return found
+
+
+def _let_handlers_finish(ovs: PrivateOvs) -> None:
+    """Wait until no packet of the kernel's datapath is worked on.
+
+    Open vSwitch 3.1 aborts ("Invalid ukey transition") when a flow is purged that a handler is about to give
+    up. A frame that has arrived does not tell that its handler has finished.
+    """
+    threads = [
+        thread
+        for thread in Path(f"/proc/{ovs.switch_pid}/task").iterdir()
+        if (thread / "comm").read_text(encoding="ascii").startswith("handler")
+    ]
+    wait_until(lambda: all(map(_sleeps, threads)), "handlers finish")
+
+
+def _sleeps(thread: Path) -> bool:
+    """Whether a thread waits for something, by proc_pid_stat(5)."""
+    return (thread / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "S"
