@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 
 from ryu.base.app_manager import RyuApp
-from ryu.lib import hub
 
 from flows.wire import Budget
+from sgctl import runtime
 from sgctl.controller.connected import Expected, Report
 from sgctl.controller.loop import ControlLoop
 from sgctl.rest.credentials import AccessError
@@ -74,9 +74,9 @@ class SecurityGroups(RyuApp):
         Ryu's main loop waits for the thread that is returned, and ends it.
         """
         super().start()
-        self._loop_thread = hub.spawn(self._run_loop)
+        self._loop_thread = runtime.spawn(self._run_loop)
         self._northbound.start()
-        return hub.spawn(self._door.run)
+        return runtime.spawn(self._door.run)
 
     def _run_loop(self) -> None:
         """A controller that can no longer follow the policy must not look as if it did: it ends."""
@@ -130,14 +130,14 @@ class SecurityGroups(RyuApp):
     def stop(self) -> None:
         """Ryu's hook at the end: the switches keep their flows, our database server ends with us."""
         self._northbound.stop()
-        hub.kill(self._loop_thread)
+        self._loop_thread.kill()
         super().stop()
         self._loop.close()
         if self._server is not None:
             self._server.stop()
 
     def _connected(self, channel: Channel) -> None:
-        take_pulse = partial(Pulse, channel.answers, self._main_thread, hub.spawn)
+        take_pulse = partial(Pulse, channel.answers, self._main_thread, runtime.spawn)
         self._loop.connect(channel.dpid, partial(self._open_session, channel), take_pulse)
         self._loop.loops.connect(channel.dpid, channel.transmit)
 

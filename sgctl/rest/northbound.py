@@ -16,16 +16,13 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-import eventlet
-from ryu.lib import hub
-
+from sgctl import runtime
 from sgctl.rest.server import check_settings
+from sgctl.runtime import Thread
 from sgctl.settings import ApiSettings
 
 LOG = logging.getLogger(__name__)
 
-BACKLOG = 1024
-"""Connections that wait to be accepted: with few places, a crowd would keep others out."""
 PAUSE_SECONDS = 1.0
 """Before a process that ended is replaced."""
 
@@ -38,28 +35,25 @@ class Northbound:
         self._policy_remote = policy_remote
         self._address = (host, port)
         self._process: subprocess.Popen[bytes] | None = None
-        self._thread: Any = None
+        self._thread: Thread | None = None
         check_settings(settings, host)
 
     def start(self) -> None:
         """Listen, and let a process answer. Ends the controller when somebody else listens there."""
-        self._thread = hub.spawn(self._run, self._listen())
+        self._thread = runtime.spawn(self._run, runtime.listen(*self._address))
 
     def stop(self) -> None:
         """Answer nobody any more."""
-        hub.kill(self._thread)
+        if self._thread is not None:
+            self._thread.kill()
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
-    def _listen(self) -> Any:
-        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        return eventlet.listen(self._address, family=family, backlog=BACKLOG)
-
     def _run(self, listening: Any) -> None:
         while True:
             self._launch(listening)
-            hub.sleep(PAUSE_SECONDS)
+            runtime.sleep(PAUSE_SECONDS)
 
     def _launch(self, listening: Any) -> None:
         """Start the process, and return when it has ended."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import chain
 
-import eventlet
-
 from flows import wire
 from flows.actions import Action
 from flows.flow import Flow
 from flows.shapes import shape
+from sgctl import runtime
 from sgctl.switch import messages
 from sgctl.switch.connection import Connection
 from sgctl.switch.exchange import Exchange, SwitchRefused
@@ -205,7 +204,7 @@ class Channel:
             buffer += message
             if len(buffer) >= CHUNK_BYTES:
                 self._send_chunk(buffer)
-                eventlet.sleep(0)
+                runtime.sleep(0)
                 self._exchange.check()
                 buffer = bytearray()
         self._send_chunk(buffer)

@@ -8,12 +8,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import eventlet
-from eventlet import Timeout
-from eventlet.event import Event
-from eventlet.queue import LightQueue
-
 from flows.wire import VERSION
+from sgctl import runtime
+from sgctl.runtime import Event, Queue, Thread
 from sgctl.switch import messages
 from sgctl.switch.error_names import error_text
 from sgctl.switch.messages import Kind, MalformedError, Message, PacketIn, Reply, message
@@ -40,7 +37,7 @@ class Connection:
     """
 
     def __init__(self, stream: Any, peer: str, *, direct: bool = False) -> None:
-        """`stream` is a connected socket of eventlet's; `peer` tells in the log who it is."""
+        """`stream` is a connected socket that a green thread can wait for; `peer` names it in the log."""
         self.peer = peer
         self.direct = direct
         self.dpid = -1
@@ -48,22 +45,23 @@ class Connection:
         self._received = bytearray()
         self._greeted = False
         self._closed = False
-        self._chunks: Any = LightQueue(UNSENT_CHUNKS)
+        self._chunks: Queue = runtime.queue(UNSENT_CHUNKS)
         self._echoes: deque[bytes] = deque()
         self._xid = random.randrange(1 << 31)  # noqa: S311 - only different from the connection before
         self._alive = Event()
-        self._helpers: list[Any] = []
+        self._helpers: list[Thread] = []
 
     def greet(self) -> None:
         """Say hello and learn the switch's datapath id. Raises MalformedError or OSError."""
-        with Timeout(HANDSHAKE_SECONDS, MalformedError(f"no handshake within {HANDSHAKE_SECONDS:.0f} s")):
+        late = MalformedError(f"no handshake within {HANDSHAKE_SECONDS:.0f} s")
+        with runtime.timeout(HANDSHAKE_SECONDS, late):
             self._stream.sendall(messages.hello())
             arriving = self._before_known()
             messages.check_hello(next(arriving))
             self._greeted = True
             self._stream.sendall(message(Kind.FEATURES_REQUEST, self.reserve(1)))
             self.dpid = messages.read_dpid(next(arriving))
-        self._helpers = [eventlet.spawn(self._write), eventlet.spawn(self._watch)]
+        self._helpers = [runtime.spawn(self._write), runtime.spawn(self._watch)]
 
     def serve(self, receive: Callable[[Reply], None], take_in: Callable[[PacketIn], None]) -> None:
         """Hand over what the switch answers, and the frames that it sends, until the connection ends.
@@ -99,14 +97,12 @@ class Connection:
 
     def answers(self, seconds: float) -> bool:
         """Whether the switch gives a sign of life within `seconds`."""
-        if self._alive.ready():
+        if self._alive.is_set():
             self._alive = Event()
         alive = self._alive
         if not self._chunks.full():  # else there is enough that it can answer
             self._chunks.put_nowait(message(Kind.ECHO_REQUEST, 0))
-        with Timeout(seconds, False):
-            alive.wait()
-        return alive.ready() and not self._closed
+        return alive.wait(seconds) and not self._closed
 
     def close(self) -> None:
         """End the connection: `serve` returns, and nothing more is sent."""
@@ -148,7 +144,7 @@ class Connection:
             longest = LARGEST_HANDSHAKE if self.dpid < 0 else messages.LONGEST
             for number, each in enumerate(messages.take_messages(self._received, longest), 1):
                 if not number % MESSAGES_AT_A_TIME:
-                    eventlet.sleep(0)
+                    runtime.sleep(0)
                 if self._greeted and each.version != VERSION:
                     raise MalformedError(f"message of protocol version {each.version}")
                 yield each
@@ -156,9 +152,8 @@ class Connection:
             if not data:
                 return
             self._received += data
-            if not self._alive.ready():
-                self._alive.send(None)
-            eventlet.sleep(0)
+            self._alive.set()
+            runtime.sleep(0)
 
     def _echo(self, request: Message) -> None:
         """Answer ahead of what waits: a large change must not look like silence to the switch."""
@@ -183,7 +178,7 @@ class Connection:
         while silent < SILENT_SECONDS:
             if self.answers(ECHO_SECONDS):
                 silent = 0.0
-                eventlet.sleep(ECHO_SECONDS)
+                runtime.sleep(ECHO_SECONDS)
             else:
                 silent += ECHO_SECONDS
         self.close()

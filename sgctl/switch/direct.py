@@ -11,9 +11,7 @@ import time
 from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
-import eventlet
-from eventlet.green import socket
-
+from sgctl import runtime
 from sgctl.store.local import Bridge
 from sgctl.switch.admission import UNIX
 from sgctl.switch.connection import Connection
@@ -55,25 +53,23 @@ class DirectLines:
             if bridge.dpid not in connected and now >= self._due.get(bridge.name, 0.0):
                 self._due[bridge.name] = now + AGAIN_SECONDS
                 if self._is_ours(bridge):
-                    eventlet.spawn_n(self._connect, bridge.name, self._directory / f"{bridge.name}.mgmt")
+                    runtime.spawn(self._connect, bridge.name, self._directory / f"{bridge.name}.mgmt")
 
     def _is_ours(self, bridge: Bridge) -> bool:
         return any(map(self.listener.is_meant_by, bridge.targets))
 
     def _connect(self, name: str, path: Path) -> None:
-        line = socket.socket(socket.AF_UNIX)
         try:
-            line.connect(str(path))
+            line = runtime.connect_unix(path)
         except OSError as error:
-            line.close()
             self._seldom.warn(name, f"bridge {name} is not reached by {path}: {error}")
             return
         connection = Connection(line, str(path), direct=True)
-        watcher = eventlet.spawn(self._watch, name, connection)
+        watcher = runtime.spawn(self._watch, name, connection)
         self._attend(connection)
         watcher.kill()
 
     def _watch(self, name: str, connection: Connection) -> None:
         while any(bridge.name == name and self._is_ours(bridge) for bridge in self._bridges):
-            eventlet.sleep(AGAIN_SECONDS)
+            runtime.sleep(AGAIN_SECONDS)
         connection.close()

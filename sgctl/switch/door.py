@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import eventlet
-from eventlet import Timeout
-
+from sgctl import runtime
 from sgctl.switch.admission import Admission, Certificates
 from sgctl.switch.connection import Connection
 from sgctl.switch.listener import Listener
@@ -27,8 +25,6 @@ MOST_UNKNOWN = 128
 MOST_UNKNOWN_OF_ONE = 16
 PAUSE_SECONDS = 0.1
 """After the kernel has refused a connection, for example because there are no file descriptors left."""
-BACKLOG = 1024
-"""Connections that wait to be accepted: with few places, a crowd would keep others out."""
 
 
 class RefusedError(Exception):
@@ -56,15 +52,13 @@ class Door:
 
     def run(self) -> None:
         """Listen for ever. A port in use ends the process."""
-        family = socket.AF_INET6 if ":" in self._listener.host else socket.AF_INET
-        address = self._listener.host, self._listener.port
-        with eventlet.listen(address, family=family, backlog=BACKLOG) as listening:
+        with runtime.listen(self._listener.host, self._listener.port) as listening:
             while True:
                 try:
                     stream, address = listening.accept()
                 except OSError as error:
                     self._seldom.warn("accept", f"cannot accept a switch's connection: {error}")
-                    eventlet.sleep(PAUSE_SECONDS)
+                    runtime.sleep(PAUSE_SECONDS)
                     continue
                 self._receive(stream, address[:2])
 
@@ -76,7 +70,7 @@ class Door:
         except (RefusedError, OSError) as error:
             self._refuse(stream, error)
             return
-        eventlet.spawn_n(self._enter, stream, there, trusted)
+        runtime.spawn(self._enter, stream, there, trusted)
 
     def _check(self, trusted: bool, there: Address) -> None:
         if self._inside >= MOST_CONNECTIONS:
@@ -106,7 +100,7 @@ class Door:
     def _secured(self, stream: Any, there: Address, trusted: bool) -> Any:
         assert self._certificates is not None
         late = RefusedError(f"{there[0]} did not finish the TLS handshake within {TLS_SECONDS:.0f} s")
-        with self._counted(there[0]), Timeout(TLS_SECONDS, late):
+        with self._counted(there[0]), runtime.timeout(TLS_SECONDS, late):
             secured: Any = self._certificates.context().wrap_socket(
                 stream, server_side=True, do_handshake_on_connect=False
             )

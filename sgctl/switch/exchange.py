@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from typing import cast
-
-from eventlet import Timeout
-from eventlet.event import Event
 
 from flows.wire import Installed
+from sgctl.runtime import Event
 from sgctl.switch.error_names import error_text
 from sgctl.switch.messages import Refusal, Reply
 from sgctl.switch.seldom import SeldomLog
@@ -39,7 +36,8 @@ class Exchange:
         self._subjects: list[object] = []
         self._expected: dict[int, Refusal] = {}
         self._errors: dict[int, str] = {}
-        self._answers: defaultdict[int, Event] = defaultdict(Event)
+        self._answers: dict[int, Reply] = {}
+        self._answered: defaultdict[int, Event] = defaultdict(Event)
 
     def ask(self, subject: object, expected: Refusal | None = None) -> int:
         """One more request: its transaction id. `expected` is an error that is as good as an answer."""
@@ -60,18 +58,17 @@ class Exchange:
             self._errors.setdefault(position, error_text(reply.refusal))
         self.flows.extend(reply.flows)
         self.counts.update(reply.counts)
-        answer = self._answers[position]
-        if not reply.more and not answer.ready():
-            answer.send(reply)
+        if not reply.more:
+            self._answers.setdefault(position, reply)
+            self._answered[position].set()
 
     def answer(self) -> Reply:
         """Wait for the reply to the latest request. Raises SwitchRefused for any error so far."""
         position = len(self._subjects) - 1
-        with Timeout(REPLY_SECONDS, False):
-            reply = self._answers[position].wait()
-            self.check()
-            return cast("Reply", reply)
-        raise SwitchRefused(f"no answer to {self._subjects[position]} within {REPLY_SECONDS:.0f} s")
+        if not self._answered[position].wait(REPLY_SECONDS):
+            raise SwitchRefused(f"no answer to {self._subjects[position]} within {REPLY_SECONDS:.0f} s")
+        self.check()
+        return self._answers[position]
 
     def check(self) -> None:
         """Raise SwitchRefused if there has been an error."""

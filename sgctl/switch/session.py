@@ -12,11 +12,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from ryu.lib import hub
-
 from flows import wire
 from flows.flow import Flow, FlowDiff, FlowError, FlowKey
 from flows.pipeline import COOKIE_TAG
+from sgctl import runtime
 from sgctl.switch.bypass import BypassWatch
 from sgctl.switch.channel import Channel
 from sgctl.switch.exchange import SwitchRefused
@@ -71,8 +70,8 @@ class Session:
         self._drifted = ""
         self._in_step = False
         self._closed = False
-        self._work = hub.Event()
-        self._thread = hub.spawn(self._run)
+        self._work = runtime.Event()
+        self._thread = runtime.spawn(self._run)
 
     def begin(self, part: FlowDiff) -> None:
         """The beginning of a change, which may be sent; a call of `submit` must follow and complete it."""
@@ -96,7 +95,7 @@ class Session:
         wherever that waits by then.
         """
         self._closed = True
-        hub.spawn(hub.kill, self._thread)
+        runtime.spawn(self._thread.kill)
 
     def _run(self) -> None:
         while not self._closed:
@@ -112,7 +111,7 @@ class Session:
     def _start_over(self, error: str) -> None:
         self._in_step = False
         self._report(-1, error)
-        hub.sleep(RETRY_SECONDS)
+        runtime.sleep(RETRY_SECONDS)
 
     def _step(self) -> None:
         due = self._in_step and not self._wait_for_work()
@@ -172,7 +171,7 @@ class Session:
             raise
         again = {ofport: left - 1 for ofport, left in vacated.items() if left > 1}
         if again:
-            hub.spawn_after(SETTLE_SECONDS, self._vacate_again, again)
+            runtime.spawn_after(SETTLE_SECONDS, self._vacate_again, again)
 
     def _vacate_again(self, vacated: Mapping[int, int]) -> None:
         self._vacated = {**vacated, **self._vacated}
