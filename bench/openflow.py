@@ -37,13 +37,6 @@ class BareClient:
         """Give up the connection."""
         self._socket.close()
 
-    def barrier(self) -> float:
-        """Seconds for a barrier alone."""
-        start = time.perf_counter()
-        self._socket.sendall(wire.barrier_request(self._xid))
-        self._await(_BARRIER_REPLY)
-        return time.perf_counter() - start
-
     def push(self, edits: Sequence[wire.Edit]) -> float:
         """Seconds for these edits in one bundle, encoded before, until the barrier's reply.
 

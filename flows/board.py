@@ -184,15 +184,18 @@ class Board:
     def flush(self) -> FlowDiff:
         """Bring `flows` up to date and return the difference."""
         diff = FlowDiff([], [])
-        added, left_out = diff.added, self.left_out
         for place in self._dirty:
-            wanted = place.wanted
-            if place.flow is None and not left_out and isinstance(wanted, Flow):
-                place.flow = wanted
+            before, now = place.flow, self._merged(place)
+            if now is before:
+                continue
+            place.flow = now
+            if before is None:
                 self._flows.count += 1
-                added.append(wanted)
-            else:
-                self._settle(place, diff)
+            if now is not None:
+                diff.added.append(now)
+            elif before is not None:
+                self._flows.count -= 1
+                diff.removed.append(before)
         self._dirty.clear()
         return diff
 
@@ -202,26 +205,19 @@ class Board:
             held = self._held[owner] = dict.fromkeys(held)
         return held
 
-    def _settle(self, place: _Place, diff: FlowDiff) -> None:
-        before, now = place.flow, place.merged()
-        if now is None:
+    def _merged(self, place: _Place) -> Flow | None:
+        """The flow that the switch should hold at a place. A place without claims is given up."""
+        merged = place.merged()
+        if merged is None:
             del self._places[place.key]
-        self.left_out.pop(place.key, None)
-        if now is not None and place.is_overcrowded(now):
-            self.left_out[place.key] = now = None
-        place.flow = now
-        self._flows.count += (now is not None) - (before is not None)
-        if now is None and before is not None:
-            diff.removed.append(before)
-        elif now is not None and now is not before:
-            diff.added.append(now)
+        if self.left_out:
+            self.left_out.pop(place.key, None)
+        if merged is not None and place.is_overcrowded(merged):
+            self.left_out[place.key] = merged = None
+        return merged
 
     def _add(self, owner: Owner, flow: Flow) -> _Place:
         place = self._places.setdefault(flow.key, _Place(flow.key))
-        if place.wanted is None:  # the usual case, without a call
-            place.owner, place.wanted = owner, flow
-            self._dirty[place] = None
-            return place
         held = place.claim_of(owner)
         if held is None or held.actions != flow.actions:
             place.add(owner, flow)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple, Self
 
 from flows import fields as f
-from flows.actions import Action, Conjunction, Meter
+from flows.actions import Action, Meter
 from flows.datapath_key import loses_neighbour_fields
 from flows.fields import Match
 from flows.pipeline import COOKIE_TAG, TABLE_BY_ID, Table
@@ -140,11 +139,6 @@ class Flow:
         match = "".join(f",{part}" for part in match_text(self.key.match))
         actions = ",".join(_action_text(action, names) for action in self.actions) or "drop"
         return f"table={table},priority={self.key.priority}{match},actions={actions}"
-
-
-def conjunction_actions(members: Iterable[Conjunction]) -> tuple[Action, ...]:
-    """The merged clause list of one match, in a fixed order."""
-    return tuple(sorted(members))
 
 
 _SHORTHAND = {0x0800: "ip", 0x86DD: "ipv6", 0x0806: "arp"}

@@ -48,12 +48,11 @@ class _Traffic:
 class Stream(_Traffic):
     """A TCP connection from `client` to `address`:`port` on `server`, on which the server pushes data.
 
-    `received` counts bytes at the client, `last_received` is the monotonic time of the newest.
+    `received` counts bytes at the client.
     """
 
     def __init__(self, client: Workload, server: Workload, address: str, port: int) -> None:
         self.received = 0
-        self.last_received = 0.0
         with server.inside():
             listener = socket.create_server((address, port))
         listener.settimeout(_CONNECT_SECONDS)
@@ -92,7 +91,6 @@ class Stream(_Traffic):
             except TimeoutError:
                 continue
             self.received += len(data)
-            self.last_received = time.monotonic()
 
 
 class Datagrams(_Traffic):

@@ -102,7 +102,6 @@ class Reach:
         self._text = text_of(policy)
         self._sides: dict[tuple[frozenset[str], Direction], _Side] = {}
         self._prefix_hits: dict[tuple[str, Prefix], bool] = {}
-        self._groups_at: dict[tuple[str, Prefix], frozenset[str]] = {}
 
     def sources(self, target: Port) -> list[Reached]:
         """The ports that can open a connection to `target`."""
