@@ -26,7 +26,9 @@ DO ?= for each in topologies/*.yaml; do make demo TOPOLOGY=$$each || exit; done;
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test kernel hosts debian13 faults cluster proof mutants bench peers lint install packages clean
+# What apt installs comes first.
+.NOTPARALLEL:
+.PHONY: help demo run check test kernel hosts debian13 faults cluster proof mutants bench peers lint install packages clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +39,12 @@ demo: install ## build TOPOLOGY=FILE in Mininet, load its policy, probe it with 
 run: install ## run the controller on this machine's Open vSwitch, starting what is missing (ARGS: its options)
 	@$(BIN)/python scripts/run.py $(ARGS)
 
-test: lint $(OPENSTACK) ## check and test everything, on a real switch; needs root
+check: lint ## lint, types and every test that needs no switch: without root, in less than three minutes
+# Without Open vSwitch, the tests that need its programs are skipped, and coverage says nothing.
+	$(BIN)/pytest -m "not switch" --hypothesis-profile=few -n auto --dist loadscope \
+		$$(! command -v ovsdb-server >/dev/null || echo --cov) $(ARGS)
+
+test: install lint $(OPENSTACK) ## check and test everything, on a real switch; needs root
 	$(BIN)/pytest $(ARGS)
 
 kernel: install $(KERNEL) ## attacks, scenarios and systems on the kernel's datapath, in a guest (ALL=1: every system test)
@@ -71,7 +78,7 @@ proof: install ## hold PAIRS=n random pairs of policy and packet against the ref
 mutants: install ## break the compiler on purpose: the tests must catch every mutant
 	$(BIN)/python scripts/mutants.py $(ARGS)
 
-lint: install ## ruff and mypy
+lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(wildcard flows sgctl lab tests bench mininet scripts/*.py)
@@ -81,19 +88,25 @@ install: packages $(INSTALLED) ## install what is missing, with apt and into .ve
 packages:
 	@scripts/debian-packages $(PACKAGES)
 
+# An empty virtual environment: what it is for, and its folder.
+define new_venv
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make virtual environments; as root: apt-get install python3-venv" >&2; exit 1; }
+	@echo "installing $(1) into $(2)"
+	@$(PYTHON) -m venv --clear $(2)
+endef
+
 # Ryu and sgctl both have a script ryu-manager; sgctl's is the repaired one and comes last.
-$(INSTALLED): requirements.txt requirements-dev.txt build-constraints.txt pyproject.toml scripts/pip-install | packages
-	@echo "installing Python packages into .venv"
-	@$(PYTHON) -m venv --clear .venv
+$(INSTALLED): requirements.txt requirements-dev.txt build-constraints.txt pyproject.toml scripts/pip-install
+	$(call new_venv,Python packages,.venv)
 	@scripts/pip-install $(BIN)/python --quiet -r requirements-dev.txt
 	@scripts/pip-install $(BIN)/python --quiet --no-deps --editable .
 	@ln -s /usr/lib/python3/dist-packages/mininet .venv/lib/python3.*/site-packages/
 	@touch $@
 
 # The OpenStack client as its users install it: apart from the code that it is held against.
-$(OPENSTACK): requirements-openstack.txt scripts/pip-install | packages
-	@echo "installing the OpenStack client into .venv-openstack"
-	@$(PYTHON) -m venv --clear .venv-openstack
+$(OPENSTACK): requirements-openstack.txt scripts/pip-install
+	$(call new_venv,the OpenStack client,.venv-openstack)
 	@scripts/pip-install .venv-openstack/bin/python --quiet -r requirements-openstack.txt
 	@touch $@
 
@@ -107,9 +120,8 @@ $(BENCH): requirements-bench.txt $(INSTALLED)
 	@scripts/pip-install $(BIN)/python --quiet -r requirements-bench.txt
 	@touch $@
 
-$(NEUTRON): requirements-neutron.txt scripts/pip-install | packages
-	@echo "installing OpenStack Neutron into .venv-neutron"
-	@$(PYTHON) -m venv --clear .venv-neutron
+$(NEUTRON): requirements-neutron.txt scripts/pip-install
+	$(call new_venv,OpenStack Neutron,.venv-neutron)
 	@scripts/pip-install .venv-neutron/bin/python --quiet -r requirements-neutron.txt
 	@touch $@
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
@@ -20,6 +22,11 @@ settings.load_profile("untimed")
 settings.register_profile("first", phases=[Phase.explicit, Phase.reuse, Phase.generate])
 """For who wants to know whether a test fails, and not the least example: `--hypothesis-profile=first`."""
 
+settings.register_profile("few", deadline=None, max_examples=20)
+"""For `make check`, which has little time: a fifth of all examples (tests/examples.py)."""
+
+WITHOUT_SWITCH = "not switch"
+"""The tests that `make check` selects."""
 
 collect_ignore = [] if os.environ.get("HOSTS") else ["hosts"]
 """`make hosts` runs those."""
@@ -84,10 +91,41 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(SwitchTests())
 
 
+def skip_or_fail(config: pytest.Config, missing: str) -> None:
+    """Skip a test that lacks something in `make check`, which works everywhere; fail it in other runs."""
+    (pytest.skip if config.getoption("markexpr") == WITHOUT_SWITCH else pytest.fail)(missing)
+
+
 @pytest.fixture(scope="session")
-def private_network() -> None:
-    """The test process gets a network of its own; nothing that tests make there outlives it."""
-    netns.isolate()
+def open_vswitch(pytestconfig: pytest.Config) -> None:
+    """Requires Open vSwitch's programs, as any user."""
+    if shutil.which("ovsdb-server") is None:
+        skip_or_fail(pytestconfig, "Open vSwitch is not installed (as root: make packages)")
+
+
+@pytest.fixture(scope="session")
+def openstack_client(pytestconfig: pytest.Config) -> None:
+    """Requires the OpenStack client."""
+    if not Path(".venv-openstack/bin/openstack").exists():
+        skip_or_fail(pytestconfig, "there is no OpenStack client: run `make .venv-openstack/installed`")
+
+
+@pytest.fixture(scope="session")
+def root(pytestconfig: pytest.Config) -> None:
+    """Requires root."""
+    if os.geteuid():
+        skip_or_fail(pytestconfig, "needs root")
+
+
+@pytest.fixture(scope="session")
+def private_network(open_vswitch: None, pytestconfig: pytest.Config) -> None:
+    """Gives the test process a network of its own; nothing that tests make there outlives it.
+
+    `make check` stays in the machine's network, since only root could leave it. Its tests make no devices,
+    and listen on free ports.
+    """
+    if pytestconfig.getoption("markexpr") != WITHOUT_SWITCH:
+        netns.isolate()
 
 
 @pytest.fixture
@@ -113,7 +151,7 @@ def ovs(nothing_left: None) -> Iterator[PrivateOvs]:
 
 
 @pytest.fixture
-def dummy_ovs() -> Iterator[PrivateOvs]:
+def dummy_ovs(open_vswitch: None) -> Iterator[PrivateOvs]:
     """A running Open vSwitch with simulated devices and no bridge."""
     with PrivateOvs(dummy=True) as switch:
         yield switch

@@ -10,7 +10,7 @@ from lab.controller import Controller
 from lab.ovs import PrivateOvs
 from lab.site import Site
 from lab.workloads import Workloads
-from tests.api.client import OPENSTACK, Client, Shell, client_environment, controller_with
+from tests.api.client import Client, Shell, client_environment, controller_with
 
 
 @pytest.fixture(scope="session")
@@ -26,9 +26,8 @@ def api(controller: Controller) -> Client:
 
 
 @pytest.fixture(scope="session")
-def openstack(controller: Controller) -> Iterator[Shell]:
+def openstack(openstack_client: None, controller: Controller) -> Iterator[Shell]:
     """The OpenStack client, told by its environment where the controller is."""
-    need_client()
     url = f"http://127.0.0.1:{controller.wsapi_port}"
     shell = Shell(
         client_environment(
@@ -44,11 +43,6 @@ def openstack(controller: Controller) -> Iterator[Shell]:
     shell.close()
 
 
-def need_client() -> None:
-    if not (OPENSTACK / "openstack").exists():
-        pytest.fail("there is no OpenStack client: run `make .venv-openstack/installed`")
-
-
 @pytest.fixture
 def alone(private_network: None) -> Iterator[Controller]:
     """A controller of one test's own, to be maltreated."""
@@ -57,9 +51,8 @@ def alone(private_network: None) -> Iterator[Controller]:
 
 
 @pytest.fixture
-def site(ovs: PrivateOvs, workloads: Workloads) -> Iterator[Site]:
+def site(openstack_client: None, ovs: PrivateOvs, workloads: Workloads) -> Iterator[Site]:
     """A bridge under a controller whose API is where the repository's clouds.yaml expects it."""
-    need_client()
     with Controller(ovs.remote, options=["--wsapi-port=9696"]) as controller:
         site = Site(ovs, workloads, controller)
         site.add_bridge("br0")

@@ -16,7 +16,6 @@ from lab.certificates import Authority
 from lab.controller import Controller
 from lab.process import LabError
 from tests.api.client import Client, Shell, client_environment, controller_with
-from tests.api.conftest import need_client
 
 ADMIN = "admin-token-0123456789"
 RED = "red-token-0123456789ab"
@@ -217,8 +216,7 @@ def test_login(guarded: Controller) -> None:
     assert login(client(guarded), "wrong-password-12345").status == 401
 
 
-def test_the_openstack_client_with_a_password(guarded: Controller) -> None:
-    need_client()
+def test_the_openstack_client_with_a_password(openstack_client: None, guarded: Controller) -> None:
     settings = {
         "OS_AUTH_URL": f"http://127.0.0.1:{guarded.wsapi_port}/identity/v3",
         "OS_USERNAME": "anybody",

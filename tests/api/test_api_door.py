@@ -41,6 +41,7 @@ def as_nobody(port: int, path: str) -> Answer:
     return Answer(int(status), json.loads(body), {})
 
 
+@pytest.mark.usefixtures("root")
 def test_users_without_rights_are_told_why(alone: Controller) -> None:
     answer = as_nobody(alone.wsapi_port, "/v2.0/networks")
     assert (answer.status, answer.kind) == (403, "PolicyNotAuthorized")
@@ -51,6 +52,7 @@ def test_users_without_rights_are_told_why(alone: Controller) -> None:
     assert Client(alone.wsapi_port)("GET", "/v2.0/networks").status == 200
 
 
+@pytest.mark.usefixtures("root")
 @pytest.mark.parametrize("users", ["*", "somebody, nobody"])
 def test_a_setting_lets_users_in(private_network: None, users: str) -> None:
     with controller_with(f"--sgctl-api-users={users}") as running:

@@ -9,7 +9,6 @@ import pytest
 
 from lab.controller import Controller
 from tests.api.client import Client, Shell, client_environment, controller_with
-from tests.api.conftest import need_client
 
 DEFAULTS = {
     "network": -1,
@@ -36,9 +35,8 @@ def api(limited: Controller) -> Client:
 
 
 @pytest.fixture(scope="module")
-def openstack(limited: Controller) -> Iterator[Shell]:
+def openstack(openstack_client: None, limited: Controller) -> Iterator[Shell]:
     """The client, logged in: to set a quota it has to find out about other services first."""
-    need_client()
     settings = {
         "OS_AUTH_URL": f"http://127.0.0.1:{limited.wsapi_port}/identity/v3",
         "OS_USERNAME": "sgctl",

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.api.client import OPENSTACK, Client, client_environment, controller_with
-from tests.api.conftest import need_client
 
 OBJECTS = 12
 """Of each kind: some get deleted on the way, and the rest is still there to be found."""
@@ -26,8 +25,7 @@ CHECKS = (
 )
 
 
-def test_generated_requests(private_network: None, tmp_path: Path) -> None:
-    need_client()
+def test_generated_requests(openstack_client: None, private_network: None, tmp_path: Path) -> None:
     with controller_with("--sgctl-api-rate=0") as running:
         generate(Client(running.wsapi_port), tmp_path)
 

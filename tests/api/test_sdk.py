@@ -8,11 +8,9 @@ from pathlib import Path
 
 from lab.controller import Controller
 from tests.api.client import OPENSTACK, Client, client_environment
-from tests.api.conftest import need_client
 
 
-def test_a_thousand_ports_in_a_hundred_groups(alone: Controller) -> None:
-    need_client()
+def test_a_thousand_ports_in_a_hundred_groups(openstack_client: None, alone: Controller) -> None:
     api = Client(alone.wsapi_port)
     before = api.everything()
     script = Path(__file__).with_name("sdk_load.py")

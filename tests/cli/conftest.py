@@ -36,7 +36,7 @@ Cli = Callable[..., Result]
 
 
 @pytest.fixture
-def server() -> Iterator[PolicyServer]:
+def server(open_vswitch: None) -> Iterator[PolicyServer]:
     directory = Path(tempfile.mkdtemp(prefix="sgctl-cli-"))  # pytest's own are too long for a socket's name
     server = PolicyServer(directory / "policy.db", directory / "policy.sock")
     server.start()

@@ -17,6 +17,7 @@ from flows.policy import Policy as CompiledPolicy
 from flows.validate import check
 from sgctl.service.errors import PolicyError
 from sgctl.service.manifests import documents, plan
+from tests.examples import examples
 from tests.unit.manifests_support import Policy
 
 RESTRICTIONS: dict[str, Any] = {
@@ -138,7 +139,7 @@ def test_the_seed_is_taken() -> None:
     assert {type(obj) for obj in objects} == set(KINDS)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.integers(0, 2**32))
 def test_damaged_text(seed: int) -> None:
     random, text = Random(seed), TEXT
@@ -149,7 +150,7 @@ def test_damaged_text(seed: int) -> None:
     judge(text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.binary(max_size=200))
 def test_bytes(text: bytes) -> None:
     judge(text)
@@ -172,7 +173,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.integers(0, 2**32), ANYTHING)
 def test_anything_in_place_of_a_value(seed: int, value: object) -> None:
     """Deep in a sound document, any value of any type."""
@@ -199,7 +200,7 @@ def rules_of(rule: dict[str, Any]) -> list[Rule] | None:
 
 @pytest.mark.parametrize("key", RESTRICTIONS)
 @given(wrong=st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=20))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_a_restriction_with_a_misspelled_key_is_refused(key: str, wrong: str) -> None:
     known = {"code", "type", "name", "description", "ports", *RESTRICTIONS}
     rule = {wrong if name == key else name: value for name, value in RESTRICTIONS.items()}
@@ -209,7 +210,7 @@ def test_a_restriction_with_a_misspelled_key_is_refused(key: str, wrong: str) ->
 
 @pytest.mark.parametrize("key", RESTRICTIONS)
 @given(value=scalars())
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_a_restriction_with_a_wild_value_never_permits_everything(key: str, value: object) -> None:
     """It is refused, or what it says is what the rule says."""
     rules = rules_of({**RESTRICTIONS, key: value})

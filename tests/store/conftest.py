@@ -18,7 +18,7 @@ from sgctl.store.server import PolicyServer
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[PolicyServer]:
+def server(open_vswitch: None, tmp_path: Path) -> Iterator[PolicyServer]:
     """A running policy server with an empty database."""
     server = PolicyServer(tmp_path / "state" / "policy.db", tmp_path / "run" / "policy.sock")
     server.start()

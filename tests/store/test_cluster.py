@@ -19,8 +19,6 @@ from sgctl.store.server import prepare_remote
 from tests.store.samples import create, group, rule
 from tests.store.waiting import changes_until
 
-pytestmark = pytest.mark.switch
-
 
 class Cluster:
     """Three ovsdb-servers in one directory."""

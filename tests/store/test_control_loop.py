@@ -23,8 +23,6 @@ from sgctl.store.server import PolicyServer
 from sgctl.switch.listener import Listener
 from sgctl.switch.zone_limits import ZoneLimits
 
-pytestmark = pytest.mark.switch
-
 DPID = 1
 PORTS = 40
 BLUE = Network(str(uuid.uuid4()), "blue")

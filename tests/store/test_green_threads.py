@@ -6,12 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from lab.ovs import PrivateOvs
 
 
-@pytest.mark.switch
 def test_nothing_blocks_other_green_threads(tmp_path: Path, dummy_ovs: PrivateOvs) -> None:
     dummy_ovs.add_bridge("br0")
     files = tmp_path / "lib" / "policy.db", tmp_path / "run" / "policy.sock"

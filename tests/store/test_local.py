@@ -15,8 +15,6 @@ from sgctl.store.local import Bridge, LocalSwitches
 from sgctl.store.uplinks import Declaration
 from tests.store.waiting import watch_until
 
-pytestmark = pytest.mark.switch
-
 
 @pytest.fixture
 def local(dummy_ovs: PrivateOvs) -> Iterator[LocalSwitches]:

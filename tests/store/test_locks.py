@@ -34,7 +34,6 @@ NAMES = [
 ]
 
 
-@pytest.mark.switch
 @pytest.mark.parametrize("name", NAMES)
 def test_every_host_gets_its_lock_and_can_report(connect: Connect, name: str) -> None:
     store, other = connect(), connect()
@@ -60,7 +59,6 @@ def test_different_names_have_different_locks(names: list[str]) -> None:
     assert all(re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", lock) for lock in locks)
 
 
-@pytest.mark.switch
 def test_a_refused_lock_is_an_error(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sgctl.store.store.lock_name", lambda chassis: chassis)
     store = connect()
@@ -71,7 +69,6 @@ def test_a_refused_lock_is_an_error(connect: Connect, monkeypatch: pytest.Monkey
         store.report([SwitchStatus("compute-1", "br0", f"{1:016x}")], [])
 
 
-@pytest.mark.switch
 def test_nothing_is_written_without_the_lock_that_was_asked_for(connect: Connect) -> None:
     first, second = connect(), connect()
     first.compete("host1")
@@ -83,7 +80,6 @@ def test_nothing_is_written_without_the_lock_that_was_asked_for(connect: Connect
     assert not second.switches
 
 
-@pytest.mark.switch
 def test_a_refused_monitor_is_an_error_at_once(server: PolicyServer) -> None:
     tables = {"Nonsense": {"columns": {"name": {"type": "string"}}, "isRoot": True}}
     replica = Replica(server.remote, {**schema.shipped(), "tables": tables})

@@ -12,8 +12,6 @@ import pytest
 from sgctl.store import Store, StoreError, SwitchStatus
 from sgctl.store.server import PolicyServer
 
-pytestmark = pytest.mark.switch
-
 PATIENCE = 20.0
 
 

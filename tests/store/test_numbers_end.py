@@ -12,8 +12,6 @@ from flows.validate import MAX_RULE_NUMBER
 from sgctl.store import Store, StoreError
 from tests.store.samples import create, group, rule
 
-pytestmark = pytest.mark.switch
-
 
 def test_when_all_rule_numbers_are_used_up_a_rule_is_refused(
     store: Store, transact: Callable[..., list[dict[str, Any]]]

@@ -25,7 +25,6 @@ from tests.store import samples
 from tests.store.samples import create, delete, group, network, new_id, news, port, rule
 from tests.store.waiting import changes_until
 
-pytestmark = pytest.mark.switch
 Connect = Callable[[], Store]
 
 

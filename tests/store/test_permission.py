@@ -16,6 +16,7 @@ from sgctl.store import Store, StoreError
 from sgctl.store.local import LocalSwitches
 from sgctl.store.permission import refusal
 
+pytestmark = pytest.mark.usefixtures("root")
 NOBODY = 65534
 FEW_SECONDS = 0.2
 

@@ -11,8 +11,6 @@ from sgctl.store import Store, SwitchStatus
 from sgctl.store.server import PolicyServer
 from tests.store.waiting import changes_until
 
-pytestmark = pytest.mark.switch
-
 Connect = Callable[[], Store]
 HOST = "host1"
 SWITCH = SwitchStatus(HOST, "br0", "0" * 16, connected=True)

@@ -15,8 +15,6 @@ from sgctl.store import Store, StoreError
 from sgctl.store.schema import shipped
 from sgctl.store.server import PolicyServer
 
-pytestmark = pytest.mark.switch
-
 Connect = Callable[[], Store]
 
 

@@ -16,7 +16,6 @@ from sgctl.store.zones import HIGHEST_ZONE
 from tests.store.samples import create, delete, network, new_id, port
 from tests.store.waiting import changes_until
 
-pytestmark = pytest.mark.switch
 Connect = Callable[[], Store]
 
 BR0 = SwitchStatus("host1", "br0", f"{1:016x}", connected=True, generation=3, flow_count=120)

@@ -20,7 +20,6 @@ from sgctl.store.server import PolicyServer
 from tests.store.samples import create, group, rule
 from tests.store.waiting import changes_until
 
-pytestmark = pytest.mark.switch
 Connect = Callable[[], Store]
 
 

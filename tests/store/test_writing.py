@@ -15,7 +15,6 @@ from sgctl.service.transaction import transact
 from sgctl.store import Store, writing
 from tests.store.samples import create, group
 
-pytestmark = pytest.mark.switch
 Connect = Callable[[], Store]
 MANY = 50
 

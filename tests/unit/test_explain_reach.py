@@ -15,6 +15,7 @@ from sgctl.explain.expected import text_of
 from sgctl.explain.question import Service
 from sgctl.explain.reach import Reach
 from sgctl.explain.services import Services
+from tests.examples import examples
 from tests.unit.strategies import ICMP_TYPES, PORT_EDGES, PORTS, policies
 
 SERVICES = [
@@ -56,7 +57,7 @@ def reachable(text: PolicyText, source: Port, target: Port, service: Service, ve
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(policies(), st.frozensets(st.sampled_from(PORTS)), st.sampled_from(SERVICES), st.sampled_from([4, 6]))
 def test_agrees_with_the_reference(
     objects: list[PolicyObject], bound: frozenset[str], service: Service, version: int
@@ -79,7 +80,7 @@ def test_agrees_with_the_reference(
             )
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(policies(), st.sampled_from([4, 6]))
 def test_without_a_service_it_is_every_service(objects: list[PolicyObject], version: int) -> None:
     policy, text = taken_in(objects)

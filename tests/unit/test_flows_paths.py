@@ -24,6 +24,7 @@ from flows.model import AddressGroup, Change, Network, PolicyObject, Port, Rule,
 from flows.pipeline import COOKIE_TAG
 from flows.policy import Policy
 from flows.wire import Installed, reconcile
+from tests.examples import examples
 from tests.unit.strategies import (
     ADDRESS_GROUPS,
     GROUPS,
@@ -281,7 +282,7 @@ def test_any_path_leads_to_the_same_table(monkeypatch: pytest.MonkeyPatch, ports
     run_state_machine_as_test(
         Paths,
         settings=settings(
-            max_examples=PATHS,
+            max_examples=examples(PATHS),
             stateful_step_count=STEPS,
             phases=[phase for phase in settings().phases if phase is not Phase.explain],  # takes minutes
             suppress_health_check=list(HealthCheck),

@@ -20,6 +20,7 @@ from flows.reasons import Reason
 from flows.services import IPV6_TERM
 from flows.static import NO_FRAGMENT, static_flows
 from flows.verdict import PolicyText
+from tests.examples import examples
 from tests.ovs import wiring
 from tests.shrinking import Unshown
 from tests.unit.strategies import policies
@@ -192,7 +193,9 @@ def reaches(start: p.Table, edges: set[tuple[p.Table, p.Table]]) -> set[p.Table]
     return found
 
 
-ONCE_PER_POLICY = settings(max_examples=30, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+ONCE_PER_POLICY = settings(
+    max_examples=examples(30), phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
 
 
 @ONCE_PER_POLICY

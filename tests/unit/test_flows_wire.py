@@ -16,6 +16,7 @@ from flows import wire
 from flows.fields import Field, Match, Term
 from flows.flow import Flow, match_bytes
 from flows.model import PolicyObject
+from tests.examples import examples
 from tests.unit import ryu_encoding as ryu
 from tests.unit.strategies import policies
 from tests.unit.test_flows_pipeline import compiled
@@ -96,7 +97,7 @@ def test_actions_are_as_ryu_writes_them(action: a.Action) -> None:
     assert action.encode() == ryu.action_bytes(action)
 
 
-@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15), suppress_health_check=list(HealthCheck))
 @given(policies())
 def test_flow_mods_are_as_ryu_writes_them(objects: list[PolicyObject]) -> None:
     compared: Counter[int] = Counter()

@@ -28,6 +28,7 @@ def guest(folder: Path, shared: Path, script: str) -> Guest:
     return Guest(["true"], shared, kernel=folder)
 
 
+@pytest.mark.usefixtures("root")
 def test_the_exit_code_is_the_command_s(
     tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -36,12 +37,14 @@ def test_the_exit_code_is_the_command_s(
     assert capsys.readouterr().out == "said\n"
 
 
+@pytest.mark.usefixtures("root")
 def test_a_guest_that_dies_is_a_failure_with_its_last_words(tmp_path: Path, shared: Path) -> None:
     script = 'echo "1 passed" >"$shared/output"; echo "Kernel panic"'
     with guest(tmp_path, shared, script) as running, pytest.raises(LabError, match=r"died:\nKernel panic"):
         running.wait(10)
 
 
+@pytest.mark.usefixtures("root")
 def test_a_guest_that_hangs_is_ended_and_a_failure(tmp_path: Path, shared: Path) -> None:
     with guest(tmp_path, shared, "exec sleep 60") as running:
         assert running._process is not None

@@ -29,6 +29,7 @@ from flows.validate import check
 from sgctl.service.checks import violations
 from sgctl.service.manifests.rules import permission
 from sgctl.service.plan import Action
+from tests.examples import examples
 from tests.unit import strategies
 from tests.unit.manifests_support import Policy
 
@@ -229,7 +230,7 @@ def test_ethernet_types_are_written_as_everybody_writes_them() -> None:
 
 
 @given(policies())
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_an_export_changes_nothing_here_and_rebuilds_everything_elsewhere(policy: Policy) -> None:
     exported = policy.export()
     here = policy.plan(exported)
