@@ -19,7 +19,7 @@ from lab.attack_policy import DISCARD
 from lab.controller import Controller
 from lab.ovs import PrivateOvs
 from lab.site import Site
-from lab.varied import FIELDS, to_unknown_macs, varied
+from lab.varied import COMPARED_WHOLE, FIELDS, sender_of, varied
 from lab.workloads import Workloads
 
 _FRAMES = 300
@@ -30,7 +30,7 @@ _STORM_SECONDS, _QUICK_STORM_SECONDS = 5.0, 2.0
 _ROUNDS = 5
 _SETTLES = 0.3
 """Seconds that a flood goes on before anything is measured."""
-_FORGED = ("eth_src", "arp_spa", "arp_tpa", "nd_sll", "ipv6_src")
+_FORGED = ("eth_src", "arp_spa", "arp_tpa", "nd_sll", "ipv6_src", "hop limit of a solicitation")
 """What the flood varies, one after the other; the worst counts."""
 
 
@@ -39,7 +39,11 @@ def measure(record: Record) -> None:
     with PrivateOvs() as ovs, Controller(ovs.remote) as controller:
         site = Site(ovs, Workloads(ovs), controller)
         with AttackBench(site) as bench:
-            record.put("megaflows_worst", max(bench.megaflows(ATTACKER, varied(n, _FRAMES)) for n in FIELDS))
+            worst = max(bench.megaflows(sender_of(name), varied(name, _FRAMES)) for name in FIELDS)
+            record.put("megaflows_worst", worst)
+            for name in COMPARED_WHOLE:
+                count = bench.megaflows(sender_of(name), varied(name, _FRAMES))
+                record.note(f"megaflows when {name} varies {_FRAMES} times: {count}")
             _latencies(bench, record)
             _storm(bench, record)
 
@@ -47,11 +51,11 @@ def measure(record: Record) -> None:
 def _latencies(bench: AttackBench, record: Record) -> None:
     probes = _QUICK_PROBES if record.quick else _PROBES
     record.put("flood_none", _p95(bench, (), probes))
-    ratios = {name: _ratio(bench, varied(name, 10 * _FRAMES), probes) for name in _FORGED}
-    worst = max(ratios, key=lambda name: ratios[name])
-    record.put("flood_varied", ratios[worst])
-    record.note(f"the flood that slows others most when it varies: {worst}")
-    record.put("flood_macs", _ratio(bench, to_unknown_macs(10 * _FRAMES), probes))
+    for row, names in (("flood_varied", _FORGED), ("flood_whole", tuple(COMPARED_WHOLE))):
+        ratios = {name: _ratio(bench, varied(name, 10 * _FRAMES), probes) for name in names}
+        record.put(row, max(ratios.values()))
+        listed = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
+        record.note(f"what a flood that varies costs others, to one that does not: {listed}")
 
 
 def _ratio(bench: AttackBench, frames: Sequence[bytes], probes: int) -> float:

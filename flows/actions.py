@@ -85,7 +85,7 @@ class SetField(NamedTuple):
 
 
 class Move(NamedTuple):
-    """Copy one field of a packet into another, or as many bits as the narrower one has.
+    """Copy one field of a packet into another: `most` bits, or as many as the narrower one has.
 
     They are read and written from the bits `source_start` and `target_start` on; bit 0 is the lowest.
     """
@@ -94,11 +94,12 @@ class Move(NamedTuple):
     target: Field
     source_start: int = 0
     target_start: int = 0
+    most: int = 128
 
     @property
     def bits(self) -> int:
         """How many are copied."""
-        return min(self.source.bits - self.source_start, self.target.bits - self.target_start)
+        return min(self.source.bits - self.source_start, self.target.bits - self.target_start, self.most)
 
     def encode(self) -> bytes:
         """NXAST_REG_MOVE."""
@@ -116,7 +117,8 @@ class Move(NamedTuple):
 
 def _part(field: Field, start: int, bits: int) -> str:
     """A part of a field as ovs-ofctl writes it; its whole has no numbers."""
-    numbers = "" if bits == field.bits else f"{start}..{start + bits - 1}"
+    last = f"..{start + bits - 1}" if bits > 1 else ""
+    numbers = "" if bits == field.bits else f"{start}{last}"
     return f"{_nxm_name(field)}[{numbers}]"
 
 
@@ -363,6 +365,7 @@ _NXM_NAMES = {
     "dl_src": "NXM_OF_ETH_SRC",
     "dl_dst": "NXM_OF_ETH_DST",
     "in_port": "OXM_OF_IN_PORT",
+    "nw_ttl": "NXM_NX_IP_TTL",
     "ct_label": "NXM_NX_CT_LABEL",
 }
 

@@ -16,9 +16,9 @@ class Attachment:
     """A bound policy port: its OpenFlow port, its network's zone on this bridge, its identity.
 
     `uplinked`: an uplink of this bridge carries the network, so that there is an outside to guard against.
-    `subnets6`: the network declares what its IPv6 subnets are. `shared` are the port's MACs and addresses
-    that other ports may use, too; `elsewhere` are those that a port may use that is not on this bridge.
-    `strays`: it may have an address that is in no subnet of its network.
+    `subnets6`: the network declares what its IPv6 subnets are; `subnets4` are its IPv4 subnets. `shared` are
+    the port's MACs and addresses that other ports may use, too; `elsewhere` are those that a port may use
+    that is not on this bridge. `strays`: it may have an address that is in no subnet of its network.
     """
 
     ofport: int
@@ -28,6 +28,7 @@ class Attachment:
     stateless: bool
     uplinked: bool
     subnets6: bool
+    subnets4: tuple[Prefix, ...]
     shared: frozenset[Claim] = frozenset()
     elsewhere: frozenset[Claim] = frozenset()
     strays: bool = False

@@ -239,10 +239,12 @@ class BridgeCompiler:
         local_set = self._local_set(port)
         uplinked = port.network_id in self._carried
         network = self._policy.networks.get(port.network_id)
-        subnets6 = network is not None and any(subnet.version == 6 for subnet in network.subnets)
+        subnets = network.subnets if network is not None else ()
+        subnets6 = any(subnet.version == 6 for subnet in subnets)
+        subnets4 = tuple(subnet for subnet in subnets if subnet.version == 4)
         identity, stateless, claims = local_number(local_set), local_set.stateless, self._shared_claims(port)
-        strays = may_stray(port, network.subnets if network is not None else ())
-        return Attachment(ofport, port, zone, identity, stateless, uplinked, subnets6, *claims, strays)
+        known = uplinked, subnets6, subnets4
+        return Attachment(ofport, port, zone, identity, stateless, *known, *claims, may_stray(port, subnets))
 
     def _shared_claims(self, port: Port) -> tuple[frozenset[Claim], frozenset[Claim]]:
         """What other ports that are up may use, too; and what one of them may that is not on this bridge."""

@@ -28,7 +28,9 @@ FROM_LINK = f.IPV6_SRC(_LINK_LOCAL, _LINK_LOCAL_MASK)
 TO_LINK = f.IPV6_DST(_LINK_LOCAL, _LINK_LOCAL_MASK)
 SOLICITED_NODE = f.IPV6_DST(0xFF02 << 112 | 0x1FF << 24, (1 << 128) - (1 << 24))
 """The groups of RFC 4291 section 2.7.1, to which neighbours are asked for."""
-_NOT_ROUTED, _NOT_FORWARDED = f.IP_TTL(255), f.IP_TTL(1)
+NOT_ROUTED, NOT_FORWARDED = 255, 1
+"""Hop limits: of what no router has forwarded, and of what none will forward."""
+_NOT_ROUTED, _NOT_FORWARDED = f.IP_TTL(NOT_ROUTED), f.IP_TTL(NOT_FORWARDED)
 
 ARP_REQUEST, ARP_REPLY = 1, 2
 READABLE_ARP: tuple[Match, ...] = ((ARP_TERM, f.ARP_OP(ARP_REQUEST)), (ARP_TERM, f.ARP_OP(ARP_REPLY)))
@@ -49,22 +51,27 @@ def icmpv6(kind: int) -> Match:
     return (IPV6_TERM, f.IP_PROTO(58), f.ICMPV6_TYPE(kind), f.ICMPV6_CODE(0))
 
 
-SOLICITATION = (*icmpv6(NEIGHBOUR_SOLICITATION), _NOT_ROUTED)
-ADVERTISEMENT = (*icmpv6(NEIGHBOUR_ADVERTISEMENT), _NOT_ROUTED)
+OF_CLIENTS = {
+    **dict.fromkeys((MLD_REPORT, MLD_DONE, MLDV2_REPORT), NOT_FORWARDED),
+    **dict.fromkeys((ROUTER_SOLICITATION, NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT), NOT_ROUTED),
+}
+"""The types of ICMPv6 that a workload may say without a rule, in the right form, and their hop limits."""
+
+
+def _of_client(kind: int) -> Match:
+    return (*icmpv6(kind), f.IP_TTL(OF_CLIENTS[kind]))
+
+
+SOLICITATION, ADVERTISEMENT = map(_of_client, (NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT))
 ADVERTISEMENT_TO_ALL = (*ADVERTISEMENT, _ALL_NODES)
 
-OF_CLIENTS = (
-    *(MLD_REPORT, MLD_DONE, MLDV2_REPORT, ROUTER_SOLICITATION),
-    *(NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT),
-)
-"""The types of ICMPv6 that a workload may say without a rule, in the right form."""
 FROM_CLIENTS: tuple[Match, ...] = (
     (GROUP_MAC, *DHCP_FROM_CLIENT, LIMITED_BROADCAST),
     (GROUP_MAC, *DHCPV6_FROM_CLIENT, FROM_LINK, _DHCPV6_SERVERS),
-    (GROUP_MAC, *icmpv6(ROUTER_SOLICITATION), _NOT_ROUTED, _ALL_ROUTERS),
-    (GROUP_MAC, *icmpv6(MLD_REPORT), _NOT_FORWARDED, MULTICAST6),
-    (GROUP_MAC, *icmpv6(MLD_DONE), _NOT_FORWARDED, _ALL_ROUTERS),
-    (GROUP_MAC, *icmpv6(MLDV2_REPORT), _NOT_FORWARDED, _MLDV2_ROUTERS),
+    (GROUP_MAC, *_of_client(ROUTER_SOLICITATION), _ALL_ROUTERS),
+    (GROUP_MAC, *_of_client(MLD_REPORT), MULTICAST6),
+    (GROUP_MAC, *_of_client(MLD_DONE), _ALL_ROUTERS),
+    (GROUP_MAC, *_of_client(MLDV2_REPORT), _MLDV2_ROUTERS),
 )
 """What hosts say to the servers and routers of their link, wherever these are.
 
@@ -91,6 +98,7 @@ TOLD_TO_ALL: tuple[Match, ...] = (
 """What every port must hear when somebody trusted says it to a group address."""
 
 VRRP_MAC4, VRRP_MAC6 = f.ETH_DST(0x01005E000012), f.ETH_DST(0x333300000012)
-VRRP4 = (VRRP_MAC4, IPV4_TERM, f.IPV4_DST(0xE0000012), f.IP_PROTO(112), _NOT_ROUTED)
-VRRP6 = (VRRP_MAC6, IPV6_TERM, f.IPV6_DST(0xFF02 << 112 | 0x12), f.IP_PROTO(112), _NOT_ROUTED)
+VRRP4_ANY_HOPS = (VRRP_MAC4, IPV4_TERM, f.IPV4_DST(0xE0000012), f.IP_PROTO(112))
+VRRP6_ANY_HOPS = (VRRP_MAC6, IPV6_TERM, f.IPV6_DST(0xFF02 << 112 | 0x12), f.IP_PROTO(112))
+VRRP4, VRRP6 = (*VRRP4_ANY_HOPS, _NOT_ROUTED), (*VRRP6_ANY_HOPS, _NOT_ROUTED)
 """Advertisements of virtual routers, which are a matter of the rules of those who hear them."""

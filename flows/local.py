@@ -13,10 +13,11 @@ from flows.control import (
     ARP_TERM,
     DHCP_FROM_CLIENT,
     LIMITED_BROADCAST,
+    NOT_ROUTED,
     SOLICITATION,
     SOLICITED_NODE,
-    VRRP4,
-    VRRP6,
+    VRRP4_ANY_HOPS,
+    VRRP6_ANY_HOPS,
 )
 from flows.fields import Term, ct_state
 from flows.flow import Flow
@@ -25,8 +26,8 @@ from flows.model import AddressPair, Prefix
 from flows.pipeline import Priority
 from flows.reasons import Reason
 from flows.services import IPV4_TERM, IPV6_TERM, prefix_term
-from flows.sieve import own_mac, port_sieve_flows
-from flows.static import TELL_ALL, TELL_OUTSIDE, call, drop, on_link, question
+from flows.sieve import known_flows, own_mac, port_sieve_flows
+from flows.static import TELL_ALL, TELL_OUTSIDE, call, compare_hops, drop, on_link, question
 from flows.uplinks import learn
 
 NO_ADDRESS, NO_ADDRESS6 = Prefix(4, 0, 32), Prefix(6, 0, 128)
@@ -140,9 +141,11 @@ def _permitted_flows(at: Attachment, mac: int) -> Iterator[Flow]:
 
 def _vrrp_flow(at: Attachment, in_port: Term, pair: AddressPair) -> Flow:
     """A virtual router's advertisement is a matter of the rules: the egress rules are asked first."""
-    group, field = (VRRP4, f.IPV4_SRC) if pair.prefix.version == 4 else (VRRP6, f.IPV6_SRC)
+    of4 = pair.prefix.version == 4
+    group, field = (VRRP4_ANY_HOPS, f.IPV4_SRC) if of4 else (VRRP6_ANY_HOPS, f.IPV6_SRC)
     match = (in_port, f.ETH_SRC(mac_number(pair.mac)), *group, *prefix_term(field, pair.prefix))
-    return Flow(p.SPOOF_IP, Priority.HIGH, match, (*noting_holder(at, *pair), call(p.SOURCE_STATELESS)))
+    checked = (*noting_holder(at, *pair), *compare_hops(NOT_ROUTED), call(p.VRRP))
+    return Flow(p.SPOOF_IP, Priority.HIGH, match, checked)
 
 
 def _related_flows(in_port: Term, prefix: Prefix) -> Iterator[Flow]:
@@ -185,6 +188,8 @@ def _receive_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flo
         yield from _part_flows(p.SHARED, at, hear)
     for prefix in dict.fromkeys(pair.prefix for pair in pairs):
         yield found_flow(at, prefix)
+        if prefix.version == 4:
+            yield from known_flows(at, prefix)
     if at.uplinked:
         yield from guard_flows(at)
 

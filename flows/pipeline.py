@@ -54,7 +54,9 @@ LOCAL: Final = f.wide_register(0)
 
 Until rules are asked, a MAC of the sending port: the one that its frame should come from."""
 MEMBER: Final = f.wide_register(1)
-"""Identity of the remote address by membership: the remote groups it belongs to."""
+"""Identity of the remote address by membership: the remote groups it belongs to.
+
+Until rules are asked, what is known of the hop limit: `HOPS_AS_WANTED` when it is the one demanded."""
 PREFIX: Final = f.wide_register(2)
 """Identity of the remote address by prefix: the CIDRs and address groups that cover it."""
 SOURCE: Final = f.wide_register(3)
@@ -78,6 +80,7 @@ STATELESS: Final = f.register(15)
 BY_HEADER: Final = 1
 OF_LINK: Final = 2
 OF_NOBODY: Final = 3
+HOPS_AS_WANTED: Final = 1
 
 REGISTERS: Final = {
     "LOCAL": LOCAL,
@@ -305,7 +308,7 @@ LINK_MESSAGE = _table(
     "LINK_MESSAGE",
     "ICMPv6 of the kinds that run a link: such a message in the right form, else a packet like any other",
     Reason.NOT_TRACKED,
-    {STATELESS, f.IP_TTL},
+    {STATELESS, MEMBER, f.IP_TTL},
     _L2,
     _L3,
     _ICMP,
@@ -496,12 +499,35 @@ NOBODY = _table(
     Reason.UNKNOWN_DESTINATION,
     {f.ETH_DST, f.ETH_TYPE, f.ARP_OP},
 )
+HOP_LIMIT = _table(
+    58,
+    "HOP_LIMIT",
+    "the hop limit against the one that is demanded, bit by bit: MEMBER has both",
+    Miss.RETURN,
+    {MEMBER, f.ETH_TYPE},
+)
+VRRP = _table(
+    59,
+    "VRRP",
+    "what a port with an allowed address pair says as a virtual router, with the hop limit compared",
+    Reason.NOT_TRACKED,
+    {MEMBER, f.IP_TTL},
+    _L2,
+    _L3,
+)
 EGRESS_ANY = _table(60, "EGRESS_ANY", "egress rules to any remote", Miss.RETURN, _RULES)
 EGRESS_MEMBER = _table(
     61, "EGRESS_MEMBER", "remote address → its groups' identity", Miss.RETURN, {ZONE}, _REMOTE
 )
 EGRESS_PREFIX = _table(62, "EGRESS_PREFIX", "remote address → its prefixes' identity", Miss.RETURN, _REMOTE)
 EGRESS_RULES = _table(63, "EGRESS_RULES", "egress rules to named remotes", Miss.RETURN, _RULES)
+KNOWN = _table(
+    64,
+    "KNOWN",
+    "the address that ARP is about against those of ports here, from the bits on that the mask in PREFIX has",
+    Reason.UNKNOWN_DESTINATION,
+    {ZONE, PREFIX, f.ETH_TYPE, f.ARP_TPA},
+)
 INGRESS_ANY = _table(70, "INGRESS_ANY", "ingress rules from any remote", Miss.RETURN, _RULES)
 INGRESS_MEMBER = _table(
     71, "INGRESS_MEMBER", "remote address → its groups' identity", Miss.RETURN, {ZONE}, _REMOTE

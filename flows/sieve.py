@@ -37,6 +37,12 @@ MOST = 4
 """So many MACs and addresses besides the first are compared. Of a port with more, nothing is sorted out."""
 _NO_ADDRESS = 0xFFFFFFFF
 """0.0.0.0/32 as PREFIX holds it: the sender of ARP probes (RFC 5227 section 2.1.1)."""
+_WHOLE = 32
+"""The bits of an IPv4 address."""
+BITS_AT_ONCE, BITS_IN_ALL = 2, 30
+"""So many bits of an address are compared at a time with those that ports here have, and so many in all.
+
+A step is a flow for each beginning that there is. The last bits would be a flow for each address."""
 _ANY = 1 << 63
 """In LOCAL: no MAC to compare with."""
 _ANY_MAC = p.LOCAL(_ANY, _ANY)
@@ -102,8 +108,10 @@ def _asked_flows() -> Iterator[Flow]:
     """Who asks by ARP for an address that is in none of the network's subnets asks for nobody here."""
     yield Flow(p.ASKED, Priority.DEFAULT, (), (SetField(p.PREFIX, _NO_ADDRESS), call(p.IN_SUBNET)))
     yield from _address_differences(p.IN_SUBNET, f.ARP_TPA, p.OTHER_SUBNET)
-    for table in (p.IN_SUBNET, p.OTHER_SUBNET):
-        yield Flow(table, Priority.DEFAULT, (), (call(p.ANNOUNCING),))
+    yield Flow(p.OTHER_SUBNET, Priority.DEFAULT, (), (call(p.ANNOUNCING),))
+    yield Flow(p.IN_SUBNET, Priority.DEFAULT, (), (call(p.KNOWN),))
+    yield Flow(p.KNOWN, Priority.HIGH, (_compared(_WHOLE),), (call(p.ANNOUNCING),))
+    yield Flow(p.KNOWN, Priority.DEFAULT, (), (call(p.NOBODY),))
     yield Flow(p.ANNOUNCING, Priority.DEFAULT, (), (call(p.NEIGHBOUR),))
     yield Flow(p.NOBODY, Priority.LOW + 10, (GROUP_MAC, *READABLE_ARP[1]), TELL_ALL)
     yield Flow(p.NOBODY, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
@@ -118,6 +126,39 @@ def subnet_flows(zone: Term, subnets: Iterable[Prefix]) -> Iterator[Flow]:
     if len(held) in range(2, MOST + 2):
         yield from _next_flows(zone, p.PREFIX, held, (p.OTHER_SUBNET, p.IN_SUBNET), ())
         yield Flow(p.OTHER_SUBNET, Priority.NORMAL, (zone, p.PREFIX(held[-1])), (call(p.NOBODY),))
+
+
+def known_flows(at: Attachment, prefix: Prefix) -> Iterator[Flow]:
+    """What tells an IPv4 address or range of the port from those that nobody here has, a few bits at a time.
+
+    Ports whose addresses begin alike share flows.
+    """
+    for subnet in at.subnets4 if len(at.subnets4) <= MOST else ():
+        if subnet.covers(prefix):
+            yield from _path(p.ZONE(at.zone), subnet.length, prefix)
+
+
+def _path(zone: Term, start: int, prefix: Prefix) -> Iterator[Flow]:
+    last = min(prefix.length, BITS_IN_ALL)
+    for length in range(start, last, BITS_AT_ONCE):
+        end = min(length + BITS_AT_ONCE, last)
+        mask = _mask(end)
+        match = (zone, _compared(length), ARP_TERM, f.ARP_TPA(prefix.value & mask, mask))
+        if end < last:
+            yield Flow(p.KNOWN, Priority.NORMAL, match, (SetField(p.PREFIX, mask), call(p.KNOWN)))
+        else:
+            yield Flow(p.KNOWN, Priority.HIGH, match, (call(p.ANNOUNCING),))
+    if start >= last:
+        yield Flow(p.KNOWN, Priority.HIGH, (zone, _compared(start)), (call(p.ANNOUNCING),))
+
+
+def _compared(length: int) -> Term:
+    """So many bits of the address have been compared, as the mask in PREFIX says."""
+    return p.PREFIX(_mask(length), _mask(_WHOLE))
+
+
+def _mask(length: int) -> int:
+    return Prefix(4, 0, length).mask
 
 
 def _masked(prefix: Prefix) -> int:

@@ -17,6 +17,8 @@ from flows.control import (
     MULTICAST6,
     NEIGHBOUR_ADVERTISEMENT,
     NEIGHBOUR_SOLICITATION,
+    NOT_FORWARDED,
+    NOT_ROUTED,
     OF_CLIENTS,
     READABLE_ARP,
     RESERVED_FOR_ROUTERS,
@@ -88,6 +90,33 @@ def exempt(table: Table) -> tuple[Action, ...]:
     return (SetField(p.VIEW, p.OF_LINK), call(table))
 
 
+AS_WANTED = p.MEMBER(p.HOPS_AS_WANTED)
+_READ_BIT = 63
+"""Where MEMBER has the bit that was read last. Below are the hop limit wanted and the number of that bit."""
+
+
+def compare_hops(wanted: int, bit: int = 7) -> tuple[Action, ...]:
+    """Compare the hop limit of an IP packet with the one wanted, from this bit on; `AS_WANTED` if it is."""
+    read = Move(f.IP_TTL, p.MEMBER, bit, _READ_BIT, most=1)
+    return (SetField(p.MEMBER, wanted << 8 | bit), read, call(p.HOP_LIMIT))
+
+
+def _hop_limits() -> Iterator[Flow]:
+    """OpenFlow matches a hop limit as a whole only, but copies single bits of it into a register."""
+    for family, wanted in ((IPV4_TERM, NOT_ROUTED), (IPV6_TERM, NOT_ROUTED), (IPV6_TERM, NOT_FORWARDED)):
+        for bit in range(8):
+            equal = p.MEMBER((wanted >> bit & 1) << _READ_BIT | wanted << 8 | bit)
+            go_on = compare_hops(wanted, bit - 1) if bit else (SetField(p.MEMBER, p.HOPS_AS_WANTED),)
+            yield Flow(p.HOP_LIMIT, Priority.NORMAL, (equal, family), go_on)
+    yield Flow(p.HOP_LIMIT, Priority.DEFAULT, (), (SetField(p.MEMBER, 0),))
+
+
+def _vrrp() -> Iterator[Flow]:
+    for match in (VRRP4, VRRP6):
+        yield Flow(p.VRRP, Priority.NORMAL, (AS_WANTED, *match), (call(p.SOURCE_STATELESS),))
+    yield Flow(p.VRRP, Priority.DEFAULT, (), (call(p.ADMIT),))
+
+
 def on_link(zone: Term, prefix: Prefix) -> Flow:
     """Neighbours of a network may be told and asked at the addresses of an IPv6 prefix."""
     match = (zone, IPV6_TERM, *prefix_term(f.IPV6_DST, prefix))
@@ -107,6 +136,8 @@ def static_flows() -> list[Flow]:
         *_announced(),
         *_spoof(),
         *_on_link(),
+        *_hop_limits(),
+        *_vrrp(),
         *_admit(),
         *_track(),
         *_checks(),
@@ -235,18 +266,21 @@ def _admit_control() -> Iterator[Flow]:
     """The protocols that run the network: who may say what, and to whom it goes.
 
     Of ICMPv6 the kind is looked at first. In one look, every IPv6 packet would be compared by its hop limit.
+    Where that is not as wanted, the flows that have it as a condition are told apart by a register already.
     """
     for match in RESERVED_FOR_SERVERS:
         yield Flow(p.ADMIT, Priority.HIGH, match, drop(Reason.DHCP_SERVER))
     for match in RESERVED_FOR_ROUTERS:
         yield Flow(p.ADMIT, Priority.HIGH, match, drop(Reason.ROUTER_ADVERTISEMENT))
-    for kind in OF_CLIENTS:
-        yield Flow(p.ADMIT, Priority.HIGH, icmpv6(kind), (call(p.LINK_MESSAGE),))
+    for kind, hops in OF_CLIENTS.items():
+        yield Flow(p.ADMIT, Priority.HIGH, icmpv6(kind), (*compare_hops(hops), call(p.LINK_MESSAGE)))
     for match in FROM_CLIENTS:
-        table = p.LINK_MESSAGE if f.IP_PROTO(ICMPV6) in match else p.ADMIT
-        yield Flow(table, Priority.HIGH, match, (call(p.BUDGET), *TELL_OUTSIDE))
+        of_icmp = f.IP_PROTO(ICMPV6) in match
+        where = (p.LINK_MESSAGE, (AS_WANTED, *match)) if of_icmp else (p.ADMIT, match)
+        yield Flow(where[0], Priority.HIGH, where[1], (call(p.BUDGET), *TELL_OUTSIDE))
     for match in (SOLICITATION, ADVERTISEMENT):
-        yield Flow(p.LINK_MESSAGE, Priority.HIGH, match, (call(p.BUDGET), call(p.OWN_LINK)))
+        actions = (call(p.BUDGET), call(p.OWN_LINK))
+        yield Flow(p.LINK_MESSAGE, Priority.HIGH, (AS_WANTED, *match), actions)
 
 
 def _admit_unrestricted() -> Iterator[Flow]:

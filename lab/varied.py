@@ -17,7 +17,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
-from lab.attack import ATTACKER, ROUTER, VICTIM
+from lab.attack import ATTACKER, PAIRED, ROUTER, VICTIM, Host
 
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
 CLOSED = 7777
@@ -52,14 +52,24 @@ def _arp(to: str = EVERYBODY, **fields: object) -> Packet:
     return _ethernet(to) / ARP(**{**own, **fields})
 
 
-def _solicitation(link: str = ATTACKER.mac, **fields: object) -> Packet:
-    asked = ICMPv6ND_NS(tgt=VICTIM.ip6) / ICMPv6NDOptSrcLLAddr(lladdr=link)
+def _solicitation(link: str = ATTACKER.mac, target: str = VICTIM.ip6, **fields: object) -> Packet:
+    asked = ICMPv6ND_NS(tgt=target) / ICMPv6NDOptSrcLLAddr(lladdr=link)
     return _ipv6("33:33:ff:00:00:02", **{"dst": "ff02::1:ff00:2", "hlim": 255, **fields}) / asked
 
 
-def _advertisement(link: str) -> Packet:
-    claimed = ICMPv6ND_NA(tgt=ATTACKER.ip6) / ICMPv6NDOptDstLLAddr(lladdr=link)
+def _advertisement(link: str = ATTACKER.mac, target: str = ATTACKER.ip6) -> Packet:
+    claimed = ICMPv6ND_NA(tgt=target) / ICMPv6NDOptDstLLAddr(lladdr=link)
     return _ipv6(ROUTER.mac, dst=ROUTER.ip6, hlim=255) / claimed
+
+
+def _report(**fields: object) -> Packet:
+    return _ipv6("33:33:00:00:00:16", dst="ff02::1:2", **fields) / ICMPv6Unknown(type=131) / _BODY
+
+
+def _virtual_router(**fields: object) -> Packet:
+    return _ethernet("01:00:5e:00:00:12", PAIRED.mac) / IP(
+        src=PAIRED.ip, dst="224.0.0.18", proto=112, **fields
+    )
 
 
 def _port(chance: Random) -> int:
@@ -69,6 +79,7 @@ def _port(chance: Random) -> int:
 _UDP = UDP(sport=9, dport=CLOSED)
 _BODY = Raw(b"x" * 40)
 _Make = Callable[[Random], Packet]
+_OF_PAIRED = "hop limit of a virtual router"
 FIELDS: dict[str, _Make] = {
     "eth_src": lambda r: _ethernet(source=_mac(r)) / IP(src=ATTACKER.ip, dst=VICTIM.ip) / _UDP,
     "eth_src of ARP": lambda r: Ether(src=_mac(r), dst=EVERYBODY) / _arp()[ARP],
@@ -114,17 +125,33 @@ FIELDS: dict[str, _Make] = {
     "ipv6_dst of a solicitation": lambda r: _solicitation(dst=_ip6(r)),
     "nd_sll": lambda r: _solicitation(link=_mac(r)),
     "nd_tll": lambda r: _advertisement(link=_mac(r)),
+    "hop limit of a solicitation": lambda r: _solicitation(hlim=r.randrange(256)),
+    "hop limit of a listener report": lambda r: _report(hlim=r.randrange(256)),
+    "arp_tpa within the own subnet": lambda r: _arp(pdst=f"10.0.0.{r.randrange(256)}"),
+    "arp_tpa of an answer within the own subnet": lambda r: _arp(
+        VICTIM.mac, op=2, pdst=f"10.0.0.{r.randrange(256)}"
+    ),
+    _OF_PAIRED: lambda r: _virtual_router(ttl=r.randrange(256)),
 }
-"""By what varies: the next frame of the attacker."""
+"""By what varies: the next frame of its sender."""
+COMPARED_WHOLE: dict[str, _Make] = {
+    "eth_type": lambda r: Ether(src=ATTACKER.mac, dst=VICTIM.mac, type=r.randrange(0x600, 1 << 16)) / _BODY,
+    "eth_dst that nobody has": lambda r: _ipv4(_mac(r)) / _UDP,
+    "nw_proto": lambda r: _ipv4(proto=r.randrange(256)) / _BODY,
+    "nw_proto of IPv6": lambda r: _ipv6(nh=r.randrange(256)) / _BODY,
+    "nd_target": lambda r: _solicitation(target=_ip6(r)),
+    "nd_target of an advertisement": lambda r: _advertisement(target=_ip6(r)),
+}
+"""The same of what is not found out by few bits (docs/decisions/megaflows.md)."""
+
+
+def sender_of(name: str) -> Host:
+    """Who sends the frames that vary this."""
+    return PAIRED if name == _OF_PAIRED else ATTACKER
 
 
 def varied(name: str, count: int) -> list[bytes]:
     """So many frames that vary this, always the same ones."""
     chance = Random(name)  # noqa: S311 - no secret
-    return [bytes(FIELDS[name](chance)) for _ in range(count)]
-
-
-def to_unknown_macs(count: int) -> list[bytes]:
-    """Frames to MACs that nobody here has: they go outside, and only a lookup of the whole MAC can tell."""
-    chance = Random(count)  # noqa: S311 - no secret
-    return [bytes(_ipv4(_mac(chance)) / _UDP) for _ in range(count)]
+    make = (FIELDS | COMPARED_WHOLE)[name]
+    return [bytes(make(chance)) for _ in range(count)]

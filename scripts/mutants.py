@@ -187,8 +187,32 @@ MUTANTS = (
     Mutant(
         "any hop limit makes a packet a message of the link",
         "static",
-        "yield Flow(p.ADMIT, Priority.HIGH, icmpv6(kind), (call(p.LINK_MESSAGE),))",
+        "yield Flow(p.ADMIT, Priority.HIGH, icmpv6(kind), (*compare_hops(hops), call(p.LINK_MESSAGE)))",
         "yield Flow(p.ADMIT, Priority.HIGH, icmpv6(kind), (call(p.BUDGET), *TELL_OUTSIDE))",
+    ),
+    Mutant(
+        "hop limits are as wanted when their last bit is",
+        "static",
+        "equal = p.MEMBER((wanted >> bit & 1) << _READ_BIT | wanted << 8 | bit)",
+        "equal = p.MEMBER((wanted >> (bit if bit else 1) & 1) << _READ_BIT | wanted << 8 | bit)",
+    ),
+    Mutant(
+        "virtual routers are heard with any hop limit",
+        "static",
+        "yield Flow(p.VRRP, Priority.NORMAL, (AS_WANTED, *match), (call(p.SOURCE_STATELESS),))",
+        "yield Flow(p.VRRP, Priority.NORMAL, match[:-1], (call(p.SOURCE_STATELESS),))",
+    ),
+    Mutant(
+        "some addresses of a subnet are asked for in vain",
+        "sieve",
+        "for length in range(start, last, BITS_AT_ONCE):",
+        "for length in range(start, last, 2 * BITS_AT_ONCE):",
+    ),
+    Mutant(
+        "a range within a subnet is asked for in vain",
+        "sieve",
+        "        if subnet.covers(prefix):\n            yield from _path",
+        "        if subnet.covers(prefix) and prefix.is_host:\n            yield from _path",
     ),
     Mutant(
         "frames of a port with several MACs are compared with the first only",

@@ -28,7 +28,7 @@ from tests.unit.strategies import mac_of
 pytestmark = pytest.mark.switch
 
 SUBNETS = tuple(map(Prefix.parse, ("10.0.0.0/24", "2001:db8::/64")))
-ELSEWHERE = "192.0.2.7"
+ELSEWHERE, NOBODY_HERE = "192.0.2.7", "10.0.0.201"
 FORGED_MAC, FORGED = "02:00:00:00:09:09", "10.0.0.99"
 
 
@@ -53,7 +53,7 @@ def frames(sender: Port) -> Iterator[Packet]:
     macs = [*dict.fromkeys(pair.mac for pair in pairs), FORGED_MAC]
     addresses = [*dict.fromkeys(pair.prefix.address for pair in pairs), FORGED, "0.0.0.0"]
     for mac, address in product(macs, addresses):
-        for target in ("10.0.0.2", ELSEWHERE, address):
+        for target in ("10.0.0.2", NOBODY_HERE, ELSEWHERE, address):
             yield Ether(src=mac, dst=ALL) / ARP(op=1, hwsrc=mac, psrc=address, pdst=target)
     for mac, claimed in product(macs, macs):
         yield Ether(src=mac, dst=ALL) / ARP(op=1, hwsrc=claimed, psrc="10.0.0.1", pdst="10.0.0.2")

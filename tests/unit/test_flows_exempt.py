@@ -63,6 +63,10 @@ class Way:
         """The way after the connection tracker, which alone decides about the state."""
         return replace(self, known={**self.known, f.CT_STATE: (32, 32)})
 
+    def forgets(self, target: Field) -> Way:
+        """The way after a register is written with what is known only when a packet comes."""
+        return replace(self, known={each: held for each, held in self.known.items() if each is not target})
+
     def exactly(self, asked: Field) -> int | None:
         """The one value that a field has on this way."""
         value, mask = self.known.get(asked, (0, 0))
@@ -174,6 +178,8 @@ def _after(flows: Tables, actions: tuple[Action, ...], way: Way) -> Iterator[End
                 way = way.writes(action.field, action.value)
             case Resubmit(table=p.BUDGET.id):
                 way = replace(way, asked=way.asked | {"budget"})
+            case Resubmit(table=p.HOP_LIMIT.id):
+                way = way.forgets(p.MEMBER)
             case Resubmit():
                 yield from ends(flows, action.table, way)
             case Conntrack(table=int(table)):

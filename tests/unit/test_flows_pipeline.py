@@ -28,10 +28,14 @@ from tests.unit.strategies import policies
 BACKWARD_CALLS = {
     **{(each, p.SPOOF_ND): "what was compared bit by bit is looked up" for each in (p.OWN_LINK, p.NO_LINK)},
     **{(each, p.SPOOF_ARP): "the same" for each in (p.OWN_ADDRESS, p.OTHER_ADDRESS)},
-    **{(each, p.ANNOUNCING): "the same" for each in (p.IN_SUBNET, p.OTHER_SUBNET)},
+    **{(each, p.ANNOUNCING): "the same" for each in (p.OTHER_SUBNET, p.KNOWN)},
+    (p.KNOWN, p.KNOWN): "each time more bits are compared",
+    (p.KNOWN, p.NOBODY): "nobody here has the address",
     (p.SENDER, p.SPOOF_IP): "the same",
     (p.SPOOF, p.OWN_MAC): "every frame has a MAC that is compared",
     **{(p.LINK_MESSAGE, each): "a packet like any other after all" for each in (p.CONNTRACK, p.BUDGET)},
+    (p.HOP_LIMIT, p.HOP_LIMIT): "each time a lower bit is compared",
+    **{(p.VRRP, each): "the hop limit has been compared" for each in (p.ADMIT, p.SOURCE_STATELESS)},
     (p.ANNOUNCING, p.NEIGHBOUR): "somebody here may have the address",
     **{
         (p.NOBODY, each): "nobody here has the address"

@@ -59,12 +59,14 @@ def test_a_full_mask_is_no_mask() -> None:
 
 PORT32 = st.integers(1, 0xFFFFFEFF)
 REGISTERS = st.integers(0, 15).map(f.register)
-NOTES = st.builds(a.Move, st.just(f.ETH_DST), st.just(f.CT_LABEL), st.just(0), st.integers(0, 80))
+NOTES = st.builds(
+    a.Move, st.just(f.ETH_DST), st.just(f.CT_LABEL), st.just(0), st.integers(0, 80), st.integers(1, 128)
+)
 ACTIONS = st.one_of(
     st.builds(a.Resubmit, st.integers(0, 253)),
     st.builds(a.SetField, REGISTERS, st.integers(0, 0xFFFFFFFF)),
     st.builds(a.SetField, st.just(f.ETH_DST), st.integers(0, f.ETH_DST.full)),
-    st.builds(a.Move, REGISTERS, REGISTERS, st.just(0), st.just(0)),
+    st.builds(a.Move, REGISTERS, REGISTERS, st.just(0), st.just(0), st.integers(1, 128)),
     NOTES,
     st.builds(a.Output, PORT32),
     st.builds(a.ToController, st.integers(1, 0xFFE5)),
