@@ -104,6 +104,20 @@ def open_vswitch(pytestconfig: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
+def iproute2(pytestconfig: pytest.Config) -> None:
+    """Requires ss(8)."""
+    if shutil.which("ss") is None:
+        skip_or_fail(pytestconfig, "iproute2 is not installed (as root: make packages)")
+
+
+@pytest.fixture(scope="session")
+def debian_mininet(pytestconfig: pytest.Config) -> None:
+    """Requires Debian's Mininet."""
+    if not Path("/usr/lib/python3/dist-packages/mininet").exists():
+        skip_or_fail(pytestconfig, "Debian's Mininet is not installed (as root: make packages)")
+
+
+@pytest.fixture(scope="session")
 def openstack_client(pytestconfig: pytest.Config) -> None:
     """Requires the OpenStack client."""
     if not Path(".venv-openstack/bin/openstack").exists():

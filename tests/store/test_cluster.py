@@ -19,6 +19,8 @@ from sgctl.store.server import prepare_remote
 from tests.store.samples import create, group, rule
 from tests.store.waiting import changes_until
 
+pytestmark = pytest.mark.usefixtures("open_vswitch")
+
 
 class Cluster:
     """Three ovsdb-servers in one directory."""

@@ -56,6 +56,7 @@ def test_what_the_database_refuses_is_told(connect: Connect) -> None:
     assert store.quotas == {}
 
 
+@pytest.mark.usefixtures("open_vswitch")
 @pytest.mark.parametrize("served", [False, True])
 def test_a_database_from_before_quotas_is_converted_with_all_that_is_in_it(
     tmp_path: Path, make_server: Callable[[], PolicyServer], served: bool

@@ -22,6 +22,8 @@ from tests.store.samples import create, group
 from tests.store.test_writers import kill_server
 from tests.store.waiting import changes_until
 
+pytestmark = pytest.mark.usefixtures("open_vswitch")
+
 
 def schema_file(path: Path, version: str) -> Path:
     """The shipped schema with another version; an older one lacks a table and a column."""

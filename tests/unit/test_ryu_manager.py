@@ -160,7 +160,7 @@ def test_command_line_beats_file_beats_environment(
     assert "'sgctl_run_dir': '/line', 'sgctl_state_dir': '/file'" in options
 
 
-def test_port_in_use_is_one_line_and_exit_1(start: Start, application: str) -> None:
+def test_port_in_use_is_one_line_and_exit_1(iproute2: None, start: Start, application: str) -> None:
     with socket.create_server(("127.0.0.1", 0), reuse_port=True) as server:
         port = server.getsockname()[1]
         process = start([RYU_MANAGER, application, f"--ofp-tcp-listen-port={port}"])

@@ -115,7 +115,7 @@ def test_our_scenarios_are_all_listed_here() -> None:
     assert {path.stem for path in TOPOLOGIES.glob("*.yaml")} == set(OURS)
 
 
-def test_a_folder_named_mininet_does_not_hide_debians() -> None:
+def test_a_folder_named_mininet_does_not_hide_debians(debian_mininet: None) -> None:
     assert not (REPOSITORY / "mininet" / "__init__.py").exists()
     script = "import mininet.net; print(mininet.net.__file__)"
     found = subprocess.run(
