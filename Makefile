@@ -5,6 +5,7 @@ INSTALLED := .venv/installed
 BENCH := .venv/installed-bench
 NEUTRON := .venv-neutron/installed
 OPENSTACK := .venv-openstack/installed
+DOCS := .venv-docs/installed
 PACKAGES := openvswitch-switch mininet python3-venv iproute2 ethtool iputils-ping tcpdump
 # The programs of honest hosts, for the tests.
 PACKAGES += dnsmasq-base isc-dhcp-client radvd keepalived traceroute
@@ -28,7 +29,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 .DEFAULT_GOAL := help
 # What apt installs comes first.
 .NOTPARALLEL:
-.PHONY: help demo run check test kernel hosts debian13 faults cluster proof mutants bench peers lint install packages clean
+.PHONY: help demo run check test kernel hosts debian13 faults cluster proof mutants bench peers lint docs install packages clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +84,10 @@ lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(wildcard flows sgctl lab tests bench mininet scripts/*.py)
 
+docs: $(DOCS) ## build the documentation as a web site in build/site, and check its links; without root
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	@echo "the site is in build/site"
+
 install: packages $(INSTALLED) ## install what is missing, with apt and into .venv (the others do it first)
 
 packages:
@@ -110,6 +115,11 @@ $(OPENSTACK): requirements-openstack.txt scripts/pip-install
 	@scripts/pip-install .venv-openstack/bin/python --quiet -r requirements-openstack.txt
 	@touch $@
 
+$(DOCS): requirements-docs.txt scripts/pip-install
+	$(call new_venv,MkDocs,.venv-docs)
+	@scripts/pip-install .venv-docs/bin/python --quiet -r requirements-docs.txt
+	@touch $@
+
 # Debian's kernel for guests, with modules built once.
 $(KERNEL): scripts/guest-kernel
 	@scripts/debian-packages $(KERNEL_PACKAGES)
@@ -126,5 +136,5 @@ $(NEUTRON): requirements-neutron.txt scripts/pip-install
 	@touch $@
 
 clean: ## remove what install, test and lint made here
-	rm -rf .debian .kernel .venv .venv-openstack .venv-neutron .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .debian .kernel build .venv .venv-docs .venv-openstack .venv-neutron .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -r {} +

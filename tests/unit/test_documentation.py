@@ -1,0 +1,110 @@
+"""The documentation: links that lead somewhere, pages that can be found, names that exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+_LINK = re.compile(r"\[[^\]\[]*\]\(([^()\s]+)\)")
+_FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"`[^`\n]*`")
+_HEADING = re.compile(r"^#+ +(.+?) *#*$", re.MULTILINE)
+
+
+def pages() -> list[Path]:
+    """All pages of the repository, but not those that tools put there."""
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md")])
+
+
+def prose(page: Path) -> str:
+    return _FENCE.sub("", page.read_text())
+
+
+def links(page: Path) -> list[str]:
+    """Where a page leads to within the repository."""
+    targets = _LINK.findall(_CODE.sub("", prose(page)))
+    return [target for target in targets if not re.match(r"[a-z]+:", target)]
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """The ids of a page's headings, as GitHub and MkDocs both make them of such headings."""
+    found: dict[str, int] = {}
+    for heading in _HEADING.findall(prose(page)):
+        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").lower()
+        slug = re.sub(r"[^\w\- ]", "", text).strip().replace(" ", "-")
+        found[slug] = found.get(slug, -1) + 1
+    return frozenset(
+        slug if not n else f"{slug}-{n}" for slug, times in found.items() for n in range(times + 1)
+    )
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.is_relative_to(ROOT), f"{link} leaves the repository"
+        assert target.exists(), f"{link}: no such file"
+        assert not anchor or anchor in anchors(target), f"{link}: no such heading"
+
+
+def test_broken_links_would_be_seen(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A `title`, twice\n# A title, twice\n[a](#a-title-twice-1) [b](no.md) `[c](d)`\n```\n[e](f)\n```\n"
+    )
+    assert links(page) == ["#a-title-twice-1", "no.md"]
+    assert anchors(page) == {"a-title-twice", "a-title-twice-1"}
+
+
+def test_the_index_leads_to_every_page() -> None:
+    indexes = [ROOT / "docs" / "index.md", ROOT / "docs" / "decisions" / "index.md"]
+    led_to = {(index.parent / link.partition("#")[0]).resolve() for index in indexes for link in links(index)}
+    assert {page for page in pages() if page.is_relative_to(ROOT / "docs")} <= {indexes[0], *led_to}
+
+
+def test_the_glossary_names_classes_that_exist() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    own = text.partition("\n## Terms of our own\n")[2]
+    named = {
+        name for line in own.splitlines() for name in re.findall(r"`([A-Z]\w+)`", line.rpartition(" | ")[2])
+    }
+    assert len(named) > 20
+    files = [path for package in ("flows", "sgctl", "lab") for path in (ROOT / package).rglob("*.py")]
+    trees = [ast.parse(path.read_text()) for path in files]
+    there = {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    assert named <= there
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    for page in pages():
+        assert set(re.findall(r"`make ([a-z0-9]+)", page.read_text())) <= targets(), page
+
+
+def test_the_version_has_an_entry_in_the_changelog() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_workflows_run_what_developers_run() -> None:
+    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
+        text = workflow.read_text()
+        made = {
+            name
+            for run in re.findall(r"\brun: (.*)", text)
+            for name in re.findall(r"^(?:sudo )?make (\w+)", run)
+        }
+        listed = {name for names in re.findall(r"\bwhat: \[(.*)\]", text) for name in names.split(", ")}
+        assert made | listed
+        assert made | listed <= targets()
