@@ -1,4 +1,4 @@
-"""The Ryu application: decodes events and hands them on; everything else is in plain modules."""
+"""The Ryu application: builds the parts of the controller and connects them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CONNECT_SECONDS = 30.0
 class SecurityGroups(RyuApp):
     """Makes every switch that connects enforce the security groups of the policy database.
 
-    Switches come in by `sgctl.switch.door`. Ryu's own listener is not started: see
+    `sgctl.switch.door` accepts the switches' connections. Ryu's own listener is not started: see
     docs/decisions/openflow-door.md.
     """
 
@@ -69,9 +69,9 @@ class SecurityGroups(RyuApp):
             raise SystemExit(f"ryu-manager: {error}") from error
 
     def start(self) -> Any:
-        """Ryu's hook: the control loop, the API and the listener for switches.
+        """Ryu's hook: start the control loop, the API and the listener for switches.
 
-        Ryu's main loop waits for the thread that is returned, and ends it.
+        Ryu's main loop waits for the returned thread, and ends it.
         """
         super().start()
         self._loop_thread = runtime.spawn(self._run_loop)
@@ -79,7 +79,7 @@ class SecurityGroups(RyuApp):
         return runtime.spawn(self._door.run)
 
     def _run_loop(self) -> None:
-        """A controller that can no longer follow the policy must not look as if it did: it ends."""
+        """Run the control loop. If it fails, end the process: it must not look as if it still worked."""
         try:
             self._loop.run()
         except Exception:
@@ -87,7 +87,7 @@ class SecurityGroups(RyuApp):
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _prepare(self) -> ControlLoop:
-        """Databases come first: a switch that connects is only touched once the policy is known whole."""
+        """Connect to the databases first: no switch is changed before the whole policy has been read."""
         settings = self._settings
         if settings.db:
             prepare_remote(settings.db, patience=CONNECT_SECONDS)
@@ -100,14 +100,14 @@ class SecurityGroups(RyuApp):
         return ControlLoop(store, local, limits, self._tend, self._mastership.renew, self._lines)
 
     def _listener(self) -> Listener:
-        """Where we listen, which depends on whether there is a certificate."""
+        """The address for switches: TLS when a certificate is configured, plain TCP otherwise."""
         conf = self.CONF
         if conf.ctl_privkey is not None and conf.ctl_cert is not None:
             return Listener("ssl", conf.ofp_listen_host, conf.ofp_ssl_listen_port)
         return Listener("tcp", conf.ofp_listen_host, conf.ofp_tcp_listen_port)
 
     def _make_door(self) -> Door:
-        """Raises ValueError for settings that cannot be used."""
+        """The listener for switches. Raises ValueError for settings that cannot be used."""
         settings, conf, listener = self._settings, self.CONF, self._listener()
         names = settings.openflow_names
         admission = Admission(settings.ovsdb, settings.openflow_peers, lambda: names or {self._local.chassis})
@@ -116,7 +116,7 @@ class SecurityGroups(RyuApp):
         return Door(listener, admission, certificates, self._connections.attend)
 
     def _name_of(self, dpid: int) -> str:
-        """Bridge and datapath id of a switch, for the log; a bridge of this host has a name."""
+        """A switch as the log shows it: bridge name and datapath id, or only the id on another host."""
         bridge = self._local.bridges.get(dpid)
         return f"{bridge.name} ({by_number(dpid)})" if bridge is not None else by_number(dpid)
 
@@ -128,7 +128,7 @@ class SecurityGroups(RyuApp):
             LOG.warning("the policy database's server had died and was started again")
 
     def stop(self) -> None:
-        """Ryu's hook at the end: the switches keep their flows, our database server ends with us."""
+        """Ryu's hook at the end: stop our own database server; the switches keep their flows."""
         self._northbound.stop()
         self._loop_thread.kill()
         super().stop()

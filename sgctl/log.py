@@ -1,4 +1,4 @@
-"""What a line of the controller's log looks like."""
+"""The format of the controller's log lines."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _WHAT = "%(levelname)s %(name)s: %(message)s"
 PLAIN = logging.Formatter(f"%(asctime)s.%(msecs)03d {_WHAT}", "%Y-%m-%d %H:%M:%S")
 """`2026-01-31 12:00:00.123 WARNING sgctl.controller.loop: …`, in local time."""
 SYSLOG = logging.Formatter(f"sgctl: {_WHAT}")
-"""Syslog has a time of its own, and wants to know who speaks (syslog(3))."""
+"""Syslog adds the time itself, and expects the program's name at the start of the line (syslog(3))."""
 
 
 def format_lines(conf: Any) -> None:
-    """Give the handlers of the root logger these formats, unless Ryu's `--log-config-file` is in force."""
+    """Set these formats on the root logger's handlers, unless Ryu's `--log-config-file` is used."""
     if conf.log_config_file:
         return
     for handler in logging.getLogger().handlers:

@@ -1,6 +1,6 @@
-"""Importing Ryu without what takes long and serves nobody here: a restart waits for it.
+"""Fast import of Ryu, because a restart waits for it: slow modules that sgctl does not need are left out.
 
-Something else stands in while Ryu's modules are imported; whoever uses them finds what there always was.
+Substitutes replace those modules while Ryu is imported. Afterwards `sys.modules` is as it was before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Self
 
 
 def import_quickly() -> None:
-    """Import those of Ryu's modules that would take long."""
+    """Import the modules of Ryu that would otherwise take long."""
     with _without_distutils(), _without_index():
         importlib.import_module("ryu.flags")
         packet = importlib.import_module("ryu.lib.packet.packet")
@@ -23,20 +23,20 @@ def import_quickly() -> None:
 
 
 class VersionNumber(tuple[int, ...]):
-    """The numbers of a version, for comparison; takes the place of distutils' LooseVersion."""
+    """The numbers of a version, for comparison; replaces distutils' LooseVersion."""
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
-        """Read what is between the dots; words do not count."""
+        """Read all numbers in the text, such as `1.2.3`; words are ignored."""
         return super().__new__(cls, map(int, re.findall(r"\d+", text)))
 
 
 @contextmanager
 def _without_distutils() -> Iterator[None]:
-    """Python dropped it in 3.12, and where setuptools stands in, that takes longer than the rest of Ryu.
+    """Replace distutils, from which Ryu only uses LooseVersion (for the version of a router).
 
-    Ryu has the version of a router from there.
+    Python 3.12 removed distutils. Importing setuptools' copy takes longer than the rest of Ryu.
     """
     version = ModuleType("distutils.version")
     vars(version)["LooseVersion"] = VersionNumber
@@ -53,7 +53,10 @@ def _without_distutils() -> Iterator[None]:
 
 @contextmanager
 def _without_index() -> Iterator[None]:
-    """Ryu's packet library looks for its classes by asking every class there is, each time through all."""
+    """Keep Ryu's packet library from building its index of classes, which takes quadratic time.
+
+    `_packet_classes` builds the same index faster.
+    """
     import ryu.utils
 
     ryu_import = ryu.utils.import_module
@@ -65,7 +68,7 @@ def _without_index() -> Iterator[None]:
 
 
 def _packet_classes(base: type) -> dict[str, Any]:
-    """The same index."""
+    """The index of packet classes by name, as Ryu's packet library builds it."""
     library = vars(sys.modules["ryu.lib.packet"]).values()
     modules = [vars(module) for module in library if isinstance(module, ModuleType)]
     return {

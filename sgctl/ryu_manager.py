@@ -1,4 +1,4 @@
-"""The `ryu-manager` command: Ryu's own, repaired, with sgctl's options and local defaults."""
+"""The `ryu-manager` command: Ryu's own command with repairs, sgctl's options and local defaults."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ LOCAL_DEFAULTS = (
     Default("wsapi-host", "127.0.0.1", "webapp listen host"),
     Default("wsapi-port", 9696, "webapp listen port"),
 )
-"""Ryu listens on all addresses, where anybody could pose as a switch; ours stays local until told otherwise.
+"""By default Ryu listens on all addresses, where anybody could pose as a switch. Ours listens locally.
 
-6653 is OpenFlow's registered port (left to itself, Ryu also serves the old 6633), 9696 is Neutron's.
+6653 is OpenFlow's registered port (by default Ryu also listens on the old 6633), 9696 is Neutron's.
 """
 
 
 COLLECTOR_THRESHOLDS = (100_000, 20, 100)
-"""New objects between collections of the youngest, these between the next, those between full ones.
+"""The thresholds of the garbage collector's three generations (gc.set_threshold).
 
-A large policy is millions of objects without a cycle among them. By default the collector looks for
-cycles in all of them again and again: two thirds of the time of a first compilation, and seconds of
-silence in between. Flows and policy objects are freed by reference counting.
+A large policy is millions of objects without reference cycles. With the default thresholds the collector
+searches all of them for cycles again and again: this takes two thirds of the time of a first compilation and
+blocks the process for seconds. Flows and policy objects are freed by reference counting.
 """
 
 
 def register_options(conf: Any, environ: Mapping[str, str] = os.environ) -> None:
-    """Add `SETTINGS` to Ryu's configuration `conf` and put `LOCAL_DEFAULTS` in place of Ryu's."""
+    """Add `SETTINGS` to Ryu's configuration `conf` and replace Ryu's defaults with `LOCAL_DEFAULTS`."""
     from oslo_config import cfg
 
     for setting in SETTINGS:
@@ -52,13 +52,13 @@ def register_options(conf: Any, environ: Mapping[str, str] = os.environ) -> None
         conf.register_cli_opt(cfg.StrOpt(setting.option, default=default, help=setting.help))
     for option, value, text in LOCAL_DEFAULTS:
         kind = cfg.IntOpt if isinstance(value, int) else cfg.StrOpt
-        # Registered anew, because set_default would leave Ryu's defaults in the --help text.
+        # Registered again, because set_default would leave Ryu's defaults in the --help text.
         conf.unregister_opt(kind(option))
         conf.register_cli_opt(kind(option, default=value, help=f"{text} (default {value})"))
 
 
 def raise_file_limit() -> None:
-    """Allow as many open files as the system lets us: each connection is one, and 1,024 are soon used up."""
+    """Raise the limit of open files to the system's maximum: each connection is a file, and 1,024 are few."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

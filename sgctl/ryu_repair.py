@@ -1,8 +1,8 @@
-"""What Ryu 4.34 needs to run on today's eventlet and Python. The one place that knows about it.
+"""All changes that Ryu 4.34 needs to run on current versions of eventlet and Python.
 
-`prepare` comes before everything else in the process, `repair_imports` before Ryu's other modules,
-`format_log`, `listen_alone` and `interrupt_cleanly` before Ryu's main loop and in its green thread, the main
-one.
+Call `prepare` before everything else in the process, and `repair_imports` before importing Ryu's other
+modules. Call `format_log`, `listen_alone` and `interrupt_cleanly` before Ryu's main loop, in the main green
+thread, which runs that loop.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from sgctl.log import format_lines
 
 
 def prepare(threads: bool = True) -> None:
-    """Let eventlet replace the blocking parts of the standard library, Ryu's way of being concurrent.
+    """Let eventlet replace the blocking parts of the standard library, on which Ryu's concurrency is built.
 
-    Ryu does it in two steps with imports in between, and eventlet then complains about the locks made
-    meanwhile. `threads=False` leaves threading alone, for debuggers (Ryu's `--enable-debugger`).
+    Ryu itself does this in two steps with imports between them, and eventlet then warns about locks that the
+    imports created. `threads=False` leaves threading unchanged, for debuggers (Ryu's `--enable-debugger`).
     """
-    warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")  # true, and nothing a user can act on
-    # Its resolver for names in Python takes longer to load than all the rest; addresses need none.
+    warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")  # true, but users cannot act on it
+    # eventlet's own DNS resolver takes longer to load than everything else; we only use addresses.
     os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
     import eventlet
 
@@ -38,11 +38,11 @@ def prepare(threads: bool = True) -> None:
 
 
 def repair_imports() -> None:
-    """Mend what Ryu imports from eventlet, and its way of finding an application."""
+    """Repair Ryu's imports from eventlet and the way in which Ryu finds an application."""
     import eventlet.wsgi
 
-    # Gone from eventlet, whose WebSocket handler now leaves word in a thread-local flag by itself; what
-    # the application returns after that is an iterable like any other.
+    # eventlet removed this name. Its WebSocket handler now sets a thread-local flag itself, and ignores
+    # which iterable the application returns after that.
     eventlet.wsgi.ALREADY_HANDLED = []
     import ryu.utils
 
@@ -57,17 +57,17 @@ def repair_imports() -> None:
 
 
 def is_source_file(name: str) -> bool:
-    """Whether an application's name means a file.
+    """Whether an application's name is the path of a source file.
 
-    Ryu takes anything of that name in the current directory, such as the folder of the package itself.
+    Ryu takes any file or folder of that name in the current directory, such as the package's own folder.
     """
     return (name.endswith(".py") or os.sep in name) and Path(name).is_file()
 
 
 def listen_alone() -> None:
-    """Make a port in use end the process with one line on standard error.
+    """End the process with one line on standard error when a port is already in use.
 
-    eventlet listens with SO_REUSEPORT: a second controller would silently take every other switch.
+    eventlet listens with SO_REUSEPORT: a second controller would silently get every other switch.
     """
     import eventlet
     from greenlet import GreenletExit
@@ -90,9 +90,9 @@ def listen_alone() -> None:
 
 
 def listener_on(port: int) -> str:
-    """Which process listens on a TCP port, in brackets; empty when ss(8) does not tell.
+    """The process that listens on a TCP port, in parentheses; empty when ss(8) does not show one.
 
-    Of several with the same socket it is the one that was there first, and gave it to the others.
+    When several processes share the socket, it is the first of them: the others inherited the socket.
     """
     command = ["ss", "-Hltnp", f"sport = :{port}"]
     try:
@@ -107,7 +107,7 @@ def listener_on(port: int) -> str:
 
 
 def format_log() -> None:
-    """Give log lines a time, a level and the name of who writes them, once Ryu has set up its log."""
+    """Add time, level and logger name to log lines, after Ryu has set up its log."""
     from ryu import cfg, log
 
     init_log = log.init_log
@@ -120,7 +120,7 @@ def format_log() -> None:
 
 
 def interrupt_cleanly() -> None:
-    """Let SIGINT and SIGTERM end Ryu's main loop, so that applications get closed."""
+    """Make SIGINT and SIGTERM end Ryu's main loop, so that it closes its applications."""
     throw = _thrower()
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -131,9 +131,9 @@ def interrupt_cleanly() -> None:
 
 
 def _thrower() -> Callable[[BaseException], None]:
-    """A function that raises an exception in the green thread that is running now, from any other.
+    """A function that raises an exception in the current green thread when another green thread calls it.
 
-    Ryu's green threads catch and log everything, and the process would go on without what failed.
+    Ryu's green threads catch and log every exception, so the process would continue without the failed part.
     """
     from eventlet import hubs
     from greenlet import getcurrent

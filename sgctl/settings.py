@@ -1,6 +1,7 @@
-"""Where the databases are: one table of settings for the controller and the command line.
+"""The settings of the controller and the command line, in one table.
 
-Free of Ryu, which the command line never loads; `sgctl.ryu_manager` turns the table into its options.
+This module does not import Ryu, because the command line never loads it. `sgctl.ryu_manager` turns the table
+into command line options.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MOST_CONNECTIONS = 0x7FFFFFFF
-"""Of one network, as Open vSwitch counts them."""
+"""The highest connection limit of a network that Open vSwitch accepts."""
 NO_LIMIT = 1 << 24
-"""Kilobits per second that no port reaches: 16 Gbit/s."""
+"""Kilobits per second that stand for "no limit": 16 Gbit/s, more than any port sends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: `--NAME`, `NAME` in ryu.conf and the environment's NAME in capitals, with `_` for `-`."""
+    """One setting: the option `--NAME`, `NAME` in ryu.conf and the environment variable in capitals.
+
+    Options have `-` where names have `_`.
+    """
 
     name: str
     fallback: str
@@ -35,7 +39,10 @@ class Setting:
         return self.name.replace("_", "-")
 
     def default(self, environ: Mapping[str, str]) -> str:
-        """The value when neither command line nor ryu.conf gives one; an empty variable counts as unset."""
+        """The value when neither the command line nor ryu.conf gives one.
+
+        An empty environment variable counts as unset.
+        """
         return environ.get(self.environment) or self.fallback.format(
             ovs_rundir=environ.get("OVS_RUNDIR") or "/var/run/openvswitch"
         )
@@ -45,71 +52,72 @@ SETTINGS = (
     Setting(
         "sgctl_db",
         "",
-        "OVSDB remote of the policy database (default: a private ovsdb-server on the run directory's "
-        "policy.sock, with the state directory's policy.db)",
+        "OVSDB remote of the policy database (default: a private ovsdb-server that listens on policy.sock in "
+        "the run directory and stores policy.db in the state directory)",
     ),
     Setting("sgctl_ovsdb", "unix:{ovs_rundir}/db.sock", "OVSDB remote of the local Open_vSwitch database"),
-    Setting("sgctl_state_dir", "/var/lib/sgctl", "directory of the private policy database's file"),
-    Setting("sgctl_run_dir", "/var/run/sgctl", "directory of the private policy database's socket"),
+    Setting("sgctl_state_dir", "/var/lib/sgctl", "directory for the file of the private policy database"),
+    Setting("sgctl_run_dir", "/var/run/sgctl", "directory for the socket of the private policy database"),
     Setting(
         "sgctl_check_interval",
         "60",
-        "seconds of quiet after which a switch's flows are compared with what is expected; 0: only when it "
-        "connects",
+        "seconds without changes after which a switch's flows are compared with the expected flows; 0: "
+        "compare only when the switch connects",
     ),
     Setting("sgctl_project", "", "the project for which the command line acts (default: none)"),
     Setting(
         "sgctl_control_rate",
         "128",
-        "kilobits per second of what needs no rule (ARP, neighbour discovery, DHCP requests and the like) "
-        "that one port may send; 0 is no limit",
+        "kilobits per second of control traffic that needs no rule (ARP, neighbour discovery, DHCP requests "
+        "and the like) that one port may send; 0 is no limit",
     ),
-    Setting("sgctl_control_burst", "512", "kilobits of it that one port may send at once"),
+    Setting("sgctl_control_burst", "512", "kilobits of such control traffic that one port may send at once"),
     Setting(
         "sgctl_connections",
         "",
-        "connections of a network on a bridge, unless its connection_limit says otherwise; 0 is no limit "
-        "(default: where there are several networks, an equal share of what the connection tracker holds)",
+        "connections that a network may have on a bridge, unless the network has a connection_limit; 0 is no "
+        "limit (default: with several networks, an equal share of the connection tracker's capacity)",
     ),
     Setting(
         "sgctl_openflow_peers",
         "",
-        "addresses and networks, separated by commas, whose switches may connect without TLS (default: none; "
-        "this machine's own switch may always)",
+        "addresses and networks, separated by commas, from which switches may connect without TLS (default: "
+        "none; the switch of this machine may always connect)",
     ),
     Setting(
         "sgctl_openflow_names",
         "",
-        "names of the certificates that switches of other machines may show, separated by commas (default: "
-        "the host's name in the switch database)",
+        "certificate names, separated by commas, that switches of other machines may present (default: the "
+        "host's name in the switch database)",
     ),
     Setting(
         "sgctl_api_tokens",
         "",
-        "file with the tokens that the API asks for (default: none, which only a loopback address allows)",
+        "file with the tokens that the API accepts (default: none, which is allowed on a loopback address "
+        "only)",
     ),
     Setting(
         "sgctl_api_users",
         "",
-        "users of this machine, separated by commas, who need no token, besides root and the group sgctl; * "
-        "for all (default: none)",
+        "users of this machine, separated by commas, who need no token, in addition to root and the group "
+        "sgctl; * for all (default: none)",
     ),
     Setting("sgctl_api_certificate", "", "PEM file with the API's TLS certificate (default: no TLS)"),
-    Setting("sgctl_api_key", "", "PEM file with the certificate's key (default: in the certificate's file)"),
-    Setting("sgctl_api_client_ca", "", "PEM file with the authorities of client certificates"),
+    Setting("sgctl_api_key", "", "PEM file with the certificate's key (default: the certificate's file)"),
+    Setting("sgctl_api_client_ca", "", "PEM file with the CA certificates that sign client certificates"),
     Setting("sgctl_api_rate", "500", "API requests per second that one client may make; 0 is no limit"),
     Setting(
         "sgctl_api_quota",
         "",
-        "what each project may have, such as port=500,security_group=-1; -1 is no limit (default: with "
-        "tokens 100 networks, subnets, security groups, address groups, 500 ports and 1000 rules; else none)",
+        "limits of each project, such as port=500,security_group=-1; -1 is no limit (default with tokens: "
+        "100 networks, subnets, security groups, address groups, 500 ports, 1000 rules; default else: none)",
     ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """The settings of the REST API; `rate` is requests per second; `quota`, `users` as users write them."""
+    """The settings of the REST API. `rate` is in requests per second; `quota`, `users` are unparsed text."""
 
     tokens: Path | None = None
     certificate: Path | None = None
@@ -142,7 +150,7 @@ def _path(text: str) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings in force. `db` is empty when the controller is to serve the policy database itself."""
+    """The settings in use. `db` is empty when the controller runs the policy database's server itself."""
 
     db: str
     ovsdb: str
@@ -175,7 +183,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """What holds without command line and ryu.conf."""
+        """The settings without a command line and ryu.conf."""
         return cls.from_values({setting.name: setting.default(environ) for setting in SETTINGS})
 
     @property
@@ -195,7 +203,7 @@ class Settings:
 
     @property
     def control_budget(self) -> tuple[int, int]:
-        """Kilobits per second, and at once, of what one port may send without a rule. Raises ValueError."""
+        """Control traffic per port: rate (kilobits per second) and burst (kilobits). Raises ValueError."""
         rate, burst = self.control_rate, self.control_burst
         for name, text in (("sgctl-control-rate", rate), ("sgctl-control-burst", burst)):
             if not (text.isascii() and text.isdigit() and int(text) <= NO_LIMIT):
@@ -204,7 +212,10 @@ class Settings:
 
     @property
     def connections_of_network(self) -> int | None:
-        """The limit of a network that sets none, 0 for none; None for a share. Raises ValueError."""
+        """The connection limit of a network without its own: 0 is no limit, None an equal share.
+
+        Raises ValueError.
+        """
         text = self.connections
         if text and not (text.isascii() and text.isdigit() and int(text) <= MOST_CONNECTIONS):
             raise ValueError(f"sgctl-connections: {text!r} is no number from 0 to {MOST_CONNECTIONS}")
@@ -212,7 +223,7 @@ class Settings:
 
     @property
     def check_seconds(self) -> float | None:
-        """Quiet time before a switch is checked; None is never. Raises ValueError for anything else."""
+        """Seconds without changes before a switch's flows are checked; None is never. Raises ValueError."""
         try:
             seconds = float(self.check_interval)
         except ValueError:
