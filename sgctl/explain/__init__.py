@@ -1,1 +1,1 @@
-"""Why the switch does what it does: its flows with names, against what is expected, packet by packet."""
+"""Explains what a switch does: shows its flows with names, compares them with the policy, traces packets."""

@@ -1,4 +1,4 @@
-"""The reference verdict on a packet in words: what allowed it, what stopped it, what would have to change."""
+"""The reference verdict on a packet in words: what allowed it, what stopped it, what would let it pass."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from sgctl.explain.expected import Unexplained
 from sgctl.service import protocols
 
 _HINTS = 10
-"""No more suggestions than somebody reads."""
+"""The largest number of suggestions of each kind."""
 _ICMP = (1, 58)
 _OTHER_SIDE = {Direction.INGRESS: Direction.EGRESS, Direction.EGRESS: Direction.INGRESS}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A packet's fate and why. `changes` tells what would let it pass, closest first.
+    """What happens to a packet and why. `changes` lists what would let it pass, the smallest change first.
 
-    `notes` tells what else the service that was asked about needs.
+    `notes` lists what else the service needs.
     """
 
     packet: Packet
@@ -44,7 +44,7 @@ class Answer:
 
 
 def answer(text: PolicyText, packet: Packet) -> Answer:
-    """What the policy says of the packet. Raises Unexplained for what rules are not about."""
+    """What the policy says about the packet. Raises Unexplained for a packet that no rule can match."""
     try:
         verdict = judge(text, packet)
     except ValueError as error:
@@ -115,12 +115,12 @@ class _Words:
             yield f"an allowed address pair {port.mac} {end} of port {_name(port)} would make it an end"
             yield f"or let {end} send it itself, or a router outside"
         if verdict.refusal in (Refusal.ADMIN_DOWN, Refusal.RECEIVER_DOWN):
-            yield "admin_state_up: true of that port would let it be judged"
+            yield "with admin_state_up: true on that port, the rules would decide"
         if verdict.refusal in (Refusal.SENDER_RULES, Refusal.RECEIVER_RULES):
             yield from self._missing_rule(_side_of(verdict.refusal))
 
     def _told_about(self) -> Prefix:
-        """The end of the connection on the side from which an error comes."""
+        """The address of the connection's end on the side from which the ICMP error comes."""
         opening = self._packet.opening
         return opening.destination if self._packet.state is State.REPLY else opening.source
 
@@ -136,9 +136,9 @@ class _Words:
         return f"allowed by {', '.join(describe_rule(self._text, rule) for rule in rules)}"
 
     def _asked(self, direction: Direction) -> tuple[Port, Direction, Conversation]:
-        """The port, the direction of the rules that are asked, and about what.
+        """The port, the direction of the rules that decide, and the conversation that they decide about.
 
-        A reply is judged as the connection that it belongs to, unless the port's groups are stateless.
+        For a reply, the rules decide about the connection that it belongs to, unless a group is stateless.
         """
         port = self._text.ports[self._ends[direction] or ""]
         groups = effective_groups(self._text, port) & self._text.groups.keys()
@@ -169,7 +169,7 @@ class _Words:
         yield f"or a new {direction} rule for {describe_service(subject)} {way} {remote}"
 
     def _near(self, own: Iterable[str], rules: list[Rule], subject: Conversation) -> Iterator[str]:
-        """Rules of the port's own groups that fail by one thing only."""
+        """Rules of the port's own groups of which only the remote or only the service does not fit."""
         mine = [rule for rule in rules if rule.group_id in own]
         shown = 0
         for rule in mine:

@@ -1,4 +1,4 @@
-"""Protocols that agree on further connections inside a connection: those need rules of their own.
+"""Protocols that negotiate further connections inside a connection: the further ones need their own rules.
 
 Sources: RFC 959 (FTP), RFC 1350 section 4 (TFTP), RFC 3261 (SIP), RFC 2326 (RTSP), ITU-T H.323, RFC 2637
 (PPTP).
@@ -14,8 +14,8 @@ _FTP = (
     "server's range of passive ports; active mode needs one at the client for tcp from the server"
 )
 _TFTP = (
-    "a TFTP server sends the file from another port than 69. The client needs an ingress rule for udp from "
-    "the server, or the server an option that keeps it on port 69"
+    "a TFTP server sends the file from a port other than 69. The client needs an ingress rule for udp from "
+    "the server, or the server needs an option that makes it answer from port 69"
 )
 _NOTES = {
     (TCP, 21): _FTP,
@@ -29,5 +29,5 @@ _NOTES = {
 
 
 def note_on(opening: Conversation) -> str | None:
-    """What a user should know of a connection to this service, None when it stands for itself."""
+    """What else a connection to this service needs; None when it needs nothing."""
     return _NOTES.get((opening.protocol, opening.second))

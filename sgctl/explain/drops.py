@@ -1,4 +1,4 @@
-"""Dropped packets by port and reason: from counters that switches learn (table DROPPED), and from meters."""
+"""Dropped packets by port and reason: from the learned flows of table DROPPED, and from meters."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sgctl.store.devices import OPENFLOW_LOCAL
 _CONDITION = re.compile(r"\b(\w+)=([^,\s]+)")
 _REASONS = {reason.value: reason for reason in Reason}
 _MADE_THE_COUNTER = 1
-"""The packet that makes a counter is not counted by it."""
+"""The packet for which the switch learns a counting flow is not counted by that flow."""
 
 
 def drop_records(picture: Picture, tools: SwitchTools) -> Iterator[dict[str, object]]:
-    """One record for each port and reason there has been, the most frequent first on each bridge."""
+    """One record for each port and reason; on each bridge the largest count comes first."""
     for dpid in picture.managed(None):
         managed = picture.engine.bridges[dpid]
         flows = [InstalledFlow.parse(line) for line in tools.flows(managed.bridge.name)]
@@ -37,7 +37,7 @@ def drop_records(picture: Picture, tools: SwitchTools) -> Iterator[dict[str, obj
 
 
 class _Counted(NamedTuple):
-    """So many packets were dropped for a reason, at the port that the conditions tell."""
+    """How many packets were dropped for a reason, at the port that the conditions name."""
 
     reason: int
     conditions: Mapping[str, str]
@@ -62,15 +62,15 @@ def _record(managed: ManagedBridge, names: Names, counted: _Counted) -> dict[str
         "port": port,
         "direction": "to" if p.OUT.name in conditions else "from",
         "reason": word,
-        "explanation": reason.explanation if reason else "this version has no such reason",
+        "explanation": reason.explanation if reason else "this version of sgctl does not know the reason",
         "packets": packets,
     }
 
 
 def _end(names: Names, conditions: Mapping[str, str]) -> tuple[str, str]:
-    """The interface that a counter is about, and the policy port or whatever else is there.
+    """The interface whose drops are counted, and the policy port or other device behind it.
 
-    `ovs-ofctl` writes reserved port numbers as words, such as LOCAL and CONTROLLER.
+    `ovs-ofctl` prints reserved port numbers as words, such as LOCAL and CONTROLLER.
     """
     text = conditions.get(p.OUT.name) or conditions.get("in_port", "ANY")
     if text == "LOCAL":

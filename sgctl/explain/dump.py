@@ -1,4 +1,4 @@
-"""The flows on a real switch, each with what it is for, as plain data."""
+"""The flows on a real switch, each with its purpose, as plain data."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class InstalledFlow:
 
     @classmethod
     def parse(cls, line: str) -> InstalledFlow:
-        """Raises Unexplained for what `ovs-ofctl` does not write."""
+        """Raises Unexplained for a line that is not a flow."""
         stats, (rest, _, actions) = _STATS.match(line), line.partition(" actions=")
         if stats is None or not actions:
-            raise Unexplained(f"ovs-ofctl wrote what is no flow: {line}")
+            raise Unexplained(f"ovs-ofctl printed a line that is not a flow: {line}")
         rest = _AGES.sub("", rest[stats.end() :])
         priority = _PRIORITY.search(rest)
         return cls(
@@ -59,7 +59,7 @@ class InstalledFlow:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which flows to show; everything that is given must fit. Ids, rule numbers, table ids."""
+    """Which flows to show, by ids, rule numbers and table ids. A flow must meet every condition given."""
 
     port: str | None = None
     group: str | None = None
@@ -77,7 +77,7 @@ class Dump:
         self._keys = {flow.cookie: key for key, flow in managed.compiler.flows.items()}
 
     def records(self, lines: Sequence[str], wanted: Wanted) -> Iterator[dict[str, object]]:
-        """The flows that fit, in the order in which a packet meets them."""
+        """The wanted flows, in the order in which a packet meets them."""
         tests = _Tests(self._policy, self._managed, wanted)
         for flow in sorted(map(InstalledFlow.parse, lines), key=lambda flow: (flow.table, -flow.priority)):
             key = self._keys.get(flow.cookie)
@@ -109,7 +109,7 @@ def _stranger(cookie: int) -> str:
 
 
 class _Tests:
-    """Whether a flow is about what was asked for."""
+    """Decides whether a flow is one of the wanted flows."""
 
     def __init__(self, policy: Policy, managed: ManagedBridge, wanted: Wanted) -> None:
         self._wanted = wanted

@@ -1,4 +1,4 @@
-"""What this host's switches should hold, worked out as the controller does."""
+"""The flows that this host's switches should hold, compiled as the controller compiles them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sgctl.store.local import LocalSwitches
 
 
 class Unexplained(Exception):
-    """What was asked cannot be answered; the text is for users."""
+    """The question cannot be answered; the message is for users."""
 
 
 def text_of(policy: Policy) -> PolicyText:
@@ -21,7 +21,7 @@ def text_of(policy: Policy) -> PolicyText:
 
 
 class Picture:
-    """Policy, bridges and expected flows of one host at one moment; `refresh` takes in the next."""
+    """Policy, bridges and expected flows of one host at one moment; `refresh` updates all of them."""
 
     def __init__(self, store: Store, local: LocalSwitches) -> None:
         self._store = store
@@ -31,7 +31,7 @@ class Picture:
         self.refresh()
 
     def refresh(self) -> None:
-        """Take in what the databases have sent."""
+        """Process the updates that the databases have sent."""
         self.engine.change_policy(self._store.run())
         self.engine.change_bound(self._store.bound_changes())
         self._local.run()
@@ -43,7 +43,7 @@ class Picture:
 
     @property
     def in_step(self) -> bool:
-        """Whether the controllers of this host's connected switches say that they have this generation."""
+        """Whether all connected switches of this host are reported to have this generation of the policy."""
         return all(
             status.generation >= self.generation
             for status in self._store.switches.values()
@@ -56,9 +56,9 @@ class Picture:
         return text_of(self.engine.policy)
 
     def managed(self, bridge: str | None) -> list[int]:
-        """The datapath ids of the bridge of this name, or of all that a controller reported.
+        """The datapath id of the bridge with this name; for None, of all bridges that a controller reported.
 
-        Raises Unexplained when there is none.
+        Raises Unexplained when there is no such bridge.
         """
         reported = {
             status.name for status in self._store.switches.values() if status.chassis == self._local.chassis
@@ -69,6 +69,6 @@ class Picture:
             raise Unexplained(
                 f"there is no bridge {bridge!r} on this host"
                 if bridge
-                else "no controller manages a bridge here"
+                else "no controller manages a bridge on this host"
             )
         return sorted(found, key=lambda dpid: self.engine.bridges[dpid].bridge.name)

@@ -1,4 +1,4 @@
-"""The reference verdict on a frame that no rule is about, in words: what stopped it, or where it goes."""
+"""The reference verdict on a frame that no rule can match, in words: what stopped it, or where it goes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ARP_WORDS = {REQUEST: "ARP request for", REPLY: "ARP reply to"}
 
 @dataclass(frozen=True)
 class FrameAnswer:
-    """A frame's fate and why. `changes` tells what would let it pass."""
+    """What happens to a frame and why. `changes` lists what would let it pass."""
 
     frame: Frame
     verdict: FrameVerdict
@@ -34,7 +34,7 @@ class FrameAnswer:
 
 
 def answer_frame(text: PolicyText, frame: Frame) -> FrameAnswer:
-    """What the policy says of the frame."""
+    """What the policy says about the frame."""
     verdict = judge_frame(text.networks, text.ports, frame)
     reason = _where(text, verdict) if verdict.refusal is None else f"dropped: {verdict.refusal.value}"
     return FrameAnswer(frame, verdict, (reason,), tuple(_changes(text, frame, verdict.refusal)))
@@ -65,13 +65,13 @@ def _where(text: PolicyText, verdict: FrameVerdict) -> str:
     places = sorted(_name(text.ports[port]) for port in verdict.ports)
     if verdict.outside:
         places.append("the outside")
-    return f"may pass, to {', '.join(places)}" if places else "may pass, but there is nobody to whom it goes"
+    return f"may pass, to {', '.join(places)}" if places else "may pass, but no port receives it"
 
 
 def _changes(text: PolicyText, frame: Frame, refusal: FrameRefusal | None) -> Iterator[str]:
     sender, said = text.ports[frame.sender], frame.message
     if refusal is FrameRefusal.ADMIN_DOWN:
-        yield "admin_state_up: true of that port would let it be judged"
+        yield "admin_state_up: true on that port would enable it"
     elif refusal is FrameRefusal.ETHERTYPE and said is None:
         kind = f"{frame.ethertype:#06x}, from one of its MACs"
         yield f"permitted_ethertypes of port {_name(sender)} with {kind}"

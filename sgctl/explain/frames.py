@@ -1,6 +1,6 @@
-"""A raw Ethernet frame as what the reference verdicts judge: a packet's header, ARP, neighbour discovery.
+"""Parses a raw Ethernet frame for the reference evaluator: into an IP header, ARP or neighbour discovery.
 
-What Open vSwitch cannot read is read as it does, so that both speak of the same frame.
+Malformed parts are read as Open vSwitch reads them, so that both decide about the same fields.
 Sources: IEEE 802.3 and 802.1Q; RFC 791, RFC 8200 (extension headers), RFC 9293, RFC 768, RFC 792, RFC 4443,
 RFC 826, RFC 4861 section 4.
 """
@@ -22,7 +22,7 @@ _ARP_LENGTH = 28
 _LINK_ADDRESS_OPTION = {SOLICITATION: 1, ADVERTISEMENT: 2}
 _ICMP, _ICMPV6 = 1, 58
 _ERRORS = {4: frozenset({3, 4, 5, 11, 12}), 6: frozenset({1, 2, 3, 4})}
-"""The ICMP types that carry the beginning of the packet that they are about."""
+"""The ICMP types that quote the beginning of the packet that caused them."""
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _OPTIONS = 0, 43, 44, 60
 _NOBODY4, _NOBODY6 = Prefix(4, 0, 32), Prefix(6, 0, 128)
 _NO_MAC = "00:00:00:00:00:00"
@@ -30,7 +30,7 @@ _NO_MAC = "00:00:00:00:00:00"
 
 @dataclass(frozen=True)
 class ReadFrame:
-    """What a frame says. `header` is None for what is not IP; `about` is what an ICMP error quotes."""
+    """A parsed frame. `header` is None if it is not IP; `about` is the packet that an ICMP error quotes."""
 
     source_mac: str
     destination_mac: str
@@ -45,7 +45,7 @@ class ReadFrame:
 
 @dataclass(frozen=True)
 class _Packet:
-    """An IP packet's header, and where its payload begins."""
+    """An IP packet's header, and the offset of its payload."""
 
     header: Conversation
     later_fragment: bool
@@ -54,18 +54,18 @@ class _Packet:
 
 
 def frame_bytes(text: str) -> bytes:
-    """A frame in hexadecimal, in which spaces and colons may stand. Raises Unexplained."""
+    """The bytes of a frame in hexadecimal, which may contain spaces and colons. Raises Unexplained."""
     try:
         data = bytes.fromhex(text.replace(":", "").replace(" ", ""))
     except ValueError as error:
         raise Unexplained(f"the frame is not hexadecimal: {error}") from error
     if len(data) < 14:
-        raise Unexplained(f"a frame has 14 bytes or more, this one {len(data)}")
+        raise Unexplained(f"an Ethernet frame has at least 14 bytes, this one has {len(data)}")
     return data
 
 
 def read_frame(text: str) -> ReadFrame:
-    """Read a frame in hexadecimal. Raises Unexplained for an IP packet that ends within a header."""
+    """Parse a frame in hexadecimal. Raises Unexplained for an IP packet that ends within a header."""
     data = frame_bytes(text)
     ethertype, at = _number(data, 12, 2), 14
     tagged = ethertype in _VLANS
@@ -120,9 +120,10 @@ def _read_ipv6(data: bytes, at: int) -> _Packet:
 
 
 def _read_neighbour(data: bytes, packet: _Packet) -> Neighbour | None:
-    """A message that is cut short or tells two MACs reads as one without target.
+    """None unless the ICMPv6 code and the hop limit are those of neighbour discovery.
 
-    A MAC of zeros counts as none. With another code or hop limit it is no neighbour discovery.
+    A message that is truncated or contains two MACs is read as one without a target. A MAC of zeros counts
+    as none.
     """
     header, at = packet.header, packet.payload
     if header.source.version != 6 or not is_discovery(header, packet.hops):
@@ -148,7 +149,7 @@ def _link_options(data: bytes, at: int) -> list[tuple[int, str]]:
 
 
 def _read_about(data: bytes, packet: _Packet) -> Conversation | None:
-    """The packet whose beginning an ICMP error carries; None when it cannot be read."""
+    """The packet whose beginning an ICMP error quotes; None when it cannot be read."""
     if not is_error(packet.header):
         return None
     try:
@@ -158,13 +159,13 @@ def _read_about(data: bytes, packet: _Packet) -> Conversation | None:
 
 
 def is_error(header: Conversation) -> bool:
-    """Whether this is an ICMP error about another packet."""
+    """Whether this is the header of an ICMP error."""
     version = header.source.version
     return header.protocol == (_ICMP if version == 4 else _ICMPV6) and header.first in _ERRORS[version]
 
 
 def _numbers(data: bytes, at: int, protocol: int, later: bool) -> tuple[int, int]:
-    """Ports, or ICMP type and code; a later fragment has neither."""
+    """Source and destination port, or ICMP type and code; zeros for a later fragment, which has neither."""
     if later:
         return 0, 0
     if protocol in WITH_PORTS:

@@ -1,4 +1,4 @@
-"""Names for the numbers in flows: tables, registers, identities, ports, rules. All of it is derived."""
+"""Names for the numbers in flows: tables, registers, identities, ports, rules. All names are derived."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _OFPORT = re.compile(r"\b(in_port=|output:)(\d+)\b")
 
 
 class Names:
-    """What the numbers in one bridge's flows stand for."""
+    """Names for the numbers in one bridge's flows."""
 
     def __init__(self, policy: Policy, managed: ManagedBridge) -> None:
         self._policy = policy
@@ -84,11 +84,11 @@ class Names:
         return self._interfaces.get(ofport, str(ofport))
 
     def uplink(self, ofport: int) -> str:
-        """The interface with this OpenFlow number, or the bond of which it is a member."""
+        """The interface with this OpenFlow number; for a member of a bond, the bond."""
         return self.device(self.interface(ofport))
 
     def device(self, name: str) -> str:
-        """A device as users declare it: the bond, for one of its members."""
+        """The name by which users declare a device; for a member of a bond, the bond's."""
         return self._bond_of.get(name, name)
 
     def rule(self, number: int) -> str:
@@ -102,7 +102,7 @@ class Names:
         return f"{number} ({label}group {self.group(rule.group_id)})"
 
     def selector(self, selector: Selector) -> str:
-        """What a rule's remote names."""
+        """The name of a rule's remote."""
         if selector.kind is SelectorKind.PREFIX:
             return selector.key
         if selector.kind is SelectorKind.ADDRESS_GROUP:
@@ -112,7 +112,7 @@ class Names:
         return f"group {self.group(selector.key)}"
 
     def owner(self, owner: Owner) -> str:
-        """What a flow is for, from what the compiler claims it for."""
+        """The purpose of a flow, from the object for which the compiler made it."""
         kind, key = owner[0], owner[1]
         if kind in _REMOTE_TABLES and len(owner) > 2:
             return f"address {owner[2]}"
@@ -120,7 +120,7 @@ class Names:
         return shown(self, key) if shown else kind
 
     def bound_port(self, ofport: int) -> str:
-        """The policy port that an OpenFlow port stands for."""
+        """The policy port bound to an OpenFlow port."""
         port_id = self._managed.roles.ports.get(ofport)
         return self.port(port_id) if port_id else self.interface(ofport)
 
@@ -129,7 +129,7 @@ class Names:
         return self._networks_by_zone.get(zone, f"zone {zone}" if zone else "none")
 
     def value(self, field: Field, value: int) -> str:
-        """What a register holds."""
+        """The name of a register's value."""
         if field in _IDENTITIES:
             return self._identities.get(value, f"{value:#x}")
         if field is p.ZONE:
@@ -143,7 +143,7 @@ class Names:
         return str(value)
 
     def annotate(self, text: str) -> str:
-        """A piece of text by Open vSwitch, with names in place of numbers."""
+        """Text printed by Open vSwitch, with names in place of numbers."""
         text = _PAIR.sub(self._join, text)
         text = _SET.sub(lambda found: self._register(found[2], found[1], found[0]), text)
         text = _NOW.sub(lambda found: f"{found[1]}[] is now {self._now(found[1], found[2])}", text)
@@ -176,7 +176,7 @@ class Names:
 
 
 def table_name(number: int) -> str:
-    """The declared name of a table; its number when it is none of ours."""
+    """The declared name of a table; its number when the pipeline does not declare it."""
     table = TABLE_BY_ID.get(number)
     return table.name if table else str(number)
 

@@ -1,4 +1,4 @@
-"""A packet's way through the real switch, by `ofproto/trace`, against what the reference says of it.
+"""Compares a packet's path through the real switch (`ofproto/trace`) with the reference verdict.
 
 Sources: ovs-vswitchd(8), ovs-fields(7).
 """
@@ -21,7 +21,7 @@ from sgctl.explain.names import Names, table_name
 from sgctl.explain.question import group_mac
 
 _OUTSIDE_MAC = "02:00:00:00:ff:fe"
-"""Stands for the machines behind an uplink, whose MACs nobody knows."""
+"""The MAC used for a machine behind an uplink, whose real MAC is not known."""
 _TRACKED = {
     State.NEW: "trk,new",
     State.ESTABLISHED: "trk,est",
@@ -57,7 +57,7 @@ _SIDES = {p.SOURCE_CHECK.id: 0, p.SOURCE_STATELESS.id: 0, p.DEST_CHECK.id: 1, p.
 
 @dataclass(frozen=True)
 class Path:
-    """What the switch does with a packet. Rules are numbers, 0 where none was asked or found."""
+    """What the switch does with a packet. Rules are numbers; 0 where no rule was looked up or found."""
 
     lines: tuple[str, ...]
     outputs: frozenset[str]
@@ -67,7 +67,7 @@ class Path:
 
 
 def read_path(text: str, names: Names) -> Path:
-    """What `ofproto/trace` wrote. Raises Unexplained when it ended in an error."""
+    """Parse the output of `ofproto/trace`. Raises Unexplained when the trace ended in an error."""
     if "Translation failed" in text:
         raise Unexplained("the switch gave up on the packet: " + text.strip().splitlines()[-1])
     words = _NESTED.sub("", ",".join(_ACTIONS.findall(text))).split(",")
@@ -97,7 +97,7 @@ def _named(text: str, names: Names) -> Iterator[str]:
 
 
 class Tracer:
-    """Packets on one bridge."""
+    """Builds traces for one bridge and compares their results with the reference verdict."""
 
     def __init__(self, text: PolicyText, managed: ManagedBridge) -> None:
         self._text = text
@@ -110,19 +110,19 @@ class Tracer:
         return port in self._ofports
 
     def concerns(self, subject: Packet | Frame) -> bool:
-        """Whether one of its ends is bound to this bridge."""
+        """Whether the sender or the receiver is bound to this bridge."""
         if isinstance(subject, Frame):
             return self.has(subject.sender)
         return self.has(subject.sender) or self.has(subject.receiver)
 
     def question(self, subject: Packet | Frame, fields: str | None) -> tuple[str, str]:
-        """What `ofproto/trace` takes: a flow; and what the connection tracker is to say of it.
+        """The arguments of `ofproto/trace`: a flow, and the ct_state that the connection tracker returns.
 
-        `fields` are those of a raw frame, if there is one (`SwitchTools.fields`). Raises Unexplained when it
-        cannot enter this bridge.
+        `fields` are those of a raw frame, if there is one (`SwitchTools.fields`). Raises Unexplained when the
+        packet cannot enter this bridge.
         """
         if isinstance(subject, Frame):
-            assert fields is not None, "a frame is known by its bytes"
+            assert fields is not None, "a frame is traced by the fields of its bytes"
             return f"in_port={self._ofports[subject.sender]},{fields}", _TRACKED[State.NEW]
         if fields is None or not self.has(subject.sender):
             return self.flow(subject), tracked_as(subject)
@@ -132,7 +132,7 @@ class Tracer:
         return flow, tracked_as(subject)
 
     def flow(self, packet: Packet) -> str:
-        """The packet as `ofproto/trace` takes it. Raises Unexplained when it cannot enter this bridge."""
+        """The packet as a flow for `ofproto/trace`. Raises Unexplained when it cannot enter this bridge."""
         network = self._text.networks[packet.network_id]
         terms = {"in_port": str(self._entry(packet, network)), **self._frame(packet), **_header(packet)}
         if not self.has(packet.sender) and network.segmentation_id is not None:
@@ -142,13 +142,13 @@ class Tracer:
         return _joined(terms)
 
     def disagreement(self, subject: Packet | Frame, path: Path) -> str:
-        """In what the switch differs from the reference; empty when they agree."""
+        """How the switch differs from the reference verdict; empty when they agree."""
         if isinstance(subject, Frame):
             return self._frame_disagreement(subject, path)
         return self._any_holder_disagreement(subject, path)
 
     def _any_holder_disagreement(self, packet: Packet, path: Path) -> str:
-        """One of those who may hold the MAC gets it, or each of them while the switch has learned of none."""
+        """The port that holds the MAC should get the packet; every candidate port while none is learned."""
         holders = [packet.receiver, *packet.or_receivers]
         differences = [self._packet_disagreement(replace(packet, receiver=each), path) for each in holders]
         if "" in differences or not packet.or_receivers:
@@ -169,14 +169,14 @@ class Tracer:
         if path.outputs != expected and not held:
             return _differ(expected, path.outputs)
         if verdict.refusal is not None and path.reason is not FRAME_REASONS[verdict.refusal]:
-            found = path.reason.explanation if path.reason is not None else "nothing is wrong with it"
+            found = path.reason.explanation if path.reason is not None else "it may pass"
             return f"the policy says: {verdict.refusal.value}; the switch says: {found}"
         return ""
 
     def _packet_disagreement(self, packet: Packet, path: Path) -> str:
         verdict = judge(replace(self._text, elsewhere=self._elsewhere), self._seen_from_here(packet))
         expected, found = self._expected(packet, verdict), path.outputs
-        if verdict.refusal is Refusal.RECEIVER_DOWN:  # as if it were not there
+        if verdict.refusal is Refusal.RECEIVER_DOWN:  # the switch treats the receiver as absent
             expected = found - self._interfaces([packet.receiver or ""])
         learned = packet.receiver is None and verdict.allowed and self._is_learned(found, packet.network_id)
         if found != expected and not learned:
@@ -197,7 +197,7 @@ class Tracer:
         return ""
 
     def _is_learned(self, outputs: frozenset[str], network: str) -> bool:
-        """Whether a frame for nobody that the policy knows went to the one place where its MAC was seen."""
+        """Whether a frame to a MAC unknown to the policy left by the one device where the MAC was learned."""
         trusted = [port.id for port in self._text.ports.values() if not port.port_security_enabled]
         places = {self._names[uplink] for uplink in self._uplinks(network)}
         places |= self._interfaces(port for port in trusted if self._text.ports[port].network_id == network)
@@ -224,7 +224,7 @@ class Tracer:
 
     @property
     def _elsewhere(self) -> frozenset[str]:
-        """The ports that are the outside to this bridge."""
+        """The ports that are bound elsewhere: for this bridge they are behind the uplink."""
         return frozenset(port for port in self._text.ports if not self.has(port))
 
     def _seen_from_here(self, packet: Packet) -> Packet:
@@ -233,7 +233,7 @@ class Tracer:
         return replace(packet, sender=sender, receiver=receiver)
 
     def _expected(self, packet: Packet, verdict: Verdict) -> frozenset[str]:
-        """The interfaces by which it should leave."""
+        """The interfaces by which the packet should leave."""
         outside = self._expected_outside(packet)
         if self._is_for_servers(packet, verdict) or (packet.to_group and verdict.allowed):
             return outside | self._interfaces(self._audience(packet))
@@ -244,19 +244,19 @@ class Tracer:
         return outside
 
     def _expected_outside(self, packet: Packet) -> frozenset[str]:
-        """The uplinks by which it may leave: not by that of its entry."""
+        """The uplinks by which the packet may leave: all but the one by which it entered."""
         entered = set() if self.has(packet.sender) else {self._uplinks(packet.network_id)[0]}
         return frozenset(self._names[uplink] for uplink in set(self._uplinks(packet.network_id)) - entered)
 
     def _is_for_servers(self, packet: Packet, verdict: Verdict) -> bool:
-        """Whether it is a question to the network's own servers, wherever they are."""
+        """Whether the packet is a request to the network's own servers, such as DHCP servers."""
         if verdict.refusal is Refusal.FOR_SERVERS:
             return True
         exempt = verdict.sender is not None and verdict.sender.exemption is Exemption.CONTROL
         return exempt and packet.sender is not None and self._text.ports[packet.sender].port_security_enabled
 
     def _audience(self, packet: Packet) -> Iterator[str]:
-        """The ports that hear what is for many: those on which there may be servers, and whom it concerns."""
+        """The ports that receive a packet to a group: those without port security, and those it concerns."""
         sender = self._text.ports.get(packet.sender or "")
         trusted = sender is not None and not sender.port_security_enabled
         for port in self._text.ports.values():
@@ -273,7 +273,7 @@ class Tracer:
 
 
 def is_told_to_all(header: Conversation) -> bool:
-    """Whether every port must hear it from somebody trusted: DHCP offers, router advertisements, queries."""
+    """Whether a trusted sender's packet is for every port: DHCP offers, router advertisements, queries."""
     source, _, protocol, first, second = header
     if source.version == 4:
         return (protocol, first, second) == (UDP, 67, 68)
@@ -281,7 +281,7 @@ def is_told_to_all(header: Conversation) -> bool:
 
 
 def tracked_as(packet: Packet) -> str:
-    """What the connection tracker is to say of the packet; an error about another packet is related."""
+    """The ct_state that the tracker returns for the packet; an ICMP error about another packet is related."""
     return _RELATED[packet.state] if packet.related else _TRACKED[packet.state]
 
 
@@ -316,7 +316,7 @@ def _header(packet: Packet) -> dict[str, str]:
 
 
 def _connection(opening: Conversation) -> dict[str, str]:
-    """What the connection tracker will add; `ofproto/trace` wants a state with it."""
+    """The original tuple that the connection tracker adds; `ofproto/trace` wants a ct_state with it."""
     kind = "nw" if opening.source.version == 4 else "ipv6"
     return {
         "ct_state": "est",

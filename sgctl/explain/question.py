@@ -1,4 +1,4 @@
-"""What the user asks about, as a packet: who sends it to whom, and what it is."""
+"""Turns the user's question into a packet: its sender, its receiver, and its service."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sgctl.explain.frames import ReadFrame, is_error, read_frame
 from sgctl.explain.services import ALL, FULL, Services
 
 CLIENT_PORT = 40000
-"""The port that a client is taken to use when nothing else is said."""
+"""The client's port when the user names none."""
 TCP = 6
 _VRRP, VRRP_HOPS = 112, 255
 VRRP_GROUPS = {
     Prefix.parse("224.0.0.18"): "01:00:5e:00:00:12",
     Prefix.parse("ff02::12"): "33:33:00:00:00:12",
 }
-"""Where virtual routers advertise themselves, with the MAC (RFC 5798 section 5.1)."""
+"""The groups to which virtual routers send advertisements, with the MAC (RFC 5798 section 5.1)."""
 _EVERYBODY = Prefix.parse("255.255.255.255")
 _GROUPS = (_EVERYBODY, Prefix.parse("224.0.0.0/4"), Prefix.parse("ff00::/8"))
 _USUAL_HOPS = {**dict.fromkeys(range(133, 138), 255), **dict.fromkeys((130, 131, 132, 143), 1)}
@@ -46,7 +46,7 @@ ERRORS = {
 class Service:
     """What the connection is: protocol number, destination port or ICMP type and code.
 
-    None is "not said": a packet without anything is a ping, with a port it is TCP.
+    None means that the user did not say: a packet without any of them is a ping, one with a port is TCP.
     """
 
     protocol: int | None = None
@@ -61,7 +61,7 @@ class Service:
             kind = _ECHO_REQUEST[version] if self.icmp_type is None else self.icmp_type
             return _ICMP[version], kind, self.icmp_code or 0
         if self.icmp_type is not None or self.icmp_code is not None:
-            raise Unexplained("an ICMP type goes with neither ports nor another protocol")
+            raise Unexplained("an ICMP type cannot be combined with a port or another protocol")
         client = CLIENT_PORT if self.source_port is None else self.source_port
         protocol = TCP if self.protocol is None else self.protocol
         if protocol not in WITH_PORTS:
@@ -69,11 +69,11 @@ class Service:
                 raise Unexplained("only TCP, UDP and SCTP have ports")
             return protocol, 0, 0
         if self.port is None:
-            raise Unexplained("a TCP, UDP or SCTP connection is opened to a port: which?")
+            raise Unexplained("a TCP, UDP or SCTP connection needs a destination port")
         return protocol, client, self.port
 
     def meant(self, version: int) -> Services:
-        """All services that fit what was said; without anything it is every one. Raises Unexplained."""
+        """All services that match; every service when nothing is given. Raises Unexplained."""
         said = (self.port, self.source_port, self.icmp_type, self.icmp_code)
         if any(number is not None for number in said):
             return Services.one(*self.numbers(version))
@@ -85,13 +85,13 @@ class Service:
 
 @dataclass(frozen=True)
 class End:
-    """One end of a conversation: a policy port, or the outside (None) by an address."""
+    """One end of a conversation: a policy port, or an address outside (then the port is None)."""
 
     port: Port | None
     address: Prefix | None
 
     def at(self, version: int, what: str) -> Prefix:
-        """The address of this family. Raises Unexplained when there is none."""
+        """The end's address of this IP version. Raises Unexplained when it has none."""
         if self.address is not None and self.address.version == version:
             return self.address
         own = self.port.fixed_ips if self.port is not None and self.address is None else ()
@@ -105,8 +105,8 @@ class End:
 class Error:
     """An ICMP error about a connection, by a name of ERRORS.
 
-    The first end sends it, or whoever `by` is: a router on the way. With `reply` the second end, which is
-    told, opened the connection, else the first.
+    The first end sends the error, or `by` does: a router between the ends. The second end receives it. With
+    `reply` the second end opened the connection, else the first end did.
     """
 
     kind: str
@@ -117,8 +117,8 @@ class Error:
 def find_end(text: PolicyText, word: str, network: str | None = None, project: str = "") -> End:
     """The end that a word means: a port by name, id or address, else an address outside.
 
-    A name means a port of `project`, and an address one of others only where none of its own has it. With
-    `network` (an id) an address only means a port of that network. Raises Unexplained.
+    A name means a port of `project`. An address means a port of `project` that has it, else a port of
+    another project. With `network` (an id) an address only means a port of that network. Raises Unexplained.
     """
     ports = _named(text, word, project)
     if len(ports) > 1:
@@ -166,9 +166,9 @@ def ask(
     state: State,
     project: str = "",
 ) -> Packet:
-    """The packet from one end to the other, whose names are those of `project`. Raises Unexplained.
+    """The packet from one end to the other; port names are those of `project`. Raises Unexplained.
 
-    In state REPLY the first end answers in a connection that the second opened to its `port`.
+    In state REPLY the first end answers in a connection that the second end opened to `port` of the first.
     """
     sender, receiver = _pair(text, *ends, project)
     version = version or _version(sender, receiver)
@@ -191,12 +191,12 @@ def ask(
 
 
 def stands_for_many(destination: Prefix) -> bool:
-    """Whether hosts send to this address by a MAC that stands for many."""
+    """Whether hosts send to this address with a multicast or broadcast MAC."""
     return any(group.covers(destination) for group in _GROUPS)
 
 
 def group_mac(destination: Prefix) -> str:
-    """The MAC of a group or of everybody (RFC 1112 section 6.4, RFC 2464 section 7)."""
+    """The multicast or broadcast MAC of an address (RFC 1112 section 6.4, RFC 2464 section 7)."""
     if destination.version == 6:
         tail = f"3333{destination.value & 0xFFFFFFFF:08x}"
     elif destination == _EVERYBODY:
@@ -207,7 +207,7 @@ def group_mac(destination: Prefix) -> str:
 
 
 def usual_hops(header: Conversation) -> int:
-    """The hop limit that hosts give a packet: neighbours' and routers' messages 255, listeners' 1."""
+    """The hop limit that hosts use: 255 for neighbour discovery and VRRP, 1 for MLD, else the default."""
     if header.source.version == 6 and header.protocol == _ICMP[6]:
         return _USUAL_HOPS.get(header.first, USUAL_HOPS)
     return VRRP_HOPS if header.protocol == _VRRP else USUAL_HOPS
@@ -221,7 +221,7 @@ def ask_error(
     error: Error,
     project: str = "",
 ) -> Packet:
-    """An ICMP error to the second end about its connection with the first. Raises Unexplained."""
+    """An ICMP error to the second end about its connection with the first end. Raises Unexplained."""
     first, told = _pair(text, *ends, project)
     version = version or _version(first, told)
     one, other = first.at(version, ends[0]), told.at(version, ends[1])
@@ -239,15 +239,15 @@ def ask_error(
 
 
 def ask_frame(text: PolicyText, sender: str, frame: str, state: State, project: str = "") -> Packet | Frame:
-    """What a raw frame of a port is; its MACs say who it claims to be and for whom it is.
+    """A raw frame that a port sends, as the reference evaluator takes it. Raises Unexplained.
 
-    It is a Frame when no rule is about it. An ICMP error is about the connection of the packet that it
-    carries, of which `state` tells who opened it; with State.NEW nobody knows it. Messages of a link have no
-    connections either. Raises Unexplained.
+    It is a Frame when no rule can match it. An ICMP error is about the connection of the packet that it
+    quotes; `state` says which end opened that connection, and with State.NEW there is no such connection.
+    Link-local control messages belong to no connection either.
     """
     port, read = find_end(text, sender, project=project).port, read_frame(frame)
     if port is None:
-        raise Unexplained(f"{sender} is no port: a frame is traced from a port")
+        raise Unexplained(f"{sender} is not a port: a frame is traced from the port that sends it")
     if read.header is None or read.message is not None or read.tagged or is_no_source(read.source_mac):
         return Frame(
             port.id, read.source_mac, read.destination_mac, read.ethertype, read.tagged, read.message
@@ -296,13 +296,13 @@ def _opening_of(answer: Conversation) -> Conversation:
 
 
 def _peers(text: PolicyText, port: Port) -> list[Port]:
-    """The ports to which a frame of this one may lead."""
+    """The ports to which a frame of this port may go."""
     ports = text.ports.values()
     return [peer for peer in ports if peer.network_id == port.network_id and peer.id != port.id]
 
 
 def _pair(text: PolicyText, source: str, destination: str, project: str) -> tuple[End, End]:
-    """Both ends; an address is looked for in the network of the other end when that is a port by name."""
+    """Both ends. If one end is a port's name, the other end's address is looked up in that port's network."""
     named = {port.network_id for word in (source, destination) for port in _named(text, word, project)}
     network = next(iter(named)) if len(named) == 1 else None
     sender, receiver = (find_end(text, word, network, project) for word in (source, destination))
@@ -311,7 +311,7 @@ def _pair(text: PolicyText, source: str, destination: str, project: str) -> tupl
     if sender.port and receiver.port and sender.port.network_id != receiver.port.network_id:
         raise Unexplained(
             f"{source} and {destination} are in different networks, with a router between them: "
-            "trace each of them with the other's address"
+            "trace each of them with the address of the other"
         )
     return sender, receiver
 

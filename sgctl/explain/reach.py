@@ -1,7 +1,7 @@
-"""Who can reach whom, for the whole policy at once: ports with the same groups are asked together.
+"""Who can reach whom, for the whole policy at once: ports with the same groups are evaluated together.
 
-Only the first packet of a connection counts. What it says of one pair is what the reference verdict says;
-a test holds the two against each other.
+Only the first packet of a connection counts. The result for each pair equals the reference verdict; a test
+compares the two.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Numbers = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Reached:
-    """A port that can talk or be talked to by IP of this version: about what, and by which rules.
+    """A port that can be reached, or that can reach: by which IP version, services and rules.
 
-    No rules means that none is needed.
+    An empty list of rules means that no rule is needed.
     """
 
     port: Port
@@ -38,7 +38,7 @@ class Reached:
 
 @dataclass(frozen=True)
 class Outside:
-    """Addresses outside the policy, as the rule (0 is none) names them, and the services that it allows."""
+    """Addresses outside the policy as a rule names them, and the services that it allows. Rule 0: no rule."""
 
     remote: str
     version: int
@@ -47,7 +47,7 @@ class Outside:
 
 
 class _Meeting(NamedTuple):
-    """What two sides let pass together, and the rules that have a part in it."""
+    """The services that both sides allow, and the rules that allow them."""
 
     services: Services
     egress: Numbers
@@ -55,7 +55,7 @@ class _Meeting(NamedTuple):
 
 
 class _Side:
-    """What one port's groups let through in one direction, for one service and family."""
+    """What one port's groups allow in one direction, for one service and IP version."""
 
     def __init__(self, reach: Reach, groups: frozenset[str], direction: Direction) -> None:
         rules = [
@@ -80,7 +80,7 @@ class _Side:
 
     @cached_property
     def by_prefix(self) -> list[Rule]:
-        """The rules whose remote is known by prefix."""
+        """The rules whose remote is a set of prefixes."""
         return [rule for rule in self.rules if rule.remote_group_id is None and not _has_no_remote(rule)]
 
 
@@ -91,7 +91,7 @@ def _has_no_remote(rule: Rule) -> bool:
 
 
 class Reach:
-    """Answers for one service, a whole protocol or all services, and for one family."""
+    """Who reaches whom with one service, a whole protocol or all services, over one IP version."""
 
     def __init__(self, policy: Policy, service: Service, version: int) -> None:
         self.policy = policy
@@ -112,7 +112,7 @@ class Reach:
         return [each for peer in self._peers(source) if (each := self._reached(peer, source, peer))]
 
     def outside(self, port: Port, direction: Direction) -> list[Outside]:
-        """What a port's rules say of addresses that are no port's."""
+        """What a port's rules allow for addresses that belong to no port."""
         if not port.admin_state_up:
             return []
         if not port.port_security_enabled or (direction is Direction.EGRESS and self._open(port)):
@@ -123,11 +123,11 @@ class Reach:
         return [Outside(remote, self._version, self.services_of(rule), rule.number) for rule, remote in named]
 
     def is_service(self, rule: Rule) -> bool:
-        """Whether the rule speaks of the family, and of services that are asked for."""
+        """Whether the rule is of this IP version and allows some of the requested services."""
         return rule.ethertype.version == self._version and bool(self.services_of(rule))
 
     def services_of(self, rule: Rule) -> Services:
-        """What the rule allows of the services that are asked for."""
+        """Those of the requested services that the rule allows."""
         if rule.id not in self._services:
             self._services[rule.id] = Services.of_rule(rule) & self._within
         return self._services[rule.id]
@@ -138,7 +138,7 @@ class Reach:
                 yield self.policy.ports[identifier]
 
     def _reached(self, peer: Port, source: Port, target: Port) -> Reached | None:
-        """The peer with what both sides let pass, over all pairs of addresses; None when it is nothing."""
+        """The peer with what both sides allow, over all pairs of addresses; None when they allow nothing."""
         if not (source.admin_state_up and target.admin_state_up):
             return None
         met = list(self._meetings(source, target))
@@ -162,7 +162,7 @@ class Reach:
                         yield met
 
     def _meeting(self, egress: Numbers, ingress: Numbers) -> _Meeting:
-        """The services that both sides allow, and the rules that have a part in it; no rules is no limit."""
+        """The services that both sides allow, and the rules that do; a side without rules allows all."""
         key = egress, ingress
         if key not in self._met:
             common = self._allowed_by(egress) & self._allowed_by(ingress)

@@ -17,9 +17,9 @@ _CODES = 0xFF
 
 @dataclass(frozen=True)
 class Services:
-    """Inclusive ranges by protocol number, in order and apart; `everything` is all of all protocols.
+    """Inclusive ranges by protocol number, sorted and disjoint; `everything` means every protocol.
 
-    A range is of destination ports, of ICMP 256 × type + code, and FULL for protocols that have neither.
+    A range holds destination ports, for ICMP 256 × type + code; it is FULL for protocols that have neither.
     """
 
     everything: bool = False
@@ -27,7 +27,7 @@ class Services:
 
     @classmethod
     def of_rule(cls, rule: Rule) -> Services:
-        """What a rule speaks of."""
+        """The services that a rule allows."""
         if rule.protocol is None:
             return ALL
         low, high = rule.port_range_min, rule.port_range_max
@@ -40,7 +40,7 @@ class Services:
 
     @classmethod
     def one(cls, protocol: int, first: int, second: int) -> Services:
-        """A single service, by ports or by ICMP type and code."""
+        """A single service, by ports or by ICMP type and code (`first` and `second`)."""
         number = first << 8 | second if protocol in _ICMP else second
         return cls(ranges={protocol: ((number, number),)})
 
@@ -67,7 +67,7 @@ ALL = Services(everything=True)
 
 
 def union(parts: Iterable[Services]) -> Services:
-    """All that is in any of them."""
+    """All services that are in any of the parts."""
     ranges: defaultdict[int, list[Range]] = defaultdict(list)
     for part in parts:
         if part.everything:

@@ -1,4 +1,4 @@
-"""Open vSwitch's own tools on a switch of this host.
+"""Runs Open vSwitch's own tools on a switch of this host.
 
 Sources: ovs-ofctl(8), ovs-appctl(8), ovs-vswitchd(8).
 """
@@ -18,7 +18,7 @@ from sgctl.explain.expected import Unexplained
 _SECONDS = 60
 _METER = re.compile(r"^meter:(\d+) .*\n0: packet_count:(\d+)", re.MULTILINE)
 _PCAP_HEADER = struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 0xFFFF, 1)
-"""Of a file of Ethernet frames (pcap-savefile(5))."""
+"""The header of a file of Ethernet frames (pcap-savefile(5))."""
 _NAMES = {
     "icmp6": ("icmp_", "icmpv6_"),
     **dict.fromkeys(("udp", "udp6"), ("tp_", "udp_")),
@@ -31,11 +31,11 @@ _UNREAD_IN = {
     "nw_proto=2": "tp_",
     "dl_type=0x894f": "nw_",
 }
-"""In solicitations, in advertisements, in IGMP, in network service headers."""
+"""Fields of solicitations, of advertisements, of IGMP and of network service headers."""
 _ERROR_FOLLOWS = "server returned an error"
-"""What `ovs-appctl` adds to the switch's own words."""
+"""The line that `ovs-appctl` adds to the error text of the switch."""
 _DIFFERENT = 2
-"""Exit status of `ovs-ofctl diff-flows` that found differences."""
+"""Exit status of `ovs-ofctl diff-flows` when it found differences."""
 
 
 class SwitchTools:
@@ -48,7 +48,7 @@ class SwitchTools:
     def beside(cls, ovsdb: str, environ: Mapping[str, str] = os.environ) -> SwitchTools:
         """The switch whose database is at this remote: its sockets are in the same directory.
 
-        A database reached over the network says nothing of directories; then OVS_RUNDIR does.
+        A remote over the network names no directory; then OVS_RUNDIR does.
         """
         kind, _, path = ovsdb.partition(":")
         if kind == "unix" and path:
@@ -58,15 +58,15 @@ class SwitchTools:
     def flows(self, bridge: str) -> list[str]:
         """One line for each flow, with counters."""
         lines = self._ofctl("--no-names", "dump-flows", self._bridge(bridge)).splitlines()
-        return [line for line in lines if line.startswith(" ")]  # the others are headings
+        return [line for line in lines if line.startswith(" ")]  # the other lines are headings
 
     def metered(self, bridge: str) -> dict[int, int]:
-        """How many packets each meter has dropped, by its number."""
+        """How many packets each meter has dropped, by meter number."""
         text = self._ofctl("meter-stats", self._bridge(bridge))
         return {int(number): int(dropped) for number, dropped in _METER.findall(text)}
 
     def differences(self, bridge: str, expected: Iterable[str]) -> list[str]:
-        """Lines of `ovs-ofctl diff-flows`: `-` what only the switch has, `+` what only `expected` has."""
+        """Lines of `ovs-ofctl diff-flows`: `-` flows only on the switch, `+` flows only in `expected`."""
         with _file(expected) as file:
             arguments = "--no-names", "diff-flows", self._bridge(bridge), file.name
             return self._ofctl(*arguments, accept=(0, _DIFFERENT)).splitlines()
@@ -77,10 +77,10 @@ class SwitchTools:
             self._ofctl("--bundle", "add-flows", self._bridge(bridge), file.name)
 
     def fields(self, frame: bytes) -> str:
-        """The frame's fields, as a flow has them, without a port.
+        """The frame's fields in flow syntax, without in_port.
 
-        A trace is given these and not the frame: with its bytes the switch would learn from it as from a
-        real one (ovs-vswitchd(8), ofproto/trace).
+        A trace gets the fields instead of the frame: from the bytes of a traced frame the switch would learn
+        as from a real frame (ovs-vswitchd(8), ofproto/trace).
         """
         with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
             file.write(_PCAP_HEADER + struct.pack("=4I", 0, 0, len(frame), len(frame)) + frame)
@@ -89,7 +89,7 @@ class SwitchTools:
         return _readable(text.strip().split(","))
 
     def trace(self, bridge: str, flow: str, tracked: str) -> str:
-        """Follow a packet through the bridge; `tracked` is what the connection tracker is to say of it."""
+        """Trace a packet through the bridge; `tracked` is the ct_state that the tracker reports."""
         states = ["--ct-next", tracked] * 2
         environment = {**os.environ, "OVS_RUNDIR": str(self._directory)}
         command = ["ovs-appctl", "--timeout=20", "ofproto/trace", "--names", bridge, flow, *states]
@@ -109,10 +109,10 @@ class SwitchTools:
 
 
 def _readable(terms: list[str]) -> str:
-    """A flow that Open vSwitch has printed, without its port, as Open vSwitch reads it.
+    """A flow that Open vSwitch printed, without in_port, in the syntax that Open vSwitch accepts.
 
-    Some names that it prints mean IPv4's or TCP's field where it reads them, and some fields it does not read
-    in such packets. No flow can match the latter.
+    Open vSwitch prints some fields under names that it parses as the field of IPv4 or TCP. It also prints
+    fields that it does not accept for such packets; no flow can match those, so they are left out.
     """
     kind = terms[0]
     unread = *_UNREAD, *(fields for mark, fields in _UNREAD_IN.items() if mark in terms)
@@ -135,7 +135,7 @@ def _run(command: list[str], accept: tuple[int, ...], environment: Mapping[str, 
     except OSError as error:
         raise Unexplained(f"cannot run {command[0]}: {error.strerror}; is Open vSwitch installed?") from error
     except subprocess.TimeoutExpired as error:
-        raise Unexplained(f"{command[0]} did not end in {2 * _SECONDS} s") from error
+        raise Unexplained(f"{command[0]} did not end within {2 * _SECONDS} s") from error
     if done.returncode not in accept:
         said = (done.stderr or done.stdout).strip().splitlines()
         lines = [line for line in said if not line.endswith(_ERROR_FOLLOWS)] or said

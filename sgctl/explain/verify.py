@@ -1,4 +1,4 @@
-"""The flows that a switch holds against those that it should, each difference with its name."""
+"""Compares the flows that a switch holds with the flows that it should hold, and names each difference."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Difference:
-    """One flow that is not as it should be.
+    """One flow that differs from the expected flows.
 
-    `spot` is table, priority and match in Open vSwitch's words; `installed` and `expected` are actions, None
-    where there is no flow. FOREIGN carries our cookie tag and is not expected; ALTERED stands where one of
-    ours should and has other actions or another cookie; BYPASS is somebody else's, in one of our tables, and
-    does more than drop.
+    `spot` is table, priority and match in Open vSwitch's syntax; `installed` and `expected` are actions, None
+    where there is no flow. A FOREIGN flow carries our cookie tag and is not expected. An ALTERED flow has the
+    match of an expected flow, but other actions or another cookie. A BYPASS flow has a cookie without our
+    tag, is in one of our tables, and does more than drop.
     """
 
     kind: Kind
@@ -50,7 +50,7 @@ class Difference:
     expected: str | None
 
     def edits(self, flows: Mapping[int, Flow]) -> Iterator[str]:
-        """What undoes the difference, for `ovs-ofctl --bundle`."""
+        """The edits that undo the difference, for `ovs-ofctl --bundle`."""
         if self.kind is Kind.FOREIGN:
             yield f"delete_strict table={self.table},{self.spot}"
         else:
@@ -58,18 +58,18 @@ class Difference:
 
 
 def removal(bridge: str, found: Difference) -> str:
-    """The command by which its owner takes a flow off the switch."""
+    """The command that removes the flow from the switch."""
     spot = ",".join(filter(None, [f"table={found.table}", found.spot]))
     return f"ovs-ofctl -O OpenFlow14 --strict del-flows {shlex.quote(bridge)} {shlex.quote(spot)}"
 
 
 def expected_line(flow: Flow) -> str:
-    """The flow and its cookie, as ovs-ofctl reads them."""
+    """The flow and its cookie, in the syntax that ovs-ofctl accepts."""
     return f"cookie={flow.cookie:#x},{flow.text()}"
 
 
 def differences(lines: Iterable[str]) -> list[Difference]:
-    """What `ovs-ofctl diff-flows SWITCH EXPECTED` says, without the flows of others that bypass nothing."""
+    """Parse `ovs-ofctl diff-flows SWITCH EXPECTED`; skip flows without our cookie tag that bypass nothing."""
     installed: dict[tuple[int, str], tuple[int, str]] = {}
     expected: dict[tuple[int, str], tuple[int, str]] = {}
     for line in lines:
@@ -98,17 +98,17 @@ def _compare(
 
 
 class Verifier:
-    """Compares, and repairs, the switches of this host."""
+    """Compares and repairs the switches of this host."""
 
     def __init__(self, picture: Picture, tools: SwitchTools) -> None:
         self._picture = picture
         self._tools = tools
 
     def check(self, dpid: int, patience: float = _SETTLE_SECONDS) -> list[Difference]:
-        """What differs on one bridge.
+        """The differences on one bridge.
 
-        A change that is on its way is no drift: differences are looked at again, for at most `patience`
-        seconds, until the controller says that it is done.
+        A change that is being applied is not a difference: the comparison is repeated, for at most `patience`
+        seconds, until the controller reports that the change is applied.
         """
         deadline = time.monotonic() + patience
         while True:
@@ -121,7 +121,7 @@ class Verifier:
             time.sleep(_PAUSE_SECONDS)
 
     def repair(self, dpid: int, found: Iterable[Difference]) -> None:
-        """Undo these differences, all at once; what belongs to somebody else stays."""
+        """Undo these differences in one bundle; flows without our cookie tag stay."""
         managed = self._picture.engine.bridges[dpid]
         flows = {flow.cookie: flow for flow in managed.compiler.flows.values()}
         edits = [
@@ -133,7 +133,7 @@ class Verifier:
         self._tools.change(managed.bridge.name, edits)
 
     def names(self, dpid: int) -> Names:
-        """Names for one bridge's numbers."""
+        """Names for the numbers in one bridge's flows."""
         return Names(self._picture.engine.policy, self._picture.engine.bridges[dpid])
 
     def _differences(self, dpid: int) -> list[Difference]:

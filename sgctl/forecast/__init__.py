@@ -1,1 +1,1 @@
-"""What a change of the policy would do, worked out before it is made. Nothing here writes anything."""
+"""Computes what a change of the policy would do before it is applied. Nothing here writes anything."""

@@ -1,4 +1,4 @@
-"""Connections that are open on this host, and what a change of the policy means to them.
+"""Connections that are open on this host, and which of them a change of the policy would cut.
 
 Source: ovs-vswitchd(8) on `dpctl/dump-conntrack`.
 """
@@ -23,14 +23,14 @@ _ICMP = (1, 58)
 
 @dataclass(frozen=True)
 class Connection:
-    """One entry of the connection tracker. `conversation` is what its first packet said."""
+    """One entry of the connection tracker. `conversation` describes its first packet."""
 
     zone: int
     conversation: Conversation
 
     @classmethod
     def parse(cls, line: str) -> Connection | None:
-        """None for what is no connection of a zone, or one that is over."""
+        """None for a line that is not a connection in a zone, or for a closed connection."""
         found = _LINE.match(line.strip())
         if found is None:
             return None
@@ -55,7 +55,7 @@ class Connection:
 
 
 def _number(name: str) -> int | None:
-    """Open vSwitch writes names where it knows them."""
+    """The number of a protocol that Open vSwitch prints by name or by number; None if unknown."""
     try:
         return protocols.parse({"icmpv6": "ipv6-icmp"}.get(name, name))
     except ValueError:
@@ -69,7 +69,7 @@ def parse(lines: Iterable[str]) -> list[Connection]:
 
 @dataclass(frozen=True)
 class Cut:
-    """A connection that passes now and would not. `source` and `destination` are ports; empty: outside."""
+    """A connection that the change would cut. `source` and `destination` are ports, empty for outside."""
 
     network: str
     source: str
@@ -79,7 +79,7 @@ class Cut:
 
 
 class _Judge:
-    """Says of a connection whether a policy lets it go on."""
+    """Decides whether a policy lets a connection continue."""
 
     def __init__(self, text: PolicyText) -> None:
         self.text = text
@@ -95,7 +95,7 @@ class _Judge:
         }
 
     def port_of(self, network: str, address: Prefix) -> Port | None:
-        """Whose address it is there."""
+        """The port that has this address in this network."""
         return self._owners.get((network, address))
 
     @cached_property
@@ -116,7 +116,7 @@ class _Judge:
         return found
 
     def _part(self, ends: list[Port], conversation: Conversation) -> PolicyText:
-        """What of the policy can matter to a connection: with all of it the verdict takes its time."""
+        """The part of the policy that can affect a connection: evaluating the whole policy would be slow."""
         default_deny = all(
             self.text.networks[end.network_id].egress_default is EgressDefault.DENY for end in ends
         )
@@ -134,9 +134,9 @@ class _Judge:
         )
 
     def refusal(self, network: str, conversation: Conversation) -> str | None:
-        """Why the connection may not go on; None when it may."""
+        """Why the connection may not continue; None when it may."""
         if conversation.protocol == TCP:
-            conversation = conversation._replace(first=0)  # no rule looks at the client's port
+            conversation = conversation._replace(first=0)  # no rule matches the client's port
         key = (network, conversation)
         if key not in self._refusals:
             self._refusals[key] = self._judge(network, conversation)
@@ -144,7 +144,7 @@ class _Judge:
 
     def _judge(self, network: str, conversation: Conversation) -> str | None:
         if network not in self.text.networks:
-            return "its network is gone"
+            return "its network does not exist"
         ends = [self.port_of(network, each) for each in (conversation.source, conversation.destination)]
         sender, receiver = (end.id if end is not None else None for end in ends)
         if sender is None and receiver is None:
@@ -153,13 +153,13 @@ class _Judge:
         packet = Packet(network, sender, receiver, conversation, State.ESTABLISHED, conversation)
         try:
             refusal = judge(text, packet).refusal
-        except ValueError:  # neighbour discovery, which is no matter of rules
+        except ValueError:  # neighbour discovery, which no rule matches
             return None
         return refusal.value if refusal is not None else None
 
 
 def _fits(rule: Rule, conversation: Conversation) -> bool:
-    """Whether the rule's service may cover the conversation."""
+    """Whether the rule's service may match the conversation."""
     if rule.protocol is None:
         return True
     if rule.protocol != conversation.protocol:
@@ -171,7 +171,7 @@ def _fits(rule: Rule, conversation: Conversation) -> bool:
 def cuts(
     connections: Iterable[Connection], zones: Mapping[int, str], before: PolicyText, after: PolicyText
 ) -> Iterator[Cut]:
-    """The connections that `before` lets go on and `after` does not. `zones`: this host's, to network ids."""
+    """The connections that `before` allows and `after` does not. `zones` maps ct zones to network ids."""
     now, then = _Judge(before), _Judge(after)
     for zone, conversation in dict.fromkeys((each.zone, each.conversation) for each in connections):
         network = before.networks.get(zones.get(zone, ""))

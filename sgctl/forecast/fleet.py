@@ -1,4 +1,4 @@
-"""Every switch's flows, compiled as its controller does, from what controllers reported to the database."""
+"""The flows of every switch, compiled as its controller compiles them, from what controllers reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NO_INTERFACES: tuple[Interface, ...] = ()
 
 @dataclass(frozen=True)
 class SwitchForecast:
-    """What changes on one switch. `changed` flows keep their match and get other actions."""
+    """How many flows change on one switch. `changed` flows keep their match and get other actions."""
 
     switch: str
     before: int
@@ -29,23 +29,23 @@ class SwitchForecast:
 
     @property
     def after(self) -> int:
-        """How many flows there are then."""
+        """How many flows the switch has after the change."""
         return self.before + len(self.added) - len(self.removed)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """In how many flows a rule has a part, on all switches together; in how many of these no other has."""
+    """How many flows a rule needs on all switches together, and how many of them no other rule needs."""
 
     flows: int = 0
     alone: int = 0
 
 
 class Fleet:
-    """The switches of all hosts; of the host this runs on as its own switch database has them.
+    """The switches of all hosts; those of the local host as its switch database describes them.
 
-    Of other hosts only what is bound is known: an interface that waits for a port which a change makes is
-    not foreseen there.
+    On other hosts only bound interfaces are known: the forecast does not see an interface there that waits
+    for a port which the change creates.
     """
 
     def __init__(self, store: Store, local: LocalSwitches | None) -> None:
@@ -69,7 +69,7 @@ class Fleet:
         self._settle(chassis)
 
     def _settle(self, chassis: str) -> None:
-        """Flush, with zones for those that have none yet: any number gives as many flows."""
+        """Flush, with any zone for networks that have none yet: its number does not change how many flows."""
         engine, zones = self._engines[chassis], self._zones[chassis]
         taken = set(zones.values())
         free = (zone for zone in _ZONES if zone not in taken)
@@ -79,13 +79,13 @@ class Fleet:
 
     @property
     def compilers(self) -> Iterator[tuple[str, BridgeCompiler]]:
-        """Every switch's compiler, by `chassis/bridge`."""
+        """The compiler of every switch, by `chassis/bridge`."""
         for chassis, engine in self._engines.items():
             for managed in sorted(engine.bridges.values(), key=lambda each: each.bridge.name):
                 yield f"{chassis}/{managed.bridge.name}", managed.compiler
 
     def change(self, changes: Sequence[Change]) -> list[SwitchForecast]:
-        """Take in a change; what it does to each switch."""
+        """Apply a change to the compilers; returns what it does to each switch."""
         before = {name: dict(compiler.flows) for name, compiler in self.compilers}
         for chassis, engine in self._engines.items():
             engine.change_policy(changes)
@@ -93,7 +93,7 @@ class Fleet:
         return [_compare(name, before[name], compiler.flows) for name, compiler in self.compilers]
 
     def costs(self, numbers: Iterable[int]) -> dict[int, Cost]:
-        """What the rules with these numbers cost now."""
+        """How many flows the rules with these numbers need now."""
         flows = dict.fromkeys(numbers, 0)
         alone = dict(flows)
         for _, compiler in self.compilers:

@@ -1,4 +1,4 @@
-"""All that can be said of a change before it is made."""
+"""Everything that is known about a change before it is applied."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sgctl.service.plan import Plan
 
 @dataclass(frozen=True)
 class RuleForecast:
-    """A rule that comes (`is_new`), or goes; and what it costs while it is there."""
+    """A rule that the change adds (`is_new`) or removes, and how many flows it needs."""
 
     rule: Rule
     is_new: bool
@@ -27,7 +27,7 @@ class RuleForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a plan does. `cut` is None where this host's connections could not be looked at."""
+    """What a plan does. `cut` is None when this host's connections could not be read."""
 
     switches: list[SwitchForecast]
     rules: list[RuleForecast]
@@ -45,10 +45,10 @@ def forecast(
     zones: Mapping[int, str],
     bound: AbstractSet[str],
 ) -> Forecast:
-    """Look ahead. The fleet is used up.
+    """Compute the forecast. It applies the plan to `fleet`, which cannot be used again.
 
-    `zones` are the conntrack zones of this host, to network ids; `bound` the ids of the ports that some host
-    has bound.
+    `zones` maps the conntrack zones of this host to network ids; `bound` holds the ids of the ports that are
+    bound on some host.
     """
     before = Draft(objects)
     after, changes = outlook(objects, plan.changes)
@@ -74,7 +74,7 @@ def forecast(
 
 
 def _groups_of(plan: Plan, changes: Iterable[Change], after: Draft) -> list[str]:
-    """The ids of the groups that a plan concerns, by name: stated, with other rules, ports or remotes."""
+    """The ids of the groups that a plan affects, by name: edited, or with changed rules, ports or remotes."""
     stated = [outcome.name for outcome in plan.outcomes if outcome.kind == "SecurityGroup"]
     touched = {group.id: None for name in stated for group in after.where(SecurityGroup, "name", name)}
     for change in changes:

@@ -270,8 +270,8 @@ def test_broken_frames_are_refused(frame: str) -> None:
 @pytest.mark.parametrize(
     ("service", "reason"),
     [
-        ({"protocol": 6}, "to a port: which"),
-        ({"protocol": 17, "source_port": 53}, "to a port: which"),
+        ({"protocol": 6}, "needs a destination port"),
+        ({"protocol": 17, "source_port": 53}, "needs a destination port"),
         ({"protocol": 47, "port": 5}, "only TCP, UDP and SCTP have ports"),
         ({"protocol": 1, "port": 5}, "only TCP, UDP and SCTP have ports"),
     ],
