@@ -37,7 +37,7 @@ help: ## this list
 demo: install ## build TOPOLOGY=FILE in Mininet, load its policy, probe it with real packets (ARGS=--cli: stay)
 	$(BIN)/python mininet/run.py $(TOPOLOGY) $(ARGS)
 
-run: install ## run the controller on this machine's Open vSwitch, starting what is missing (ARGS: its options)
+run: install ## run the controller, and any Open vSwitch daemon that is not already running (ARGS: its options)
 	@$(BIN)/python scripts/run.py $(ARGS)
 
 check: lint ## lint, types and every test that needs no switch: without root, in less than three minutes
@@ -51,7 +51,7 @@ test: install lint $(OPENSTACK) ## check and test everything, on a real switch; 
 kernel: install $(KERNEL) ## attacks, scenarios and systems on the kernel's datapath, in a guest (ALL=1: every system test)
 	@$(BIN)/python scripts/kernel.py $(if $(ALL),--all) $(ARGS)
 
-hosts: install $(KERNEL) ## boot Debian 12 and 13 as they are shipped: README's tour on each, one policy for two of them, reboots
+hosts: install $(KERNEL) ## boot stock Debian 12 and 13: README's tour on each, one policy for both, reboots
 	@scripts/debian-packages $(HOST_PACKAGES)
 	@HOSTS=1 $(BIN)/pytest tests/hosts $(ARGS)
 
@@ -88,7 +88,7 @@ docs: $(DOCS) ## build the documentation as a web site in build/site, and check 
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 	@echo "the site is in build/site"
 
-install: packages $(INSTALLED) ## install what is missing, with apt and into .venv (the others do it first)
+install: packages $(INSTALLED) ## install what is missing, with apt and into .venv; the other targets do it first
 
 packages:
 	@scripts/debian-packages $(PACKAGES)
@@ -136,5 +136,5 @@ $(NEUTRON): requirements-neutron.txt scripts/pip-install
 	@touch $@
 
 clean: ## remove what install, test and lint made here
-	rm -rf .debian .kernel build .venv .venv-docs .venv-openstack .venv-neutron .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .coverage .debian .kernel build .venv .venv-docs .venv-openstack .venv-neutron .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -r {} +

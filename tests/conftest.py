@@ -20,8 +20,7 @@ settings.register_profile("untimed", deadline=None)
 """How fast an example runs says more about the machine than about the code."""
 settings.load_profile("untimed")
 settings.register_profile("first", phases=[Phase.explicit, Phase.reuse, Phase.generate])
-"""For who wants to know whether a test fails, and not the least example: `--hypothesis-profile=first`."""
-
+"""Stops at the first failing example instead of looking for the least: `--hypothesis-profile=first`."""
 settings.register_profile("few", deadline=None, max_examples=20)
 """For `make check`, which has little time: a fifth of all examples (tests/examples.py)."""
 
