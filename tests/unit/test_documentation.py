@@ -87,6 +87,19 @@ def test_the_glossary_names_classes_that_exist() -> None:
     assert named <= there
 
 
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_and_modules_that_are_named_exist(name: str) -> None:
+    """So that whoever moves one finds the sentences about it."""
+    code = re.findall(r"`([\w./]+)`", prose(ROOT / name))
+    folders = {path.name for path in ROOT.iterdir()}
+    files = {word for word in code if word.partition("/")[0] in folders and "NAME" not in word}
+    modules = {word for word in code if re.fullmatch(r"(flows|sgctl)\.[a-z_.]+", word)}
+    assert len(files | modules) > 20
+    assert not [word for word in files if not (ROOT / word).exists()]
+    paths = [ROOT / word.replace(".", "/") for word in modules]
+    assert not [path for path in paths if not (path.is_dir() or path.with_suffix(".py").exists())]
+
+
 def test_every_make_target_that_is_named_exists() -> None:
     for page in pages():
         assert set(re.findall(r"`make ([a-z0-9]+)", page.read_text())) <= targets(), page
