@@ -1,1 +1,1 @@
-"""Test bench: private Open vSwitch, network namespaces as workloads, the controller as a process."""
+"""Test bench: a private Open vSwitch, network namespaces as workloads, the controller as a process."""

@@ -1,4 +1,4 @@
-"""Attacks as data: who sends which frames, who must not get them, and what an honest sender achieves."""
+"""Attacks as data: who sends which frames, who must not get them, and which honest frames must arrive."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lab.datapath import Datapath
 
 
 class Frame(Protocol):
-    """Whatever can be put on the wire, such as a scapy packet."""
+    """Anything that can be sent as bytes, such as a scapy packet."""
 
     def __bytes__(self) -> bytes: ...
 
 
 @dataclass(frozen=True)
 class Host:
-    """A party: its MAC, addresses and where it is (`role`), all made from its number (1–254).
+    """A sender or receiver. MAC and addresses are derived from its `number` (1–254); `role` says where it is.
 
-    `subnet` is which of its network's subnets it is in: 0 or 9.
+    `subnet` selects one of its network's subnets: 0 or 9.
     """
 
     name: str
@@ -80,7 +80,7 @@ GREEN_VLAN = 5
 
 @dataclass(frozen=True)
 class Send:
-    """Frames of one sender; `to` get every one of them where this is honest."""
+    """Frames of one sender. If they are honest, every host in `to` gets all of them."""
 
     sender: Host
     frames: tuple[bytes, ...]
@@ -89,9 +89,9 @@ class Send:
 
 @dataclass(frozen=True)
 class OnKernel:
-    """The fate of an attack's frames on the kernel's datapath, where it rightly is another: `why`.
+    """What happens to an attack's frames on the kernel datapath, if it rightly differs; `why` says why.
 
-    `passes` arrives, and nothing else: packets that the rules allow.
+    Only `passes` arrives: packets that the rules allow.
     """
 
     why: str
@@ -103,9 +103,9 @@ class OnKernel:
 class Attack:
     """`frames` of `sender` must reach none of `spared`; the switch drops them all for `reason`.
 
-    None as reason says that they go elsewhere, or that the switch never looks at them. `before` is what
-    honest hosts do first; `control` shows that the same said honestly arrives; what is sent `after` the
-    attack still goes to those who should get it, and to nobody else.
+    With None as `reason` the frames go to other hosts, or the switch never looks at them. Honest hosts send
+    `before` first. `control` shows that the honest form of the frames arrives. Frames sent `after` the attack
+    still go to the hosts that should get them, and to no other.
     """
 
     name: str
@@ -120,14 +120,14 @@ class Attack:
     after: tuple[Send, ...] = ()
 
     def fate(self, datapath: Datapath) -> tuple[Reason | None, tuple[Send, ...]]:
-        """Why its frames are dropped, and what passes all the same."""
+        """Why the attack's frames are dropped, and which packets still pass."""
         if datapath is Datapath.KERNEL and self.kernel is not None:
             return self.kernel.reason, self.kernel.passes
         return self.reason, ()
 
 
 def said(sender: Host, frames: Frame | Sequence[Frame], *to: Host) -> Send:
-    """What `sender` sends and all of `to` get."""
+    """Frames that `sender` sends and every host in `to` gets."""
     return Send(sender, _as_bytes(frames), to)
 
 
@@ -149,7 +149,7 @@ class Family:
         kernel: OnKernel | None = None,
         **around: tuple[Send, ...],
     ) -> None:
-        """One more attack; `around` is what comes `before` and `after`. ValueError without a control."""
+        """Add an attack; `around` holds its `before` and `after`. Raises ValueError without a control."""
         if not control:
             raise ValueError(f"{name}: an attack without control proves nothing")
         many = _as_bytes(frames)

@@ -1,9 +1,9 @@
-"""The installation that is attacked: one bridge, silent hosts that only send what they are told to.
+"""The installation that is attacked: one bridge, and hosts that send nothing but the frames of a test.
 
-The hosts have no addresses, so their kernels say nothing: whatever a host gets was sent by a test.
-After an attack come honest frames from both uplinks, twice: the userspace datapath takes frames port by port,
-so when the second round is there, everything that was sent before has met its fate. The kernel's needs a
-barrier for that.
+The hosts have no addresses, so their kernels send nothing: whatever a host gets was sent by a test.
+After an attack, both uplinks send honest frames, twice. The userspace datapath polls the ports in turn, so
+when the second round has arrived, every earlier frame has been delivered or dropped. The kernel datapath
+needs a barrier for that.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from sgctl.controller.loops import PROBE_GROUP
 BRIDGE = "br0"
 _PATIENCE = 10.0
 _AT_ONCE = 100
-"""So many small frames fit the socket by which the switch gets them."""
+"""How many small frames fit into the buffer of the socket from which the switch reads them."""
 
 
 class AttackBench(Running):
@@ -57,12 +57,12 @@ class AttackBench(Running):
         self._barrier = Barrier(site.ovs) if DATAPATH is Datapath.KERNEL else None
 
     def start(self) -> None:
-        """Build it all."""
+        """Create the bridge, its policy and the hosts."""
         if self._barrier is not None:
             self._barrier.start()
             run(
                 ["sysctl", "-qw", *(f"{name}=1" for name in FRAGMENT_TIMES)]
-            )  # none waits for the next attack
+            )  # no connection lasts until the next attack
         self._site.add_bridge(BRIDGE)
         self._site.apply(*documents())
         for host in EVERYBODY:
@@ -94,7 +94,7 @@ class AttackBench(Running):
             self._taps[host.name] = PacketTap("eth0")
 
     def achieve(self, sends: Iterable[Send]) -> list[str]:
-        """Send one after the other; what did not arrive where it should, in words."""
+        """Send one after the other; returns a sentence for each frame that did not arrive."""
         self.forget()
         missing: list[str] = []
         for send in sends:
@@ -105,7 +105,7 @@ class AttackBench(Running):
         return missing
 
     def _lost(self, host: Host, frames: tuple[bytes, ...]) -> list[bytes]:
-        """Those of `frames` that `host` does not get; as often as they were sent."""
+        """Those of `frames` that `host` does not get; a frame sent several times counts each time."""
         tap, deadline = self._taps[host.name], time.monotonic() + _PATIENCE
         while True:
             lost, _ = _compared(frames, tap.received)
@@ -114,7 +114,7 @@ class AttackBench(Running):
             tap.wait(deadline - time.monotonic())
 
     def strays(self, send: Send, witnesses: Iterable[Host], passes: Iterable[Send] = ()) -> list[str]:
-        """Everything but `passes` that the witnesses got when this was sent, and what is missing of it."""
+        """A sentence for each frame that a witness got besides `passes`, and each missing one of `passes`."""
         self.settle()
         self.forget()
         self._taps[send.sender.name].send(send.frames)
@@ -131,7 +131,7 @@ class AttackBench(Running):
         return found
 
     def settle(self) -> None:
-        """Return when all that was sent before has arrived or never will."""
+        """Wait until every frame sent before has been delivered or dropped."""
         for _ in range(2):
             self._rounds += 1
             for sender, receiver, frame in _sentinels(self._rounds):
@@ -146,11 +146,11 @@ class AttackBench(Running):
         tap, deadline = self._taps[receiver.name], time.monotonic() + _PATIENCE
         while not any(mark in frame for frame in tap.received):
             if time.monotonic() > deadline:
-                raise LabError(f"{receiver.name}: does not even get honest frames")
+                raise LabError(f"{receiver.name} does not get honest frames either")
             tap.wait(deadline - time.monotonic())
 
     def forget(self) -> None:
-        """Empty what the hosts received."""
+        """Discard the frames that the hosts received."""
         for tap in self._taps.values():
             tap.wait(0)
             tap.received.clear()
@@ -160,7 +160,7 @@ class AttackBench(Running):
         self._site.ovs.appctl("dpctl/flush-conntrack")
 
     def send(self, sender: Host, frames: Iterable[bytes]) -> None:
-        """Send frames and wait for nothing."""
+        """Send frames without waiting for their arrival."""
         self._taps[sender.name].send(frames)
 
     def received(self, host: Host, frame: bytes) -> int:
@@ -169,7 +169,7 @@ class AttackBench(Running):
         return sum(got.startswith(frame) for got in self._taps[host.name].received)
 
     def megaflows(self, sender: Host, frames: Sequence[bytes]) -> int:
-        """How many megaflows of the sender's port there are after it has sent these and nothing else."""
+        """How many megaflows the sender's port has after it has sent only these frames."""
         self._site.ovs.appctl("dpctl/del-flows")
         self.forget_connections()
         for start in range(0, len(frames), _AT_ONCE):
@@ -180,14 +180,14 @@ class AttackBench(Running):
         return dump.count(f"in_port({sender.name})")
 
     def drops(self) -> Counter[Reason]:
-        """How many packets the switch has dropped so far, by reason. Its datapath has no flow left then."""
+        """How many packets the switch has dropped so far, by reason. Removes all datapath flows."""
         return drop_counts(self._site.ovs, BRIDGE)
 
 
 def _compared(sent: Iterable[bytes], received: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """What of `sent` was not received, and what was received besides, padding apart.
+    """The frames of `sent` that were not received, and the received ones that were not sent; ignores padding.
 
-    The kernel's connection tracker puts fragments together and cuts the packet again, in its own way.
+    The kernel's connection tracker reassembles fragments and fragments the packet again in another way.
     """
     as_it_is = whole if DATAPATH is Datapath.KERNEL else list
     lost, besides = as_it_is(sent), list[bytes]()
@@ -201,7 +201,7 @@ def _compared(sent: Iterable[bytes], received: Iterable[bytes]) -> tuple[list[by
 
 
 def _is_ours(host: Host, frame: bytes) -> bool:
-    """Whether it is one of the frames that tell when all is settled, or a controller's search for loops."""
+    """Whether the frame is a sentinel of `settle`, or a probe by which a controller looks for loops."""
     return _SENTINEL in frame or (host in UPLINKS and frame.startswith(PROBE_GROUP))
 
 

@@ -1,4 +1,4 @@
-"""The policy under which attacks are tried: few services, some members, everything may leave."""
+"""The policy under which attacks are tried: few open services, some group members, all egress allowed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lab.scenario.model import Document
 from lab.site import document, group
 
 TCP_SERVICE, UDP_SERVICE, DISCARD, FRIENDS_ONLY = 80, 53, 9, 3306
-"""Open to everybody: TCP 80, UDP 53 and 9, echo requests. TCP 3306 is open to the group `friends`."""
+"""Open to all: TCP 80, UDP 53 and 9, echo requests. TCP 3306 is open to the group `friends`."""
 FAMILIES = {"IPv4": ("icmp", 8), "IPv6": ("ipv6-icmp", 128)}
 
 

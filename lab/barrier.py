@@ -1,8 +1,8 @@
-"""When everything that was sent has met its fate, on the kernel's datapath.
+"""Waits until the kernel datapath has delivered or dropped every frame that was sent before.
 
-The kernel passes on at once what a flow of its own is about, and queues everything else for ovs-vswitchd. So
-a later frame that arrives says nothing about an earlier one, unless both were queued: the queue of a
-processor keeps its order, and a guest has one processor.
+The kernel forwards a frame at once if a datapath flow matches it, and queues every other frame for
+ovs-vswitchd. So the arrival of a later frame says nothing about an earlier one, unless both were queued: the
+queue of a processor keeps its order, and a guest has one processor.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from lab.running import Running
 
 _BRIDGE = "barrier"
 _STAGES = 8
-"""How often a packet may be queued, at most: once at first, and again after each lookup of its connection."""
+"""How often a packet is queued at most: once at first, and again after each conntrack lookup."""
 _PATIENCE_SECONDS = 10.0
 _LOCAL_EXPERIMENT = bytes.fromhex("88b5")
 
 
 class Barrier(Running):
-    """A bridge of its own in the same datapath, with a frame from one end to the other."""
+    """A separate bridge in the same datapath, through which a frame is sent from one device to the other."""
 
     def __init__(self, ovs: PrivateOvs) -> None:
         self._ovs = ovs
@@ -34,7 +34,7 @@ class Barrier(Running):
         self._taps: list[PacketTap] = []
 
     def start(self) -> None:
-        """Build it."""
+        """Create the bridge and its devices."""
         self._ovs.add_bridge(_BRIDGE, "fail_mode=standalone")
         for number in range(2):
             name = f"{_BRIDGE}{number}"
@@ -46,7 +46,7 @@ class Barrier(Running):
                 self._taps.append(PacketTap("eth0"))
 
     def close(self) -> None:
-        """Remove it; a switch that has ended would keep us waiting."""
+        """Remove the bridge; if the switch has ended, `ovs-vsctl` must not wait for it."""
         if not self._ovs.ended():
             self._ovs.vsctl("--if-exists", "del-br", _BRIDGE)
         for tap in self._taps:
@@ -55,7 +55,7 @@ class Barrier(Running):
             end.remove()
 
     def wait(self) -> None:
-        """Return when what was sent before has arrived or never will."""
+        """Return when every frame sent before has been delivered or dropped."""
         for _ in range(_STAGES):
             self._pass(next(self._frames))
 
@@ -66,11 +66,11 @@ class Barrier(Running):
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while frame not in receiver.received:
             if time.monotonic() > deadline:
-                raise LabError("the datapath does not pass on what ovs-vswitchd has to decide")
+                raise LabError("the datapath does not deliver frames that it queues for ovs-vswitchd")
             receiver.wait(deadline - time.monotonic())
 
 
 def _frames() -> Iterator[bytes]:
-    """Each from a MAC that the bridge has not seen: a bridge that learns must be asked about it."""
+    """Each frame has a new source MAC: a learning bridge has no datapath flow for it, so it is queued."""
     for number in count(1):
         yield b"\xff" * 6 + b"\x02\x01" + number.to_bytes(4) + _LOCAL_EXPERIMENT + bytes(46)

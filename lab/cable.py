@@ -1,4 +1,4 @@
-"""A network between namespaces that can lose everything without a word, as real networks do."""
+"""A network between namespaces that can lose all packets without an error, as real networks can."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from lab.running import Running
 
 
 class Cable(Running):
-    """A Linux bridge called `name` (at most 14 characters), with one device of this name in each namespace.
+    """A Linux bridge called `name` (at most 14 characters), and a device of this name in each namespace.
 
-    `ends` gives the namespaces their addresses, with prefix length; `home` is our own, if we are on it.
+    `ends` maps the namespaces to their addresses with prefix length; `home` is the address of this process's
+    own namespace, if it is connected.
     """
 
     def __init__(self, name: str, ends: dict[Namespace, str], home: str = "") -> None:
@@ -19,7 +20,7 @@ class Cable(Running):
         self._home = home
 
     def start(self) -> None:
-        """Lay it."""
+        """Create the bridge and its devices."""
         _ip("link", "add", self.name, "type", "bridge", "forward_delay", "0")
         if self._home:
             _ip("address", "add", self._home, "dev", self.name)
@@ -33,18 +34,18 @@ class Cable(Running):
         self.mend()
 
     def close(self) -> None:
-        """Take it away."""
+        """Remove the bridge and its devices."""
         for port in self._ports():
             _ip("link", "delete", port)
         _ip("link", "delete", self.name)
 
     def cut(self) -> None:
-        """From now on nothing arrives, and nobody is told: every device stays up."""
+        """Drop all packets from now on; every device stays up, so no host notices."""
         for port in self._ports():
             _ip("link", "set", port, "nomaster")
 
     def mend(self) -> None:
-        """Undo it."""
+        """Deliver packets again."""
         for port in self._ports():
             _ip("link", "set", port, "master", self.name)
 

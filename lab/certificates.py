@@ -10,7 +10,7 @@ _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes
 
 
 class Authority:
-    """A certificate authority. Its files in `directory` are `ca.pem`, and by name a key and a certificate."""
+    """A certificate authority. `directory` holds `ca.pem`, and a key and a certificate for each name."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -18,11 +18,11 @@ class Authority:
 
     @property
     def certificate(self) -> Path:
-        """Its own certificate."""
+        """The authority's own certificate."""
         return self.directory / "ca.pem"
 
     def issue(self, name: str, *, alternative: str = "", file: str = "") -> tuple[Path, Path]:
-        """A key and a certificate with the common name `name` and a subjectAltName, in the files `file`."""
+        """Make a key and a certificate with common name `name` and a subjectAltName, in the files `file`."""
         file = file or name
         extension = ("-addext", f"subjectAltName={alternative}") if alternative else ()
         signed = ("-CA", str(self.certificate), "-CAkey", str(self.directory / "ca.key"))

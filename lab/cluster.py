@@ -1,4 +1,4 @@
-"""A policy database on several servers that keep each other's copy (RAFT, ovsdb(7))."""
+"""A policy database that is replicated on several servers (RAFT, ovsdb(7))."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sgctl.store.schema import DATABASE, SCHEMA_FILE
 
 
 class Member:
-    """One server. It keeps its copy over `kill` and `start`."""
+    """One server. It keeps its copy of the database over `kill` and `start`."""
 
     def __init__(self, directory: Path, number: int) -> None:
         self._database = directory / f"{number}.db"
@@ -29,17 +29,17 @@ class Member:
         return f"unix:{self._socket}"
 
     def found(self) -> None:
-        """Make the database, of which this is the only member."""
+        """Create the database with this server as its only member."""
         process.run(["ovsdb-tool", "create-cluster", self._database, SCHEMA_FILE, self.address])
         self.start()
 
     def join(self, other: Member) -> None:
-        """Become a member of the other's cluster."""
+        """Join the cluster of another member."""
         process.run(["ovsdb-tool", "join-cluster", self._database, DATABASE, self.address, other.address])
         self.start()
 
     def start(self) -> None:
-        """Serve; the copy may not be there yet when this returns."""
+        """Start the server; its copy may still be incomplete when this returns."""
         control = f"--unixctl={self._socket.with_suffix('.ctl')}"
         remote = f"--remote=p{self.remote}"
         command: list[str | Path] = ["ovsdb-server", self._database, remote, control]
@@ -47,12 +47,12 @@ class Member:
         process.wait_ready(self._process, self._answers, "ovsdb-server", self._log)
 
     def wait_joined(self) -> None:
-        """Until it is part of the cluster and has a leader."""
+        """Wait until the server is part of the cluster and has a leader."""
         command = ["ovsdb-client", "--timeout=15", "wait", self.remote, DATABASE, "connected"]
         process.run(command)
 
     def kill(self) -> None:
-        """`kill -9` it."""
+        """`kill -9` the server."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -60,13 +60,13 @@ class Member:
 
     @property
     def leads(self) -> bool:
-        """Whether it is the leader now."""
+        """Whether this member is the leader."""
         control = self._socket.with_suffix(".ctl")
         status = process.run(["ovs-appctl", "-t", control, "cluster/status", DATABASE])
         return "Role: leader" in status
 
     def dump(self, table: str, column: str) -> list[str]:
-        """A column of this member's own copy, sorted; it need not be the newest."""
+        """A column of this member's own copy, sorted; the copy may be out of date."""
         options = ["--no-leader-only", "--no-headings", "--format=list", "--data=bare"]
         text = process.run(["ovsdb-client", *options, "dump", self.remote, DATABASE, table, column])
         return sorted(line.strip() for line in text.splitlines() if line.strip())
@@ -76,7 +76,7 @@ class Member:
 
 
 class Cluster(Running):
-    """Members in a directory of their own, started by `with` and gone without a trace after it."""
+    """Members with a temporary directory; `with` starts them, and its end removes them and their files."""
 
     def __init__(self, size: int = 3) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="sgctl-raft-"))
@@ -84,11 +84,11 @@ class Cluster(Running):
 
     @property
     def remote(self) -> str:
-        """The OVSDB remote of the whole."""
+        """The OVSDB remote that lists all members."""
         return ",".join(member.remote for member in self.members)
 
     def start(self) -> None:
-        """Found the cluster with the first member, and let the others join."""
+        """Create the cluster with the first member; the other members join it."""
         first, *others = self.members
         first.found()
         for member in others:

@@ -1,4 +1,4 @@
-"""A daemon's control socket, used as ovs-appctl(8) does, without a program started for each call."""
+"""A client of a daemon's control socket, as ovs-appctl(8), without starting a program for each call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SECONDS = 30
 
 
 class Control:
-    """A connection. Raises OSError when nobody listens on `path`."""
+    """A connection. Raises OSError when no daemon listens on `path`."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
@@ -32,7 +32,7 @@ class Control:
         self._socket.close()
 
     def call(self, command: str, *arguments: str) -> str:
-        """The command's output. Raises LabError with what the daemon objects to, or when it goes away."""
+        """The command's output. Raises LabError when the daemon reports an error or closes the connection."""
         request = {"id": 0, "method": command, "params": arguments}
         self._socket.sendall(json.dumps(request).encode())
         received = b""

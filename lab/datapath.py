@@ -14,7 +14,7 @@ from lab.process import LabError, run
 
 SETTING = "SGCTL_LAB_DATAPATH"
 FRAGMENT_TIMES = ("net.ipv4.ipfrag_time", "net.netfilter.nf_conntrack_frag6_timeout")
-"""The kernel's settings of how many seconds a fragment waits for the others."""
+"""The kernel's settings for how many seconds a fragment waits for the rest of its packet."""
 _KERNEL_DATAPATH = "system@ovs-system"
 _LIMITED_ZONE = re.compile(r"^zone=(\d+)", re.MULTILINE)
 
@@ -27,7 +27,7 @@ class Datapath(StrEnum):
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What ovs-vswitchd is started with: without the kernel's, it need not look for it."""
+        """Options for ovs-vswitchd: for the userspace datapath it does not look for the kernel's."""
         return () if self is Datapath.KERNEL else ("--disable-system",)
 
 
@@ -44,18 +44,18 @@ DATAPATH = _chosen()
 
 
 def fill_in_checksums(device: str) -> list[str]:
-    """The command that a host with `device` has to run before its packets are right, or none.
+    """The command after which a host with `device` sends correct checksums; empty if none is needed.
 
-    The userspace datapath checks checksums, which a veth pair leaves to be filled in by nobody. The kernel
-    knows which checksums are not there yet.
+    A host leaves checksums on a veth device to offloading, which never happens; the userspace datapath
+    rejects such packets. The kernel datapath knows which checksums are still missing.
     """
     return ["ethtool", "-K", device, "tx", "off"] if DATAPATH is Datapath.USERSPACE else []
 
 
 def clear_kernel() -> None:
-    """Remove what a switch before left in the kernel, for this network namespace.
+    """Remove datapaths, connections and limits that an earlier switch left in this network namespace.
 
-    A datapath outlives its ovs-vswitchd, and connections and limits outlive the datapath.
+    A datapath in the kernel outlives its ovs-vswitchd; connections and limits outlive the datapath.
     """
     if _KERNEL_DATAPATH not in run(["ovs-dpctl", "dump-dps"]):
         return

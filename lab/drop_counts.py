@@ -18,7 +18,7 @@ _DROPPED = re.compile(
 
 
 def drop_counts(ovs: PrivateOvs, bridge: str) -> Counter[Reason]:
-    """All drops so far. The datapath loses its flows, which report what they counted when they end."""
+    """All drops so far. Removes all datapath flows, since a flow reports its last counts when it ends."""
     _let_handlers_finish(ovs)
     ovs.appctl("revalidator/purge")
     found = Counter[Reason]()
@@ -28,10 +28,10 @@ def drop_counts(ovs: PrivateOvs, bridge: str) -> Counter[Reason]:
 
 
 def _let_handlers_finish(ovs: PrivateOvs) -> None:
-    """Wait until no packet of the kernel's datapath is worked on.
+    """Wait until no handler of ovs-vswitchd processes a packet of the kernel datapath.
 
-    Open vSwitch 3.1 aborts ("Invalid ukey transition") when a flow is purged that a handler is about to give
-    up. A frame that has arrived does not tell that its handler has finished.
+    Open vSwitch 3.1 aborts ("Invalid ukey transition") when a flow is purged while a handler is discarding
+    it. A frame can arrive before its handler has finished.
     """
     threads = [
         thread
@@ -42,5 +42,5 @@ def _let_handlers_finish(ovs: PrivateOvs) -> None:
 
 
 def _sleeps(thread: Path) -> bool:
-    """Whether a thread waits for something, by proc_pid_stat(5)."""
+    """Whether a thread is sleeping, by proc_pid_stat(5)."""
     return (thread / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "S"

@@ -1,7 +1,7 @@
-"""Violent ends, one after the other, while connections run and the policy changes.
+"""Fault drill: processes are killed, one after the other, while traffic runs and the policy changes.
 
-Allowed and denied traffic never stops; a writer keeps editing the policy; each round kills something with
-`kill -9`, brings it back and measures.
+Allowed and denied traffic never stops; a writer keeps editing the policy. Each round breaks something, mostly
+with `kill -9`, repairs it and measures the effect.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lab.stream import Datagrams, Stream
 from sgctl.store import Conflict, Store, StoreError
 
 ALLOWED, FOREIGN, CLOSED, TOGGLED = 6000, 6001, 6002, 6003
-"""UDP ports: allowed from `client`; the same, asked from another group; not allowed; allowed now and then."""
+"""UDP ports: allowed from `client`; the same, tried from another group; denied; allowed some of the time."""
 _CONVERGE_SECONDS = 30.0
 _OBEY_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
@@ -36,8 +36,8 @@ _NOISE = range(20000, 60000)
 class Fault(NamedTuple):
     """Something that breaks.
 
-    `cuts` tells that it takes the switch itself, with all connections. `halts` tells that Open vSwitch by
-    itself forwards nothing for a while: its userspace datapath rests while its database is away.
+    `cuts`: it ends the switch, and with it all connections. `halts`: Open vSwitch itself forwards nothing for
+    a while, because its userspace datapath stops while its database is down.
     """
 
     name: str
@@ -67,9 +67,9 @@ class Round:
 
 
 class Writer:
-    """Edits the policy all the time, from a thread, and remembers what the database acknowledged.
+    """Edits the policy continuously in a thread, and remembers which rules the database acknowledged.
 
-    It opens and closes TOGGLED as told; every other edit is a new rule that nobody uses.
+    It opens and closes TOGGLED on request; every other edit adds a rule that matches no traffic.
     """
 
     def __init__(self, remote: str) -> None:
@@ -86,7 +86,7 @@ class Writer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop editing; nothing happens the second time."""
+        """Stop editing; a second call does nothing."""
         if self._ends.is_set():
             return
         self._ends.set()
@@ -94,7 +94,7 @@ class Writer:
         self._store.close()
 
     def lost_writes(self, remote: str) -> set[str]:
-        """The acknowledged rules that the database does not hold."""
+        """The acknowledged rules that are missing in the database."""
         store = Store.connect(remote)
         try:
             return self.acknowledged.keys() - store.objects[Rule].keys()
@@ -145,7 +145,7 @@ def _rule(group_id: str, direction: Direction, port: int) -> Rule:
 
 
 class Traffic(NamedTuple):
-    """What runs all the time."""
+    """The traffic that runs during the whole drill."""
 
     allowed: Datagrams
     foreign: Datagrams
@@ -154,7 +154,7 @@ class Traffic(NamedTuple):
 
 
 class Drill:
-    """A site under traffic and edits, and one fault after another."""
+    """A site under traffic and edits, on which one fault follows the other."""
 
     def __init__(self, site: Site, seed: int) -> None:
         self._site = site
@@ -165,7 +165,7 @@ class Drill:
 
     @contextmanager
     def running(self) -> Iterator[Drill]:
-        """Start traffic and edits, and end them."""
+        """Traffic and edits run inside the `with` block."""
         client, server, other = self._workloads
         with ExitStack() as stack:
             self.store = Store.connect(self._site.controller.db)
@@ -187,7 +187,7 @@ class Drill:
             yield self
 
     def strike(self, fault: Fault) -> Round:
-        """One fault at a random moment; returns when everything works again."""
+        """Cause one fault at a random moment; return when everything works again."""
         self._open_stream()
         time.sleep(self._random.uniform(0.0, 0.3))
         lost_before = self._traffic.allowed.lost()
@@ -210,7 +210,7 @@ class Drill:
         )
 
     def _open_stream(self) -> None:
-        """One connection goes through all rounds, until a fault takes the switch with it."""
+        """Open the connection that lasts over all rounds, until a fault ends the switch."""
         if self._stream is not None and self._stream.flows(1.0):
             return
         self._close_stream()
@@ -223,7 +223,7 @@ class Drill:
             self._stream = None
 
     def _converge(self) -> None:
-        """Until a controller says that a switch has all that was acknowledged up to now."""
+        """Wait until the switch is reported to have everything that was acknowledged so far."""
         deadline = time.monotonic() + _CONVERGE_SECONDS
         while time.monotonic() < deadline:
             try:
@@ -231,10 +231,10 @@ class Drill:
                     return
             except StoreError:
                 continue
-        raise LabError(f"not in step again after {_CONVERGE_SECONDS:g} s")
+        raise LabError(f"not up to date again after {_CONVERGE_SECONDS:g} s")
 
     def _applied(self) -> bool:
-        """Whether a new generation is on a connected switch: what was reported before does not count."""
+        """Whether a connected switch has a new generation; reports from before the call do not count."""
         generation = self.store.commit(())
         lagging = self.store.wait_applied(generation, 1.0)
         return not lagging and any(
@@ -242,16 +242,16 @@ class Drill:
         )
 
     def _obeys(self) -> bool:
-        """Whether TOGGLED is open or closed as the database says, once anything moves."""
+        """Whether TOGGLED is open or closed as the database says, once allowed traffic flows."""
         arrived = self._traffic.allowed.arrived
         wait_until(lambda: self._traffic.allowed.arrived > arrived, "allowed traffic flows again")
         return obeys(self._traffic.toggled, self.writer)
 
 
 def obeys(toggled: Datagrams, writer: Writer) -> bool:
-    """Whether datagrams to TOGGLED arrive just when they may; a slow machine has a while to get there.
+    """Whether datagrams to TOGGLED arrive exactly while the rule allows it; waits for slow machines.
 
-    The datapath looks at what it has decided before (its megaflows) after the switch has confirmed a change.
+    The datapath updates its megaflows some time after the switch has confirmed a change.
     """
     deadline = time.monotonic() + _OBEY_SECONDS
     while True:
@@ -366,7 +366,7 @@ FAULTS = (
 
 
 def sequence(count: int, seed: int) -> list[Fault]:
-    """Faults in random order, every kind as often as any other (give or take one)."""
+    """Faults in random order; the counts of any two kinds differ by at most one."""
     random, found = Random(seed), list[Fault]()  # noqa: S311 - no secret
     while len(found) < count:
         found += random.sample(FAULTS, len(FAULTS))

@@ -1,4 +1,4 @@
-"""Fragments put together again, to compare packets that were cut by different hands."""
+"""Reassembles fragments, to compare packets that were fragmented in different ways."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MORE, _OFFSET = 0x2000, 0x1FFF
 
 
 class _Piece(NamedTuple):
-    """A fragment: what it shares with the others of its packet, its place in it, and its part."""
+    """A fragment: the key that all fragments of its packet share, its offset, and its payload."""
 
     frame: bytes
     head: bytes
@@ -27,10 +27,11 @@ class _Piece(NamedTuple):
 
 
 def whole(frames: Iterable[bytes]) -> list[bytes]:
-    """The frames, those of a packet in fragments as one frame, as if it had never been cut.
+    """The frames, with the fragments of each complete packet replaced by the whole packet in one frame.
 
-    Fragments of a packet that is not complete, or already was, stay what they are, at the end. Frames have
-    no VLAN tag. Where fragments overlap, the one with the lower offset counts.
+    Fragments of an incomplete packet, and fragments that come after their packet was complete, stay
+    unchanged, at the end. Frames have no VLAN tag. Where fragments overlap, the one with the lower offset
+    counts.
     """
     found: list[bytes] = []
     pieces: dict[tuple[bytes, bytes], list[_Piece]] = defaultdict(list)
@@ -87,7 +88,7 @@ def _piece6(frame: bytes) -> _Piece | None:
 
 
 def _packet(head: bytes, payload: bytes) -> bytes:
-    """The packet of which `head` is all but lengths and checksum."""
+    """The packet with these headers (`head`) and this payload; sets lengths and checksum."""
     ethernet, header = head[:_ETHERNET_BYTES], head[_ETHERNET_BYTES:]
     if ethernet[12:14] == _IPV6:
         return ethernet + header[:4] + len(payload).to_bytes(2) + header[6:] + payload

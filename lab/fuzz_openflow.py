@@ -1,4 +1,4 @@
-"""Peers that speak broken OpenFlow, and somebody who waits for the API meanwhile."""
+"""Peers that send malformed OpenFlow messages, and an API client that measures its waiting time meanwhile."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ PACKET_IN, FLOW_REMOVED, MULTIPART_REPLY, BARRIER_REPLY, ROLE_REPLY = 10, 11, 19
 WELL_KNOWN = (HELLO, ERROR, ECHO_REQUEST, ECHO_REPLY, FEATURES_REPLY, PORT_STATUS, PACKET_IN, FLOW_REMOVED)
 KINDS = (*WELL_KNOWN, MULTIPART_REPLY, BARRIER_REPLY, ROLE_REPLY, 8, 33, 34, 99, 255)
 UNREAD = (FLOW_REMOVED, PORT_STATUS, 30, 31, 33, ECHO_REPLY)
-"""What a switch may say at any time."""
+"""The types of messages that a switch may send at any time."""
 HEADER = struct.Struct("!BBHI")
 FEATURES = struct.Struct("!QIBBHII")
 STRANGER = 0xF00D
-"""The first of the datapath ids that no bridge has."""
+"""The first of the datapath ids that no bridge uses."""
 MESSAGES = 50
 PATIENCE = 5.0
 
 
 class FakeSwitch:
-    """One connection that behaves well up to a point, and badly from there on."""
+    """A connection that first behaves like a switch and then sends malformed messages."""
 
     def __init__(self, port: int, random: Random, dpid: int) -> None:
         self._random = random
@@ -42,7 +42,7 @@ class FakeSwitch:
         self._socket.close()
 
     def run(self) -> None:
-        """Say hello properly, mostly; then nonsense; the controller may hang up at any time."""
+        """Mostly send a valid HELLO, then nonsense; the controller may close the connection at any time."""
         with contextlib.suppress(OSError):
             data = b""
             if self._random.random() < 0.8:
@@ -55,21 +55,21 @@ class FakeSwitch:
             self._say(data)
 
     def repeat(self, kind: int, body: bytes, count: int) -> None:
-        """Say hello properly, then one message many times."""
+        """Send a valid HELLO, then one message many times."""
         with contextlib.suppress(OSError):
             features = FEATURES.pack(self._dpid, 0, 254, 0, 0, 0x4F, 0)
             greeting = self._message(HELLO, b"", VERSION) + self._message(FEATURES_REPLY, features, VERSION)
             self._say(greeting + self._message(kind, body, VERSION) * count)
 
     def _say(self, data: bytes) -> None:
-        """Say it all, and wait until the controller hangs up."""
+        """Send all data, and wait until the controller closes the connection."""
         self._socket.sendall(data)
         self._socket.shutdown(socket.SHUT_WR)
         while self._socket.recv(1 << 16):
             pass
 
     def _nonsense(self, careless: bool) -> bytes:
-        """Any kind with a body of zeros, ones or anything; careless ones lie about their lengths as well."""
+        """A message of any type with a body of zeros, ones or random bytes; careless: with wrong lengths."""
         size = self._random.choice([0, 1, 4, 8, 16, 40, 56, 200, 9000])
         body = self._random.choice(
             [bytes(size), b"\xff" * size, b"\0\1" * (size // 2), self._random.randbytes(size)]
@@ -88,7 +88,7 @@ class FakeSwitch:
 
 
 class Impatient(threading.Thread):
-    """Somebody who asks the API again and again, and notes how long he waited, in seconds."""
+    """A thread that queries the API again and again, and records each waiting time in seconds."""
 
     def __init__(self, port: int) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class Impatient(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        """Until the end of the block."""
+        """Query until the end of the `with` block."""
         while not self._enough.wait(0.02):
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
             start = time.monotonic()
@@ -122,6 +122,6 @@ class Impatient(threading.Thread):
 
 
 def memory_mib(pid: int) -> float:
-    """What of a process is in memory."""
+    """The resident memory of a process, in MiB."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024

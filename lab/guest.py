@@ -1,7 +1,8 @@
-"""A Linux kernel as a process of ours (User Mode Linux), with the machine's files and a datapath of its own.
+"""A Linux kernel as a child process (User Mode Linux), with this machine's files and its own datapath.
 
-`scripts/guest-kernel` makes the kernel. A guest has one processor, and about a quarter of the speed for
-programs that ask much of the kernel. What it writes is gone with it, but for what its job says.
+`scripts/guest-kernel` builds the kernel. A guest has one processor; programs that call the kernel often run
+at about a quarter of the usual speed. Everything that a guest writes is lost when it ends, except the output
+and the exit code of its job and files in `shared`.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 KERNEL = REPOSITORY / ".kernel"
 _INIT = REPOSITORY / "scripts" / "guest-init"
 _ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--", "unshare", "--pid", "--fork", "--kill-child", "--")
-"""The kernel has helpers, which end with it only in a PID namespace of their own."""
+"""The kernel starts helper processes, which end with it only in a separate PID namespace."""
 _MEMORY_MB = 3000
 _POLL_SECONDS = 0.2
 _LAST_LINES = 20
 
 
 class Guest(Running):
-    """A guest that runs one command, for the time of a `with`.
+    """A guest that runs one command during a `with` block.
 
-    `command` is run as root in the folder of the repository, with `environment` added. `shared` is an empty
-    folder that both machines write to, everything else is the guest's own copy. `kernel` is the folder that
-    `scripts/guest-kernel` made.
+    `command` runs as root in the folder of the repository, with `environment` added. `shared` is an empty
+    folder to which guest and host write; what the guest writes elsewhere, the host does not see. `kernel` is
+    the folder that `scripts/guest-kernel` made.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Guest(Running):
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Switch it on. Raises LabError when there is no kernel."""
+        """Start the guest. Raises LabError when the kernel is missing."""
         program = self._kernel / "linux"
         if not program.exists():
             raise LabError(f"{program} is missing: make kernel builds it")
@@ -62,13 +63,14 @@ class Guest(Running):
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "TMPDIR": self._memory_directory()},
-                start_new_session=True,  # a terminal's Ctrl-C is not meant for it
+                start_new_session=True,  # Ctrl-C in the terminal does not reach it
             )
 
     def wait(self, seconds: float) -> int:
-        """The command's exit code; meanwhile its output is written to ours.
+        """Wait for the command and return its exit code; copies its output to stdout meanwhile.
 
-        Raises LabError with the guest's last words when it dies without one, or is not done in time.
+        Raises LabError with the end of the guest's console output when the guest ends without an exit code,
+        or when the command takes longer than `seconds`.
         """
         assert self._process is not None, "the guest was not started"
         deadline, shown = time.monotonic() + seconds, 0
@@ -84,7 +86,7 @@ class Guest(Running):
             raise LabError(f"the guest died{self._last_words()}") from None
 
     def close(self) -> None:
-        """Switch it off."""
+        """Kill the guest."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -99,7 +101,7 @@ class Guest(Running):
         job.chmod(0o755)
 
     def _settings(self) -> list[str]:
-        """The kernel's command line; what it does not know goes to its first process."""
+        """The kernel's command line; the kernel passes unknown settings to its first process."""
         return [
             f"mem={_MEMORY_MB}M",
             "rootfstype=hostfs",
@@ -116,13 +118,13 @@ class Guest(Running):
         ]
 
     def _memory_directory(self) -> str:
-        """Where the kernel keeps the guest's memory, in a file: in memory, if there is room."""
+        """The directory for the file with the guest's memory: /dev/shm if it has room."""
         memory = Path("/dev/shm")  # noqa: S108 - the kernel makes a file of its own there
         roomy = memory.is_dir() and shutil.disk_usage(memory).free > _MEMORY_MB << 20
         return str(memory if roomy else self._shared)
 
     def _show(self, shown: int) -> int:
-        """Write what the command said after its first `shown` bytes; how many there are now."""
+        """Print the command's output after its first `shown` bytes; returns the new number of bytes."""
         output = self._shared / "output"
         if not output.exists():
             return shown

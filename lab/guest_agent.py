@@ -1,7 +1,7 @@
-"""Runs commands for the machine outside: one line of JSON in by the serial line, one out.
+"""Runs commands for the host, inside a guest: reads and answers lines of JSON on the serial line.
 
 `{"command": "…", "seconds": 60}` is answered by `{"code": 0, "output": "…"}`; `code` is null when the
-command took longer and was killed. What it leaves running in the background goes on.
+command took longer and was killed. Its background processes keep running.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _tell(answers: IO[bytes], message: dict[str, object]) -> None:
 
 
 def _run(command: str, seconds: float) -> tuple[int | None, str]:
-    """Through a file: a pipe would be open as long as anything in the background has it."""
+    """Run a command. Its output goes to a file: background processes would keep a pipe open."""
     with tempfile.TemporaryFile() as output:
         running = subprocess.Popen(
             ["/bin/bash", "-c", command],

@@ -1,6 +1,6 @@
-"""Two machines with a switch and a controller each, joined by a cable, under one clustered policy.
+"""Fault drill with two hosts: a switch and a controller each, joined by a cable, with one clustered database.
 
-Traffic runs across and never stops; a writer keeps editing the policy; members of the database die.
+Traffic between the hosts never stops; a writer keeps editing the policy; members of the database are killed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CONVERGE_SECONDS = 30.0
 
 
 class Host(Running):
-    """A network of its own with a switch and `ryu-manager sgctl`."""
+    """A network namespace with a switch and `ryu-manager sgctl`."""
 
     def __init__(self, name: str, db: str) -> None:
         self.name = name
@@ -40,7 +40,7 @@ class Host(Running):
         self._stack = ExitStack()
 
     def start(self) -> None:
-        """Bring up the switch with one bridge, and the controller."""
+        """Start the switch with one bridge, and the controller."""
         self.place = Namespace(self.name)
         self._stack.callback(self.place.remove)
         self.place.silence()
@@ -53,17 +53,17 @@ class Host(Running):
         self.site.add_bridge(BRIDGE)
 
     def restart_controller(self) -> None:
-        """Start the controller again after its end."""
+        """Start the controller again after it ended."""
         with self.place.inside():
             self.controller.start()
 
     def close(self) -> None:
-        """Stop both, and remove the network."""
+        """Stop switch and controller, and remove the namespace."""
         self._stack.close()
 
 
 def wire(one: Host, other: Host) -> None:
-    """Join two hosts: their uplinks are the ends of one cable, and carry the network untagged."""
+    """Join two hosts by a cable; its ends are their uplinks and carry the network untagged."""
     ends = f"{UPLINK} netns {one.name} type veth peer name {UPLINK} netns {other.name}"
     process.run(["ip", "link", "add", *ends.split()])
     for host in (one, other):
@@ -72,10 +72,10 @@ def wire(one: Host, other: Host) -> None:
 
 
 class Pair(Running):
-    """Two hosts on a cluster of three. w1–w3 are on the first, w11–w13 on the second.
+    """Two hosts and a database cluster of three. w1–w3 are on the first host, w11–w13 on the second.
 
-    1 and 11 may send anything; 2 and 12 take TCP 80 and some UDP from their group, wherever they are; 3 and
-    13 are of another group.
+    w1 and w11 may send anything. w2 and w12 accept TCP 80 and some UDP from the group of w1 and w11, from
+    both hosts. w3 and w13 are in another group.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Pair(Running):
         self._stack = ExitStack()
 
     def start(self) -> None:
-        """Bring up everything, with its policy and all workloads."""
+        """Start everything, with its policy and all workloads."""
         self._stack.enter_context(self.cluster)
         for host in self.hosts:
             self._stack.enter_context(host)
@@ -102,7 +102,7 @@ class Pair(Running):
         self._stack.close()
 
     def wait_applied(self) -> None:
-        """Until both switches have what is bound and applied now."""
+        """Wait until both switches have the current policy and bindings."""
         with _connected(self.cluster.remote) as store:
             wait_until(lambda: _have(store, store.commit(())), "both switches have the policy", 30.0)
 
@@ -136,14 +136,14 @@ def _connected(remote: str) -> Iterator[Store]:
 
 
 def _have(store: Store, generation: int) -> bool:
-    """Whether both switches are connected and have the generation, within a second."""
+    """Whether both switches are connected and have the generation; waits for at most a second."""
     lagging = store.wait_applied(generation, 1.0)
     current = [each for each in store.switches.values() if each.connected and each.generation >= generation]
     return not lagging and len(current) == 2
 
 
 class Fault(NamedTuple):
-    """What breaks, and how it is mended afterwards. The database works without what is broken."""
+    """What breaks, and how it is repaired afterwards. The database still works without the broken parts."""
 
     name: str
     strike: Callable[[Pair, Random], Callable[[], None]]
@@ -172,7 +172,7 @@ def _kill_follower(pair: Pair, random: Random) -> Callable[[], None]:
 
 
 def _kill_majority(pair: Pair, random: Random) -> Callable[[], None]:
-    """For a while nothing can be written; then one comes back."""
+    """For a while nothing can be written; then one member is started again."""
     first, second = random.sample(pair.cluster.members, 2)
     first.kill()
     second.kill()
@@ -210,7 +210,7 @@ class Round(NamedTuple):
     def __str__(self) -> str:
         streams = "both connections alive" if self.streams_alive else "CONNECTION CUT"
         return (
-            f"{self.fault:<32} both switches in step in {self.converged:5.2f} s  {self.lost} lost  "
+            f"{self.fault:<32} both switches up to date in {self.converged:5.2f} s  {self.lost} lost  "
             f"denied packets delivered {self.delivered}  {streams}"
         )
 
@@ -231,7 +231,7 @@ class Way(NamedTuple):
 
 
 class Drill(Running):
-    """A pair under traffic both ways and edits, and one fault after another."""
+    """A pair of hosts under edits and traffic in both directions, on which one fault follows the other."""
 
     def __init__(self, pair: Pair, seed: int) -> None:
         self._pair = pair
@@ -247,11 +247,11 @@ class Drill(Running):
         self._ways = [self._way(1, 3, 12), self._way(11, 13, 2)]
 
     def close(self) -> None:
-        """End them."""
+        """Stop traffic and edits."""
         self._stack.close()
 
     def strike(self, fault: Fault) -> Round:
-        """One fault at a random moment; mended when this returns."""
+        """Cause one fault at a random moment; it is repaired when this returns."""
         lost_before = sum(way.allowed.lost() for way in self._ways)
         self.writer.wanted = not self.writer.wanted
         time.sleep(self._random.uniform(0.0, 0.1))
@@ -272,7 +272,7 @@ class Drill(Running):
         )
 
     def lost_writes(self) -> int:
-        """How many acknowledged rules are missing in the copy of a member; call it when nobody writes."""
+        """How many acknowledged rules are missing in some member's copy; call it after the writer stopped."""
         wanted = self.writer.acknowledged.keys()
         for member in self._pair.cluster.members:
             try:
@@ -306,7 +306,7 @@ class Drill(Running):
                 continue
             if in_step and self.writer.state == self.writer.wanted:
                 return
-        raise LabError(f"not in step again after {_CONVERGE_SECONDS:g} s")
+        raise LabError(f"not up to date again after {_CONVERGE_SECONDS:g} s")
 
 
 def _has_rules(member: Member, wanted: AbstractSet[str]) -> bool:

@@ -1,8 +1,8 @@
-"""Whole Debian hosts: systemd and the distribution's own services under a kernel of their own.
+"""Whole Debian hosts: systemd and the distribution's services, each host with its own kernel.
 
 User Mode Linux runs a kernel as a process. The root file system is an image of a folder that
-`scripts/debian-root` has made; each host writes to a file of its own beside it. Hosts are joined by a
-virtual switch (vde2) as `eth0`. A serial line leads to `lab.guest_agent` inside.
+`scripts/debian-root` made; each host keeps its changes in a separate file. A virtual switch (vde2) joins the
+hosts by `eth0`. A serial line connects to `lab.guest_agent` inside.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from lab.running import Running
 
 DEBIAN = REPOSITORY / ".debian"
 CLONE = "/sgctl"
-"""Where a host has this repository, installed."""
+"""The folder in a host that contains this repository, installed."""
 _BOOT_SECONDS = 300.0
-_SIZE = "4G"  # of a file with holes
+_SIZE = "4G"  # of a sparse file
 _AGENT = f"""\
 [Unit]
 After=openvswitch-switch.service network.target
@@ -48,14 +48,14 @@ _MEMORY = "900M"
 
 
 class Image(Running):
-    """The root file system of hosts: `.debian/SUITE` with the repository as it is now, installed."""
+    """The root file system of hosts: `.debian/SUITE` with the current repository installed."""
 
     def __init__(self, suite: str) -> None:
         self._root = DEBIAN / suite
         self._suite = suite
 
     def start(self) -> None:
-        """Make it."""
+        """Make the image."""
         command = REPOSITORY / "scripts" / "debian-root", self._suite, "make", "--silent", "install"
         subprocess.run(list(map(str, command)), check=True, stdin=subprocess.DEVNULL)
         self._furnish()
@@ -65,12 +65,12 @@ class Image(Running):
         subprocess.run(list(map(str, make)), check=True, stdout=subprocess.DEVNULL)
 
     def close(self) -> None:
-        """Remove it."""
+        """Remove the image."""
         if hasattr(self, "_directory"):
             shutil.rmtree(self._directory, ignore_errors=True)
 
     def _furnish(self) -> None:
-        """What an installation would have written: a table of file systems, modules; and the agent."""
+        """Add what an installer would write (fstab, kernel modules), and the agent."""
         for name, text in _FILES.items():
             (self._root / name).write_text(text)
         wanted = self._root / "etc/systemd/system/multi-user.target.wants" / _AGENT_UNIT
@@ -82,10 +82,10 @@ class Image(Running):
 
 
 class Wire(Running):
-    """A virtual switch that joins hosts: it learns and floods, as any."""
+    """A virtual switch that joins hosts: an ordinary learning switch."""
 
     def start(self) -> None:
-        """Run vde_switch, which ends with its standard input."""
+        """Run vde_switch, which ends when its standard input is closed."""
         self._directory = Path(tempfile.mkdtemp(prefix="sgctl-wire-"))
         self.socket = self._directory / "switch"
         log = self._directory / "log"
@@ -95,7 +95,7 @@ class Wire(Running):
         process.wait_ready(self._process, (self.socket / "ctl").exists, "vde_switch", log)
 
     def close(self) -> None:
-        """End it."""
+        """End the switch."""
         process.stop(self._process)
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -105,7 +105,7 @@ class Wire(Running):
 class Machine(Running):
     """A host called `name`, with a network card (eth0, eth1, …) on each of `wires`.
 
-    `number` makes its cards' MAC addresses its own.
+    `number` makes the MAC addresses of its cards unique.
     """
 
     def __init__(self, image: Image, name: str, wires: Sequence[Wire] = (), number: int = 1) -> None:
@@ -130,7 +130,7 @@ class Machine(Running):
         self._line: socket.socket | None = None
 
     def start(self) -> None:
-        """Switch it on; it has booted when this returns."""
+        """Power on; the host has booted when this returns."""
         mine, its = socket.socketpair()
         with its, self._console.open("ab") as console:
             self._process = subprocess.Popen(
@@ -146,7 +146,7 @@ class Machine(Running):
         self._wait_booted()
 
     def reboot(self) -> None:
-        """`systemctl reboot`; it has booted again when this returns."""
+        """`systemctl reboot`; the host has booted again when this returns."""
         self._tell("systemctl reboot", 60)
         self._wait_booted()
 
@@ -158,7 +158,7 @@ class Machine(Running):
         self._process = None
 
     def attempt(self, command: str, seconds: float = 60.0) -> tuple[int | None, str]:
-        """Exit code (None: took too long) and all output of a command in Bash, as root."""
+        """Run a command in Bash as root; its exit code (None: took longer than `seconds`) and all output."""
         self._tell(command, seconds)
         answer = self._receive(seconds + 30)
         return answer["code"], answer["output"]
@@ -171,7 +171,7 @@ class Machine(Running):
         return output
 
     def close(self) -> None:
-        """Take away its power, if it has any, and remove what it wrote."""
+        """Kill the host if it is running, and remove its files."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -200,7 +200,7 @@ class Machine(Running):
         except TimeoutError:
             line = b""
         if not line:
-            raise LabError(f"{self.name} says nothing; its console: {self._last_words()}")
+            raise LabError(f"{self.name} does not answer; its console: {self._last_words()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

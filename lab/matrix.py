@@ -1,6 +1,6 @@
 """The result of a scenario: what was expected and what was seen, as a table, a summary and JSON.
 
-Wrong cells are marked with words and signs, so that they stand out without colours, too.
+Wrong cells are marked with words and signs, so that they also stand out without colours.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lab.scenario.services import ATTACKS
 
 WRONG = "✗"
 _EXPLAINED = 25
-"""Wrong cells of one step that get a sentence each; the table marks all of them."""
+"""How many wrong cells of one step are explained in a sentence; the table marks all of them."""
 LEGEND = f"allow: the answer came back; ·: nothing arrived; {WRONG}: not as expected"
 _STYLES = {"allow": "green", "deny": "blue"}
 _SIGNS = {"allow": "allow", "deny": "·"}
@@ -39,7 +39,7 @@ class Result:
         return self.outcome.observed.value != self.expected.verdict.value
 
     def explain(self) -> str:
-        """A sentence for a person who has to find out why it is wrong."""
+        """A sentence for the person who has to find out why the cell is wrong."""
         why = f" ({self.expected.why})" if self.expected.why else ""
         return (
             f"{self.cell.source} → {self.cell.target} {self.cell.service}: "
@@ -91,7 +91,7 @@ def _probe(result: Result) -> dict[str, Any]:
 
 
 def show_step(console: Console, step: StepResult, before: StepResult | None = None) -> None:
-    """Print a step's matrix. Rows that are right and as they were `before` are only counted."""
+    """Print a step's matrix. Rows that are right and did not change since `before` are only counted."""
     known = _rows(before) if before else {}
     rows = _rows(step)
     shown = {
@@ -130,7 +130,7 @@ def _changed(row: _Row, before: _Row | None) -> bool:
 
 
 def _tables(rows: _Rows, width: int) -> Iterator[Table]:
-    """Services and attacks apart, and in as many tables as the terminal's width asks for."""
+    """Separate tables for services and attacks, split to fit the terminal's width."""
     services = list(dict.fromkeys(service for row in rows.values() for service in row))
     names = sum(max((len(pair[side]) for pair in rows), default=0) + 1 for side in (0, 1))
     for kind in (False, True):
@@ -146,7 +146,7 @@ def _tables(rows: _Rows, width: int) -> Iterator[Table]:
 
 
 def _width(rows: _Rows, service: str) -> int:
-    """Characters that a service's column takes, with its gap."""
+    """The width of a service's column in characters, with the gap."""
     cells = [_mark(row[service]).plain for row in rows.values() if service in row]
     return max(len(text) for text in [*_heading(service).splitlines(), *cells, _SIGNS["allow"]]) + 1
 
@@ -167,7 +167,7 @@ def _table(rows: _Rows, services: Sequence[str]) -> Table:
 
 
 def _heading(service: str) -> str:
-    """In two lines, so that columns stay as narrow as their cells."""
+    """The heading of a column, in two lines, so that the column stays as narrow as its cells."""
     return service.replace("/", "/\n").replace("-", "-\n").replace("broadcast", "broad\ncast")
 
 

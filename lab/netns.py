@@ -1,8 +1,8 @@
-"""Workloads as network namespaces, inside namespaces of this process that nobody else sees.
+"""Workloads as network namespaces, inside private namespaces of this process.
 
-`isolate` moves the process to a network of its own, so whatever it makes there (bridges, veth pairs,
-named namespaces) disappears with it, however it ends, and never meets another run's. The host there has a
-name like a host of a data centre, with a dash and dots.
+`isolate` moves the process to a new network namespace. Whatever the process makes there (bridges, veth pairs,
+named namespaces) disappears when the process ends in any way, and never conflicts with another run. The host
+name there has a dash and dots, as in a data centre.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _home: int | None = None  # the isolated network, open
 
 
 def isolate() -> None:
-    """Give this process a network of its own with only a loopback device, for the rest of its life.
+    """Move this process to a new network namespace with only a loopback device, until the process ends.
 
-    The host is called `HOST_NAME` there, and named namespaces (`ip netns`) are its own from then on, too.
-    Does nothing the second time.
-    Needs root, and a process without other threads, since those would stay behind.
+    The host is called `HOST_NAME` there, and named namespaces (`ip netns`) are private to the process, too.
+    A second call does nothing. Needs root, and a process with one thread: other threads would stay in the
+    old namespaces.
     """
-    global _home  # noqa: PLW0603 - namespaces belong to the process, and so does what is known of them
+    global _home  # noqa: PLW0603 - namespaces belong to the whole process
     if isolated():
         return
     if threading.active_count() > 1:
@@ -58,11 +58,11 @@ def isolated() -> bool:
 
 
 _OF_SWITCHES = ("lo", "ovs-", "vxlan_sys", "genev_sys", "gre", "erspan", "ip6", "sit", "tunl")
-"""Devices that come and go with a switch or the kernel's modules, a moment after the test perhaps."""
+"""Devices that a switch or a kernel module adds and removes, possibly after the end of a test."""
 
 
 def devices() -> frozenset[str]:
-    """The names of the devices where this process is, apart from those of switches."""
+    """The names of the devices in this process's network namespace, without the devices of switches."""
     names = (name for _, name in socket.if_nameindex())
     return frozenset(name for name in names if not name.startswith(_OF_SWITCHES))
 
@@ -73,11 +73,11 @@ def namespaces() -> frozenset[str]:
 
 
 class Namespace:
-    """A network namespace with nothing but a loopback device. Needs `isolate`."""
+    """A network namespace with only a loopback device. Needs `isolate`."""
 
     def __init__(self, name: str) -> None:
         if not isolated():
-            raise LabError("a namespace is for devices: call lab.netns.isolate() first")
+            raise LabError("a namespace may get devices: call lab.netns.isolate() first")
         self.name = name
         run(["ip", "netns", "add", name])
         self._namespace = os.open(NAMED_NAMESPACES / name, os.O_RDONLY | os.O_CLOEXEC)
@@ -85,7 +85,7 @@ class Namespace:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """Put the calling thread in the namespace: sockets and processes made meanwhile stay there."""
+        """Move the calling thread to the namespace; sockets and processes made in the block stay there."""
         _check(_libc.setns(self._namespace, CLONE_NEWNET), "setns")
         try:
             yield
@@ -104,11 +104,11 @@ class Namespace:
         return done.returncode == 0
 
     def forget_unanswered(self) -> None:
-        """Ask anew for addresses for which nobody has answered: the next question may be a second away."""
+        """Forget failed neighbour entries: otherwise the kernel may wait a second before it asks again."""
         self.run("ip", "neighbour", "flush", "dev", "eth0", "nud", "incomplete", "nud", "failed")
 
     def silence(self) -> None:
-        """Devices made here from now on are wires to a switch: they have nothing to say themselves."""
+        """Switch off IPv6 on devices made here from now on: they lead to a switch and must not send."""
         with self.inside():
             _set_ipv6_default("disable_ipv6", 1)
 
@@ -119,10 +119,10 @@ class Namespace:
 
 
 class Workload(Namespace):
-    """A network namespace with one device `eth0`, whose other end `name` is there to be put on a bridge.
+    """A network namespace with one device `eth0`; its other end `name` can be put on a bridge.
 
-    `addresses` are with prefix length (`10.0.0.1/24`, `2001:db8::1/64`). `name` has at most 15 characters.
-    The other end is in the namespace `host`, or where this process is.
+    `addresses` have a prefix length (`10.0.0.1/24`, `2001:db8::1/64`). `name` has at most 15 characters. The
+    other end is in the namespace `host`, by default in this process's namespace.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class Workload(Namespace):
         self.mac = mac
         self._host = host
         with self.inside():
-            _set_ipv6_default("accept_dad", 0)  # addresses work at once
+            _set_ipv6_default("accept_dad", 0)  # addresses are usable at once
             _set_ipv6_default("router_solicitations", 0)
         with self._outside():
             _ip_batch(

@@ -1,4 +1,4 @@
-"""Open vSwitch's two processes as children of this one, and a private switch in a directory of its own."""
+"""Open vSwitch's two daemons as child processes, and a private switch in a temporary directory."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class OvsServers:
-    """An ovsdb-server and an ovs-vswitchd whose sockets are in `rundir`, as children of this process.
+    """An ovsdb-server and an ovs-vswitchd as child processes, with their sockets in `rundir`.
 
-    The database says of the host what Debian's service says: the system-id is a random UUID, kept beside the
-    database. `options` are more command line options for ovs-vswitchd; `env` are environment variables that
-    count unless this process has them.
+    The database describes the host as Debian's service does: the system-id is a random UUID, stored beside
+    the database. `options` are further command line options for ovs-vswitchd; `env` are defaults for
+    environment variables that this process does not have.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class OvsServers:
         return self.rundir / "db.sock"
 
     def database_runs(self) -> bool:
-        """Whether a database server, of whomever, answers in `rundir`."""
+        """Whether a database server answers in `rundir`, no matter who started it."""
         return process.answers(self._socket)
 
     def switch_runs(self) -> bool:
-        """Whether an ovs-vswitchd, of whomever, answers in `rundir`."""
+        """Whether an ovs-vswitchd answers in `rundir`, no matter who started it."""
         try:
             self.appctl("version")
         except LabError:
@@ -80,7 +80,7 @@ class OvsServers:
         return True
 
     def start_database(self) -> None:
-        """Start ovsdb-server, with an empty database the first time."""
+        """Start ovsdb-server, with an empty database if there is none."""
         if not self._database_file.exists():
             process.run(["ovsdb-tool", "create", self._database_file, SCHEMA])
         remotes = f"--remote=p{self.remote}", "--remote=db:Open_vSwitch,Open_vSwitch,manager_options"
@@ -92,14 +92,14 @@ class OvsServers:
         self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *identity)
 
     def _system_id(self) -> str:
-        """The same file and the same value as of `ovs-ctl --system-id=random` (ovs-ctl(8))."""
+        """The system-id, in the same file and form as by `ovs-ctl --system-id=random` (ovs-ctl(8))."""
         file = self._database_file.with_name("system-id.conf")
         if not file.exists():
             file.write_text(f"{uuid4()}\n")
         return file.read_text().strip()
 
     def start_switch(self) -> None:
-        """Start ovs-vswitchd; it has taken in its configuration when this returns."""
+        """Start ovs-vswitchd; it has read its configuration when this returns."""
         self._switch = process.spawn(
             ["ovs-vswitchd", self.remote, "--pidfile", *self._options], self.switch_log, self.env
         )
@@ -107,25 +107,26 @@ class OvsServers:
         process.wait_ready(self._switch, lambda: process.answers(control), "ovs-vswitchd", self.switch_log)
         if self._comes_first:
             self._put_first()
-        # Any change makes ovs-vsctl wait for the switch.
+        # After any change, ovs-vsctl waits for the switch.
         self.vsctl("set", "Open_vSwitch", ".", f"external_ids:started-by-lab={self._switch.pid}")
 
     def let_switch_come_first(self) -> None:
-        """From now on the switch's main thread gets a processor whenever it wants one, after restarts, too.
+        """Give the switch's main thread real-time priority from now on, also after restarts.
 
-        It forwards the packets of the userspace datapath. On a busy machine it waits for its turn up to half
-        a second, and what comes meanwhile overflows its sockets: a loss that says nothing of the switch.
+        The main thread forwards the packets of the userspace datapath. On a busy machine it may wait half a
+        second for a processor; packets that overflow its sockets meanwhile are lost through no fault of the
+        switch.
         """
         self._comes_first = True
         self._put_first()
 
     def _put_first(self) -> None:
         if self._switch is not None:
-            policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK  # not for the threads that it makes
+            policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK  # new threads do not inherit the priority
             os.sched_setscheduler(self._switch.pid, policy, os.sched_param(1))
 
     def kill_switch(self) -> None:
-        """`kill -9` ovs-vswitchd; the database goes on. `start_switch` brings it back."""
+        """`kill -9` ovs-vswitchd; the database keeps running. `start_switch` starts it again."""
         if self._switch is None:
             raise LabError("the switch is not running")
         self._switch.kill()
@@ -133,7 +134,7 @@ class OvsServers:
         self._switch = None
 
     def kill_database(self) -> None:
-        """`kill -9` ovsdb-server; the switch goes on. `start_database` brings it back."""
+        """`kill -9` ovsdb-server; the switch keeps running. `start_database` starts it again."""
         if self._database is None:
             raise LabError("the database is not running")
         self._database.kill()
@@ -141,35 +142,35 @@ class OvsServers:
         self._database = None
 
     def ended(self) -> str:
-        """What ended without having been stopped here, and what it said last; empty when both run."""
+        """Which daemon ended without being stopped here, with the end of its log; empty when both run."""
         for child, log in ((self._switch, self.switch_log), (self._database, self._database_log)):
             if child is not None and child.poll() is not None:
                 return f"{log.stem} ended by itself: exit {child.returncode}\n{process.last_words(log)}"
         return ""
 
     def stop(self) -> None:
-        """Stop what was started here, and only that."""
+        """Stop the daemons that were started here, and no others."""
         for child in (self._switch, self._database):
             if child is not None:
                 process.stop(child)
         self._switch = self._database = None
 
     def vsctl(self, *arguments: str) -> str:
-        """The output of `ovs-vsctl`, which waits until the switch has the change."""
+        """The output of `ovs-vsctl`, which waits until the switch has applied the change."""
         return process.run(["ovs-vsctl", "--timeout=30", *arguments], self.env)
 
     def ofctl(self, *arguments: str, stdin: str = "") -> str:
-        """The output of `ovs-ofctl`, speaking OpenFlow 1.4."""
+        """The output of `ovs-ofctl` with OpenFlow 1.4."""
         return process.run(["ovs-ofctl", "--timeout=30", "-O", "OpenFlow14", *arguments], self.env, stdin)
 
     def add_meters(self, bridge: str, flows: str) -> None:
-        """Make the meters that these flows use, as `ovs-ofctl` writes them: it makes none by itself."""
+        """Make the meters that these flows (lines for `ovs-ofctl`) use: `ovs-ofctl` does not make them."""
         for number in sorted(set(map(int, _METER.findall(flows)))):
             band = f"meter={number},kbps,burst,stats,bands=type=drop,rate=128,burst_size=512"
             self.ofctl("add-meter", bridge, band)
 
     def appctl(self, command: str, *arguments: str) -> str:
-        """What `ovs-appctl` prints for a command on the switch."""
+        """The output of an `ovs-appctl` command on the switch."""
         with self.control() as control:
             return control.call(command, *arguments)
 
@@ -183,12 +184,11 @@ class OvsServers:
 
 
 class PrivateOvs(OvsServers, Running):
-    """An Open vSwitch started by `with` and gone without a trace after it.
+    """An Open vSwitch that `with` starts, and removes completely at its end.
 
-    Bridges are of the datapath of this run (`lab.datapath`), with real devices: they need this process in a
-    network of its own (`netns.isolate`), which like every namespace can hold one such switch at a time. With
-    `dummy=True` every device is simulated and no isolation is needed. `options` and `env` are those of
-    `OvsServers`.
+    Bridges use the datapath of this run (`lab.datapath`) and real devices, so this process must be isolated
+    (`netns.isolate`). A network namespace can hold one such switch at a time. With `dummy=True` every device
+    is simulated and no isolation is needed. `options` and `env` are those of `OvsServers`.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class PrivateOvs(OvsServers, Running):
         if not dummy and not netns.isolated():
             raise LabError("a private switch makes devices: call lab.netns.isolate() first")
         rundir = Path(tempfile.mkdtemp(prefix="sgctl-ovs-"))
-        # Simulated devices take the place of the userspace datapath's.
+        # Simulated devices replace those of the userspace datapath.
         self.datapath = Datapath.USERSPACE if dummy else DATAPATH
         kind = [*self.datapath.options, *(["--enable-dummy=override"] if dummy else [])]
         super().__init__(rundir, rundir / "conf.db", [*kind, *options], env)
@@ -210,7 +210,7 @@ class PrivateOvs(OvsServers, Running):
         self.start_switch()
 
     def close(self) -> None:
-        """Stop both processes and remove the directory. Raises LabError when one had ended by itself."""
+        """Stop both processes and remove the directory. Raises LabError if one ended by itself before."""
         ended = self.ended()
         self.stop()
         shutil.rmtree(self.rundir, ignore_errors=True)
@@ -222,7 +222,7 @@ class PrivateOvs(OvsServers, Running):
         self.vsctl("add-br", name, "--", "set", "Bridge", name, f"datapath_type={self.datapath}", *settings)
 
     def add_port(self, bridge: str, name: str, *settings: str) -> int:
-        """Add a port with Interface columns such as `external_ids:iface-id=…`; its OpenFlow number."""
+        """Add a port with Interface columns such as `external_ids:iface-id=…`; return its OpenFlow number."""
         columns = ["--", "set", "Interface", name, *settings] if settings else []
         self.vsctl("add-port", bridge, name, *columns)
         number = int(self.vsctl("get", "Interface", name, "ofport"))

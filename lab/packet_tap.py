@@ -1,4 +1,4 @@
-"""A raw socket on one device: sends frames as they are, and takes in all that the device receives."""
+"""A raw socket on one device: sends frames unchanged, and collects every frame that the device receives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _AUXILIARY = struct.Struct("=IIIHHHH")
 class PacketTap:
     """Promiscuous on `device` of the calling thread's namespace. Raises OSError without CAP_NET_RAW.
 
-    `received` holds the frames that others sent, with the VLAN tags that the kernel sets apart.
+    `received` holds the frames that others sent, with the VLAN tags that the kernel delivers separately.
     """
 
     def __init__(self, device: str) -> None:
@@ -40,7 +40,7 @@ class PacketTap:
             self._socket.send(frame)
 
     def wait(self, seconds: float) -> None:
-        """Take in what is there, after waiting for something for at most `seconds`."""
+        """Wait at most `seconds` for a frame, then collect all frames that have arrived."""
         select.select([self._socket], [], [], max(seconds, 0))
         try:
             while True:

@@ -1,4 +1,4 @@
-"""Drive the `sgctl` command line as an operator would, and fail loudly when it fails."""
+"""Runs the `sgctl` command line as an operator would; a failing command raises an error."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _AT_ONCE = 2
 
 
 class PolicyCli:
-    """`sgctl` with the environment in which it finds one controller's databases.
+    """`sgctl` with an environment in which it finds the databases of one controller.
 
-    Every method raises LabError with the command's own words when it exits with anything but 0.
+    Every method but `run` raises LabError with the command's error output when its exit status is not 0.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
 
     def edit(self, edit: Edit) -> None:
-        """Apply a step's documents in one file, then delete what it names."""
+        """Apply a step's documents in one file, then delete the objects that the step names."""
         if edit.apply:
             self.apply(edit.apply)
         for reference in edit.delete:
@@ -44,14 +44,14 @@ class PolicyCli:
             self("apply", "-f", file.name)
 
     def apply_in_vain(self, documents: Sequence[Document]) -> None:
-        """The same where no controller is at work: the policy is stored, and the command says so."""
+        """`sgctl apply` without a running controller: the command stores the policy and says so."""
         try:
             self.apply(documents)
         except LabError as error:
             if "the policy is stored, and not enforced there" in str(error):
                 return
             raise
-        raise LabError("sgctl apply did not notice that no controller is at work")
+        raise LabError("sgctl apply did not notice that no controller is running")
 
     def attach(self, ports: Mapping[str, str], uplinks: Mapping[str, Iterable[str]]) -> None:
         """Bind devices to policy ports, and declare the uplinks with the networks behind them."""
@@ -63,7 +63,7 @@ class PolicyCli:
             list(pool.map(lambda command: self(*command), commands))
 
     def wait(self) -> None:
-        """Until every connected switch has the whole policy."""
+        """Wait until every connected switch has the whole policy."""
         self("wait", "--timeout", str(_WAIT_SECONDS))
 
     def __call__(self, *arguments: str) -> str:
@@ -71,7 +71,7 @@ class PolicyCli:
         return run([SGCTL, *arguments], self._environment)
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """`sgctl ARGUMENTS`, whatever its exit status."""
+        """Run `sgctl ARGUMENTS`; any exit status is accepted."""
         command: list[str | Path] = [SGCTL, *arguments]
         return subprocess.run(
             command, env=self._environment, input=stdin, capture_output=True, text=True, check=False

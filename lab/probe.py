@@ -1,12 +1,12 @@
-"""Ask real packets: one agent process per host, all probes of a matrix at once.
+"""Probes a network with real packets: one agent process per host, all probes of a matrix at once.
 
 ```
 agents = {"h1": Agent(["ip", "netns", "exec", "h1"]), "h2": Agent(["ip", "netns", "exec", "h2"])}
 serve(agents, probes)
 outcomes = run(agents, probes, seconds=2.0)
 ```
-A probe was allowed when its answer came back, denied when nothing of it reached the target host's
-network card; half of either is neither, and never what anybody expects.
+A probe is allowed when its answer comes back. It is denied when none of its packets reaches the target host's
+network card. Any other outcome is `half`, and never as expected.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ _ASKED = (*_SERVED, "icmp")
 
 
 class ProbeError(Exception):
-    """The test bench failed; nothing is known about the network."""
+    """The test bench failed; the probes say nothing about the network."""
 
 
 class Observed(StrEnum):
-    """What became of a probe."""
+    """The result of a probe."""
 
     ALLOW = "allow"
     DENY = "deny"
     HALF = "half"
-    """The question arrived but no answer came back (or an answer came to no question)."""
+    """The question arrived but no answer came back, or an answer came to a question that did not arrive."""
     BROKEN = "broken"
-    """The bench could not even ask."""
+    """The bench could not send the question."""
 
 
 class Outcome(NamedTuple):
-    """What was observed and, in words, how that showed."""
+    """What was observed, and the evidence in words."""
 
     observed: Observed
     detail: str
@@ -59,8 +59,8 @@ class Outcome(NamedTuple):
 class Probe:
     """One question between two hosts.
 
-    `kind` is tcp, udp, icmp, proto or an attack of `lab.probe_frames`; `number` a port or an IP protocol;
-    `stranger` somebody else on the network, whom an attack pretends to be.
+    `kind` is tcp, udp, icmp, proto or an attack of `lab.probe_frames`; `number` is a port or an IP protocol;
+    `stranger` is a third host on the network that an attacker impersonates.
     """
 
     kind: str
@@ -73,17 +73,17 @@ class Probe:
 
     @property
     def is_attack(self) -> bool:
-        """Whether it consists of frames that want no answer."""
+        """Whether the probe consists of frames that get no answer."""
         return self.kind not in _ASKED
 
     @property
     def observer(self) -> str:
-        """The host whose network card tells whether it arrived."""
+        """The host at whose network card the probe is observed."""
         return self.source.host if self.kind == "sniff" else self.target.host
 
     def frames(self) -> tuple[Side, list[bytes]]:
-        """An attack's frames and who sends them."""
-        assert self.stranger is not None, "an attack pretends to be somebody"
+        """The sender of an attack, and the attack's frames."""
+        assert self.stranger is not None, "an attack impersonates a host"
         sender = self.target if self.kind == "sniff" else self.source
         token = self.token.encode()
         return sender, attack_frames(self.kind, self.source, self.target, self.stranger, token)
@@ -124,7 +124,7 @@ class Agent:
         return answer
 
     def close(self) -> None:
-        """End the process; its servers end with it."""
+        """End the agent process and its servers."""
         self._process.kill()
         self._process.communicate()
 
@@ -137,7 +137,7 @@ class Agent:
 def ask_all(
     agents: Mapping[str, Agent], commands: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Give each named host its command, then gather the answers: the hosts work at the same time."""
+    """Send each named host its command, then collect the answers: the hosts work at the same time."""
     for host, command in commands.items():
         agents[host].tell(command)
     return {host: agents[host].reply() for host in commands}
@@ -146,9 +146,9 @@ def ask_all(
 def serve(
     agents: Mapping[str, Agent], addresses: Mapping[str, Iterable[str]], probes: Iterable[Probe]
 ) -> None:
-    """Start every server that some probe needs, once, on all of each host's `addresses`.
+    """Start every server that a probe needs, once, on all `addresses` of its host.
 
-    When this returns they all listen. Raises ProbeError when one cannot.
+    All servers listen when this returns. Raises ProbeError when a server cannot listen.
     """
     wanted = sorted({(probe.kind, probe.family, probe.number) for probe in probes if probe.kind in _SERVED})
     commands = {}
@@ -164,10 +164,10 @@ def serve(
 
 
 def run(agents: Mapping[str, Agent], probes: Sequence[Probe], seconds: float) -> list[Outcome]:
-    """The outcome of each probe, in order; all hosts ask at once, each question for `seconds` at most.
+    """The outcome of each probe, in order; all hosts ask at once, each question for at most `seconds`.
 
-    Hosts begin without knowing each other's MAC addresses. Attacks come last: when they succeed they leave
-    wrong ones behind.
+    At first no host knows the MAC address of another. Attacks come last: an attack that succeeds leaves wrong
+    MAC addresses behind.
     """
     ask_all(agents, {host: {"do": "forget"} for host in agents})
     replies = ask_all(agents, _questions(probes, seconds))
@@ -208,7 +208,7 @@ def _questions(probes: Sequence[Probe], seconds: float) -> dict[str, dict[str, A
 
 
 def judge(probe: Probe, answer: Mapping[str, Any] | None, seen: set[str]) -> Outcome:
-    """What the asker's answer (None for attacks) and the marks `seen` by the observer amount to."""
+    """The outcome, from the asker's answer (None for attacks) and the marks that the observer has `seen`."""
     if answer is None:
         arrived = probe.token in seen
         return Outcome(Observed.ALLOW if arrived else Observed.DENY, "seen" if arrived else "not seen")
@@ -222,6 +222,6 @@ def judge(probe: Probe, answer: Mapping[str, Any] | None, seen: set[str]) -> Out
     where = (
         f"{probe.target.host} saw the question but no answer came back"
         if arrived
-        else "answered by somebody else"
+        else "answered by another host"
     )
     return Outcome(Observed.HALF, f"{where}; {answer['detail']}")

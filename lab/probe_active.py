@@ -1,4 +1,4 @@
-"""Serve and ask: real connections whose answer proves that the question arrived and the reply came back."""
+"""Serves and asks questions over real connections: the answer proves that packets pass both ways."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.probe_watch import tcp_mark
 _QUESTION, _ANSWER = b"Q", b"A"
 _RESEND_SECONDS = 0.4
 _UNREACHED = {errno.EHOSTUNREACH, errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EPIPE}
-"""Errors that say that the other side did not answer; any other one is the test bench's own fault."""
+"""Errors that mean that the other side did not answer; any other error is a fault of the test bench."""
 _ECHO = {4: (8, 0), 6: (128, 129)}
 """ICMP types of request and reply (RFC 792, RFC 4443)."""
 
@@ -36,7 +36,7 @@ class Question(TypedDict):
 
 
 class Answer(TypedDict):
-    """`outcome` is answered, silent or broken (the bench failed); `mark` is what the target would see."""
+    """`outcome` is answered, silent or broken (the bench failed); `mark` is the mark that the target sees."""
 
     id: int
     outcome: str
@@ -45,7 +45,7 @@ class Answer(TypedDict):
 
 
 async def serve(kind: str, address: str, number: int) -> None:
-    """Answer questions on one address from now on. Raises OSError when that is not possible."""
+    """Start to answer questions on one address. Raises OSError when that is not possible."""
     if kind == "tcp":
         await asyncio.start_server(_answer_connection, address, number, backlog=512)
     elif kind == "udp":
@@ -63,7 +63,7 @@ async def _answer_connection(reader: asyncio.StreamReader, writer: asyncio.Strea
 
 
 def _serve_packets(address: str, port: int, kind: int, protocol: int = 0) -> None:
-    """On a host that also asks, a raw socket hears the answers of others, too: those are let be."""
+    """Answer raw packets. On a host that also asks, a raw socket receives answers, too; they are ignored."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     server = socket.socket(family, kind, protocol)
     server.setblocking(False)
@@ -83,7 +83,7 @@ def _serve_packets(address: str, port: int, kind: int, protocol: int = 0) -> Non
 
 
 async def ask(question: Question, seconds: float) -> Answer:
-    """Ask until an answer comes or the time is over; never raises."""
+    """Ask until an answer comes or `seconds` are over; never raises."""
     answer = Answer(id=question["id"], outcome="silent", mark=question["token"], detail="")
     try:
         async with asyncio.timeout(seconds):
@@ -166,7 +166,7 @@ _ASK: dict[str, Callable[[Question, Answer], Awaitable[None]]] = {
 
 
 async def _exchange(client: socket.socket, request: bytes, is_reply: Callable[[bytes], bool]) -> None:
-    """Send the request again and again until its reply comes."""
+    """Repeat the request until its reply comes."""
     loop = asyncio.get_running_loop()
 
     async def send() -> None:
@@ -191,7 +191,7 @@ async def _exchange(client: socket.socket, request: bytes, is_reply: Callable[[b
 
 
 def _open(question: Question, kind: int, protocol: int = 0) -> socket.socket:
-    """A socket that can only leave by the named device and from the named address."""
+    """A socket that sends only by the question's device and from its source address."""
     family = socket.AF_INET if question["family"] == 4 else socket.AF_INET6
     client = socket.socket(family, kind, protocol)
     client.setblocking(False)
@@ -201,11 +201,11 @@ def _open(question: Question, kind: int, protocol: int = 0) -> socket.socket:
 
 
 def _payload(receiver: socket.socket, packet: bytes) -> bytes:
-    """What the sender wrote: raw IPv4 sockets prepend the IP header (raw(7)), others do not (ipv6(7))."""
+    """The payload: raw IPv4 sockets prepend the IP header (raw(7)), IPv6 sockets do not (ipv6(7))."""
     has_header = receiver.type == socket.SOCK_RAW and receiver.family == socket.AF_INET
     return packet[(packet[0] & 15) * 4 :] if has_header else packet
 
 
 def _answer(question: bytes) -> bytes:
-    """The token backwards, so that our own words coming back are no answer."""
+    """The token reversed, so that an echo of the question does not count as the answer."""
     return _ANSWER + question.removeprefix(_QUESTION)[::-1]

@@ -1,4 +1,4 @@
-"""The process inside a host's network namespace that serves, asks and watches on command.
+"""The process in a host's network namespace that serves, asks and watches on command.
 
 One JSON object per line on stdin, one per line back on stdout (see `lab.probe`):
 `{"do": "serve", "services": [[kind, address, number], …]}`, `{"do": "forget"}`,
@@ -21,7 +21,7 @@ from lab.probe_active import Answer, Question, ask, serve
 from lab.probe_watch import Watcher
 
 _AT_ONCE = 96
-"""Questions in flight per host: enough to hide the wait of denied ones, few enough for two cores."""
+"""Questions in flight per host: enough that denied ones do not delay the others, few enough for two cores."""
 _LINE_LIMIT = 64 << 20
 _EMISSIONS = 3
 _EMISSION_GAP_SECONDS = 0.1
@@ -80,7 +80,7 @@ class Agent:
 
 
 def _give_up(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """A server that fails unseen would look like a denied probe, so end the whole agent."""
+    """End the whole agent: a server that fails unnoticed would look like a denied probe."""
     sys.stderr.write(f"{context['message']}: {context.get('exception')!r}\n")
     sys.stderr.flush()
     os._exit(3)

@@ -1,4 +1,4 @@
-"""Ethernet frames that no honest host sends, each carrying a token by which a watcher knows it.
+"""Ethernet frames that no honest host sends; each carries a token by which a watcher recognises it.
 
 Layouts: ARP RFC 826, IPv4 RFC 791, UDP RFC 768, BOOTP/DHCP RFC 2131, VLAN tag IEEE 802.1Q.
 UDP checksums are zero, which IPv4 allows: no switch may drop the frame for its checksum.
@@ -29,23 +29,22 @@ class Side(NamedTuple):
 
 
 def attack_frames(kind: str, attacker: Side, victim: Side, stranger: Side, token: bytes) -> list[bytes]:
-    """The frames of one attack; `stranger` is somebody else's MAC and address on the network.
+    """The frames of one attack; `stranger` is a third host on the network.
 
-    They are sent by the attacker, except those of `sniff`, which the victim sends (and the attacker
-    must not see).
+    The attacker sends them, except those of `sniff`, which the victim sends and the attacker must not see.
     """
     return _ATTACKS[kind](attacker, victim, stranger, token)
 
 
 def _arp_spoof(attacker: Side, victim: Side, stranger: Side, token: bytes) -> list[bytes]:
-    """The stranger's address claimed with the attacker's own MAC: as an answer and unasked."""
+    """ARP that claims the stranger's address with the attacker's MAC: as a reply, and unsolicited."""
     liar = attacker._replace(address=stranger.address)
     everybody = Side("", "", BROADCAST, stranger.address)
     return [_arp(_ARP_REPLY, liar, victim, token), _arp(_ARP_REQUEST, liar, everybody, token)]
 
 
 def _mac_spoof(attacker: Side, victim: Side, stranger: Side, token: bytes) -> list[bytes]:
-    """The attacker's address from a stranger's MAC; the last frame lies in ARP's hardware address only."""
+    """The attacker's address with the stranger's MAC; in the last frame only the MAC in ARP is forged."""
     disguised = attacker._replace(mac=stranger.mac)
     arp = _arp(_ARP_REPLY, disguised, victim, token)
     lying_inside = arp[:6] + _mac(attacker.mac) + arp[12:]
@@ -57,7 +56,7 @@ def _ip_spoof(attacker: Side, victim: Side, stranger: Side, token: bytes) -> lis
 
 
 def _dhcp_server(attacker: Side, victim: Side, stranger: Side, token: bytes) -> list[bytes]:
-    """An offer of the stranger's address, to the victim and to everybody."""
+    """A DHCP offer of the stranger's address, to the victim and to broadcast."""
     offer = _dhcp_offer(attacker, victim, stranger, token)
     everybody = Side("", "", BROADCAST, "255.255.255.255")
     return [_udp(attacker, to, _DHCP_SERVER, _DHCP_CLIENT, offer) for to in (victim, everybody)]
@@ -73,13 +72,13 @@ def _broadcast(attacker: Side, _victim: Side, _stranger: Side, token: bytes) -> 
 
 
 def _vlan(attacker: Side, victim: Side, _stranger: Side, token: bytes) -> list[bytes]:
-    """Honest but for an 802.1Q tag: priority-tagged (VLAN 0) and VLAN 1."""
+    """Honest frames with an 802.1Q tag: a priority tag (VLAN 0) and VLAN 1."""
     honest = _udp(attacker, victim, _DISCARD, _DISCARD, token)
     return [honest[:12] + struct.pack("!HH", _VLAN, vlan) + honest[12:] for vlan in (0, 1)]
 
 
 def _sniff(_attacker: Side, victim: Side, stranger: Side, token: bytes) -> list[bytes]:
-    """What a learning switch shows to everybody: a broadcast question and a frame to an unknown MAC."""
+    """Frames that a learning switch floods: a broadcast question and a frame to an unknown MAC."""
     everybody = Side("", "", BROADCAST, stranger.address)
     unknown = stranger._replace(mac=NOBODY)
     return [
@@ -100,7 +99,7 @@ _ATTACKS: dict[str, Callable[[Side, Side, Side, bytes], list[bytes]]] = {
 
 
 def _arp(operation: int, sender: Side, target: Side, token: bytes) -> bytes:
-    """The token travels behind the packet, where Ethernet pads short frames anyway."""
+    """An ARP packet; the token follows it, where Ethernet pads short frames anyway."""
     asked = "00:00:00:00:00:00" if operation == _ARP_REQUEST else target.mac
     packet = struct.pack("!HHBBH", 1, _IPV4, 6, 4, operation)
     packet += _mac(sender.mac) + _ip(sender.address) + _mac(asked) + _ip(target.address)

@@ -1,7 +1,7 @@
-"""A question and its answer in SCTP's own terms: connection trackers take nothing else for SCTP.
+"""A question and its answer as valid SCTP chunks: connection trackers accept nothing else as SCTP.
 
-The question is the parameter of an INIT, the answer the state cookie of its INIT ACK (RFC 9260, 3.3.2 and
-3.3.3). One source port for each question: a tracker knows associations by their ports.
+The question is the parameter of an INIT; the answer is the state cookie of its INIT ACK (RFC 9260, 3.3.2 and
+3.3.3). Each question has a separate source port: a tracker identifies associations by their ports.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _WINDOW, _STREAMS, _FIRST_TSN = 65535, 1, 1
 
 
 def question(text: bytes) -> bytes:
-    """A packet that asks, from a source port of its own."""
+    """A packet that asks, from a new source port."""
     source = 49152 + secrets.randbelow(16384)
     return _packet(source, _DISCARD, 0, _INIT, _SKIPPED_IF_UNKNOWN, text)
 
@@ -33,7 +33,7 @@ def answer(asked: bytes, text: bytes) -> bytes:
 
 
 def text(packet: bytes) -> bytes:
-    """What a packet asks or answers; nothing if it is of neither kind."""
+    """The text of a question or an answer; empty for any other packet."""
     start = _HEADER.size + _CHUNK.size
     if len(packet) < start + _PARAMETER.size:
         return b""

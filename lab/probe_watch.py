@@ -1,6 +1,7 @@
-"""Note what reaches a host, below every filter of its own: the proof that a denied packet did not arrive.
+"""Records what reaches a host, before the host's own filters: the proof that a denied packet did not arrive.
 
-Two kinds of marks: tokens anywhere in a frame, and the four-tuples of TCP SYNs (which carry no payload).
+There are two kinds of marks: tokens anywhere in a frame, and the four-tuples of TCP SYNs (which carry no
+payload).
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ _TCP, _SYN, _ACK = 6, 0x02, 0x10
 
 
 def tcp_mark(source: str, source_port: int, target: str, target_port: int) -> str:
-    """How a connection attempt is written down on both ends."""
+    """The mark of a connection attempt, the same on both ends."""
     return f"tcp {source} {source_port} {target} {target_port}"
 
 
 class Watcher:
-    """Collects the marks of all frames received by any interface, promiscuously.
+    """Collects the marks of all frames that any interface receives, in promiscuous mode.
 
     Raises OSError without CAP_NET_RAW.
     """

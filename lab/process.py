@@ -1,4 +1,4 @@
-"""Child processes that end with this one, and waiting for them to get ready."""
+"""Child processes that end with this process, and functions that wait until they are ready."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ POLL_SECONDS = 0.005
 
 
 class LabError(Exception):
-    """Something of the test bench does not work; the message says what and shows its output."""
+    """A part of the test bench failed; the message names it and shows its output."""
 
 
 def spawn(arguments: Sequence[str | Path], log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a program with its output appended to `log`.
 
-    The kernel kills it when the calling thread ends, so call this from one that outlives it.
+    The kernel kills the program when the calling thread ends, so call this from a long-lived thread.
     """
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -29,12 +29,12 @@ def spawn(arguments: Sequence[str | Path], log: Path, env: Mapping[str, str]) ->
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(env),
-            start_new_session=True,  # a terminal's Ctrl-C is not meant for it
+            start_new_session=True,  # Ctrl-C in the terminal does not reach it
         )
 
 
 def stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
-    """Ask a child to end, and kill it when it has not after `patience` seconds."""
+    """Ask a child to end, and kill it if it has not ended after `patience` seconds."""
     process.terminate()
     try:
         process.wait(patience)
@@ -61,7 +61,7 @@ def run(arguments: Sequence[str | Path], env: Mapping[str, str] | None = None, s
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout: float = 40.0) -> None:
-    """Look every 5 ms until `condition` holds; LabError naming `what` after `timeout` seconds."""
+    """Check every 5 ms until `condition` holds; LabError naming `what` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
@@ -70,7 +70,7 @@ def wait_until(condition: Callable[[], bool], what: str, timeout: float = 40.0) 
 
 
 def wait_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool], what: str, log: Path) -> None:
-    """Wait until a started child is `ready`; LabError with the end of its log if it ends or never is."""
+    """Wait until a started child is `ready`; LabError with the end of its log if it ends or times out."""
 
     def ready_or_ended() -> bool:
         return process.poll() is not None or ready()
@@ -91,7 +91,7 @@ def last_words(log: Path) -> str:
 
 
 def answers(address: Path | tuple[str, int]) -> bool:
-    """Whether somebody accepts connections on a Unix socket's path or a TCP (host, port)."""
+    """Whether a server accepts connections on a Unix socket's path or a TCP (host, port)."""
     family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as client:
         try:
@@ -102,7 +102,7 @@ def answers(address: Path | tuple[str, int]) -> bool:
 
 
 def kill_daemons(directory: Path) -> None:
-    """Kill what daemons left in `directory`: the processes of its pid files that were started for it."""
+    """Kill daemons that left pid files in `directory`, if they were started for this directory."""
     for pidfile in directory.glob("*.pid"):
         pid = int(pidfile.read_text().strip() or 0)
         command = Path(f"/proc/{pid}/cmdline")

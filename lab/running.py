@@ -1,4 +1,4 @@
-"""What runs for the time of a `with`."""
+"""Base class for whatever runs during a `with` block."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Self
 
 
 class Running(ABC):
-    """Started on entering a `with`; closed on leaving it, and also when it could not start."""
+    """Started on entering a `with` block; closed on leaving it, and also when the start fails."""
 
     @abstractmethod
     def start(self) -> None:
-        """Bring it up; when this returns it is ready."""
+        """Start; everything is ready when this returns."""
 
     @abstractmethod
     def close(self) -> None:
-        """Stop whatever has been started, and remove what it left; may be called twice."""
+        """Stop whatever was started, and remove its files and devices; may be called twice."""
 
     def __enter__(self) -> Self:
         try:

@@ -1,7 +1,7 @@
-"""Run something that makes bridges, devices, daemons and files, of which nothing can stay behind.
+"""Runs work that makes bridges, devices, daemons and files, and guarantees that none of them remains.
 
-The work runs in PID, mount and network namespaces of its own. When its first process ends, however it
-ends, the kernel kills all others and takes the devices and the temporary files with them.
+The work runs in new PID, mount and network namespaces. When its first process ends in any way, the kernel
+kills all other processes and removes the devices and the temporary files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNS = 0x00020000
 _PR_SET_PDEATHSIG = 1
 PRIVATE_DIRECTORY = Path("/run")
-"""Where programs look for sockets by default: empty inside, so ours can be found there."""
+"""The directory in which programs look for sockets by default; it is empty inside the sandbox."""
 _INTERRUPTED = 130
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -31,7 +31,7 @@ _outer_proc: list[int] = []
 def run_isolated(work: Callable[[], int]) -> int:
     """The exit code of `work`, run in namespaces of its own; 130 after Ctrl-C.
 
-    Temporary files go to a file system in memory that vanishes too. Raises LabError when namespaces
+    Temporary files go to a file system in memory that is removed, too. Raises LabError when namespaces
     cannot be made (they need root).
     """
     in_foreground = sys.stdin.isatty() and os.tcgetpgrp(0) == os.getpgrp()
@@ -40,7 +40,7 @@ def run_isolated(work: Callable[[], int]) -> int:
     first = os.fork()
     if first == 0:
         _child(lambda: _first_process(work))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work gets it too, and decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work also gets the signal and handles it
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: os.kill(first, signal.SIGKILL))
     code = _wait(first)
@@ -50,12 +50,12 @@ def run_isolated(work: Callable[[], int]) -> int:
 
 
 def outer_pid() -> int:
-    """The process id by which the rest of the machine knows this isolated process."""
+    """The process id of this isolated process outside its PID namespace."""
     return int(os.readlink("self", dir_fd=_outer_proc[0]))
 
 
 def shield_daemons() -> None:
-    """Let Ctrl-C reach this process and its later children, but not the daemons that run already."""
+    """Let Ctrl-C reach this process and its later children, but not the daemons that are already running."""
     if sys.stdin.isatty():
         os.setpgid(0, 0)
         _take_terminal()
@@ -68,7 +68,7 @@ def _take_terminal() -> None:
 
 
 def _first_process(work: Callable[[], int]) -> int:
-    """Process 1 of the namespace: reaps orphans, waits for the work, takes everybody along when it ends."""
+    """Process 1 of the namespace: reaps orphans and waits for the work; when it ends, all processes end."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if _libc.unshare(CLONE_NEWNS):
         raise LabError(f"cannot make namespaces: {os.strerror(ctypes.get_errno())}")
@@ -91,7 +91,7 @@ def _isolated(work: Callable[[], int]) -> int:
 
 
 def _child(work: Callable[[], int]) -> None:
-    """Run `work` and end the process with its result: nothing of the parent's stack may run here."""
+    """Run `work` and end the process with its result, so that no code of the parent's stack runs here."""
     code = 2
     try:
         code = work()
@@ -99,7 +99,7 @@ def _child(work: Callable[[], int]) -> None:
         code = _INTERRUPTED
     except LabError as error:
         sys.stderr.write(f"{error}\n")
-    except BaseException:  # noqa: BLE001 - a forked process has nobody else to report to
+    except BaseException:  # noqa: BLE001 - a forked process has no caller to report to
         traceback.print_exc()
     finally:
         sys.stdout.flush()

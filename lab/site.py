@@ -1,4 +1,4 @@
-"""A whole installation for tests: a private switch, the controller, the command line, workloads."""
+"""A complete installation for tests: a private switch, the controller, the command line, workloads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PATIENCE = 0.5
 
 
 def document(kind: str, name: str, **spec: Any) -> Document:
-    """A manifest of our own kind."""
+    """A manifest for `sgctl apply`."""
     return {"apiVersion": "sgctl/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
@@ -28,7 +28,7 @@ def group(name: str, *rules: dict[str, Any]) -> Document:
 
 
 def tcp_in(port: int, **remote: str) -> dict[str, Any]:
-    """An ingress rule for one TCP port; from anywhere when no remote is given."""
+    """An ingress rule for one TCP port, from anywhere if no remote is given."""
     return {"direction": "ingress", "protocol": "tcp", "ports": port, **remote}
 
 
@@ -45,7 +45,7 @@ class Site:
         self._workloads = workloads
 
     def add_bridge(self, name: str) -> None:
-        """A bridge that the controller manages."""
+        """Add a bridge that the controller manages."""
         self.ovs.add_bridge(name)
         self.ovs.vsctl("set-controller", name, self.controller.target)
 
@@ -68,7 +68,7 @@ class Site:
         )
 
     def plug(self, bridge: str, number: int) -> Workload:
-        """Workload `number`, on a bridge, with the `iface-id` of its port."""
+        """Make workload `number` and put it on a bridge, with the `iface-id` of its port."""
         addresses = [f"10.0.0.{number}/24", f"2001:db8::{number:x}/64"]
         return self._workloads.plug(bridge, f"w{number}", mac(number), addresses)
 
@@ -77,7 +77,7 @@ class Site:
         self.ovs.vsctl("del-port", f"w{number}")
 
     def replug(self, bridge: str, number: int) -> None:
-        """Put it back, which gives it another OpenFlow port."""
+        """Put the workload's interface back on a bridge, where it gets another OpenFlow port."""
         self.ovs.add_port(bridge, f"w{number}", f"external_ids:iface-id=w{number}")
 
 
@@ -87,7 +87,7 @@ def mac(number: int) -> str:
 
 
 def connects(source: Workload, target: Workload, address: str, port: int) -> bool:
-    """Whether a TCP connection comes about and carries data both ways."""
+    """Whether a TCP connection opens and carries data both ways."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     source.forget_unanswered()
     with target.inside():

@@ -1,4 +1,4 @@
-"""Traffic that runs while something else happens: one open connection, watched on the receiving side."""
+"""Traffic that runs in the background and is checked at the receiver: a TCP connection, or UDP datagrams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NUMBER = struct.Struct("!Q")
 
 
 class _Traffic:
-    """Threads that use two sockets until the `with` block ends."""
+    """Threads that use sockets until the `with` block ends."""
 
     def __init__(self, *sockets: socket.socket) -> None:
         self._stop = threading.Event()
@@ -46,7 +46,7 @@ class _Traffic:
 
 
 class Stream(_Traffic):
-    """A TCP connection from `client` to `address`:`port` on `server`, on which the server pushes data.
+    """A TCP connection from `client` to `address`:`port` on `server`, on which the server sends data.
 
     `received` counts bytes at the client.
     """
@@ -96,7 +96,7 @@ class Stream(_Traffic):
 class Datagrams(_Traffic):
     """Numbered UDP datagrams from `source` to `address`:`port` on `target`, at a steady pace.
 
-    `lost` tells how many of those sent so far never arrived, once they had the time to.
+    `lost` returns how many of the datagrams sent so far did not arrive in time.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Datagrams(_Traffic):
         return (time.monotonic() - self._begin) / max(self._sent, 1)
 
     def lost(self, patience: float = 0.5) -> int:
-        """How many of those sent until now have not arrived after `patience` seconds."""
+        """How many of the datagrams sent until now have not arrived after `patience` seconds."""
         sent = self._sent
         if not sent:
             raise LabError("nothing was sent yet")

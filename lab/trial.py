@@ -1,4 +1,4 @@
-"""Turn a scenario's cells into probes, and what the probes saw into results."""
+"""Turns a scenario's cells into probes, and the outcomes of the probes into results."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Trial:
         )
 
     def _stranger(self, end: Endpoint) -> Side:
-        """Somebody who does not exist but would fit in: an attack that succeeds disturbs nobody."""
+        """A plausible host that does not exist, so that an attack that succeeds disturbs no real host."""
         taken = {
             address.ip for card in self._scenario.topology.interfaces() for address in card.all_addresses
         }
@@ -72,5 +72,5 @@ class Trial:
 
 def _side(end: Endpoint, family: int) -> Side:
     address = choose_address(end, family)
-    assert address is not None, "the scenario was checked for it"
+    assert address is not None, "the scenario reader checked that the endpoint has an address"
     return Side(end.card.host, end.card.name, end.card.mac, address)

@@ -1,4 +1,4 @@
-"""Frames of an attacker that vary one field each, as a workload that makes many megaflows would send them."""
+"""Frames that vary one field, as an attacking workload sends them to make many megaflows."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def sender_of(name: str) -> Host:
 
 
 def varied(name: str, count: int) -> list[bytes]:
-    """So many frames that vary this, always the same ones."""
+    """`count` frames that vary these fields; the same frames in every run."""
     chance = Random(name)  # noqa: S311 - no secret
     make = (FIELDS | COMPARED_WHOLE)[name]
     return [bytes(make(chance)) for _ in range(count)]

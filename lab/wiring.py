@@ -16,7 +16,7 @@ from lab.scenario.model import Address, Host, Interface, Topology
 _NAME_LENGTH = 15
 """Linux device names have at most 15 characters."""
 _HOST_SETTINGS = (
-    # Cards on several networks: each answers ARP for its own addresses only.
+    # On a host with several cards, each card answers ARP for its own addresses only.
     "net.ipv4.conf.all.arp_ignore=1",
     "net.ipv4.conf.all.arp_announce=2",
     "net.ipv4.conf.all.rp_filter=0",
@@ -30,8 +30,8 @@ _HOST_SETTINGS = (
 class _RunningController(RemoteController):  # type: ignore[misc]  # Mininet has no types
     """A controller that is known to listen.
 
-    Mininet would ask with telnet and read the answer as text; a controller answers with OpenFlow, whose
-    bytes are text only by luck.
+    Mininet would connect with telnet and decode the answer as text; a controller answers with OpenFlow, which
+    is rarely valid text.
     """
 
     def checkListening(self) -> None:  # noqa: N802 - Mininet's name
@@ -41,13 +41,13 @@ class _RunningController(RemoteController):  # type: ignore[misc]  # Mininet has
 class Wiring:
     """A running Mininet. Enter an isolated network and set OVS_RUNDIR first (`lab.sandbox`, `lab.ovs`).
 
-    `controller_port` is the OpenFlow port on 127.0.0.1 that managed switches connect to; None leaves
-    them without a controller and without protection: every bridge forwards everything.
+    `controller_port` is the OpenFlow port on 127.0.0.1 that managed switches connect to. With None they have
+    no controller and no protection: every bridge forwards everything.
     """
 
     def __init__(self, topology: Topology, controller_port: int | None) -> None:
         setLogLevel("output")
-        Mininet.inited = True  # its set-up raises limits of the whole machine, which nothing here needs
+        Mininet.inited = True  # skips Mininet's set-up, which raises limits of the whole machine
         self.topology = topology
         self._controller_port = controller_port
         self._names: set[str] = set(topology.switches)
@@ -79,14 +79,14 @@ class Wiring:
         return ["mnexec", "-a", str(self.net[host].pid)]
 
     def stop(self) -> None:
-        """Take it all down."""
+        """Stop and remove everything."""
         self.net.stop()
 
     def _is_protected(self, switch: str) -> bool:
         return self.topology.switches[switch] and self._controller_port is not None
 
     def _add_switch(self, number: int, name: str) -> None:
-        """Bridges without management forward like any switch that learns."""
+        """Add a bridge; one that is not managed forwards as a learning switch."""
         self.net.addSwitch(
             name,
             cls=OVSSwitch if self._is_protected(name) else OVSBridge,
@@ -119,7 +119,7 @@ class Wiring:
                 self.uplinks[device] = networks
 
     def _device(self, wanted: str) -> str:
-        """A free device name that looks like the wanted one; all switches share one namespace."""
+        """A free device name similar to `wanted`; all switches share one namespace."""
         name, number = wanted[:_NAME_LENGTH], 2
         while name in self._names:
             tail = f"~{number}"
@@ -128,13 +128,13 @@ class Wiring:
         return name
 
     def _configure(self, host: Host) -> None:
-        """Addresses and routes. There are no routers: whatever has no route is on the first card's link."""
+        """Set addresses and routes. There are no routers: the first card's link is the default route."""
         settings = " ".join(_HOST_SETTINGS)
         script = ["set -e", f"sysctl -qw {settings}", "ip link set lo up"]
         for card in host.interfaces:
             if fill_in := fill_in_checksums(card.name):
                 script.append(f"{' '.join(fill_in)} >/dev/null")
-            # A slow machine answers late, and a neighbour that was given up ends connections.
+            # On a slow machine answers come late, and a failed neighbour entry ends connections.
             patient = (f"net/{family}/neigh/{card.name}/mcast_solicit=10" for family in ("ipv4", "ipv6"))
             script += [f"sysctl -qw {' '.join(patient)}", f"ip link set {card.name} up"]
             script += [_add_address(address, card.name) for address in card.all_addresses]
@@ -148,5 +148,5 @@ class Wiring:
 
 
 def _add_address(address: Address, device: str) -> str:
-    """Without duplicate address detection, IPv6 addresses work at once."""
+    """A command that adds an address; without duplicate address detection it is usable at once."""
     return f"ip address add {address} dev {device}{' nodad' if address.version == 6 else ''}"

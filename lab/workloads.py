@@ -1,4 +1,4 @@
-"""Workloads on a private switch: made, plugged in and removed together."""
+"""Workloads on a private switch, and their removal together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.ovs import PrivateOvs
 
 
 class Workloads:
-    """The workloads on a switch's bridges, by name. `host` is where the switch is, if not where we are."""
+    """The workloads on a switch's bridges, by name. `host` is the switch's namespace, by default ours."""
 
     def __init__(self, ovs: PrivateOvs, host: Namespace | None = None) -> None:
         self._ovs = ovs
@@ -23,6 +23,6 @@ class Workloads:
         return workload
 
     def close(self) -> None:
-        """Remove them all."""
+        """Remove all workloads."""
         while self.by_name:
             self.by_name.popitem()[1].remove()
