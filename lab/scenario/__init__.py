@@ -1,4 +1,4 @@
-"""Scenario files: what they say, checked (docs/topologies.md)."""
+"""Scenario files: reading and checking them (docs/topologies.md)."""
 
 from lab.scenario.documents import drop_rule, list_rules
 from lab.scenario.load import TOPOLOGIES, find, load

@@ -1,7 +1,7 @@
 """The policy side of a scenario: its documents, and how a step edits them.
 
-The runner always applies whole documents, so an edit such as "add a rule" is worked out here on
-the current document of the group.
+The runner always applies whole documents. An edit such as "add a rule" is made here, in the current
+document of the group.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ API_VERSION = "sgctl/v1"
 
 
 class RuleName(NamedTuple):
-    """A rule as a user can point at it: its group and its position (from 1) or name in there."""
+    """A reference to a rule: its group, and its name or position (from 1) in the group."""
 
     group: str
     position: int
@@ -28,7 +28,7 @@ class RuleName(NamedTuple):
 
 
 def manifest(kind: str, name: str, spec: Mapping[str, Any]) -> Document:
-    """A document of our own kind."""
+    """A manifest for `sgctl apply`."""
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}
 
 
@@ -47,12 +47,12 @@ def port_document(card: Interface) -> Document:
 
 
 def identity(document: Document) -> tuple[str, str]:
-    """Kind and name: what makes two documents speak about one object."""
+    """Kind and name: documents in which both are equal describe the same object."""
     return str(document["kind"]), str(document["metadata"]["name"])
 
 
 class Documents:
-    """The policy as the documents of all steps so far leave it."""
+    """The policy after the edits of all steps so far."""
 
     def __init__(self, documents: Sequence[Document]) -> None:
         self._current: dict[tuple[str, str], Document] = {}
@@ -71,9 +71,9 @@ class Documents:
         return {name for known, name in self._current if known == kind}
 
     def edit(self, step: Mapping[str, Any]) -> Edit:
-        """Carry out one step of the file and return what the runner has to apply and delete.
+        """Make the edits of one step of the file; return what the runner has to apply and delete.
 
-        Raises ValueError when the step names a group, rule or port that no document has.
+        Raises ValueError when the step names a group, rule or port that is in no document.
         """
         touched: dict[tuple[str, str], Document] = {}
         for document in step.get("apply", ()):
@@ -125,7 +125,7 @@ def _remove_rule(document: Document, name: str) -> None:
 
 
 def list_rules(edits: Sequence[Edit]) -> list[RuleName]:
-    """Every rule that the steps ever apply, once, in order of appearance."""
+    """Every rule that any step applies, once, in order of appearance."""
     found: dict[tuple[str, str], RuleName] = {}
     for document in _groups(edits):
         group = identity(document)[1]
@@ -137,10 +137,10 @@ def list_rules(edits: Sequence[Edit]) -> list[RuleName]:
 
 
 def drop_rule(edits: Sequence[Edit], wanted: str) -> RuleName:
-    """Take one rule out of the edits' documents, in place, wherever they apply it.
+    """Remove one rule from all documents of the edits, in place.
 
     `wanted` is `NAME`, `GROUP/NAME`, `GROUP/#POSITION` or the rule's number (from 1) in `list_rules`.
-    Raises ValueError, listing the rules, when it is not exactly one.
+    Raises ValueError, with a list of the rules, unless `wanted` names exactly one.
     """
     rules = list_rules(edits)
     if wanted.isdigit():

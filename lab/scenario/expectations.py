@@ -1,4 +1,4 @@
-"""Read what a scenario expects: endpoints, grids and verdict lines into one cell per probe."""
+"""Reads what a scenario expects: turns endpoints, grids and verdict lines into one cell per probe."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ALL = "all"
 class ExpectationReader:
     """Turns each step's `grid` and `expect` into cells.
 
-    A step starts from the cells of the step before it; a grid adds cells; each line of `expect` sets
-    its cells, and the last line that names a cell decides.
+    A step starts with the cells of the step before it. A grid adds cells. Each line of `expect` sets its
+    cells; the last line that names a cell decides.
     """
 
     def __init__(self, topology: Topology, sets: Mapping[str, Sequence[str]], problems: Problems) -> None:
@@ -31,7 +31,7 @@ class ExpectationReader:
         self.services: dict[str, Service] = {}
 
     def read(self, field: str, section: Mapping[str, Any]) -> dict[Cell, Expectation]:
-        """All cells that hold after this section (the file itself, or one of its steps)."""
+        """All cells with their expectations after this section (the file itself, or one of its steps)."""
         prefix = f"{field}." if field else ""
         if "grid" in section:
             self._add_grid(f"{prefix}grid", section["grid"])
@@ -124,7 +124,7 @@ class ExpectationReader:
         return known
 
     def _why_impossible(self, cell: Cell) -> str | None:
-        """Why two endpoints cannot meet at all: no packet of this probe would test the policy."""
+        """Why no packet of this probe would test the policy; None when the probe is possible."""
         source, target = self.endpoints[cell.source], self.endpoints[cell.target]
         if source.card.host == target.card.host:
             return f"{cell.source} and {cell.target} are one host"

@@ -1,4 +1,4 @@
-"""Read a scenario file: YAML, checked against the schema, then for what a schema cannot say."""
+"""Reads a scenario file: YAML, checked against the schema, then for problems that a schema cannot find."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCHEMA = TOPOLOGIES / "schema.json"
 
 
 def find(name: str) -> Path:
-    """A path as given, or the name of one of our own scenarios (`evroc-tiers`).
+    """The file with this path, or the scenario in `topologies/` with this name (`evroc-tiers`).
 
     Raises ScenarioError when there is no such file.
     """
@@ -72,7 +72,7 @@ def _read_topology(data: Mapping[str, Any], listed: list[Document], problems: Pr
 
 
 def _generated(data: Mapping[str, Any], topology: Topology, listed: list[Document]) -> list[Document]:
-    """Networks and ports that the file describes and the policy does not list."""
+    """Documents of networks and ports that the file describes and the policy does not contain."""
     present = {identity(document) for document in listed}
     networks = [manifest("Network", name, spec or {}) for name, spec in data["networks"].items()]
     ports = [port_document(card) for card in topology.interfaces() if not topology.is_external(card)]

@@ -1,4 +1,4 @@
-"""A scenario as values: what is plugged where, which policy applies, which verdicts must hold."""
+"""A scenario as values: the topology, the policy, and the expected verdicts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ScenarioError(Exception):
 
 
 class Verdict(StrEnum):
-    """What a probe is expected to meet."""
+    """The expected result of a probe."""
 
     ALLOW = "allow"
     DENY = "deny"
@@ -47,13 +47,13 @@ class Interface:
 
     @property
     def all_addresses(self) -> tuple[Address, ...]:
-        """Everything that the card answers to."""
+        """All addresses that the card has."""
         return self.addresses + self.extra_addresses
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A machine. External hosts have no policy port: they are the world behind an uplink."""
+    """A machine. External hosts have no policy port: they are outside, behind an uplink."""
 
     name: str
     switch: str
@@ -88,7 +88,7 @@ class Topology:
 
 
 class Endpoint(NamedTuple):
-    """One side of a probe as it is named in the file: a card and, when an address was named, that address."""
+    """One side of a probe as the file names it: a card, and the address if the file names one."""
 
     label: str
     card: Interface
@@ -96,7 +96,7 @@ class Endpoint(NamedTuple):
 
 
 class Service(NamedTuple):
-    """What is tried: `kind` tcp, udp, icmp, proto or an attack; `number` is a port or IP protocol."""
+    """What a probe tests: `kind` is tcp, udp, icmp, proto or an attack; `number` a port or IP protocol."""
 
     text: str
     kind: str
@@ -105,7 +105,7 @@ class Service(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """One question of the matrix, in the file's words."""
+    """One question of the matrix, with the names that the file uses."""
 
     source: str
     target: str
@@ -113,7 +113,7 @@ class Cell(NamedTuple):
 
 
 class Expectation(NamedTuple):
-    """The answer that the file demands and the sentence behind it."""
+    """The verdict that the file demands, and the reason that it gives."""
 
     verdict: Verdict
     why: str

@@ -1,4 +1,4 @@
-"""The words for services in a scenario file: `tcp/22`, `udp6/53`, `icmp`, `proto/4`, `arp-spoof`."""
+"""The names of services in a scenario file: `tcp/22`, `udp6/53`, `icmp`, `proto/4`, `arp-spoof`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 from lab.scenario.model import Service
 
 ATTACKS = ("arp-spoof", "mac-spoof", "ip-spoof", "dhcp-server", "broadcast", "vlan", "sniff")
-"""Frames that no honest host sends; `sniff` is passive: it is seen by `from`, sent by `to`."""
+"""Frames that no honest host sends. `sniff` is passive: `to` sends the frames, `from` must not see them."""
 
 _PORT_OR_PROTOCOL = re.compile(r"(tcp|udp|proto)(6?)/([0-9]{1,5})")
 _SERVED_BY_THE_KERNEL = (1, 6, 17, 58)
 
 
 def parse_service(text: str) -> Service:
-    """Read one service. Raises ValueError with the words that are known."""
+    """Parse the name of a service. Raises ValueError with the known names."""
     if text in ATTACKS:
         return Service(text, text, 4, 0)
     if text in ("icmp", "icmp6"):

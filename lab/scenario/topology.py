@@ -1,4 +1,4 @@
-"""Read the wiring of a scenario file: networks, switches, hosts, links."""
+"""Reads the topology of a scenario file: networks, switches, hosts, links."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def network_specs(data: Mapping[str, Any], documents: Sequence[Document]) -> dic
 
 
 class TopologyReader:
-    """Builds a Topology from schema-checked data and notes what does not fit together."""
+    """Builds a Topology from schema-checked data and collects contradictions as problems."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class TopologyReader:
         self._switches = {name: (spec or {}).get("managed", True) for name, spec in data["switches"].items()}
 
     def read(self) -> Topology:
-        """The wiring; wrong parts are left out of it and noted."""
+        """The topology without the wrong parts; those are added to the problems."""
         hosts = {name: self._read_host(name, spec) for name, spec in self._data["hosts"].items()}
         links = tuple(
             self._read_link(number, spec) for number, spec in enumerate(self._data.get("links", ()))
@@ -73,7 +73,7 @@ class TopologyReader:
         return Host(name, spec["switch"], external, tuple(interfaces))
 
     def _check_plain_uplink(self, field: str, interfaces: Iterable[Interface]) -> None:
-        """The Linux host side has no VLAN devices, so only untagged networks reach it without a switch."""
+        """An external host without a switch has no VLAN devices, so its network must be untagged."""
         for card in interfaces:
             if self._vlans.get(card.network) is not None:
                 self._problems.add(
@@ -83,7 +83,7 @@ class TopologyReader:
                 )
 
     def _check_on_link(self, field: str, interfaces: Iterable[Interface]) -> None:
-        """Neighbour discovery stays on the link: nobody finds an IPv6 address outside its subnets."""
+        """Neighbour discovery stays on the link: no host finds an IPv6 address outside its subnets."""
         for card in interfaces:
             subnets = [each for each in self._subnets.get(card.network, ()) if each.version == 6]
             for address in card.addresses:
@@ -120,7 +120,7 @@ class TopologyReader:
         return tuple(addresses)
 
     def _with_prefix(self, text: str, network: str) -> Address:
-        """An address without a prefix length takes its network's, or stands alone."""
+        """An address without a prefix length gets the one of its subnet, else /32 or /128."""
         if "/" in text:
             return ip_interface(text)
         address = ip_address(text)
@@ -159,6 +159,6 @@ class TopologyReader:
 
 
 def _derived_mac(host: str, name: str) -> str:
-    """A locally administered MAC that stays the same when other hosts come and go."""
+    """A locally administered MAC, derived from the host's and the interface's name."""
     digest = hashlib.sha256(f"{host}/{name}".encode()).digest()[:5]
     return ":".join(f"{octet:02x}" for octet in (0x02, *digest))
