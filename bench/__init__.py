@@ -1,1 +1,1 @@
-"""`make bench`: this project, its peers and the switch's own limit, measured side by side in one run."""
+"""`make bench`: measures sgctl, its peers and the switch's own limit side by side in one run."""

@@ -19,7 +19,7 @@ _SECTION_SECONDS = 900
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the sections that the command line selects."""
     parser = argparse.ArgumentParser(prog="bench", description="measures sgctl, its peers and the switch")
     parser.add_argument("--quick", action="store_true", help="under three minutes, without peers")
     parser.add_argument("--only", action="append", choices=SECTIONS, help="a section; may be repeated")
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _measure(name: str, quick: bool, into: Path) -> int:
-    """One section, in its own process; what it wrote to disk goes with `into`'s directory."""
+    """Run one section in this process; its temporary files go to the directory of `into`."""
     tempfile.tempdir = str(into.parent)
     record = Record(quick)
     try:
@@ -58,7 +58,7 @@ def _run(names: list[str], *, quick: bool) -> None:
 
 
 def _run_section(name: str, quick: bool, total: Record) -> str:
-    """Run a section and take in what it measured; what went wrong, or nothing."""
+    """Run a section and merge its figures into `total`; returns the error, empty for none."""
     with tempfile.TemporaryDirectory(prefix="sgb-") as directory:
         into = Path(directory) / "record.json"
         command = [sys.executable, "-m", "bench", "--section", name, "--into", str(into)]
@@ -69,7 +69,7 @@ def _run_section(name: str, quick: bool, total: Record) -> str:
                 command, capture_output=True, text=True, timeout=_SECTION_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:
-            return f"not done after {_SECTION_SECONDS} s"
+            return f"not finished after {_SECTION_SECONDS} s"
         if into.exists():
             total.merge(into)
         if done.returncode:

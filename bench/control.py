@@ -1,4 +1,4 @@
-"""The control plane on a simulated switch: programming, edits, and the same by the switch's own tool."""
+"""The control plane on a simulated switch: programming and edits, compared with the switch's own tool."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LIMIT_BRIDGE = "limit"
 _NEW_PORT = 1_000_000
 _UNUSED_PRIORITY = 1
 _BETWEEN_CHANGES = 0.003
-"""Seconds from one change's confirmation until the next reaches the switch, as with the product."""
+"""Seconds from the confirmation of one change until the next reaches the switch, as with sgctl."""
 _UPLINK = "uplink"
 
 
 @dataclass(frozen=True)
 class Size:
-    """A workload's size and how often things are done at it."""
+    """The size of a workload, and how often each operation is measured."""
 
     name: str
     workload: Workload
@@ -70,9 +70,9 @@ def _measure(size: Size, record: Record) -> None:
 
 
 def _program(here: Installation, size: Size) -> tuple[list[float], list[float]]:
-    """Everything in one transaction, on a switch that has the devices and no policy; and away again.
+    """Program the whole policy in one transaction on a switch that has the devices, and remove it again.
 
-    In turns with the limit: a machine that is shared is faster at one time than at another.
+    Alternates with measuring the limit, because the speed of a shared machine varies over time.
     """
     took, limit = [], []
     for last in range(size.rounds, 0, -1):
@@ -84,13 +84,13 @@ def _program(here: Installation, size: Size) -> tuple[list[float], list[float]]:
 
 
 def removals(here: Installation) -> list[Change]:
-    """The changes that leave no policy."""
+    """The changes that remove the whole policy."""
     here.store.run()
     return [Change(obj, None) for objects in here.store.objects.values() for obj in objects.values()]
 
 
 def _flows_with_uplink(here: Installation) -> int:
-    """The same with an outside, against which every port has to be guarded."""
+    """How many flows there are with an uplink, because of which every port needs more checks."""
     here.ovs.add_port(BRIDGE, _UPLINK, f"external_ids:sgctl-uplink={NETWORK}")
     here.wait_for_interfaces([_UPLINK])
     here.confirm()
@@ -101,7 +101,7 @@ def _flows_with_uplink(here: Installation) -> int:
 
 
 def _reconnect(here: Installation, size: Size) -> list[float]:
-    """The controller knows everything, the switch has lost all its flows and connects."""
+    """A switch that has lost all its flows connects to a controller that has the whole policy."""
     took = []
     for _ in range(size.rounds):
         here.ovs.vsctl("del-controller", BRIDGE)
@@ -150,7 +150,7 @@ def _edit(here: Installation, size: Size, record: Record) -> None:
 
 
 def _one_flow(here: Installation, count: int) -> list[float]:
-    """What the switch itself takes for a change: one flow comes and goes in bundles of the least client."""
+    """The switch's own time for a change: a minimal client adds and removes one flow in bundles."""
     flow = Flow(pipeline.EGRESS_ANY, _UNUSED_PRIORITY, (IPV4_TERM,), ())
     client, took = BareClient(here.ovs.rundir, BRIDGE), []
     edits: list[wire.Edit] = [flow, flow.key]
@@ -164,7 +164,7 @@ def _one_flow(here: Installation, count: int) -> list[float]:
 def add_and_remove(
     here: Installation, make: Callable[[int], PolicyObject], count: int
 ) -> tuple[list[float], list[float]]:
-    """Seconds for additions and for removals, one at a time, in turns."""
+    """Seconds for additions and for removals, one change at a time, alternating."""
     added, removed = [], []
     for number in range(count):
         obj = make(number)
@@ -174,7 +174,7 @@ def add_and_remove(
 
 
 def _plug(here: Installation, count: int) -> list[float]:
-    """From `ovs-vsctl add-port` to the confirmed flows of the port; its policy is there already."""
+    """From `ovs-vsctl add-port` to the confirmed flows of a port that the policy already contains."""
     took = []
     for number in range(_NEW_PORT + 1, _NEW_PORT + 1 + count):
         here.commit([Change(None, local_port(number))])
@@ -186,7 +186,7 @@ def _plug(here: Installation, count: int) -> list[float]:
 
 
 def slopes(record: Record) -> None:
-    """How flows and edits grow with ports, members and rules."""
+    """How the number of flows and the time of edits grow with ports, members and rules."""
     base = Workload(50, 100, 10)
     sizes = (1, 3) if record.quick else (1, 2, 4, 8)
     grown = {

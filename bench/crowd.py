@@ -1,8 +1,8 @@
-"""Members and readers who keep the API busy, as a process of their own: `python -m bench.crowd PORT`.
+"""Members and readers who keep the API busy, as a separate process: `python -m bench.crowd PORT`.
 
-Each of six members makes a group, fills it with as many rules as requests and the quota take, gives it to a
-port, takes it off and deletes it, over and over. Each of twenty readers asks for everything that it may
-see, and for the OpenAPI document.
+Each of six members repeats: make a group, fill it with as many rules as requests and the quota allow, add it
+to a port, remove it from the port, delete it. Each of twenty readers repeatedly gets everything that it may
+see, and the OpenAPI document.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 
 MEMBERS, READERS = 6, 20
 RULES, AT_ONCE = 900, 100
-"""Of one group, and in one request, of which no member may have more."""
+"""How many rules a group gets, and how many one request creates; both are the maximum."""
 _PATHS = ("/v2.0/ports", "/openapi.json", "/v2.0/security-group-rules", "/v2.0/security-groups")
 _PAUSE_SECONDS = 0.2
-"""After a refusal, as any client would make one."""
+"""The pause after a refusal, as in any client."""
 
 
 def project(number: int) -> str:
@@ -30,7 +30,7 @@ def project(number: int) -> str:
 
 
 def token(number: int, role: str) -> str:
-    """The token of a project for a role."""
+    """The token for a role in a project."""
     return f"{role}-of-tenant-{number}"
 
 
@@ -55,7 +55,7 @@ class _Client:
             connection.close()
 
     def insist(self, method: str, path: str, body: Any = None) -> bytes:
-        """The body, once the request was taken."""
+        """Repeat the request until it is accepted; returns the body."""
         while True:
             status, content = self(method, path, body)
             if status < 300:
@@ -90,8 +90,8 @@ def _read(client: _Client) -> None:
 
 
 def main() -> None:
-    """Go on until somebody kills us; the arguments are the API's port and the members' ports' ids."""
-    os.nice(19)  # it stands for other machines, which take no processor time from the controller
+    """Run until killed; the arguments are the API's TCP port and the ids of the members' ports."""
+    os.nice(19)  # it represents other machines, which take no processor time from the controller
     api, ports = int(sys.argv[1]), sys.argv[2:]
     for number, port in enumerate(ports):
         threading.Thread(

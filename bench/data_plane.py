@@ -1,7 +1,7 @@
-"""What a packet between two local ports costs: ours, NORMAL, one ct() without policy, and OVN.
+"""The cost of a packet between two local ports: with sgctl, NORMAL, one ct() without policy, and OVN.
 
-Every bridge has two namespaces on a userspace datapath; rounds are short and in turning order, because a
-single one varies by 15–25 %. Ratios are of the rounds of one turn.
+Every bridge has two namespaces on a userspace datapath. A single round varies by 15–25 %, so rounds are short
+and the order of the bridges rotates. Ratios compare rounds of the same turn.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _FLOOR = (
     "table=1,priority=9,actions=NORMAL",
 )
 _ports = itertools.count(20000)
-"""A server port for every round: no connection has the addresses and ports of an earlier one."""
+"""Every round gets a new server port, so that no connection reuses addresses and ports of an earlier one."""
 _DIAL_SECONDS = 1.0
 
 
 @dataclass
 class Pair:
-    """Two machines that may talk to each other on one kind of bridge."""
+    """Two machines on one kind of bridge that may connect to each other."""
 
     name: str
     client: Machine
@@ -62,23 +62,23 @@ class Rounds:
 
 
 class Meter:
-    """What ovs-vswitchd says of its work: CPU seconds, packets, passes, conntrack lookups."""
+    """The counters of ovs-vswitchd: CPU seconds, packets, passes, conntrack lookups."""
 
     def __init__(self, ovs: PrivateOvs) -> None:
         self._ovs = ovs
         self._pid = int((ovs.rundir / "ovs-vswitchd.pid").read_text())
 
     def cpu(self) -> float:
-        """CPU seconds of all threads of ovs-vswitchd until now."""
+        """CPU seconds of all threads of ovs-vswitchd so far."""
         fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / 100
 
     def clear(self) -> None:
-        """Start counting packets anew."""
+        """Reset the packet counters."""
         self._ovs.appctl("dpif-netdev/pmd-stats-clear")
 
     def survives_nat(self) -> bool:
-        """Whether OVN's ct(commit,nat) may meet a TCP 4-tuple again: it aborts ovs-vswitchd 3.1, not 3.5."""
+        """Whether OVN's ct(commit,nat) may see a TCP 4-tuple twice: ovs-vswitchd 3.1 aborts, 3.5 does not."""
         major, minor = self._ovs.appctl("version").split()[3].split(".")[:2]
         return (int(major), int(minor)) >= (3, 5)
 
@@ -91,7 +91,7 @@ class Meter:
 
 
 def measure(record: Record) -> None:
-    """All kinds in turns; the ratios with their standard errors."""
+    """Measure all kinds of bridges in turns; record the ratios with their standard errors."""
     try:
         _measure(record, with_ovn=Path("/usr/bin/ovn-controller").exists())
     except (LabError, OSError) as error:
@@ -105,7 +105,7 @@ def _measure(record: Record, *, with_ovn: bool) -> None:
     with _bridges(with_ovn=with_ovn) as (ovs, pairs):
         meter = Meter(ovs)
         for pair in pairs:
-            _transfer(pair)  # everybody has learned everything
+            _transfer(pair)  # hosts and bridges learn all addresses
             if pair.name == "ours":
                 _passes(ovs, meter, pair, record)
         rounds = {pair.name: Rounds() for pair in pairs}
@@ -179,7 +179,7 @@ def _transfer(pair: Pair) -> float:
 
 
 def _connect(pair: Pair) -> float:
-    """Connections opened and closed per second, one after the other in each of two threads."""
+    """Connections per second: two threads open and close one after the other."""
     counts: list[int] = []
     target = (pair.target, next(_ports))
     with pair.server.inside():
@@ -219,7 +219,7 @@ def _dial(pair: Pair, target: tuple[str, int], counts: list[int]) -> None:
 
 
 def _passes(ovs: PrivateOvs, meter: Meter, pair: Pair, record: Record) -> None:
-    """How often a packet goes through the datapath, and how many ct() its megaflows have on the way."""
+    """How often a packet passes through the datapath, and how many ct() actions its megaflows have."""
     meter.clear()
     _transfer(pair)
     received, passes = meter.counted()
@@ -228,7 +228,7 @@ def _passes(ovs: PrivateOvs, meter: Meter, pair: Pair, record: Record) -> None:
 
 
 def _ct_actions(dump: str) -> float:
-    """Conntrack lookups per packet, by the packets that the TCP megaflows counted; commits are none."""
+    """Conntrack lookups per packet, weighted by the packets of the TCP megaflows; commits do not count."""
     first = looked_up = 0
     for line in dump.splitlines():
         if "proto=6" not in line and "tcp" not in line:

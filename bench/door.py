@@ -1,7 +1,7 @@
 """How long the API takes to answer while peers speak broken OpenFlow to the controller.
 
-The peers, the one who asks and the controller share the machine; what the API takes without peers is measured
-as well.
+The peers, the API client and the controller share the machine; the API's time without peers is measured as
+well.
 """
 
 from __future__ import annotations
@@ -49,6 +49,6 @@ def measure(record: Record) -> None:
 
 
 def _nonsense(controller: Controller, random: Random, number: int) -> None:
-    """`MESSAGES` messages on a connection."""
+    """Send `MESSAGES` malformed messages on one connection."""
     with FakeSwitch(controller.openflow_port, random, STRANGER + number % 3) as peer:
         peer.run()

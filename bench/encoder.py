@@ -1,4 +1,4 @@
-"""The wire encoder alone: flow mods of W(400, 1000) in a bundle. In process, on one core."""
+"""The wire encoder alone: flow mods of W(400, 1000) in a bundle, in this process, on one core."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROUNDS = 5
 
 
 def measure(record: Record) -> None:
-    """Flows that were never encoded before, as when a switch is programmed for the first time."""
+    """Measure flows that were never encoded before, as when a switch is programmed for the first time."""
     gc.set_threshold(*COLLECTOR_THRESHOLDS)  # as the controller does
     rates = []
     for _ in range(_ROUNDS):

@@ -28,14 +28,14 @@ _ADMIN = "the-admins-own-token"
 _PORT = 81
 _BETWEEN = 0.05
 _BEGIN_SECONDS = 3.0
-"""Until everybody has begun."""
+"""The wait until all members and readers have started, in seconds."""
 _PATIENCE = 60.0
 _OF_A_MEMBER = 400
-"""Ports that a member has; one of them is on the bridge."""
+"""How many ports a member has; one of them is on the bridge."""
 
 
 def measure(record: Record) -> None:
-    """An admin deletes a rule by the API until it is gone from the switch, idle and under load in turns."""
+    """Time from an admin's request to delete a rule until its flow is gone; alternately idle and loaded."""
     rounds, idle, loaded = (2, 10, 30) if record.quick else (5, 20, 80)
     before: list[float] = []
     during: list[float] = []
@@ -79,7 +79,7 @@ def _token_file() -> Path:
 
 
 def _populate(here: Installation) -> list[str]:
-    """W(400, 1000) of nobody's, and the ports of the members; the ids of those that the members change."""
+    """Commit W(400, 1000) without a project, and the members' ports; return the ids that they change."""
     names = [interface(number) for number in range(1, 401)]
     members = [_port(member, 0) for member in range(crowd.MEMBERS)]
     here.plug([*names, *(port.iface_id for port in members)])
@@ -95,7 +95,7 @@ def _port(member: int, number: int) -> Port:
 
 
 class _Switch:
-    """What changes among the switch's flows, as the switch itself tells it."""
+    """Watches changes of the switch's flows with `ovs-ofctl monitor`."""
 
     def __init__(self, here: Installation) -> None:
         self._process = subprocess.Popen(
@@ -123,7 +123,7 @@ class _Switch:
                 self._seen.put((time.perf_counter(), line))
 
     def wait(self, event: bytes) -> float:
-        """When the rule's flow came (`ADDED`) or went (`DELETED`)."""
+        """The time at which the rule's flow was added (`ADDED`) or removed (`DELETED`)."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             at, line = self._seen.get(timeout=max(0.1, deadline - time.monotonic()))
@@ -136,7 +136,7 @@ class _Admin:
         self._port = port
         self._switch = switch
         self.numbers = 0
-        """Rules that anybody has made so far."""
+        """How many rules all users have made so far."""
 
     def revoke(self) -> float:
         """Seconds from the request until the rule's flow is gone from the switch."""

@@ -1,4 +1,4 @@
-"""What a flood of one workload costs another one on the same switch."""
+"""How a flood of one workload slows down another workload on the same switch."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from lab.workloads import Workloads
 
 _FRAMES = 300
 _AT_ONCE, _PAUSE = 100, 0.01
-"""10,000 frames a second, as far as the machine can."""
+"""10,000 frames a second, or as many as the machine can send."""
 _PROBES, _QUICK_PROBES = 300, 100
 _STORM_SECONDS, _QUICK_STORM_SECONDS = 5.0, 2.0
 _ROUNDS = 5
 _SETTLES = 0.3
-"""Seconds that a flood goes on before anything is measured."""
+"""How many seconds a flood runs before anything is measured."""
 _FORGED = ("eth_src", "arp_spa", "arp_tpa", "nd_sll", "ipv6_src", "hop limit of a solicitation")
-"""What the flood varies, one after the other; the worst counts."""
+"""The fields that the flood varies, one after the other; the worst counts."""
 
 
 def measure(record: Record) -> None:
-    """Megaflows, the others' latency under floods, and what gets through of a storm of announcements."""
+    """Measure megaflows, other workloads' latency under floods, and how much of a storm arrives."""
     with PrivateOvs() as ovs, Controller(ovs.remote) as controller:
         site = Site(ovs, Workloads(ovs), controller)
         with AttackBench(site) as bench:
@@ -66,7 +66,7 @@ def _ratio(bench: AttackBench, frames: Sequence[bytes], probes: int) -> float:
 
 
 def _p95(bench: AttackBench, frames: Sequence[bytes], probes: int) -> float:
-    """Milliseconds from the router to another workload, each time on a new connection, meanwhile."""
+    """Milliseconds from the router to another workload during the flood, with a new connection each time."""
     with _flood(bench, frames):
         time.sleep(_SETTLES)
         seconds = []
@@ -84,7 +84,7 @@ def _probe(number: int) -> Ether:
 
 
 def _storm(bench: AttackBench, record: Record) -> None:
-    """Announcements of an own address go to everybody: how many another port gets per second."""
+    """How many of a workload's broadcast announcements of its own address another port gets per second."""
     seconds = _QUICK_STORM_SECONDS if record.quick else _STORM_SECONDS
     own = {"hwsrc": ATTACKER.mac, "psrc": ATTACKER.ip, "pdst": ATTACKER.ip}
     announcement = bytes(Ether(src=ATTACKER.mac, dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, **own))
@@ -98,7 +98,7 @@ def _storm(bench: AttackBench, record: Record) -> None:
 
 @contextmanager
 def _flood(bench: AttackBench, frames: Sequence[bytes]) -> Iterator[None]:
-    """The attacker sends these again and again."""
+    """The attacker sends these frames repeatedly during the `with` block."""
     over = threading.Event()
 
     def send() -> None:

@@ -1,4 +1,4 @@
-"""An established TCP connection on which one side pushes, and the other notes when data came last."""
+"""An established TCP connection: one side sends continuously, the other records when data last arrived."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _TOTAL_RETRANSMISSIONS = 100
 
 
 class Flowing:
-    """`client` connects to `address`:`port` on `server`; the server pushes, or with `to_server` the client.
+    """`client` connects to `address`:`port` on `server`; the server sends, or with `to_server` the client.
 
-    `last` is the monotonic time of the newest arrival.
+    `last` is the monotonic time at which data last arrived.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class Flowing:
 
     @property
     def retransmitted(self) -> int:
-        """Segments that had to be sent again."""
+        """How many segments were retransmitted."""
         info = self._sender.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
         return int(struct.unpack_from("=I", info, _TOTAL_RETRANSMISSIONS)[0])
 
     def wait_for_data(self) -> None:
-        """Until data arrive."""
+        """Wait until data arrive."""
         deadline = time.monotonic() + _SETUP_SECONDS
         while not self.last:
             if time.monotonic() > deadline:

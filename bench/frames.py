@@ -1,4 +1,4 @@
-"""Frames of connection attempts from random sources, with the checksums that conntrack checks."""
+"""Frames of connection attempts from random sources, with checksums, since conntrack verifies them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 _TCP = 6
 _SYN = 2
 _TEST_NETWORK = 0xAC100000
-"""172.16.0.0/12: nobody's in the workload."""
+"""172.16.0.0/12: no port of the workload has such an address."""
 
 
 def random_sources(to_mac: str, to_address: int, port: int, count: int) -> Iterator[bytes]:
-    """Ethernet frames with a SYN each, from one router's MAC."""
+    """Ethernet frames with one SYN each, from the MAC of one router."""
     chance = random.Random(port)  # noqa: S311 - the same packets every time
     ethernet = _mac(to_mac) + _mac("02:ff:00:00:00:01") + b"\x08\x00"
     for _ in range(count):

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 Values = Mapping[str, float]
-"""What was measured of one figure: any of `ours`, `neutron`, `ovn`, `limit`."""
+"""The measured values of one figure: any of `ours`, `neutron`, `ovn`, `limit`."""
 
 Judge = Callable[[Values], bool]
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure. `needs` are the columns without which `reached` cannot judge; none: no goal."""
+    """A figure. `needs` are the columns that `reached` needs; without any there is no goal."""
 
     key: str
     figure: str
@@ -23,7 +23,7 @@ class Goal:
     needs: tuple[str, ...] = ("ours",)
 
     def met(self, values: Values) -> bool | None:
-        """Whether the goal is met; None when it cannot be said, or when there is none."""
+        """Whether the goal is met; None without a goal or when values are missing."""
         if self.reached is None or any(column not in values for column in self.needs):
             return None
         return self.reached(values)
@@ -45,7 +45,7 @@ def _near_limit(key: str, figure: str) -> Goal:
 
 
 def _not_below_floor(key: str, figure: str) -> Goal:
-    """Two standard errors are what a measurement may be off."""
+    """A goal that allows for an error of two standard errors."""
 
     def reached(values: Values) -> bool:
         return values["ours"] + 2 * values["error"] >= 1
@@ -154,7 +154,7 @@ GOALS: list[Goal] = [
 
 
 def judge_peers(measured: dict[str, dict[str, float]]) -> dict[str, bool]:
-    """The goals that compare one rule with the peers; adds the ratios to what was measured."""
+    """The goals that compare one rule with the peers; adds the ratios to `measured`."""
     verdicts = {}
     rule = measured.get("rule_add_400", {})
     for key, peer, least in (("rule_vs_neutron", "neutron", 1000), ("rule_vs_ovn", "ovn", 10)):

@@ -1,4 +1,4 @@
-"""The product on a simulated switch: thousands of ports are cheap, everything else is as in use."""
+"""sgctl on a simulated switch, on which thousands of ports are cheap; everything else is as in production."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PORTS_AT_ONCE = 250
 
 
 def add_interfaces(ovs: PrivateOvs, names: Sequence[str], bridge: str = BRIDGE) -> None:
-    """Put devices on a bridge, with their names as `iface-id`; few calls for many devices."""
+    """Put devices on a bridge, with their names as `iface-id`; makes few calls for many devices."""
     for start in range(0, len(names), _PORTS_AT_ONCE):
         words: list[str] = []
         for name in names[start : start + _PORTS_AT_ONCE]:
@@ -30,15 +30,15 @@ def add_interfaces(ovs: PrivateOvs, names: Sequence[str], bridge: str = BRIDGE) 
 
 
 class Installation(Running):
-    """A private switch with bridge `br0`, the controller as a process, and a client of its database."""
+    """A private switch with bridge `br0`, the controller process, and a client of its database."""
 
     def __init__(self, ovs: PrivateOvs | None = None, options: Sequence[str] = ()) -> None:
-        """Without a switch of its own it makes a simulated one; `options` are the controller's."""
+        """Makes a simulated switch if `ovs` is None; `options` are command line options of the controller."""
         self.ovs = ovs or PrivateOvs(dummy=True, env=ALLOCATOR)
         self.controller = Controller(self.ovs.remote, options=options)
 
     def start(self) -> None:
-        """Switch, controller and client; the switch has no controller yet."""
+        """Start switch, controller and client; the switch is not connected to the controller yet."""
         self.ovs.start()
         self.ovs.add_bridge(BRIDGE, "fail_mode=secure")
         self.controller.start()
@@ -53,7 +53,7 @@ class Installation(Running):
         self.ovs.close()
 
     def connect(self) -> None:
-        """Let the switch connect, and wait until it has the policy."""
+        """Connect the switch to the controller, and wait until it has the policy."""
         self.ovs.vsctl("set-controller", BRIDGE, self.controller.target)
         self.confirm()
 
@@ -63,7 +63,7 @@ class Installation(Running):
         self.wait_for_interfaces(names)
 
     def wait_for_interfaces(self, names: Iterable[str]) -> None:
-        """Until the controller has reported on these devices."""
+        """Wait until the controller has reported these devices."""
         wanted = set(names)
 
         def known() -> bool:
@@ -73,31 +73,31 @@ class Installation(Running):
         wait_until(known, f"{len(wanted)} devices known to the controller", _PATIENCE)
 
     def commit(self, changes: Sequence[Change]) -> float:
-        """Seconds from the request until its author knows that the switch has confirmed it."""
+        """Commit changes; seconds from the request until the client knows that the switch confirmed it."""
         start = time.perf_counter()
         generation = self.store.commit(changes)
         self.applied(generation)
         return time.perf_counter() - start
 
     def confirm(self) -> None:
-        """Until the switch has everything that was asked for before."""
+        """Wait until the switch has applied all changes so far."""
         self.wait_connected(True)
         self.applied(self.store.commit(()))
 
     def flow_count(self) -> int:
-        """How many flows the switch holds, by its own count."""
+        """How many flows the switch holds, by the switch's own count."""
         text = self.ovs.ofctl("dump-aggregate", BRIDGE)
         return int(text.rpartition("flow_count=")[2].split()[0])
 
     def dump(self, path: Path) -> int:
-        """Write the switch's flows as `ovs-ofctl` takes them; how many."""
+        """Write the switch's flows in the syntax that `ovs-ofctl` accepts; returns how many."""
         text = self.ovs.ofctl("--no-stats", "--no-names", "dump-flows", BRIDGE)
         lines = [line.strip() for line in text.splitlines() if "actions=" in line]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return len(lines)
 
     def wait_connected(self, connected: bool) -> None:
-        """Until the controller says that it has the switch, or has it no more."""
+        """Wait until the controller reports that the switch is connected, or that it is not."""
 
         def so() -> bool:
             self.store.run()
@@ -106,7 +106,7 @@ class Installation(Running):
         wait_until(so, "switch connected" if connected else "switch disconnected", _PATIENCE)
 
     def applied(self, generation: int) -> None:
-        """Until the switch has confirmed a generation."""
+        """Wait until the switch has confirmed a generation."""
         lagging = self.store.wait_applied(generation, _PATIENCE)
         if lagging:
             raise LabError(f"{lagging}: generation {generation} not applied after {_PATIENCE:g} s")

@@ -1,6 +1,6 @@
-"""Real packets on the userspace datapath: what a change does to them, and what they cost the switch.
+"""Real packets on the userspace datapath: how changes affect them, and how much they cost the switch.
 
-W(400, 1000) is in force; three of its ports are namespaces, the others have no machine behind them.
+W(400, 1000) is enforced; three of its ports are namespaces, the others have no machine behind them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Live:
 
 @contextmanager
 def running() -> Iterator[Live]:
-    """Everything set up and confirmed."""
+    """An installation whose policy is confirmed."""
     with ExitStack() as stack:
         ovs = PrivateOvs(options=["--enable-dummy"], env=ALLOCATOR)
         here = stack.enter_context(Installation(ovs))
@@ -79,7 +79,7 @@ def running() -> Iterator[Live]:
 
 
 def measure(record: Record) -> None:
-    """All rows that need packets and one switch."""
+    """Measure all rows that need real packets on one switch."""
     with running() as live:
         _revoke(live, record)
         _edit_under_traffic(live, record)
@@ -89,9 +89,10 @@ def measure(record: Record) -> None:
 
 
 def _revoke(live: Live, record: Record) -> None:
-    """The rule of an established connection goes away while data flow, and comes back.
+    """Remove the rule of an established connection while data flow, and add it again.
 
-    W allows all TCP within the group: that rule is away while another is measured, and measured at the end.
+    W allows all TCP within the group. That rule is removed while the other rule is measured, and is itself
+    measured at the end.
     """
     rounds = 5 if record.quick else 20
     rules = [rule for rule in live.here.store.objects[Rule].values() if isinstance(rule, Rule)]
@@ -109,14 +110,14 @@ def _revoke(live: Live, record: Record) -> None:
 
 
 def _now(here: Installation, rule: Rule) -> Rule:
-    """The rule as it is in the database, with the number that it has this time."""
+    """The rule as stored in the database, with its current number."""
     held = here.store.objects[Rule][rule.id]
     assert isinstance(held, Rule)
     return held
 
 
 def _revoke_once(live: Live, rule: Rule, *, to_server: bool) -> float:
-    """Seconds from the request until the last byte arrives."""
+    """Remove the rule; seconds from the request until the last byte arrives."""
     here = live.here
     with Flowing(live.client, live.server, address(_SERVER).address, _OPEN, to_server=to_server) as flowing:
         flowing.wait_for_data()
@@ -126,13 +127,13 @@ def _revoke_once(live: Live, rule: Rule, *, to_server: bool) -> float:
         took = flowing.last - start
         time.sleep(0.3)
         if flowing.last - start > took:
-            raise LabError("data arrive long after the rule was removed")
+            raise LabError("data still arrive long after the rule was removed")
     here.commit([Change(None, replace(rule, number=0))])
     return max(took, 0.0)
 
 
 def _edit_under_traffic(live: Live, record: Record) -> None:
-    """Rules of the same group come and go while datagrams and a connection run that stay allowed."""
+    """Add and remove rules of the group while datagrams and a connection run that stay allowed."""
     here, server_address = live.here, address(_SERVER).address
     udp = replace(tcp_rule(6000, remote="sg"), id=identifier("udp"), protocol=_UDP)
     here.commit([Change(None, udp)])
@@ -150,7 +151,7 @@ def _edit_under_traffic(live: Live, record: Record) -> None:
 
 
 def _random_change(here: Installation) -> Change:
-    """A rule that has nothing to do with the traffic comes, or goes again."""
+    """Add a rule that does not match the traffic, or remove it again."""
     remote = _chance.choice([None, "sg", "sg2"])
     rule = tcp_rule(20000 + _chance.randrange(50), remote=remote)
     held = here.store.objects[Rule].get(rule.id)
@@ -158,7 +159,7 @@ def _random_change(here: Installation) -> Change:
 
 
 def _megaflows(live: Live, port: int) -> int:
-    """Megaflows that packets from 10,000 sources outside to port 2 leave behind."""
+    """How many megaflows packets from 10,000 outside sources to port 2 cause."""
     ovs = live.here.ovs
     with live.outside.inside():
         wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -173,14 +174,14 @@ def _megaflows(live: Live, port: int) -> int:
     received = int(ovs.ofctl("dump-ports", BRIDGE, _UPLINK).partition("rx pkts=")[2].partition(",")[0])
     if received < _SOURCES:
         raise LabError(f"{received} packets reached the switch, not {_SOURCES}")
-    # Other connections of the benchmark may still be saying goodbye.
+    # Other connections of the benchmark may still be closing.
     ours = (f"in_port({_UPLINK})", "proto=6")
     lines = ovs.appctl("dpctl/dump-flows", "--names").splitlines()
     return sum(all(part in line for part in ours) for line in lines)
 
 
 def _restart(live: Live, record: Record) -> None:
-    """The controller is killed and started again while datagrams run; the switch keeps its flows."""
+    """Kill the controller and start it again while datagrams run; the switch keeps its flows."""
     totals, connected, touched = [], [], 0
     with Datagrams(live.client, live.server, address(_SERVER).address, 6000) as datagrams:
         for _ in range(3 if record.quick else 7):
@@ -199,7 +200,7 @@ def _restart(live: Live, record: Record) -> None:
 
 
 def restart(here: Installation) -> tuple[float, float]:
-    """Seconds from the new process's start, and from the switch's connection, until flows are verified."""
+    """Seconds until the flows are verified, from the new process's start and the switch's connection."""
     log = here.controller.log
     here.controller.kill()
     told = log.stat().st_size
@@ -211,7 +212,7 @@ def restart(here: Installation) -> tuple[float, float]:
 
 
 def _seen(log: Path, told: int, text: str, start: float) -> float:
-    """When a text appears in the log after its first `told` bytes."""
+    """The time at which a text appears in the log after its first `told` bytes."""
     while text.encode() not in log.read_bytes()[told:]:
         if time.monotonic() - start > _RESTART_PATIENCE:
             raise LabError(f"no {text!r} in the log {_RESTART_PATIENCE:g} s after the restart")
@@ -220,12 +221,12 @@ def _seen(log: Path, told: int, text: str, start: float) -> float:
 
 
 def _came_back(here: Installation) -> bool:
-    """Whether the bridge has connected by itself: until then the controller is connected to the bridge."""
+    """Whether the bridge has connected by itself; until then the controller is connected to the bridge."""
     return "true" in here.ovs.vsctl("--columns=is_connected", "list", "Controller")
 
 
 def _installed(here: Installation) -> dict[str, float]:
-    """Age in seconds of every flow of ours, by its text without counters."""
+    """Age in seconds of every flow with our cookie tag, by its text without counters."""
     ages = {}
     for line in here.ovs.ofctl("--no-names", "dump-flows", BRIDGE, _OURS).splitlines():
         found = _AGE.search(line)
@@ -235,6 +236,6 @@ def _installed(here: Installation) -> dict[str, float]:
 
 
 def _touched(before: dict[str, float], after: dict[str, float], elapsed: float) -> int:
-    """Flows that came or went, and those that are younger than they should be."""
+    """How many flows were added, removed or replaced (those are younger than expected)."""
     renewed = sum(age < elapsed for age in after.values())
     return len(before.keys() ^ after.keys()) + renewed

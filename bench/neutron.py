@@ -1,4 +1,4 @@
-"""OpenStack Neutron's Open vSwitch firewall as a peer, in a virtual environment of its own."""
+"""OpenStack Neutron's Open vSwitch firewall as a peer, in a separate virtual environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SECONDS = 800
 
 
 def measure(record: Record) -> None:
-    """W(400, 1000), what the agent does when the server tells it of a change."""
+    """W(400, 1000): the agent's work after the server notifies it of a change."""
     workload = Workload(400, 1000)
     if not _PYTHON.exists():
         raise LabError("Neutron is not installed: make peers")
@@ -44,7 +44,7 @@ def measure(record: Record) -> None:
 
 
 def _run(ovs: PrivateOvs, task: dict[str, Any]) -> dict[str, list[float]]:
-    """`-P`: this folder has a module of Neutron's name."""
+    """Run the driver. Option `-P`, because this folder has a module called like Neutron's."""
     done = subprocess.run(
         [str(_PYTHON), "-P", str(_ROOT / "bench/neutron_driver.py")],
         input=json.dumps(task),
@@ -61,7 +61,7 @@ def _run(ovs: PrivateOvs, task: dict[str, Any]) -> dict[str, list[float]]:
 
 
 def _task(ovs: PrivateOvs, workload: Workload, ports: list[Port]) -> dict[str, Any]:
-    """What `bench/neutron_driver.py` wants to know."""
+    """The input of `bench/neutron_driver.py`."""
     members = [remote_member(number) for number in range(1, workload.members + 2)]
     return {
         "ovsdb": ovs.remote,

@@ -1,7 +1,7 @@
 """Neutron's Open vSwitch firewall as its agent runs it; executed by the Python of .venv-neutron.
 
 Reads one JSON object from standard input (see `bench.neutron`) and writes one with the seconds taken.
-What the Neutron server would answer is at hand; only the agent's own work and the switch's are measured.
+The Neutron server's answers are prepared, so only the work of the agent and of the switch is measured.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Device = dict[str, Any]
 
 
 class Bridge(OVSBridgeCookieMixin, ovs_lib.OVSBridge):  # type: ignore[misc]  # published without types
-    """The agent's bridge; what its native OpenFlow half would add is needed once, for an empty bridge."""
+    """The agent's bridge. Of its native OpenFlow half only `dump_flows` is needed, for an empty bridge."""
 
     def dump_flows(self, *_: Any) -> list[str]:
         """No flows yet."""
@@ -35,7 +35,7 @@ class Bridge(OVSBridgeCookieMixin, ovs_lib.OVSBridge):  # type: ignore[misc]  # 
 
 
 class Server:
-    """The part of the Neutron server that the agent asks."""
+    """The part of the Neutron server that the agent queries."""
 
     def __init__(self, task: dict[str, Any]) -> None:
         self.devices: dict[str, Device] = {device["device"]: device for device in task["devices"]}
@@ -46,7 +46,7 @@ class Server:
         }
 
     def security_group_info_for_devices(self, _context: Any, devices: list[str]) -> dict[str, Any]:
-        """Devices, rules and members, as the server's RPC answers."""
+        """Devices, rules and members, as in the server's RPC answer."""
         return {
             "devices": {name: dict(self.devices[name]) for name in devices if name in self.devices},
             "security_groups": self.rules,
@@ -55,7 +55,7 @@ class Server:
 
 
 def main() -> None:
-    """Do the task."""
+    """Run the task from standard input."""
     task = json.load(sys.stdin)
     _configure(task["ovsdb"])
     bridge = Bridge(task["bridge"])
@@ -67,7 +67,7 @@ def main() -> None:
     )
     json.dump(_measure(task, server, agent), sys.stdout)
     sys.stdout.flush()
-    os._exit(0)  # the agent's threads go on for ever
+    os._exit(0)  # the agent's threads never end
 
 
 def _configure(ovsdb: str) -> None:

@@ -1,6 +1,6 @@
-"""The least client that a switch can have: the same messages, straight to the bridge, nothing else.
+"""A minimal OpenFlow client: it sends the same messages as the controller, directly to the bridge.
 
-What it takes is what the switch takes; the rest of the product's time is the product's.
+Its time is the switch's own time; the rest of a measured time is spent by sgctl.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class BareClient:
         self._await(_HELLO)
 
     def close(self) -> None:
-        """Give up the connection."""
+        """Close the connection."""
         self._socket.close()
 
     def push(self, edits: Sequence[wire.Edit]) -> float:
-        """Seconds for these edits in one bundle, encoded before, until the barrier's reply.
+        """Seconds for these edits in one bundle until the barrier's reply.
 
-        Meters that the flows use are made before.
+        Encoding the edits and making the meters that the flows use are not counted.
         """
         self._make_meters(edits)
         self._bundle += 1

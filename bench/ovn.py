@@ -1,6 +1,6 @@
 """OVN as a peer: central and host on a private switch, driven by `ovn-nbctl --wait=hv`.
 
-`ovn-nbctl` runs as a daemon, so that neither its start nor its copy of the database counts.
+`ovn-nbctl` runs as a daemon, so that its start and the loading of the database are not counted.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class Ovn(Running):
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def nb(self, *arguments: str) -> str:
-        """A command to the northbound database."""
+        """Run an `ovn-nbctl` command."""
         control = str(self._directory / "nbctl.ctl")
         return process.run(["ovn-appctl", "-t", control, "run", *arguments], self._env)
 
     def wait(self, *arguments: str) -> float:
-        """Seconds for a command until the switch has what follows from it."""
+        """Run an `ovn-nbctl` command; seconds until the switch has applied its result."""
         start = time.perf_counter()
         self.nb("--wait=hv", f"--timeout={_PATIENCE}", *(arguments or ("sync",)))
         return time.perf_counter() - start
@@ -64,14 +64,14 @@ class Ovn(Running):
         self._controller = process.spawn(command, log, self._env)
 
     def kill_controller(self) -> None:
-        """`kill -9` it."""
+        """`kill -9` ovn-controller."""
         if self._controller is None:
             raise LabError("ovn-controller is not running")
         self._controller.kill()
         self._controller.wait()
 
     def start(self) -> None:
-        """Databases, northd and ovn-controller."""
+        """Start databases, northd and ovn-controller."""
         for name in ("nb", "sb"):
             self._start_database(name)
         databases = [f"--ovn{name}-db=unix:{self._directory}/{name}.sock" for name in ("nb", "sb")]
@@ -102,7 +102,7 @@ class Ovn(Running):
 
 
 def _new_port(port: Port, group: str) -> list[str]:
-    """The words that add a port to the switch `sw` and to a group."""
+    """The `ovn-nbctl` arguments that add a port to the switch `sw` and to a group."""
     words = ["--", f"--id=@{port.name}", "create", "Logical_Switch_Port", f"name={port.name}"]
     at = f'"{port.mac} {port.fixed_ips[0]}"'
     words += [f"addresses={at}", f"port_security={at}"]
@@ -119,7 +119,7 @@ def _rule(match: str) -> list[str]:
 
 
 def _all_rules() -> list[list[str]]:
-    """The rules of the workload, as OpenStack's driver writes them."""
+    """The ACLs for the rules of the workload, as OpenStack's OVN driver writes them."""
     rules = [_rule(f"ip4 && tcp.dst == {port}") for port in OPEN_PORTS]
     rules += [
         _rule("ip4 && ip4.src == $sg_ip4 && tcp"),
@@ -134,7 +134,7 @@ def _all_rules() -> list[list[str]]:
 
 
 def program(ovn: Ovn, workload: Workload) -> float:
-    """Seconds for the whole workload in one transaction; the devices are there."""
+    """Seconds for the whole workload in one transaction; the devices already exist."""
     ovn.nb("ls-add", "sw")
     ovn.nb("pg-add", "sg")
     ovn.nb("pg-add", "sg2")
@@ -150,7 +150,7 @@ def program(ovn: Ovn, workload: Workload) -> float:
 
 
 def measure(record: Record) -> None:
-    """W(400, 1000) as for ourselves."""
+    """Measure W(400, 1000) as for sgctl."""
     workload = Workload(400, 1000)
     with PrivateOvs(dummy=True, env=ALLOCATOR) as ovs:
         ovs.add_bridge(BRIDGE, "fail_mode=secure")
@@ -189,7 +189,7 @@ def _removed(rule: Sequence[str]) -> list[str]:
 
 
 def _restart(ovn: Ovn) -> float:
-    """Seconds from the new process's start until it has confirmed."""
+    """Restart ovn-controller; seconds from its start until it has confirmed the state."""
     ovn.kill_controller()
     start = time.perf_counter()
     ovn.start_controller()

@@ -1,4 +1,4 @@
-"""Plots: cost against ports, members and rules; distributions of latencies."""
+"""Plots: cost by number of ports, members and rules; distributions of latencies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LINES = ("-", "--", ":", "-.")
 
 
 def draw(record: Record, out: Path) -> None:
-    """Write a PNG file for every plot that there is something to show in; none without matplotlib."""
+    """Write a PNG file for every plot that has data; none without matplotlib."""
     try:
         import matplotlib as mpl  # noqa: PLC0415 - only installed for the benchmark
     except ImportError:
@@ -26,7 +26,7 @@ def draw(record: Record, out: Path) -> None:
 
 
 def _growth(record: Record, pyplot: Any, out: Path) -> None:
-    """One plot for each thing that grows, with a line for each thing it may drive."""
+    """One plot for each quantity that grows, with a line for each quantity that it affects."""
     for quantity, unit, file in (("flows", "flows", "flows.png"), ("added", "ms", "edits.png")):
         figure, panes = pyplot.subplots(1, 3, figsize=(12, 4), sharey=True)
         for pane, what in zip(panes, ("ports", "members", "rules"), strict=True):
@@ -36,7 +36,7 @@ def _growth(record: Record, pyplot: Any, out: Path) -> None:
                     pane.plot(*zip(*points, strict=True), marker="o", label=label)
             pane.set_xlabel(what)
             pane.legend()
-        panes[0].set_ylim(0, panes[0].get_ylim()[1])  # shared, so only once all is drawn
+        panes[0].set_ylim(0, panes[0].get_ylim()[1])  # the axis is shared, so after all lines are drawn
         panes[0].set_ylabel(unit)
         figure.tight_layout()
         figure.savefig(out / file, dpi=110)
@@ -44,7 +44,7 @@ def _growth(record: Record, pyplot: Any, out: Path) -> None:
 
 
 def _latencies(record: Record, pyplot: Any, out: Path) -> None:
-    """The share of requests that took at most so long."""
+    """The share of requests by their latency: a cumulative distribution."""
     figure, pane = pyplot.subplots(figsize=(10, 6))
     shown = {name: values for name, values in sorted(record.samples.items()) if "_add_" in name}
     shown |= {name: record.samples[name] for name in ("stream/ours",) if name in record.samples}

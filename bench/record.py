@@ -1,4 +1,4 @@
-"""What a section has measured, on its way to the report."""
+"""The figures that a section has measured, for the report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MILLISECONDS = 1000.0
 
 @dataclass
 class Record:
-    """Figures by key and column, series for the plots by name, and what has to be said about them."""
+    """Figures by key and column, series and samples for the plots by name, and notes for readers."""
 
     quick: bool = False
     values: defaultdict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
@@ -24,24 +24,24 @@ class Record:
     notes: list[str] = field(default_factory=list)
 
     def put(self, key: str, value: float, column: str = "ours") -> None:
-        """A figure."""
+        """Record a figure."""
         self.values[key][column] = value
 
     def median_ms(self, key: str, seconds: Sequence[float], column: str = "ours") -> None:
-        """The median of latencies, in milliseconds; the latencies are kept for the plots."""
+        """Record the median of latencies, in milliseconds; the latencies are kept for the plots."""
         self.put(key, statistics.median(seconds) * MILLISECONDS, column)
         self.samples[f"{key}/{column}"] = [value * MILLISECONDS for value in seconds]
 
     def median_s(self, key: str, seconds: Sequence[float], column: str = "ours") -> None:
-        """The median of durations, in seconds."""
+        """Record the median of durations, in seconds."""
         self.put(key, statistics.median(seconds), column)
 
     def note(self, text: str) -> None:
-        """Something a reader must know."""
+        """Add a note that readers of the report must see."""
         self.notes.append(text)
 
     def save(self, path: Path) -> None:
-        """Write it."""
+        """Write the record to a JSON file."""
         content = {
             "values": self.values,
             "series": self.series,
@@ -51,7 +51,7 @@ class Record:
         path.write_text(json.dumps(content), encoding="utf-8")
 
     def merge(self, path: Path) -> Self:
-        """Add what another one has saved."""
+        """Add the content of a record that `save` wrote."""
         content = json.loads(path.read_text(encoding="utf-8"))
         for key, columns in content["values"].items():
             self.values[key].update(columns)

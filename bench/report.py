@@ -20,7 +20,7 @@ _VERDICT = {True: "yes", False: "NO", None: "–"}
 
 
 def rows(record: Record) -> list[dict[str, Any]]:
-    """Every figure as in results.json; null where nothing was measured."""
+    """Every figure as a row of results.json; None where nothing was measured."""
     values = {key: dict(columns) for key, columns in record.values.items()}
     verdicts = judge_peers(values)
     found = []
@@ -52,7 +52,7 @@ def write_report(record: Record, heading: list[str], out: Path) -> None:
 
 
 def table(found: Iterable[dict[str, Any]]) -> list[str]:
-    """A Markdown table; behind each value of others, how many times ours it is."""
+    """A Markdown table; each value of a peer is followed by its ratio to ours."""
     lines = ["| figure | ours | limit | OVN | Neutron | goal | met |", "|---|---|---|---|---|---|---|"]
     for row in found:
         cells = [row["figure"], _number(row["ours"], row["unit"])]
@@ -76,7 +76,7 @@ def _number(value: float | None, unit: str) -> str:
 
 
 def conditions() -> list[str]:
-    """Machine, versions, and the load before the benchmark adds its own."""
+    """Machine, versions, and the load averages before the benchmark starts."""
     versions = [_first_line(["ovs-vswitchd", "--version"]), _first_line(["ovn-controller", "--version"])]
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     return [

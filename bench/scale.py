@@ -1,7 +1,7 @@
-"""Scale in simulation: compiler and policy in process, without databases and switch.
+"""Scale in simulation: compiler and policy in one process, without databases and switch.
 
-10,000 ports on one bridge, 1,000 groups, 100,000 rules, 100,000 remote addresses. Says nothing of the
-switch; one core, one process of its own, so that its memory is that of the compiler.
+10,000 ports on one bridge, 1,000 groups, 100,000 rules, 100,000 remote addresses. The figures do not include
+the switch. It runs on one core, in a separate process, whose memory is that of the compiler.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _EDITS = 30
 
 
 def measure(record: Record) -> None:
-    """Compile from nothing, then single edits."""
+    """Measure a compile from an empty state, then single edits."""
     gc.set_threshold(*COLLECTOR_THRESHOLDS)  # as the controller does
     policy = Policy()
     start = time.process_time()
@@ -58,7 +58,7 @@ def measure(record: Record) -> None:
 
 
 def _edits(policy: Policy, bridge: BridgeCompiler) -> Iterator[float]:
-    """The median time of each kind of edit, with its undoing."""
+    """The median time of each kind of edit; each edit is also undone."""
     for kind in (_new_rule, _new_member, _new_address):
         took = []
         for number in range(_EDITS):

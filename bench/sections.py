@@ -1,4 +1,4 @@
-"""The sections of the benchmark: each runs in a process and in namespaces of its own."""
+"""The sections of the benchmark: each runs in a separate process and in separate namespaces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.record import Record
 
 @dataclass(frozen=True)
 class Section:
-    """`title` is printed while `measure` runs. `quick`: part of the quick run. `peer`: about a peer only."""
+    """`title` is printed while `measure` runs. `quick`: in the quick run. `peer`: measures only a peer."""
 
     title: str
     measure: Callable[[Record], None]

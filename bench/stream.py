@@ -1,7 +1,7 @@
-"""A steady stream of changes from the API: none is lost, and how long each takes.
+"""A steady stream of changes: checks that none is lost, and measures how long each takes.
 
-One author commits single changes as fast as they are due, several of them in one transaction when it
-is behind. A change is done when its author knows that the switch has confirmed it.
+One client commits each change when it is due, and several changes in one transaction when it is late. A
+change is finished when the client knows that the switch has confirmed it.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from lab.process import LabError
 
 RATE = 1000
 _ROUND = 2000
-"""So many different objects come and go."""
+"""How many different objects are added and removed."""
 _MOST_AT_ONCE = 50
 _PATIENCE = 30.0
 
 
 @dataclass
 class _Waiting:
-    """Changes that are committed and not confirmed: generation and when each was due."""
+    """Changes that are committed and not confirmed: generation and due time of each."""
 
     queue: deque[tuple[int, list[float]]] = field(default_factory=deque)
     latencies: list[float] = field(default_factory=list)
     confirmations: int = 0
 
     def confirmed(self, generation: int) -> None:
-        """The switch has this generation."""
+        """Record that the switch has this generation."""
         now, news = time.perf_counter(), False
         while self.queue and self.queue[0][0] <= generation:
             self.latencies += [now - due for due in self.queue.popleft()[1]]
@@ -41,7 +41,7 @@ class _Waiting:
 
 
 def measure(record: Record) -> None:
-    """1,000 changes a second for a minute, at W(400, 1000)."""
+    """Measure 1,000 changes a second for a minute, at W(400, 1000)."""
     seconds = 10 if record.quick else 60
     with Installation() as here:
         here.connect()
@@ -58,7 +58,7 @@ def measure(record: Record) -> None:
 
 
 def _object(number: int) -> PolicyObject:
-    """Rules with and without remote, members and local ports by turns."""
+    """An object by its number: rules with and without remote, members and local ports in turn."""
     kind, which = number % 4, number % _ROUND
     if kind == 0:
         return tcp_rule(20000 + which)
@@ -87,14 +87,14 @@ def _stream(here: Installation, count: int) -> tuple[float, _Waiting]:
 
 
 def _change(here: Installation, number: int) -> Change:
-    """Objects of one round come, those of the next take them away."""
+    """A change by its number: one round adds the objects, the next round removes them."""
     obj = _object(number)
     held = here.store.objects[type(obj)].get(obj.id)
     return Change(None, obj) if held is None else Change(held, None)
 
 
 def _expected_flows(here: Installation) -> int:
-    """The flows of the policy as it is now, by what the controller counts after a fresh look."""
+    """How many flows the current policy has, as the controller reports after it confirmed the policy."""
     here.confirm()
     counts = {switch.flow_count for switch in here.store.switches.values()}
     if len(counts) != 1:

@@ -1,4 +1,4 @@
-"""Workload W(P, M) and what is changed on it, as policy objects.
+"""Workload W(P, M) and the changes that are measured on it, as policy objects.
 
 P local ports are all in group `sg`: ten TCP port rules from anywhere, all TCP from `sg` itself, TCP 3306
 from `sg2` with M remote members, all egress; anti-spoof on.
@@ -19,7 +19,7 @@ _MEMBERS_FROM = 1 << 16
 
 
 def identifier(name: str) -> str:
-    """The id of the object that is called so here."""
+    """The id of the object with this name."""
     return str(uuid5(NAMESPACE_OID, name))
 
 
@@ -53,12 +53,12 @@ def port(number: int, group: str) -> Port:
 
 
 def local_port(number: int) -> Port:
-    """A port that has a device here, in the group whose rules are measured."""
+    """A port with a local device, in the group whose rules are measured."""
     return port(number, "sg")
 
 
 def remote_member(number: int) -> Port:
-    """A member of `sg2` somewhere else."""
+    """A member of `sg2` that is bound on another host."""
     return port(_MEMBERS_FROM + number, "sg2")
 
 
@@ -121,10 +121,10 @@ class Workload:
         return f"W({self.ports}, {self.members}{rules})"
 
     def objects(self) -> list[PolicyObject]:
-        """Everything, what is referred to first."""
+        """All objects; an object comes after those that it refers to."""
         locals_ = [local_port(number) for number in range(1, self.ports + 1)]
         return [*base(self.rules), *locals_, *(remote_member(n) for n in range(1, self.members + 1))]
 
     def additions(self) -> list[Change]:
-        """The changes that make it of nothing."""
+        """The changes that create the workload from an empty policy."""
         return [Change(None, obj) for obj in self.objects()]
