@@ -1,7 +1,8 @@
-"""Run what depends on the datapath on the kernel's, in a guest: `scripts/kernel.py [PYTEST OPTION…]`.
+"""Runs the tests that depend on the datapath on the kernel datapath, in a guest.
 
-Options that name tests replace the list below; `--all` adds what takes long. With `--again`, tests that fail
-are run once more, in a new guest. Exit code 0: at least one test passed and none failed.
+Usage: `scripts/kernel.py [PYTEST OPTION…]`. Options that name tests replace the list below; `--all` adds the
+tests that take long. With `--again`, tests that fail are run once more, in a new guest. Exit code 0: at least
+one test passed and none failed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SYSTEMS = (
     *("address_ranges", "atomic", "behind_a_port", "bonds", "bound_members", "devices", "drop_counters"),
     *("enforcement", "honest_failover", "honest_paths", "loops", "routed_subnets", "uplink_kinds"),
 )
-"""Of tests/system those in which it is the datapath that decides."""
+"""The tests of tests/system whose result depends on the datapath."""
 TESTS = (
     "tests/attacks/test_attacks.py",
     "tests/attacks/test_megaflows.py",
@@ -36,17 +37,17 @@ TESTS = (
     *(f"tests/system/test_{name}.py" for name in SYSTEMS),
 )
 ALL = (*TESTS, "tests/scenario/test_scenarios.py", "tests/system")
-"""An hour and more, in a guest with one slow processor."""
+"""Tests that take an hour and more in a guest with one slow processor."""
 _ENVIRONMENT = {SETTING: Datapath.KERNEL, PATIENCE: "5"}
-"""A guest is slow, and its controllers answer as late."""
+"""A guest is slow, so its controllers answer late."""
 _LIMIT_SECONDS, _LIMIT_SECONDS_ALL = 3000, 3 * 3600
 _LAST_FAILED = Path("v", "cache", "lastfailed")
-"""In pytest's cache: a JSON object whose keys are the tests."""
+"""The file in pytest's cache with a JSON object whose keys are the failed tests."""
 _PYTEST = REPOSITORY / ".venv" / "bin" / "pytest"
 
 
 class Tally(NamedTuple):
-    """How many tests ended how, and which failed."""
+    """The number of tests by outcome, and the failed tests."""
 
     passed: int
     failed: int
@@ -70,14 +71,14 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{Path(__file__).name}: {error}\n")
         return 2
     if not tally.passed:
-        sys.stderr.write("no test passed on the kernel's datapath: this run says nothing\n")
+        sys.stderr.write("no test passed on the kernel datapath: this run proves nothing\n")
     return code or int(not tally.passed or bool(tally.failed))
 
 
 def run(arguments: Sequence[str], limit: float) -> tuple[int, Tally]:
-    """Run pytest in a guest: its exit code, and what it wrote down. Raises LabError when the guest dies.
+    """Run pytest in a guest; its exit code and results. Raises LabError when the guest ends early.
 
-    Tests record figures as properties, which only the older of pytest's two JUnit formats has.
+    Tests record figures as properties, which only the older of pytest's two JUnit formats supports.
     """
     with tempfile.TemporaryDirectory(prefix="sgctl-guest-") as directory:
         result, cache = Path(directory, "result.xml"), Path(directory, "cache")
@@ -88,9 +89,9 @@ def run(arguments: Sequence[str], limit: float) -> tuple[int, Tally]:
 
 
 def tally(result: Path, failures: Path) -> Tally:
-    """The numbers in pytest's JUnit file, and the tests in its list of those that failed.
+    """The numbers in pytest's JUnit file, and the tests in pytest's list of failed tests.
 
-    Raises OSError or ParseError when there are no numbers.
+    Raises OSError or ParseError when the JUnit file is missing or unreadable.
     """
     suites = list(ET.parse(result).getroot().iter("testsuite"))  # noqa: S314 - written by our own pytest
     counted = Counter[str]()

@@ -1,4 +1,4 @@
-"""Write docs/pipeline.md: the declared tables, each with what a real switch holds for a small policy.
+"""Writes docs/pipeline.md: the declared tables, each with the flows of a real switch for a small policy.
 
 .venv/bin/python scripts/pipeline_doc.py          # rewrites the page
 """
@@ -22,7 +22,7 @@ from lab.ovs import PrivateOvs
 PAGE = Path(__file__).parent.parent / "docs" / "pipeline.md"
 BRIDGE = "br0"
 _SHOWN = 4
-"""So many flows of a table that compares bit by bit, at its beginning and at its end."""
+"""How many flows are shown at the beginning and at the end of a table that compares bit by bit."""
 
 INTRODUCTION = """# The pipeline
 
@@ -124,7 +124,7 @@ def _describe(rule: Rule) -> str:
 
 
 def _readable(line: str) -> str:
-    """A dump's line without cookie and with table names; sorted dumps stay sorted."""
+    """A line of a dump without cookie and with table names; sorted dumps stay sorted."""
     names = {str(table.id): table.name for table in TABLES}
     line = re.sub(r"cookie=0x[0-9a-f]+, ", "", line.strip())
     line = re.sub(r"table=\d+, ?", "", line)

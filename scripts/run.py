@@ -1,7 +1,7 @@
 """Runs the controller in the foreground on this machine's Open vSwitch: `scripts/run.py [OPTION…]`.
 
-What is missing of Open vSwitch is started first and stopped at the end; what runs already is left alone.
-Options are ryu-manager's.
+It first starts any Open vSwitch daemon that is not already running, and stops it at the end; daemons that are
+already running are left alone. Options are those of ryu-manager.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ENDING = {signal.SIGINT, signal.SIGTERM}
 
 
 def main() -> None:
-    """Run until the controller ends, and exit as it did."""
+    """Run until the controller ends, and exit with its exit code."""
     ovs = OvsServers(
         Path(os.environ.get("OVS_RUNDIR", "/var/run/openvswitch")),
         Path(os.environ.get("OVS_DBDIR", "/etc/openvswitch")) / "conf.db",
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def start_missing(ovs: OvsServers) -> bool:
-    """Start the database server and the switch, where they do not answer; whether one was started."""
+    """Start the database server and the switch unless they answer; returns whether one was started."""
     ovs.rundir.mkdir(parents=True, exist_ok=True)
     parts = (
         ("ovsdb-server", ovs.database_runs, ovs.start_database),
@@ -50,7 +50,7 @@ def start_missing(ovs: OvsServers) -> bool:
     started = False
     for name, runs, start in parts:
         if runs():
-            print(f"{name} runs already{_process(ovs.rundir / f'{name}.pid')}", file=sys.stderr)
+            print(f"{name} is already running{_process(ovs.rundir / f'{name}.pid')}", file=sys.stderr)
         else:
             print(f"starting {name}", file=sys.stderr)
             start()
@@ -66,10 +66,10 @@ def _process(pid_file: Path) -> str:
 
 
 def run_controller(options: list[str], stays: bool) -> int:
-    """Run `ryu-manager sgctl`; its exit code. Ctrl-C reaches it by itself, SIGTERM is passed on.
+    """Run `ryu-manager sgctl`; its exit code. The terminal sends Ctrl-C to it, SIGTERM is forwarded.
 
-    Where Open vSwitch was started here, a controller that somebody else has ended does not take it along: it
-    enforces what it has. With `stays`, wait for Ctrl-C or SIGTERM then. A controller that fails has said why.
+    `stays` means that Open vSwitch was started here. Then, if another process ends the controller, wait for
+    Ctrl-C or SIGTERM: Open vSwitch keeps enforcing its flows. A controller that fails has printed why.
     """
     ends_with_us = ["setpriv", "--pdeathsig", "TERM", "--"]
     controller = subprocess.Popen([*ends_with_us, RYU_MANAGER, "sgctl", *options])
@@ -87,8 +87,8 @@ def run_controller(options: list[str], stays: bool) -> int:
     if stays and code <= 0 and not asked:
         how = f"was killed by signal {-code}" if code else "has ended"
         print(
-            f"the controller {how}; Open vSwitch goes on with the flows that it has, until Ctrl-C. "
-            "Run this in another terminal for a new controller.",
+            f"the controller {how}; Open vSwitch keeps enforcing its flows until Ctrl-C. "
+            "To start a new controller, run this command in another terminal.",
             file=sys.stderr,
         )
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)

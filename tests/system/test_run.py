@@ -69,7 +69,7 @@ def test_a_second_run_says_what_runs_and_a_killed_controller_leaves_the_switch(p
         assert place.run(second_log).wait(30) == 1
         told = second_log.read_text()
         for name, pid in pids.items():
-            assert f"{name} runs already (process {pid})" in told
+            assert f"{name} is already running (process {pid})" in told
         assert f"process {controller}, listens there" in told
 
         os.kill(controller, signal.SIGKILL)
