@@ -1,6 +1,6 @@
-"""Build a scenario in Mininet, enforce its policy with `ryu-manager sgctl`, probe it with real packets.
+"""Builds a scenario in Mininet, enforces its policy with `ryu-manager sgctl`, probes it with real packets.
 
-Exit code 0: every probe went as expected; 1: some did not; 2: the scenario or the machine is at fault.
+Exit code 0: every probe went as expected; 1: some did not; 2: the scenario or the machine has an error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-# Python puts this script's folder first; the packages are beside that folder.
+# Python searches this script's folder first; the packages are in its parent folder.
 sys.path[0] = str(REPOSITORY)
 
 from mininet.cli import CLI  # noqa: E402
@@ -32,7 +32,7 @@ from lab.trial import Trial  # noqa: E402
 from lab.wiring import Wiring  # noqa: E402
 
 _WIDE = 200
-"""Columns where nobody's terminal sets a limit."""
+"""The width of the output in columns when it does not go to a terminal."""
 _LOG_LINES = 30
 
 
@@ -89,14 +89,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _console(options: argparse.Namespace) -> Console:
-    """People's output; with JSON it goes to stderr, so that stdout is nothing but JSON."""
+    """The console for text output; with JSON it is stderr, so that stdout contains only JSON."""
     as_json = options.output == "json"
     terminal = (sys.stderr if as_json else sys.stdout).isatty()
     return Console(stderr=as_json, no_color=options.no_color or None, width=None if terminal else _WIDE)
 
 
 class Demo:
-    """One run, inside namespaces of its own."""
+    """One run, in separate namespaces."""
 
     def __init__(self, scenario: Scenario, options: argparse.Namespace, console: Console) -> None:
         self._scenario = scenario
@@ -166,7 +166,7 @@ class Demo:
         self._console.print(f"\n{summary(results)}", style=style, highlight=False)
 
     def _prompt(self, wiring: Wiring) -> None:
-        """Mininet's prompt; host names may have dashes, which its parser has to be told."""
+        """Open Mininet's prompt; its parser must be configured for host names with dashes."""
         hosts = list(self._scenario.topology.hosts)
         switch = next(iter(self._scenario.topology.switches))
         self._console.print(
@@ -185,9 +185,9 @@ class Demo:
 
 @contextmanager
 def _controller(ovsdb: str) -> Iterator[tuple[PolicyCli, int]]:
-    """A running controller: its command line and its OpenFlow port. Its environment becomes ours.
+    """A running controller: its command line and its OpenFlow port. Its environment is added to ours.
 
-    A LabError meanwhile gets the end of its log, which is about to vanish.
+    A LabError meanwhile gets the end of the controller's log, because the log is deleted at the end.
     """
     with Controller(ovsdb) as controller:
         (PRIVATE_DIRECTORY / "sgctl").symlink_to(controller.directory)
@@ -197,7 +197,7 @@ def _controller(ovsdb: str) -> Iterator[tuple[PolicyCli, int]]:
             yield PolicyCli(controller.environment), controller.openflow_port
         except LabError as error:
             log = controller.log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
-            raise LabError("\n".join([str(error), "The controller's last words:", *log])) from error
+            raise LabError("\n".join([str(error), "The end of the controller's log:", *log])) from error
 
 
 if __name__ == "__main__":
