@@ -37,7 +37,7 @@ class Access:
         """Where no token is asked for, raise ApiError 403 for users who may not ask, and for web pages."""
         if self._tokens is None:
             _refuse_browsers(request)
-            refusal = self._users.refusal(request.visitor.uid)
+            refusal = self._users.refusal(request.peer.uid)
             if refusal:
                 text = f"Without a token, only root and the group {GROUP} may use this API: {refusal}"
                 raise ApiError(403, "PolicyNotAuthorized", text)
@@ -47,7 +47,7 @@ class Access:
         found = self.by_token(request.headers.get("x-auth-token", "")) or self._by_certificate(request)
         if found is None:
             raise ApiError(401, "Unauthorized", "This request needs a valid X-Auth-Token")
-        request.visitor.proven = True
+        request.peer.proven = True
         return found
 
     def by_token(self, token: str) -> Caller | None:

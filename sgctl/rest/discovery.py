@@ -1,10 +1,12 @@
-"""What a client asks first: versions and extensions."""
+"""Versions and extensions, which a client asks for first."""
 
 from __future__ import annotations
 
-from sgctl.rest.errors import ApiError, wrong_method
-from sgctl.rest.http import Body, Request, Response, reply
+from sgctl.rest.errors import ApiError
+from sgctl.rest.http import Body, Response, reply
 from sgctl.rest.resources import RESOURCES
+from sgctl.rest.routing import Auth, Context, Handler, Route
+from sgctl.rest.schemas import Schema, envelope
 
 EXTENSIONS = {
     "security-group": "security groups and their rules",
@@ -36,42 +38,41 @@ EXTENSIONS = {
     "sgctl-port": "iface_id and permitted_ethertypes of ports",
     "sgctl-rule": "number and remote_network_id of rules",
 }
-"""Aliases of the Neutron API's extensions that are there and, with `sgctl-`, of our own: what they add."""
+"""The extensions that are served, by alias, and what each adds. Those with `sgctl-` are not Neutron's."""
 
 
-def versions(request: Request) -> Response:
-    """`/`."""
-    return reply({"versions": [_version(request)]})
+def _versions(context: Context) -> Response:
+    return reply({"versions": [_version(context)]})
 
 
-def version(request: Request) -> Response:
-    """`/v2.0`."""
+def _resources(context: Context) -> Response:
     resources = [
         {
             "name": resource.singular,
             "collection": resource.plural,
-            "links": [{"rel": "self", "href": f"{request.origin}/v2.0/{resource.path}"}],
+            "links": [_self(context, f"/v2.0/{resource.path}")],
         }
         for resource in RESOURCES
     ]
-    return reply({"version": _version(request), "resources": resources})
+    return reply({"version": _version(context), "resources": resources})
 
 
-def _version(request: Request) -> Body:
-    links = [{"rel": "self", "href": f"{request.origin}/v2.0/"}]
-    return {"id": "v2.0", "status": "CURRENT", "links": links}
+def _version(context: Context) -> Body:
+    return {"id": "v2.0", "status": "CURRENT", "links": [_self(context, "/v2.0/")]}
 
 
-def extensions(request: Request, rest: tuple[str, ...]) -> Response:
-    """`/v2.0/extensions` and `/v2.0/extensions/ALIAS`."""
-    if request.method != "GET":
-        raise wrong_method(request.method, ("GET",))
-    if not rest:
-        return reply({"extensions": [_extension(alias) for alias in EXTENSIONS]})
-    if len(rest) > 1 or rest[0] not in EXTENSIONS:
-        alias = "/".join(rest)[:64]
-        raise ApiError(404, "HTTPNotFound", f"Extension with alias {alias} does not exist")
-    return reply({"extension": _extension(rest[0])})
+def _self(context: Context, path: str) -> Body:
+    return {"rel": "self", "href": f"{context.request.origin}{path}"}
+
+
+def _extensions(_: Context) -> Response:
+    return reply({"extensions": [_extension(alias) for alias in EXTENSIONS]})
+
+
+def _show_extension(_: Context, alias: str) -> Response:
+    if alias not in EXTENSIONS:
+        raise ApiError(404, "HTTPNotFound", f"Extension with alias {alias[:64]} does not exist")
+    return reply({"extension": _extension(alias)})
 
 
 def _extension(alias: str) -> Body:
@@ -82,3 +83,53 @@ def _extension(alias: str) -> Body:
         "updated": "2026-01-01T00:00:00Z",
         "links": [],
     }
+
+
+def _compute_versions(context: Context) -> Response:
+    return reply({"versions": [_compute(context)]})
+
+
+def _compute_version(context: Context) -> Response:
+    return reply({"version": _compute(context)})
+
+
+def _compute(context: Context) -> Body:
+    links = [_self(context, "/compute/v2.1/")]
+    return {"id": "v2.1", "status": "CURRENT", "version": "2.1", "min_version": "2.1", "links": links}
+
+
+def _identity_versions(context: Context) -> Response:
+    return reply({"versions": {"values": [_identity(context)]}})
+
+
+def _identity_version(context: Context) -> Response:
+    return reply({"version": _identity(context)})
+
+
+def _identity(context: Context) -> Body:
+    links = [_self(context, "/identity/v3/")]
+    return {"id": "v3.14", "status": "stable", "links": links, "media-types": []}
+
+
+def _public(path: str, handler: Handler, summary: str, response: Schema) -> Route:
+    """What clients ask for before they send a token."""
+    return Route("GET", path, handler, summary, response=response, auth=Auth.NONE)
+
+
+ROUTES = (
+    _public("/", _versions, "Versions", envelope("versions", "array")),
+    _public("/v2.0", _resources, "The version", envelope("version")),
+    Route("GET", "/v2.0/extensions", _extensions, "Extensions", response=envelope("extensions", "array")),
+    Route(
+        "GET",
+        "/v2.0/extensions/{alias}",
+        _show_extension,
+        "An extension",
+        response=envelope("extension"),
+        errors=(404,),
+    ),
+    _public("/compute", _compute_versions, "Versions of compute", envelope("versions", "array")),
+    _public("/compute/v2.1", _compute_version, "The version of compute", envelope("version")),
+    _public("/identity", _identity_versions, "Versions of identity", envelope("versions")),
+    _public("/identity/v3", _identity_version, "The version of identity", envelope("version")),
+)

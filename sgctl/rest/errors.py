@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from enum import StrEnum
 from typing import NamedTuple
 
 from sgctl.rest.http import Body, Response, reply
@@ -140,13 +141,40 @@ _COMPUTE_NAMES = {
 }
 
 
-def tell(error: ApiError, path: str) -> Response:
-    """The error as the clients of the API under this path expect it."""
-    if path.startswith("/compute"):
-        name = _COMPUTE_NAMES.get(error.status, "computeFault")
-        document: Body = {name: {"code": error.status, "message": error.message}}
-    elif path.startswith("/identity"):
-        document = {"error": {"code": error.status, "title": error.kind, "message": error.message}}
-    else:
-        document = {"NeutronError": {"type": error.kind, "message": error.message, "detail": ""}}
-    return reply(document, error.status, error.headers)
+class Service(StrEnum):
+    """The OpenStack services that are served. Each has its own form of errors."""
+
+    NETWORK = "network"
+    COMPUTE = "compute"
+    IDENTITY = "identity"
+
+
+def service_of(path: str) -> Service:
+    """The service to which a path belongs."""
+    services = (service for service in Service if path.startswith(f"/{service}"))
+    return next(services, Service.NETWORK)
+
+
+def error_response(error: ApiError, path: str) -> Response:
+    """The error as the clients of the service under this path expect it."""
+    return reply(_DOCUMENTS[service_of(path)](error), error.status, error.headers)
+
+
+def _network_error(error: ApiError) -> Body:
+    return {"NeutronError": {"type": error.kind, "message": error.message, "detail": ""}}
+
+
+def _compute_error(error: ApiError) -> Body:
+    name = _COMPUTE_NAMES.get(error.status, "computeFault")
+    return {name: {"code": error.status, "message": error.message}}
+
+
+def _identity_error(error: ApiError) -> Body:
+    return {"error": {"code": error.status, "title": error.kind, "message": error.message}}
+
+
+_DOCUMENTS = {
+    Service.NETWORK: _network_error,
+    Service.COMPUTE: _compute_error,
+    Service.IDENTITY: _identity_error,
+}

@@ -20,7 +20,7 @@ MAX_BODY_BYTES = 1 << 20
 
 
 @dataclass(slots=True, eq=False)
-class Visitor:
+class Peer:
     """Who made a connection: address `host`, user id `uid` when it is a process of this machine.
 
     `proven` tells that a request on it came from somebody who may do something.
@@ -35,7 +35,7 @@ class Visitor:
 class Request:
     """`path` is unquoted; `query` in order, names may repeat; header names are in lower case.
 
-    `visitor` is who made the connection, `certificate` the common name of its verified TLS certificate, and
+    `peer` is who made the connection, `certificate` the common name of its verified TLS certificate, and
     `origin` the scheme, host and port under which the client reached us. `turn` is when it is worked on.
     """
 
@@ -44,7 +44,7 @@ class Request:
     query: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    visitor: Visitor = field(default_factory=Visitor)
+    peer: Peer = field(default_factory=Peer)
     certificate: str = ""
     origin: str = ""
     turn: Turn = field(default_factory=Turn)

@@ -1,102 +1,89 @@
-"""The little of Keystone without which some clients do not start: a token for a token, and a catalog."""
+"""The part of Keystone without which some clients do not start: a token for a token, and a catalog.
+
+There are no users and no passwords. A client gives its token as the password.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sgctl.rest.access import Access
+from flows.model import KINDS
 from sgctl.rest.credentials import Caller
-from sgctl.rest.errors import ApiError, bad_request, no_such_path, wrong_method
-from sgctl.rest.http import Body, Request, Response, reply
-from sgctl.rest.schemas import read_json
+from sgctl.rest.errors import ApiError, bad_request
+from sgctl.rest.http import Body, Response, reply
+from sgctl.rest.quotas import NAMELESS
+from sgctl.rest.routing import Auth, Context, Route
+from sgctl.rest.schemas import Schema, envelope, read_json
 
 _VALID = timedelta(hours=24)
 _OPEN = "no-token-needed"
 _DOMAIN = {"id": "default", "name": "Default"}
 
 
-class Identity:
-    """`/identity/v3`. A password is a token: there are no users, only tokens of projects."""
+def _issue(context: Context) -> Response:
+    secret = _secret(read_json(context.request))
+    caller = context.backend.access.by_token(secret)
+    if caller is None:
+        raise ApiError(401, "Unauthorized", "The request you have made requires authentication.")
+    return _token(context, caller, secret or _OPEN, 201)
 
-    def __init__(self, access: Access, projects: Callable[[], Iterable[str]]) -> None:
-        """`projects` are all that there are, which admins may list."""
-        self._access = access
-        self._all_projects = projects
 
-    def answer(self, request: Request, rest: tuple[str, ...]) -> Response:
-        """`rest` is the path below `/identity`."""
-        if rest == ("v3", "auth", "tokens"):
-            handlers = {"POST": self._issue, "GET": self._show}
-            handler = handlers.get(request.method)
-            if handler is None:
-                raise wrong_method(request.method, tuple(handlers))
-            return handler(request)
-        if rest[:2] == ("v3", "auth") and rest[2:] in (("projects",), ("catalog",)):
-            return self._listed(request, rest[2])
-        if rest[:2] == ("v3", "projects") and len(rest) <= 3:
-            return self._projects(request, rest[2:])
-        raise no_such_path(request.path[:256])
+def _show(context: Context) -> Response:
+    subject = context.request.headers.get("x-subject-token", "")
+    about = context.backend.access.by_token(subject)
+    if about is None or not (context.caller.is_admin or about.project == context.caller.project):
+        raise ApiError(404, "TokenNotFound", "There is no such token.")
+    return _token(context, about, subject, 200)
 
-    def _issue(self, request: Request) -> Response:
-        document = read_json(request)
-        secret = _secret(document)
-        caller = self._access.by_token(secret)
-        if caller is None:
-            raise ApiError(401, "Unauthorized", "The request you have made requires authentication.")
-        return self._token(request, caller, secret or _OPEN, 201)
 
-    def _show(self, request: Request) -> Response:
-        caller = self._access.caller(request)
-        subject = request.headers.get("x-subject-token", "")
-        about = self._access.by_token(subject)
-        if about is None or not (caller.is_admin or about.project == caller.project):
-            raise ApiError(404, "TokenNotFound", "There is no such token.")
-        return self._token(request, about, subject, 200)
-
-    def _token(self, request: Request, caller: Caller, secret: str, status: int) -> Response:
-        now = datetime.now(UTC)
-        document = {
-            "token": {
-                "methods": ["password"],
-                "user": {"id": "sgctl", "name": "sgctl", "domain": _DOMAIN, "password_expires_at": None},
-                "project": _project(caller),
-                "roles": [{"id": caller.role.name.lower(), "name": caller.role.name.lower()}],
-                "catalog": _catalog(request),
-                "issued_at": _time(now),
-                "expires_at": _time(now + _VALID),
-                "audit_ids": [],
-            }
+def _token(context: Context, caller: Caller, secret: str, status: int) -> Response:
+    now = datetime.now(UTC)
+    document = {
+        "token": {
+            "methods": ["password"],
+            "user": {"id": "sgctl", "name": "sgctl", "domain": _DOMAIN, "password_expires_at": None},
+            "project": _project(caller.project),
+            "roles": [{"id": caller.role.name.lower(), "name": caller.role.name.lower()}],
+            "catalog": _catalog(context),
+            "issued_at": _time(now),
+            "expires_at": _time(now + _VALID),
+            "audit_ids": [],
         }
-        return reply(document, status, (("X-Subject-Token", secret),))
+    }
+    return reply(document, status, (("X-Subject-Token", secret),))
 
-    def _listed(self, request: Request, what: str) -> Response:
-        if request.method != "GET":
-            raise wrong_method(request.method, ("GET",))
-        caller = self._access.caller(request)
-        if what == "catalog":
-            return reply({"catalog": _catalog(request), "links": {}})
-        return reply({"projects": [_project(caller)], "links": {}})
 
-    def _projects(self, request: Request, rest: tuple[str, ...]) -> Response:
-        """A project is known by its name only, which is its id."""
-        if request.method != "GET":
-            raise wrong_method(request.method, ("GET",))
-        caller = self._access.caller(request)
-        if not rest:
-            names = request.values("name")
-            listed = names if caller.is_admin and names else self._visible(caller)
-            shown = [name for name in listed if not names or name in names]
-            return reply({"projects": [_project(Caller(name, caller.role)) for name in shown], "links": {}})
-        if not caller.is_admin and rest[0] != caller.project:
-            raise ApiError(404, "ProjectNotFound", f"Could not find project: {rest[0][:64]}.")
-        return reply({"project": _project(Caller(rest[0], caller.role))})
+def _show_catalog(context: Context) -> Response:
+    return reply({"catalog": _catalog(context), "links": {}})
 
-    def _visible(self, caller: Caller) -> list[str]:
-        """The caller's project, and for an admin all others that have a name."""
-        others = self._all_projects() if caller.is_admin else ()
-        return [caller.project, *sorted({*others} - {caller.project, ""})]
+
+def _list_own_projects(context: Context) -> Response:
+    return reply({"projects": [_project(context.caller.project)], "links": {}})
+
+
+def _list_projects(context: Context) -> Response:
+    """The projects that the caller may see. An admin finds any name, because a project is only a name."""
+    names = context.request.values("name")
+    listed = names if context.caller.is_admin and names else _visible_projects(context)
+    shown = [_project(name) for name in listed if not names or name in names]
+    return reply({"projects": shown, "links": {}})
+
+
+def _show_project(context: Context, name: str) -> Response:
+    if not context.caller.is_admin and name != context.caller.project:
+        raise ApiError(404, "ProjectNotFound", f"Could not find project: {name[:64]}.")
+    return reply({"project": _project(name)})
+
+
+def _visible_projects(context: Context) -> list[str]:
+    """The caller's project, and for an admin every other project that owns something and has a name."""
+    own = context.caller.project
+    if not context.caller.is_admin:
+        return [own]
+    view = context.backend.policy.view(context.request.turn)
+    owners = {*view.quotas, *(obj.meta.project_id for kind in KINDS for obj in view.all(kind))}
+    return [own, *sorted(owners - {own, ""})]
 
 
 def _secret(document: Any) -> str:
@@ -111,18 +98,18 @@ def _secret(document: Any) -> str:
             "application_credential": lambda: stated["secret"],
         }[method]()
     except (KeyError, IndexError, TypeError):
-        raise bad_request("The body is no request for a token") from None
+        raise bad_request("The body is not a request for a token") from None
     if not isinstance(secret, str) or not secret.isascii() or not secret.isprintable():
-        raise bad_request("The body is no request for a token")
+        raise bad_request("The body is not a request for a token")
     return secret
 
 
-def _project(caller: Caller) -> Body:
-    name = caller.project or "default"
-    return {"id": name, "name": name, "domain": _DOMAIN, "domain_id": "default", "enabled": True}
+def _project(name: str) -> Body:
+    name = name or NAMELESS
+    return {"id": name, "name": name, "domain": _DOMAIN, "domain_id": _DOMAIN["id"], "enabled": True}
 
 
-def _catalog(request: Request) -> list[Body]:
+def _catalog(context: Context) -> list[Body]:
     paths = {"network": "", "compute": "/compute/v2.1", "identity": "/identity/v3", "image": ""}
     return [
         {
@@ -135,7 +122,7 @@ def _catalog(request: Request) -> list[Body]:
                     "interface": interface,
                     "region": "RegionOne",
                     "region_id": "RegionOne",
-                    "url": f"{request.origin}{path}",
+                    "url": f"{context.request.origin}{path}",
                 }
                 for interface in ("public", "internal", "admin")
             ],
@@ -146,3 +133,95 @@ def _catalog(request: Request) -> list[Body]:
 
 def _time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+
+
+_PASSWORD: Schema = {
+    "type": "object",
+    "properties": {
+        "user": {"type": "object", "properties": {"password": {"type": "string"}}, "required": ["password"]}
+    },
+    "required": ["user"],
+}
+_ID: Schema = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
+_CREDENTIAL: Schema = {"type": "object", "properties": {"secret": {"type": "string"}}, "required": ["secret"]}
+
+
+def _by(method: str, content: Schema) -> Schema:
+    """The schema of a request for a token by one of Keystone's methods."""
+    methods = {"type": "array", "prefixItems": [{"const": method}], "minItems": 1}
+    identity = {
+        "type": "object",
+        "properties": {"methods": methods, method: content},
+        "required": ["methods", method],
+    }
+    auth = {"type": "object", "properties": {"identity": identity}, "required": ["identity"]}
+    return {"type": "object", "properties": {"auth": auth}, "required": ["auth"]}
+
+
+_TOKENS, _PROJECTS = "/identity/v3/auth/tokens", "/identity/v3/projects"
+_SUBJECT: Body = {
+    "name": "X-Subject-Token",
+    "in": "header",
+    "description": "the token that is asked about",
+    "schema": {"type": "string"},
+}
+_NAMES: Body = {"name": "name", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}}
+
+ROUTES = (
+    Route(
+        "POST",
+        _TOKENS,
+        _issue,
+        "Exchange a token for a token with a catalog",
+        request={
+            "anyOf": [
+                _by("password", _PASSWORD),
+                _by("token", _ID),
+                _by("application_credential", _CREDENTIAL),
+            ]
+        },
+        response=envelope("token"),
+        status=201,
+        errors=(400, 413),
+        auth=Auth.LOCAL,
+    ),
+    Route(
+        "GET",
+        _TOKENS,
+        _show,
+        "Show what a token stands for",
+        response=envelope("token"),
+        parameters=(_SUBJECT,),
+        errors=(404,),
+    ),
+    Route(
+        "GET",
+        "/identity/v3/auth/catalog",
+        _show_catalog,
+        "Show the catalog",
+        response=envelope("catalog", "array"),
+    ),
+    Route(
+        "GET",
+        "/identity/v3/auth/projects",
+        _list_own_projects,
+        "Show the caller's project",
+        response=envelope("projects", "array"),
+    ),
+    Route(
+        "GET",
+        _PROJECTS,
+        _list_projects,
+        "List projects",
+        response=envelope("projects", "array"),
+        parameters=(_NAMES,),
+    ),
+    Route(
+        "GET",
+        f"{_PROJECTS}/{{id}}",
+        _show_project,
+        "Show a project",
+        response=envelope("project"),
+        errors=(404,),
+    ),
+)

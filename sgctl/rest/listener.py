@@ -11,8 +11,8 @@ import eventlet
 import eventlet.wsgi
 from eventlet import Timeout
 
-from sgctl.rest.http import Visitor
-from sgctl.rest.visitors import Visitors
+from sgctl.rest.connections import Connections
+from sgctl.rest.http import Peer
 from sgctl.switch.peers import plain, uid_at
 
 LOG = logging.getLogger(__name__)
@@ -23,8 +23,8 @@ REQUEST_SECONDS = 20.0
 """For all of a request to arrive, from its first byte to the end of its body."""
 PAUSE_SECONDS = 0.1
 """After the kernel has refused a connection, for example because there are no file descriptors left."""
-VISITOR, ARRIVED = "sgctl.visitor", "sgctl.arrived"
-"""Keys of the WSGI environment: the Visitor, and what to call when all of a request has been read."""
+PEER, ARRIVED = "sgctl.peer", "sgctl.arrived"
+"""Keys of the WSGI environment: the Peer, and what to call when all of a request has been read."""
 
 
 class Listener:
@@ -32,9 +32,9 @@ class Listener:
 
     def __init__(self, listening: Any) -> None:
         self._listening = listening
-        self._visitors = Visitors(self._dismiss)
-        self._visitor_of: dict[Any, Visitor] = {}
-        self._stream_of: dict[Visitor, Any] = {}
+        self._connections = Connections(self._dismiss)
+        self._peer_of: dict[Any, Peer] = {}
+        self._stream_of: dict[Peer, Any] = {}
 
     def accept(self) -> tuple[Any, Any]:
         """The next connection, with its address."""
@@ -45,22 +45,22 @@ class Listener:
                 LOG.warning("cannot accept a connection with the API: %s", error)
                 eventlet.sleep(PAUSE_SECONDS)
                 continue
-            visitor = _visitor(stream, address)
-            if self._visitors.enter(visitor):
+            peer = _peer(stream, address)
+            if self._connections.enter(peer):
                 stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._visitor_of[stream], self._stream_of[visitor] = visitor, stream
+                self._peer_of[stream], self._stream_of[peer] = peer, stream
                 return stream, address
             stream.close()
 
-    def visitor(self, stream: Any) -> Visitor:
+    def peer(self, stream: Any) -> Peer:
         """Who made a connection."""
-        return self._visitor_of[stream]
+        return self._peer_of[stream]
 
     def leave(self, stream: Any) -> None:
         """A connection has ended."""
-        visitor = self._visitor_of.pop(stream)
-        del self._stream_of[visitor]
-        self._visitors.leave(visitor)
+        peer = self._peer_of.pop(stream)
+        del self._stream_of[peer]
+        self._connections.leave(peer)
 
     @property
     def family(self) -> int:
@@ -75,17 +75,17 @@ class Listener:
         """Listen no more."""
         self._listening.close()
 
-    def _dismiss(self, visitor: Visitor) -> None:
+    def _dismiss(self, peer: Peer) -> None:
         with suppress(OSError):  # it may be ending already
-            self._stream_of[visitor].shutdown(socket.SHUT_RDWR)
+            self._stream_of[peer].shutdown(socket.SHUT_RDWR)
 
 
-def _visitor(stream: Any, address: Any) -> Visitor:
+def _peer(stream: Any, address: Any) -> Peer:
     try:
         uid = uid_at(address[:2], stream.getsockname()[:2])
     except OSError:
         uid = None
-    return Visitor(str(plain(address[0])), uid)
+    return Peer(str(plain(address[0])), uid)
 
 
 class Protocol(eventlet.wsgi.HttpProtocol):
@@ -118,7 +118,7 @@ class Protocol(eventlet.wsgi.HttpProtocol):
     def get_environ(self) -> Any:
         """Eventlet's hook when the head of a request has been read."""
         environ = super().get_environ()
-        environ[VISITOR] = self.listener.visitor(self.request)
+        environ[PEER] = self.listener.peer(self.request)
         environ[ARRIVED] = self._clock.cancel
         return environ
 

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sgctl import runtime
-from sgctl.rest.server import check_settings
+from sgctl.rest.configuration import check_settings
 from sgctl.runtime import Thread
 from sgctl.settings import ApiSettings
 

@@ -3,45 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
 
-from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
 from flows.validate import LONGEST_TEXT
-from sgctl.rest.credentials import AccessError, Caller
-from sgctl.rest.errors import ApiError, bad_request, forbidden, no_such_path, not_found, wrong_method
-from sgctl.rest.http import NO_CONTENT, Body, Request, Response, reply
-from sgctl.rest.keeper import Keeper
-from sgctl.rest.resource import Desk, owner
-from sgctl.rest.schemas import FLAG, Checker, Schema, check, mapping, read_json
+from sgctl.rest.credentials import Caller
+from sgctl.rest.edit_context import EditContext, owner
+from sgctl.rest.errors import ApiError, bad_request, forbidden, not_found
+from sgctl.rest.http import NO_CONTENT, Body, Response, reply
+from sgctl.rest.limits import COUNTED, UNLIMITED, Limits
+from sgctl.rest.routing import Context, Route
+from sgctl.rest.schemas import FLAG, Checker, Schema, check, envelope, mapping, read_json
 from sgctl.rest.view import View
 from sgctl.service.draft import Draft
 
-UNLIMITED = -1
 HIGHEST = 2**31 - 1
 NAMELESS = "default"
 """What the identity service calls the project of objects that have none."""
 
-Limits = Mapping[str, int]
-
-
-class Counted(NamedTuple):
-    """What a quota counts: objects of a kind, each for `amount`."""
-
-    kind: type[PolicyObject]
-    amount: Callable[[Any], int] = lambda _: 1
-
-
-COUNTED: Mapping[str, Counted] = {
-    "network": Counted(Network),
-    "subnet": Counted(Network, lambda network: len(network.subnets)),
-    "port": Counted(Port),
-    "security_group": Counted(SecurityGroup),
-    "security_group_rule": Counted(Rule),
-    "address_group": Counted(AddressGroup),
-}
-_ELSEWHERE = ("floatingip", "rbac_policy", "router", "subnetpool", "trunk")
-"""Shown because clients ask; there are none of them here, and no limit to set."""
+_NOT_SERVED = ("floatingip", "rbac_policy", "router", "subnetpool", "trunk")
+"""Shown because clients ask for them. There are none of these objects, and their limit cannot be set."""
 
 _LIMIT: Schema = {
     "type": ["integer", "string"],
@@ -50,132 +30,123 @@ _LIMIT: Schema = {
     "pattern": "^(-1|[0-9]{1,9})$",
 }
 _LIMITS = mapping(**dict.fromkeys(COUNTED, _LIMIT), force=FLAG, check_limit=FLAG)
-BODY = mapping(["quota"], quota=_LIMITS)
-_VALIDATOR = Checker(_LIMITS)
+_CHECKER = Checker(_LIMITS)
 
 
-DEFAULTS: Limits = {
-    "network": 100,
-    "subnet": 100,
-    "port": 500,
-    "security_group": 100,
-    "security_group_rule": 1000,
-    "address_group": 100,
-}
-"""The limits of projects whose members have tokens, unless a setting says otherwise."""
+def check_quotas(edit: EditContext, own: Mapping[str, Limits], defaults: Limits) -> None:
+    """Raises ApiError 409 when a project would have more than it may.
 
-
-def parse(text: str, *, tokens: bool) -> Limits:
-    """Limits from a setting such as `port=500,security_group=-1`; -1 is no limit.
-
-    `tokens` tells whether there are any: then `DEFAULTS` hold for what the setting does not name. Raises
-    AccessError.
+    `own` are the limits of the projects that have some of their own; `defaults` are those of the others.
     """
-    limits = dict(DEFAULTS) if tokens else dict.fromkeys(COUNTED, UNLIMITED)
-    for part in filter(None, text.replace(" ", "").split(",")):
-        name, _, value = part.partition("=")
-        is_number = value == str(UNLIMITED) or (value.isascii() and value.isdigit())
-        if name not in COUNTED or not is_number:
-            raise AccessError(f"quota {part!r} is not NAME=NUMBER with a NAME of {', '.join(COUNTED)}")
-        limits[name] = int(value)
-    return limits
+    exceeded = []
+    for name in COUNTED:
+        for project in _growing(edit.draft, name):
+            limit = own.get(project, {}).get(name, defaults[name])
+            if limit != UNLIMITED and count(edit.draft, name, project) > limit:
+                exceeded.append(name)
+    if exceeded:
+        names = list(dict.fromkeys(exceeded))
+        raise ApiError(409, "OverQuota", f"Quota exceeded for resources: {names}.")
 
 
-class Quotas:
-    """The limits of projects: their own, else the defaults. They are checked at every creation."""
+def _list(context: Context) -> Response:
+    """The limits of the projects that have some of their own, as far as the caller may see them."""
+    view, caller = context.backend.policy.view(context.request.turn), context.caller
+    projects = [each for each in sorted(view.quotas) if caller.is_admin or each == caller.project]
+    shown = [
+        {
+            **_shown(_limits(context, view, each)),
+            "tenant_id": each or NAMELESS,
+            "project_id": each or NAMELESS,
+        }
+        for each in projects
+    ]
+    return reply({"quotas": shown})
 
-    def __init__(self, defaults: Limits, keeper: Keeper) -> None:
-        self._defaults = defaults
-        self._keeper = keeper
 
-    def check(self, desk: Desk, own: Mapping[str, Limits]) -> None:
-        """Raises ApiError 409 when a project would have more than it may.
+def _show_tenant(context: Context) -> Response:
+    return reply({"tenant": _names(context.caller)})
 
-        `own` are the limits of the projects that have some of their own.
-        """
-        exceeded = []
-        for name in COUNTED:
-            for project in _growing(desk.draft, name):
-                limit = own.get(project, {}).get(name, self._defaults[name])
-                if limit != UNLIMITED and count(desk.draft, name, project) > limit:
-                    exceeded.append(name)
-        if exceeded:
-            names = list(dict.fromkeys(exceeded))
-            raise ApiError(409, "OverQuota", f"Quota exceeded for resources: {names}.")
 
-    def answer(self, request: Request, rest: tuple[str, ...], caller: Caller) -> Response:
-        """`/quotas`, `/quotas/PROJECT`, `/quotas/PROJECT/default` and `/quotas/PROJECT/details`."""
-        if request.method != "GET":
-            return self._change(request, rest, caller)
-        if rest in (("tenant",), ("project",)):
-            name = caller.project or NAMELESS
-            return reply({rest[0]: {"tenant_id": name, "project_id": name}})
-        view = self._keeper.view(request.turn)
-        if not rest:
-            return reply({"quotas": self._listed(view, caller)})
-        project = _project(rest[0], caller)
-        if not caller.is_admin and project != caller.project:
-            raise not_found("Project", "Project", rest[0][:64])
-        if rest[1:] == ("default",):
-            return reply({"quota": _shown(self._defaults)})
-        if rest[1:] in (("details",), ("details.json",)):
-            return reply({"quota": self._details(view, project)})
-        if rest[1:]:
-            raise no_such_path(request.path)
-        return reply({"quota": self._of(view, project)})
+def _show_project(context: Context) -> Response:
+    return reply({"project": _names(context.caller)})
 
-    def _change(self, request: Request, rest: tuple[str, ...], caller: Caller) -> Response:
-        handlers = {"PUT": self._set, "DELETE": self._delete}
-        if len(rest) != 1 or request.method not in handlers:
-            raise wrong_method(request.method, ("GET", *(handlers if len(rest) == 1 else ())))
-        if not caller.is_admin:
-            raise forbidden("Only an admin may change quotas")
-        project = _project(rest[0], caller)
-        if len(project) > LONGEST_TEXT or not project.isprintable():
-            raise bad_request("Invalid input for project_id. Reason: it is no name of a project.")
-        return handlers[request.method](request, project)
 
-    def _set(self, request: Request, project: str) -> Response:
-        document = read_json(request)
-        if not isinstance(document, dict) or set(document) != {"quota"}:
-            raise bad_request("Unable to find 'quota' in request body")
-        stated = check(_VALIDATOR, document["quota"])
-        limits = {name: int(stated[name]) for name in COUNTED if name in stated}
-        if not stated.get("force"):
-            _refuse_too_low(self._keeper.view(request.turn), project, limits)
-        if limits:
-            self._keeper.call(request.turn, lambda store: store.set_quota(project, limits))
-        return reply({"quota": self._of(self._keeper.view(request.turn), project)})
+def _names(caller: Caller) -> Body:
+    name = caller.project or NAMELESS
+    return {"tenant_id": name, "project_id": name}
 
-    def _delete(self, request: Request, project: str) -> Response:
-        if project not in self._keeper.view(request.turn).quotas:
-            name = project or NAMELESS
-            raise ApiError(404, "TenantQuotaNotFound", f"Quota for project {name} could not be found.")
-        self._keeper.call(request.turn, lambda store: store.delete_quota(project))
-        return NO_CONTENT
 
-    def _of(self, view: View, project: str) -> Body:
-        """The limits in force."""
-        own = view.quotas.get(project, {})
-        return _shown({name: own.get(name, limit) for name, limit in self._defaults.items()})
+def _show(context: Context, name: str) -> Response:
+    project = _visible_project(context, name)
+    view = context.backend.policy.view(context.request.turn)
+    return reply({"quota": _shown(_limits(context, view, project))})
 
-    def _listed(self, view: View, caller: Caller) -> list[Body]:
-        """Those of the projects that have some of their own."""
-        projects = [each for each in sorted(view.quotas) if caller.is_admin or each == caller.project]
-        return [
-            {**self._of(view, each), "tenant_id": each or NAMELESS, "project_id": each or NAMELESS}
-            for each in projects
-        ]
 
-    def _details(self, view: View, project: str) -> Body:
-        used = {name: count(view, name, project) for name in COUNTED}
-        limits = self._of(view, project).items()
-        return {name: {"limit": limit, "used": used.get(name, 0), "reserved": 0} for name, limit in limits}
+def _show_default(context: Context, name: str) -> Response:
+    _visible_project(context, name)
+    return reply({"quota": _shown(context.backend.limits)})
+
+
+def _show_details(context: Context, name: str) -> Response:
+    project = _visible_project(context, name)
+    view = context.backend.policy.view(context.request.turn)
+    details = {
+        name: {"limit": limit, "used": count(view, name, project) if name in COUNTED else 0, "reserved": 0}
+        for name, limit in _shown(_limits(context, view, project)).items()
+    }
+    return reply({"quota": details})
+
+
+def _update(context: Context, name: str) -> Response:
+    project = _editable_project(context, name)
+    document = read_json(context.request)
+    if not isinstance(document, dict) or set(document) != {"quota"}:
+        raise bad_request("Unable to find 'quota' in request body")
+    stated = check(_CHECKER, document["quota"])
+    limits = {name: int(stated[name]) for name in COUNTED if name in stated}
+    policy, turn = context.backend.policy, context.request.turn
+    if not stated.get("force"):
+        _refuse_too_low(policy.view(turn), project, limits)
+    if limits:
+        policy.call(turn, lambda store: store.set_quota(project, limits))
+    return reply({"quota": _shown(_limits(context, policy.view(turn), project))})
+
+
+def _delete(context: Context, name: str) -> Response:
+    project = _editable_project(context, name)
+    policy, turn = context.backend.policy, context.request.turn
+    if project not in policy.view(turn).quotas:
+        message = f"Quota for project {project or NAMELESS} could not be found."
+        raise ApiError(404, "TenantQuotaNotFound", message)
+    policy.call(turn, lambda store: store.delete_quota(project))
+    return NO_CONTENT
 
 
 def _project(name: str, caller: Caller) -> str:
-    """The project of a path. Who needs no token has a project without a name, and knows it as `default`."""
+    """The project of a path. A caller without a token has a project without a name, shown as `default`."""
     return "" if name == NAMELESS and not caller.project else name
+
+
+def _visible_project(context: Context, name: str) -> str:
+    project = _project(name, context.caller)
+    if not context.caller.is_admin and project != context.caller.project:
+        raise not_found("Project", "Project", name[:64])
+    return project
+
+
+def _editable_project(context: Context, name: str) -> str:
+    if not context.caller.is_admin:
+        raise forbidden("Only an admin may change quotas")
+    project = _project(name, context.caller)
+    if len(project) > LONGEST_TEXT or not project.isprintable():
+        raise bad_request("Invalid input for project_id. Reason: it is not the name of a project.")
+    return project
+
+
+def _limits(context: Context, view: View, project: str) -> Limits:
+    """The limits that hold for a project."""
+    return {**context.backend.limits, **view.quotas.get(project, {})}
 
 
 def _refuse_too_low(view: View, project: str, limits: Limits) -> None:
@@ -188,7 +159,7 @@ def _refuse_too_low(view: View, project: str, limits: Limits) -> None:
 
 
 def _shown(limits: Limits) -> Body:
-    return {**limits, **dict.fromkeys(_ELSEWHERE, 0)}
+    return {**limits, **dict.fromkeys(_NOT_SERVED, 0)}
 
 
 def count(objects: Draft | View, name: str, project: str) -> int:
@@ -208,3 +179,54 @@ def _growing(draft: Draft, name: str) -> list[str]:
             if change.old is not None:
                 growth[owner(change.old, draft)] -= amount(change.old)
     return [project for project, number in growth.items() if number > 0]
+
+
+_QUOTA = envelope("quota")
+_NAMES = mapping(["tenant_id", "project_id"], tenant_id={"type": "string"}, project_id={"type": "string"})
+_ONE = "/v2.0/quotas/{id}"
+_DETAILS = "Limits of a project, and what it uses"
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v2.0/quotas",
+        _list,
+        "Limits of the projects that have some of their own",
+        response=envelope("quotas", "array"),
+    ),
+    Route(
+        "GET",
+        "/v2.0/quotas/tenant",
+        _show_tenant,
+        "The caller's project",
+        response=mapping(["tenant"], tenant=_NAMES),
+    ),
+    Route(
+        "GET",
+        "/v2.0/quotas/project",
+        _show_project,
+        "The caller's project",
+        response=mapping(["project"], project=_NAMES),
+    ),
+    Route("GET", _ONE, _show, "Limits of a project", response=_QUOTA, errors=(404,)),
+    Route(
+        "PUT",
+        _ONE,
+        _update,
+        "Set limits of a project",
+        request=mapping(["quota"], quota=_LIMITS),
+        response=_QUOTA,
+        errors=(400, 413),
+    ),
+    Route("DELETE", _ONE, _delete, "Let a project have the default limits", status=204, errors=(400, 404)),
+    Route(
+        "GET",
+        f"{_ONE}/default",
+        _show_default,
+        "Limits of projects that have none of their own",
+        response=_QUOTA,
+        errors=(404,),
+    ),
+    Route("GET", f"{_ONE}/details", _show_details, _DETAILS, response=_QUOTA, errors=(404,)),
+    Route("GET", f"{_ONE}/details.json", _show_details, _DETAILS, response=_QUOTA, errors=(404,)),
+)

@@ -47,6 +47,11 @@ def mapping(required: Iterable[str] = (), **properties: Schema) -> Schema:
     }
 
 
+def envelope(name: str, kind: str = "object") -> Schema:
+    """An object with one property, of whose content only the JSON type is told."""
+    return {"type": "object", "properties": {name: {"type": kind}}, "required": [name]}
+
+
 @dataclass(frozen=True)
 class Attribute:
     """One attribute: `on` holds `c` when it can be given on creation, `u` when it can be updated."""
@@ -80,7 +85,7 @@ STANDARD = (
 
 
 @dataclass(frozen=True)
-class Shape:
+class ResourceSchema:
     """All attributes of a resource; `required` on creation."""
 
     attributes: tuple[Attribute, ...]
@@ -90,6 +95,11 @@ class Shape:
     def names(self) -> frozenset[str]:
         """Names of all attributes."""
         return frozenset(attribute.name for attribute in self.attributes)
+
+    @property
+    def can_be_updated(self) -> bool:
+        """Whether any attribute can be changed after creation."""
+        return any("u" in attribute.on for attribute in self.attributes)
 
     def request(self, step: str) -> Schema:
         """The schema of a body: `step` is `c` for creation, `u` for update."""

@@ -12,16 +12,15 @@ from urllib.parse import parse_qsl
 import eventlet
 import eventlet.wsgi
 
-from sgctl.rest.access import Access, RateLimit, is_loopback
+from sgctl.rest import configuration
+from sgctl.rest.access import RateLimit
 from sgctl.rest.api import Api
-from sgctl.rest.credentials import AccessError, TokenFile
-from sgctl.rest.errors import ApiError, tell
+from sgctl.rest.connections import MOST
+from sgctl.rest.errors import ApiError, error_response
+from sgctl.rest.follower import PolicyFollower
 from sgctl.rest.http import MAX_BODY_BYTES, NO_CONTENT, Request, Response
-from sgctl.rest.keeper import Keeper
-from sgctl.rest.listener import ARRIVED, IDLE_SECONDS, VISITOR, Listener, protocol
-from sgctl.rest.local_users import LocalUsers
-from sgctl.rest.quotas import Limits, Quotas, parse
-from sgctl.rest.visitors import MOST
+from sgctl.rest.listener import ARRIVED, IDLE_SECONDS, PEER, Listener, protocol
+from sgctl.rest.routing import Backend
 from sgctl.settings import ApiSettings
 
 LOG = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ class Application:
         try:
             return self._api.answer(read_request(environ)), False
         except ApiError as error:
-            return tell(error, environ["PATH_INFO"]), True
+            return error_response(error, environ["PATH_INFO"]), True
 
 
 def read_request(environ: Mapping[str, Any]) -> Request:
@@ -81,7 +80,7 @@ def read_request(environ: Mapping[str, Any]) -> Request:
         query=query,
         headers=headers,
         body=body,
-        visitor=environ[VISITOR],
+        peer=environ[PEER],
         certificate=_certificate_name(environ),
         origin=f"{environ['wsgi.url_scheme']}://{host}",
     )
@@ -117,25 +116,17 @@ def _certificate_name(environ: Mapping[str, Any]) -> str:
     return ""
 
 
-def check_settings(settings: ApiSettings, host: str) -> None:
-    """Raises AccessError when the settings cannot be used, or would leave the API on `host` open."""
-    _access(settings, host)
-    _limits(settings)
-    if _tls_context(settings) is None and not is_loopback(host):
-        LOG.warning("the API on %s is without TLS: tokens can be read on the way", host)
-
-
 def serve(settings: ApiSettings, policy_remote: str, listening: Any) -> None:
-    """Answer whoever connects to a listening socket, for ever."""
-    keeper = Keeper(policy_remote)
-    access = _access(settings, listening.getsockname()[0])
-    rate = RateLimit(settings.rate, settings.rate * BURST_SECONDS)
-    application = Application(Api(keeper, access, Quotas(_limits(settings), keeper), rate))
-    tls = _tls_context(settings)
+    """Answer everybody who connects to a listening socket, for ever."""
+    policy = PolicyFollower(policy_remote)
+    access = configuration.access(settings, listening.getsockname()[0])
+    backend = Backend(policy, access, configuration.limits(settings))
+    application = Application(Api(backend, RateLimit(settings.rate, settings.rate * BURST_SECONDS)))
+    tls = configuration.tls_context(settings)
     if tls is not None:
         listening = tls.wrap_socket(listening, server_side=True, do_handshake_on_connect=False)
     listener = Listener(listening)
-    eventlet.spawn(keeper.run)
+    eventlet.spawn(policy.run)
     eventlet.wsgi.server(
         listener,
         application,
@@ -146,37 +137,3 @@ def serve(settings: ApiSettings, policy_remote: str, listening: Any) -> None:
         socket_timeout=IDLE_SECONDS,
         protocol=protocol(listener),
     )
-
-
-def _limits(settings: ApiSettings) -> Limits:
-    return parse(settings.quota, tokens=settings.tokens is not None)
-
-
-def _access(settings: ApiSettings, host: str) -> Access:
-    users = LocalUsers(settings.users)
-    if settings.tokens is not None:
-        return Access(TokenFile(settings.tokens), users)
-    if settings.client_ca is not None:
-        raise AccessError(
-            "--sgctl-api-client-ca needs --sgctl-api-tokens, which gives certificates their roles"
-        )
-    if not is_loopback(host):
-        raise AccessError(f"the API on {host} would be open to all: give --sgctl-api-tokens")
-    return Access(None, users)
-
-
-def _tls_context(settings: ApiSettings) -> ssl.SSLContext | None:
-    if settings.certificate is None:
-        if settings.key is not None or settings.client_ca is not None:
-            raise AccessError("--sgctl-api-key and --sgctl-api-client-ca need --sgctl-api-certificate")
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.certificate, settings.key)
-        if settings.client_ca is not None:
-            context.load_verify_locations(settings.client_ca)
-            context.verify_mode = ssl.CERT_OPTIONAL  # a token does as well
-    except OSError as error:
-        raise AccessError(f"TLS of the API: {error}") from error
-    return context

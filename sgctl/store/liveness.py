@@ -38,7 +38,7 @@ class Silence(NamedTuple):
     problem: str = ""
 
 
-class RollCall:
+class LivenessCheck:
     """A question to the controllers of some hosts, and who has answered until now."""
 
     def __init__(self, store: Store, hosts: Iterable[str], grace: float = 0.0) -> None:
@@ -114,7 +114,7 @@ def listen(store: Store, hosts: Iterable[str], grace: float = 0.0) -> Silence:
     controller that is just being started has. Raises StoreError when the database cannot be reached. One
     that cannot be written tells at most which controllers have died.
     """
-    call = RollCall(store, hosts, grace)
+    call = LivenessCheck(store, hosts, grace)
     while (outcome := call.outcome()) is None:
         store.wait_until(call.all_answered, call.pause)
         call.try_locks()

@@ -87,7 +87,7 @@ def test_a_token_file_that_changes_is_read_again(guarded: Controller, token_file
     token_file.chmod(0o644)
     answer = Client(guarded.wsapi_port, ADMIN)("GET", "/v2.0/networks")
     assert (answer.status, answer.kind) == (503, "ServiceUnavailable")
-    assert "others than its owner can read" in guarded.log.read_text()
+    wait_until(lambda: "others than its owner can read" in guarded.log.read_text(), "the log says why")
     token_file.chmod(0o600)
     assert status(guarded, ADMIN) == 200
     write(token_file, "tokens: {")

@@ -15,7 +15,7 @@ import pytest
 
 from lab.controller import Controller
 from lab.process import wait_until
-from sgctl.rest.collection import MOST_OF_MEMBERS
+from sgctl.rest.collection import MAX_BULK_OF_MEMBERS
 from tests.api.client import Client, controller_with
 
 ADMIN = "the-admins-own-token"
@@ -121,10 +121,10 @@ def test_an_admin_is_next_and_projects_have_turns(busy: Controller) -> None:
 def test_a_member_makes_less_at_once_than_an_admin(busy: Controller) -> None:
     member, admin = Client(busy.wsapi_port, token("blue")), Client(busy.wsapi_port, ADMIN)
     group = group_of(member)
-    too_many = {"security_group_rules": rules(group, 1, MOST_OF_MEMBERS + 1)}
+    too_many = {"security_group_rules": rules(group, 1, MAX_BULK_OF_MEMBERS + 1)}
     refused = member("POST", "/v2.0/security-group-rules", too_many)
     assert refused.status == 400
-    assert f"1 to {MOST_OF_MEMBERS}" in refused.message
+    assert f"1 to {MAX_BULK_OF_MEMBERS}" in refused.message
     assert len(member.list("security-group-rules", f"security_group_id={group}")) == 2
     assert admin("POST", "/v2.0/security-group-rules", too_many).status == 201
     assert admin("DELETE", f"/v2.0/security-groups/{group}").status == 204

@@ -60,11 +60,13 @@ NETWORK_PATHS = [
     *map(network, (NOBODY, f"{NOBODY}/", f"{NOBODY}.json", "%20", "%00", "%FF", "a%0Ab", "a%0A", "..", ".")),
     *map(network, ("%3Cid%3E", "{id}", "%7Bid%7D", "a%3Fb", "a%25b", "%E2%82%AC", LONG)),
     *(
-        Odd(f"/v2.0/networks/{NOBODY}{rest}", ONE_NETWORK, "PUT, DELETE")
+        Odd(f"/v2.0/networks/{NOBODY}{rest}", ONE_NETWORK, "GET, PUT, DELETE")
         for rest in ("/tags", "%2Ftags", "/tags/", "//tags")
     ),
     Odd(
-        f"/v2.0/networks/{NOBODY}/tags/x", dict.fromkeys(("GET", "PUT", "DELETE"), NO_NETWORK), "PUT, DELETE"
+        f"/v2.0/networks/{NOBODY}/tags/x",
+        dict.fromkeys(("GET", "PUT", "DELETE"), NO_NETWORK),
+        "GET, PUT, DELETE",
     ),
     *(
         Odd(f"/v2.0/networks/{rest}", {})
@@ -75,12 +77,12 @@ NETWORK_PATHS = [
     Odd("/v2.0/security_groups", {}),
     Odd(
         f"/v2.0/security-group-rules/{NOBODY}",
-        {"GET": NO_RULE, "PUT": BAD, "DELETE": NO_RULE},
-        "GET, PUT, DELETE",
+        {"GET": NO_RULE, "DELETE": NO_RULE},
+        "GET, DELETE",
     ),
     *(Odd(f"/v2.0/extensions{rest}", FOUND, "GET") for rest in ("", "/", "/quotas")),
-    *(Odd(f"/v2.0/extensions/{rest}", {"GET": NOTHING}, "GET") for rest in ("none", "quotas.json", "a/b")),
-    Odd("/v2.0/extensions.json", {}),
+    *(Odd(f"/v2.0/extensions/{rest}", {"GET": NOTHING}, "GET") for rest in ("none", "quotas.json")),
+    *(Odd(f"/v2.0/extensions{rest}", {}) for rest in (".json", "/quotas/x")),
     Odd("/v2.0/quotas", FOUND, "GET"),
     *(
         Odd(f"/v2.0/quotas/{name}", QUOTA, "GET, PUT, DELETE")
@@ -88,7 +90,7 @@ NETWORK_PATHS = [
     ),
     *(Odd(f"/v2.0/quotas/x/{rest}", FOUND, "GET") for rest in ("default", "details", "details.json")),
     *(
-        Odd(f"/v2.0/quotas/{rest}", {"GET": NOTHING}, "GET")
+        Odd(f"/v2.0/quotas/{rest}", {})
         for rest in ("tenant/x", "x/default.json", "x/other", "x/default/y", f"{LONG}/x")
     ),
 ]
@@ -103,8 +105,8 @@ COMPUTE_PATHS = [
     *(Odd(f"/compute/v2.1/servers{rest}", FOUND, "GET") for rest in ("", "/", "/detail", "//detail")),
     *(Odd(f"/compute/v2.1/servers/{rest}", _NONE, "GET") for rest in ("x", "a%20b", "x/os-security-groups")),
     Odd("//compute/v2.1/servers/x", _NONE, "GET"),
-    Odd("/compute/v2.1/servers/x/os-interface", {**_NONE, "POST": (400, "badRequest")}, "GET"),
-    Odd("/compute/v2.1/servers/x/os-interface/y", {"DELETE": NO_INSTANCE}),
+    Odd("/compute/v2.1/servers/x/os-interface", {**_NONE, "POST": (400, "badRequest")}, "GET, POST"),
+    Odd("/compute/v2.1/servers/x/os-interface/y", {"DELETE": NO_INSTANCE}, "DELETE"),
     *(
         Odd(f"/compute/v2.1/servers/{server}/action", {"POST": (400, "badRequest")}, "POST")
         for server in ("x", "detail")
@@ -123,8 +125,8 @@ IDENTITY_PATHS = [
         Odd(f"/identity{rest}", {})
         for rest in ("/v2.0", "/v3/auth", "/v3/auth/other", "/v3/users", "/v2.0/tokens")
     ),
-    Odd("/identity/v3/auth/tokens", {**FOUND, "POST": BAD}, "POST, GET"),
-    Odd("/identity/v3/auth/tokens/", {**FOUND, "POST": BAD}, "POST, GET"),
+    Odd("/identity/v3/auth/tokens", {**FOUND, "POST": BAD}, "GET, POST"),
+    Odd("/identity/v3/auth/tokens/", {**FOUND, "POST": BAD}, "GET, POST"),
     Odd("/identity/v3/auth/tokens/x", {}),
     *(Odd(f"/identity/v3/{rest}", FOUND, "GET") for rest in ("auth/projects", "auth/catalog", "projects")),
     Odd("/identity/v3/projects/x", FOUND, "GET"),
@@ -254,6 +256,8 @@ WRITES = [
     ("PUT", f"/v2.0/address-groups/{NOBODY}/add_addresses"),
     ("PUT", "/v2.0/quotas/red"),
     ("DELETE", "/v2.0/quotas/red"),
+    ("POST", "/compute/v2.1/servers/x/action"),
+    ("POST", "/compute/v2.1/servers/x/os-interface"),
     ("DELETE", "/compute/v2.1/servers/x/os-interface/y"),
 ]
 

@@ -8,40 +8,40 @@ import pwd
 
 import pytest
 
-from sgctl.rest.http import Visitor
+from sgctl.rest.connections import Connections
+from sgctl.rest.http import Peer
 from sgctl.rest.local_users import LocalUsers
-from sgctl.rest.visitors import Visitors
 
 
 def test_the_oldest_of_those_who_proved_nothing_goes() -> None:
-    closed: list[Visitor] = []
-    visitors = Visitors(closed.append, most=3, most_of_one=2)
-    proven = Visitor("192.0.2.1", proven=True)
-    old, other, new, another = (Visitor(f"192.0.2.{number}") for number in (2, 3, 4, 5))
-    assert all(map(visitors.enter, (proven, old, other, new)))
+    closed: list[Peer] = []
+    connections = Connections(closed.append, most=3, max_per_peer=2)
+    proven = Peer("192.0.2.1", proven=True)
+    old, other, new, another = (Peer(f"192.0.2.{number}") for number in (2, 3, 4, 5))
+    assert all(map(connections.enter, (proven, old, other, new)))
     assert closed == [old]
-    visitors.leave(new)
-    assert visitors.enter(another)
+    connections.leave(new)
+    assert connections.enter(another)
     assert closed == [old]
 
 
 def test_one_address_has_its_share() -> None:
-    closed: list[Visitor] = []
-    visitors = Visitors(closed.append, most=10, most_of_one=2)
-    crowd = [Visitor("192.0.2.1") for _ in range(6)]
-    honest = Visitor("192.0.2.2")
-    assert visitors.enter(honest)
-    assert all(map(visitors.enter, crowd))
+    closed: list[Peer] = []
+    connections = Connections(closed.append, most=10, max_per_peer=2)
+    crowd = [Peer("192.0.2.1") for _ in range(6)]
+    honest = Peer("192.0.2.2")
+    assert connections.enter(honest)
+    assert all(map(connections.enter, crowd))
     assert closed == crowd[:4]
-    users = [Visitor("127.0.0.1", uid) for uid in (1, 1, 2, 2)]
-    assert all(map(visitors.enter, users))
+    users = [Peer("127.0.0.1", uid) for uid in (1, 1, 2, 2)]
+    assert all(map(connections.enter, users))
     assert len(closed) == 4
 
 
 def test_those_who_proved_themselves_are_not_sent_away() -> None:
-    visitors = Visitors(lambda _: pytest.fail("somebody was sent away"), most=2, most_of_one=2)
-    assert all(visitors.enter(Visitor(host, proven=True)) for host in ("192.0.2.1", "192.0.2.2"))
-    assert not visitors.enter(Visitor("192.0.2.3"))
+    connections = Connections(lambda _: pytest.fail("somebody was sent away"), most=2, max_per_peer=2)
+    assert all(connections.enter(Peer(host, proven=True)) for host in ("192.0.2.1", "192.0.2.2"))
+    assert not connections.enter(Peer("192.0.2.3"))
 
 
 def user(name: str, uid: int, gid: int) -> pwd.struct_passwd:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from uuid import uuid4
 
 from flows.model import AddressGroup, Prefix
 from sgctl.rest.addresses import cidr, read_network
+from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body
-from sgctl.rest.resource import Desk, new_meta, standard, with_description
+from sgctl.rest.resource import Action, new_meta, standard, with_description
 from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import (
     ADDRESS,
     FLAG,
     STANDARD,
     TEXT,
-    Shape,
+    ResourceSchema,
     editable,
     given_once,
     list_of,
@@ -27,7 +29,7 @@ from sgctl.rest.view import View
 from sgctl.service.names import is_shared
 
 ADDRESSES = list_of(ADDRESS, 10_000)
-ADDRESSES_BODY = mapping(["addresses"], addresses=ADDRESSES)
+_REQUEST = mapping(["addresses"], addresses=ADDRESSES)
 
 
 class AddressGroups(Simple[AddressGroup]):
@@ -38,8 +40,7 @@ class AddressGroups(Simple[AddressGroup]):
     noun = "Address group"
     type_name = "AddressGroup"
     kind = AddressGroup
-    actions = frozenset({"add_addresses", "remove_addresses"})
-    shape = Shape(
+    schema = ResourceSchema(
         (
             *STANDARD,
             *editable(name=TEXT, description=TEXT),
@@ -56,30 +57,36 @@ class AddressGroups(Simple[AddressGroup]):
             "shared": is_shared(item),
         }
 
-    def create(self, desk: Desk, body: Body) -> str:
+    def create(self, edit: EditContext, body: Body) -> str:
         """A group, which may be empty."""
         addresses = _read(body.get("addresses", []))
-        group = AddressGroup(str(uuid4()), body.get("name", ""), addresses, new_meta(desk, body))
-        desk.put(group)
+        group = AddressGroup(str(uuid4()), body.get("name", ""), addresses, new_meta(edit, body))
+        edit.put(group)
         return group.id
 
-    def update(self, desk: Desk, item: AddressGroup, body: Body) -> None:
+    def update(self, edit: EditContext, item: AddressGroup, body: Body) -> None:
         """Another name or description."""
         name = body.get("name", item.name)
-        desk.put(replace(item, name=name, meta=with_description(item.meta, body)))
+        edit.put(replace(item, name=name, meta=with_description(item.meta, body)))
 
-    def act(self, desk: Desk, item: AddressGroup, action: str, body: Body) -> None:
-        """Add or remove addresses."""
-        given = _read(body["addresses"])
-        if action == "add_addresses":
-            desk.put(replace(item, addresses=item.addresses | given))
-            return
-        absent = given - item.addresses
-        if absent:
-            shown = ", ".join(str(cidr(prefix)) for prefix in sorted(absent)[:5])
-            message = f"Addresses {shown} not found in the address group {item.id}."
-            raise ApiError(404, "AddressesNotFound", message)
-        desk.put(replace(item, addresses=item.addresses - given))
+    @property
+    def actions(self) -> Mapping[str, Action[AddressGroup]]:
+        """Adding and removing addresses."""
+        return {"add_addresses": Action(_REQUEST, _add), "remove_addresses": Action(_REQUEST, _remove)}
+
+
+def _add(edit: EditContext, group: AddressGroup, body: Body) -> None:
+    edit.put(replace(group, addresses=group.addresses | _read(body["addresses"])))
+
+
+def _remove(edit: EditContext, group: AddressGroup, body: Body) -> None:
+    given = _read(body["addresses"])
+    absent = given - group.addresses
+    if absent:
+        shown = ", ".join(str(cidr(prefix)) for prefix in sorted(absent)[:5])
+        message = f"Addresses {shown} not found in the address group {group.id}."
+        raise ApiError(404, "AddressesNotFound", message)
+    edit.put(replace(group, addresses=group.addresses - given))
 
 
 def _read(addresses: list[str]) -> frozenset[Prefix]:

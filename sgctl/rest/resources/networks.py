@@ -7,9 +7,10 @@ from uuid import uuid4
 
 from flows.model import EgressDefault, Network
 from flows.validate import MOST_CONNECTIONS
+from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError, bad_request, forbidden
 from sgctl.rest.http import Body
-from sgctl.rest.resource import Desk, new_meta, standard, with_description
+from sgctl.rest.resource import new_meta, standard, with_description
 from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import (
     FLAG,
@@ -17,8 +18,8 @@ from sgctl.rest.schemas import (
     STANDARD,
     TEXT,
     UUID,
+    ResourceSchema,
     Schema,
-    Shape,
     editable,
     given_once,
     optional,
@@ -50,7 +51,7 @@ class Networks(Simple[Network]):
     noun = "Network"
     type_name = "Network"
     kind = Network
-    shape = Shape(
+    schema = ResourceSchema(
         (
             *STANDARD,
             *editable(
@@ -96,35 +97,35 @@ class Networks(Simple[Network]):
             "bound_members_only": item.bound_members_only,
         }
 
-    def create(self, desk: Desk, body: Body) -> str:
+    def create(self, edit: EditContext, body: Body) -> str:
         """A network; only an admin chooses how it looks on the uplinks."""
-        meta = new_meta(desk, body)
+        meta = new_meta(edit, body)
         _refuse_the_impossible(body, shared=not meta.project_id, new=True)
         tag = body.get(_TAG)
-        if not desk.caller.is_admin and any(body.get(name) is not None for name in (_TYPE, _PHYSICAL, _TAG)):
+        if not edit.caller.is_admin and any(body.get(name) is not None for name in (_TYPE, _PHYSICAL, _TAG)):
             raise forbidden("Only an admin may set provider attributes")
         if body.get(_TYPE) == "vlan" and tag is None:
             raise bad_request(f"{_TAG} required for VLAN provider network", "InvalidInput")
         if body.get(_TYPE) == "flat" and tag is not None:
             raise bad_request(f"{_TAG} specified for flat network", "InvalidInput")
         number = None if tag is None else int(tag)
-        _refuse_taken(desk, number)
+        _refuse_taken(edit, number)
         network = Network(str(uuid4()), body.get("name", ""), number, meta=meta)
-        desk.put(_with_habits(desk, network, body))
+        edit.put(_with_habits(edit, network, body))
         return network.id
 
-    def update(self, desk: Desk, item: Network, body: Body) -> None:
+    def update(self, edit: EditContext, item: Network, body: Body) -> None:
         """Other names, descriptions and habits; what it is on the uplinks stays."""
         _refuse_the_impossible(body, shared=is_shared(item), new=False)
         name = body.get("name", item.name)
         network = replace(item, name=name, meta=with_description(item.meta, body))
-        desk.put(_with_habits(desk, network, body))
+        edit.put(_with_habits(edit, network, body))
 
 
-def _with_habits(desk: Desk, network: Network, body: Body) -> Network:
+def _with_habits(edit: EditContext, network: Network, body: Body) -> Network:
     """The network with what the body says of its scope, its ports' defaults and its bound."""
     for name in _FOR_ADMINS:
-        if not desk.caller.is_admin and body.get(name, getattr(network, name)) != getattr(network, name):
+        if not edit.caller.is_admin and body.get(name, getattr(network, name)) != getattr(network, name):
             raise forbidden(f"Only an admin may set {name}")
     group = body.get("default_group", network.default_group)
     return replace(
@@ -137,8 +138,8 @@ def _with_habits(desk: Desk, network: Network, body: Body) -> Network:
     )
 
 
-def _refuse_taken(desk: Desk, tag: int | None) -> None:
-    if tag is not None and desk.draft.where(Network, "segmentation_id", tag):
+def _refuse_taken(edit: EditContext, tag: int | None) -> None:
+    if tag is not None and edit.draft.where(Network, "segmentation_id", tag):
         message = f"Unable to create the network. The VLAN {tag} is in use."
         raise ApiError(409, "VlanIdInUse", message)
 

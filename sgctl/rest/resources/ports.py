@@ -7,9 +7,10 @@ from uuid import uuid4
 
 from flows.model import AddressPair, Network, Port, Prefix
 from sgctl.rest.addresses import read_address
+from sgctl.rest.edit_context import NOUNS, EditContext
 from sgctl.rest.errors import ApiError, bad_request, forbidden, not_found
 from sgctl.rest.http import Body
-from sgctl.rest.resource import NOUNS, Desk, new_meta, standard, with_description
+from sgctl.rest.resource import new_meta, standard, with_description
 from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import (
     ADDRESS,
@@ -19,8 +20,8 @@ from sgctl.rest.schemas import (
     TEXT,
     UUID,
     Attribute,
+    ResourceSchema,
     Schema,
-    Shape,
     editable,
     given_once,
     list_of,
@@ -55,7 +56,7 @@ class Ports(Simple[Port]):
     noun = "Port"
     type_name = "Port"
     kind = Port
-    shape = Shape(
+    schema = ResourceSchema(
         (
             *_STANDARD,
             Attribute("tags", TAGS, "c"),
@@ -114,32 +115,32 @@ class Ports(Simple[Port]):
             "permitted_ethertypes": [f"{each:#06x}" for each in sorted(item.permitted_ethertypes)],
         }
 
-    def create(self, desk: Desk, body: Body) -> str:
+    def create(self, edit: EditContext, body: Body) -> str:
         """A port; what is not given is chosen: MAC, an address of each family, security groups."""
-        network = desk.find(Network, body["network_id"], *NOUNS[Network])
-        meta = new_meta(desk, body)
-        _refuse_foreign(desk, network, body)
-        _refuse_choice(desk, network, body, ())
+        network = edit.find(Network, body["network_id"], *NOUNS[Network])
+        meta = new_meta(edit, body)
+        _refuse_foreign(edit, network, body)
+        _refuse_choice(edit, network, body, ())
         identifier = str(uuid4())
-        mac = body.get("mac_address", "").lower() or new_mac(desk.draft, network.id)
+        mac = body.get("mac_address", "").lower() or new_mac(edit.draft, network.id)
         port = Port(identifier, "", network.id, mac, iface_id=identifier, meta=meta)
         if "fixed_ips" not in body:
-            port = replace(port, fixed_ips=_any_addresses(desk, network))
-        port = _edited(desk, network, port, body)
+            port = replace(port, fixed_ips=_any_addresses(edit, network))
+        port = _edited(edit, network, port, body)
         stated = body.get("security_groups") is not None or not port.port_security_enabled
-        if not stated and not desk.may_use_default(network):
-            group = default_group(desk.draft, meta.project_id)
+        if not stated and not edit.may_use_default(network):
+            group = default_group(edit.draft, meta.project_id)
             port = replace(port, security_groups=frozenset({group.id}))
-        desk.put(port)
+        edit.put(port)
         return identifier
 
-    def update(self, desk: Desk, item: Port, body: Body) -> None:
+    def update(self, edit: EditContext, item: Port, body: Body) -> None:
         """Anything but the network; lists are given whole."""
-        network = desk.draft.get(Network, item.network_id)
+        network = edit.draft.get(Network, item.network_id)
         assert network is not None, "the database keeps references whole"
-        _refuse_foreign(desk, network, body)
-        _refuse_choice(desk, network, body, item.fixed_ips)
-        desk.put(_edited(desk, network, item, body))
+        _refuse_foreign(edit, network, body)
+        _refuse_choice(edit, network, body, item.fixed_ips)
+        edit.put(_edited(edit, network, item, body))
 
 
 def _shown_addresses(view: View, port: Port) -> list[Body]:
@@ -153,20 +154,20 @@ def _shown_addresses(view: View, port: Port) -> list[Body]:
     return shown
 
 
-def _refuse_foreign(desk: Desk, network: Network, body: Body) -> None:
+def _refuse_foreign(edit: EditContext, network: Network, body: Body) -> None:
     given = [name for name in _OWNERS_ONLY if body.get(name) not in (None, [], True)]
-    if given and not desk.caller.is_admin and network.meta.project_id != desk.caller.project:
+    if given and not edit.caller.is_admin and network.meta.project_id != edit.caller.project:
         raise forbidden(f"Only the owner of the network may set {given[0]}")
-    if body.get("binding:host_id") and not desk.caller.is_admin:
+    if body.get("binding:host_id") and not edit.caller.is_admin:
         raise forbidden("Only an admin may set binding:host_id")
 
 
-def _refuse_choice(desk: Desk, network: Network, body: Body, kept: tuple[Prefix, ...]) -> None:
+def _refuse_choice(edit: EditContext, network: Network, body: Body, kept: tuple[Prefix, ...]) -> None:
     """Which addresses a port has is for the network's owner: among them may be the gateway's.
 
     A port may keep what it has, and have an address of a subnet of its choice.
     """
-    if desk.caller.is_admin or network.meta.project_id == desk.caller.project:
+    if edit.caller.is_admin or network.meta.project_id == edit.caller.project:
         return
     had = {address.address for address in kept}
     for each in body.get("fixed_ips") or ():
@@ -182,7 +183,7 @@ def _canonical(address: str) -> str:
         return address  # refused later, with the reason
 
 
-def _edited(desk: Desk, network: Network, port: Port, body: Body) -> Port:
+def _edited(edit: EditContext, network: Network, port: Port, body: Body) -> Port:
     """The port with what the body says."""
     plain = ("name", "admin_state_up", "port_security_enabled", "device_id", "device_owner")
     changed = replace(port, **{name: body[name] for name in plain if name in body})
@@ -199,8 +200,8 @@ def _edited(desk: Desk, network: Network, port: Port, body: Body) -> Port:
         changed = replace(changed, permitted_ethertypes=types)
     if "fixed_ips" in body:
         # What the port has now is free for it to keep; addresses given without a subnet are taken first.
-        desk.draft.put(replace(changed, fixed_ips=()))
-        changed = replace(changed, fixed_ips=_addresses(desk, network, port, body["fixed_ips"]))
+        edit.draft.put(replace(changed, fixed_ips=()))
+        changed = replace(changed, fixed_ips=_addresses(edit, network, port, body["fixed_ips"]))
     return changed
 
 
@@ -218,21 +219,21 @@ def _pair(pair: Body, mac: str) -> AddressPair:
     return AddressPair((pair.get("mac_address") or mac).lower(), address)
 
 
-def _any_addresses(desk: Desk, network: Network) -> tuple[Prefix, ...]:
+def _any_addresses(edit: EditContext, network: Network) -> tuple[Prefix, ...]:
     try:
-        return desk.addresses.take(network)
+        return edit.addresses.take(network)
     except ValueError as error:
         raise _exhausted(network, error) from error
 
 
-def _addresses(desk: Desk, network: Network, port: Port, wanted: list[Body]) -> tuple[Prefix, ...]:
+def _addresses(edit: EditContext, network: Network, port: Port, wanted: list[Body]) -> tuple[Prefix, ...]:
     """The addresses asked for, and free ones of the subnets asked for."""
     stated = [_stated(network, each) for each in wanted]
     taken = {address for address in stated if address is not None}
     found = []
     for each, address in zip(wanted, stated, strict=True):
         if address is None:
-            address = _free(desk, network, port, each["subnet_id"], taken)  # noqa: PLW2901  # the one chosen
+            address = _free(edit, network, port, each["subnet_id"], taken)  # noqa: PLW2901  # the one chosen
             taken.add(address)
         if address in found:
             raise bad_request(
@@ -265,7 +266,7 @@ def _subnet(network: Network, identifier: str) -> Prefix:
     raise not_found("Subnet", "Subnet", identifier)
 
 
-def _free(desk: Desk, network: Network, port: Port, identifier: str, taken: set[Prefix]) -> Prefix:
+def _free(edit: EditContext, network: Network, port: Port, identifier: str, taken: set[Prefix]) -> Prefix:
     """An address of the port in that subnet, else a new one."""
     prefix = _subnet(network, identifier)
     kept = [address for address in port.fixed_ips if prefix.covers(address) and address not in taken]
@@ -273,9 +274,9 @@ def _free(desk: Desk, network: Network, port: Port, identifier: str, taken: set[
         return kept[0]
     subnet = [detail for detail in details_of(network) if detail.prefix == prefix]
     try:
-        address = desk.addresses.take_from(network, subnet)
+        address = edit.addresses.take_from(network, subnet)
         while address in taken:
-            address = desk.addresses.take_from(network, subnet)
+            address = edit.addresses.take_from(network, subnet)
     except ValueError as error:
         raise _exhausted(network, error) from error
     return address

@@ -8,11 +8,22 @@ from uuid import uuid4
 from flows.model import Direction, Ethertype, Network, Prefix, Rule, SecurityGroup
 from flows.validate import ICMP, ICMPV6
 from sgctl.rest.addresses import cidr, read_network
-from sgctl.rest.errors import ApiError, bad_request, wrong_method
+from sgctl.rest.edit_context import NOUNS, EditContext, owner
+from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body
-from sgctl.rest.resource import NOUNS, Desk, new_meta, owner, standard
+from sgctl.rest.resource import new_meta, standard
 from sgctl.rest.resources.simple import Simple
-from sgctl.rest.schemas import ADDRESS, NUMBER, STANDARD, TEXT, UUID, Shape, given_once, optional, read_only
+from sgctl.rest.schemas import (
+    ADDRESS,
+    NUMBER,
+    STANDARD,
+    TEXT,
+    UUID,
+    ResourceSchema,
+    given_once,
+    optional,
+    read_only,
+)
 from sgctl.rest.view import View
 from sgctl.service import protocols
 from sgctl.service.edits import DEFAULT_GROUP, permission
@@ -20,7 +31,7 @@ from sgctl.service.edits import DEFAULT_GROUP, permission
 _PORT: dict[str, Any] = {"type": ["integer", "string", "null"], "pattern": "^[0-9]{1,5}$"}
 _ANY_CASE = {"ipv4": Ethertype.IPV4, "ipv6": Ethertype.IPV6}
 
-SHAPE = Shape(
+RULE_SCHEMA = ResourceSchema(
     (
         *STANDARD,
         *given_once(
@@ -81,32 +92,28 @@ class Rules(Simple[Rule]):
     noun = "Security group rule"
     type_name = "SecurityGroupRule"
     kind = Rule
-    shape = SHAPE
+    schema = RULE_SCHEMA
 
     def render(self, view: View, item: Rule) -> Body:
         """The rule."""
         return render(view, item)
 
-    def create(self, desk: Desk, body: Body) -> str:
+    def create(self, edit: EditContext, body: Body) -> str:
         """A rule of a group that the caller may see; it belongs to the group's project."""
-        group = desk.find(SecurityGroup, body["security_group_id"], *NOUNS[SecurityGroup])
-        rule = _read(body, group, desk)
-        same = desk.permissions(group.id).setdefault(permission(rule), rule)
+        group = edit.find(SecurityGroup, body["security_group_id"], *NOUNS[SecurityGroup])
+        rule = _read(body, group, edit)
+        same = edit.permissions(group.id).setdefault(permission(rule), rule)
         if same is not rule:
             message = f"Security group rule already exists. Rule id is {same.id}."
             raise ApiError(409, "SecurityGroupRuleExists", message)
-        desk.put(rule)
+        edit.put(rule)
         return rule.id
 
-    def update(self, desk: Desk, item: Rule, body: Body) -> None:  # noqa: ARG002  # refused at once
-        """Not possible."""
-        raise wrong_method("PUT", ("GET", "DELETE"))
 
-
-def _read(body: Body, group: SecurityGroup, desk: Desk) -> Rule:
+def _read(body: Body, group: SecurityGroup, edit: EditContext) -> Rule:
     prefix = _prefix(body.get("remote_ip_prefix"))
     ethertype = _ANY_CASE[(body.get("ethertype") or "IPv4").lower()]
-    meta = new_meta(desk, {**body, "project_id": group.meta.project_id})
+    meta = new_meta(edit, {**body, "project_id": group.meta.project_id})
     return Rule(
         id=str(uuid4()),
         number=0,

@@ -7,12 +7,13 @@ from uuid import uuid4
 
 from flows.model import Rule, SecurityGroup
 from sgctl.rest.credentials import Caller
+from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError
 from sgctl.rest.http import Body
-from sgctl.rest.resource import Desk, new_meta, standard, with_description
+from sgctl.rest.resource import new_meta, standard, with_description
 from sgctl.rest.resources import rules
 from sgctl.rest.resources.simple import Simple
-from sgctl.rest.schemas import FLAG, STANDARD, TEXT, Shape, editable, read_only
+from sgctl.rest.schemas import FLAG, STANDARD, TEXT, ResourceSchema, editable, read_only
 from sgctl.rest.view import View
 from sgctl.service.edits import DEFAULT_GROUP, add_egress, default_group
 
@@ -25,12 +26,12 @@ class SecurityGroups(Simple[SecurityGroup]):
     noun = "Security group"
     type_name = "SecurityGroup"
     kind = SecurityGroup
-    shape = Shape(
+    schema = ResourceSchema(
         (
             *STANDARD,
             *editable(name=TEXT, description=TEXT, stateful=FLAG),
             *read_only(shared=FLAG, is_default=FLAG),
-            *read_only(security_group_rules={"type": "array", "items": rules.SHAPE.answer}),
+            *read_only(security_group_rules={"type": "array", "items": rules.RULE_SCHEMA.answer}),
         ),
     )
 
@@ -49,22 +50,22 @@ class SecurityGroups(Simple[SecurityGroup]):
         named = (group for group in view.all(SecurityGroup) if group.name == DEFAULT_GROUP)
         return any(group.meta.project_id == caller.project for group in named)
 
-    def prepare(self, desk: Desk) -> None:
+    def prepare(self, edit: EditContext) -> None:
         """Every project has a default group from the moment it looks."""
-        default_group(desk.draft, desk.caller.project)
+        default_group(edit.draft, edit.caller.project)
 
-    def create(self, desk: Desk, body: Body) -> str:
+    def create(self, edit: EditContext, body: Body) -> str:
         """A group whose members may send everything and receive nothing."""
-        meta = new_meta(desk, body)
+        meta = new_meta(edit, body)
         if body.get("name") == DEFAULT_GROUP:
             raise _default_exists("Default security group already exists.")
-        default_group(desk.draft, meta.project_id)
+        default_group(edit.draft, meta.project_id)
         group = SecurityGroup(str(uuid4()), body.get("name", ""), body.get("stateful", True), meta)
-        desk.put(group)
-        add_egress(desk.draft, group)
+        edit.put(group)
+        add_egress(edit.draft, group)
         return group.id
 
-    def update(self, desk: Desk, item: SecurityGroup, body: Body) -> None:
+    def update(self, edit: EditContext, item: SecurityGroup, body: Body) -> None:
         """Another name, description or statefulness; no group becomes or ceases to be the default."""
         name = body.get("name", item.name)
         if name != item.name and DEFAULT_GROUP in (name, item.name):
@@ -72,16 +73,16 @@ class SecurityGroups(Simple[SecurityGroup]):
                 409, "SecurityGroupCannotUpdateDefault", "Updating default security group not allowed."
             )
         stateful = body.get("stateful", item.stateful)
-        desk.put(replace(item, name=name, stateful=stateful, meta=with_description(item.meta, body)))
+        edit.put(replace(item, name=name, stateful=stateful, meta=with_description(item.meta, body)))
 
-    def delete(self, desk: Desk, item: SecurityGroup) -> None:
+    def delete(self, edit: EditContext, item: SecurityGroup) -> None:
         """The group and its rules."""
-        if item.name == DEFAULT_GROUP and not desk.caller.is_admin:
+        if item.name == DEFAULT_GROUP and not edit.caller.is_admin:
             message = "Removing the default security group is not allowed."
             raise ApiError(409, "SecurityGroupCannotRemoveDefault", message)
-        desk.draft.remove(SecurityGroup, item.id)
-        for rule in desk.draft.where(Rule, "group_id", item.id):
-            desk.draft.remove(Rule, rule.id)
+        edit.draft.remove(SecurityGroup, item.id)
+        for rule in edit.draft.where(Rule, "group_id", item.id):
+            edit.draft.remove(Rule, rule.id)
 
 
 def _default_exists(message: str) -> ApiError:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from flows.model import Network, Prefix, SubnetDetail
 from sgctl.rest.addresses import address_text, cidr, read_address, read_network
+from sgctl.rest.edit_context import NOUNS, EditContext
 from sgctl.rest.errors import ApiError, bad_request, forbidden
 from sgctl.rest.http import Body
-from sgctl.rest.resource import NOUNS, Desk, Resource, standard
+from sgctl.rest.resource import Resource, standard
 from sgctl.rest.schemas import (
     ADDRESS,
     FLAG,
@@ -18,7 +19,7 @@ from sgctl.rest.schemas import (
     TAGS,
     TEXT,
     UUID,
-    Shape,
+    ResourceSchema,
     editable,
     given_once,
     list_of,
@@ -50,7 +51,7 @@ class Subnets(Resource[Subnet]):
     singular = "subnet"
     noun = "Subnet"
     type_name = "Subnet"
-    shape = Shape(
+    schema = ResourceSchema(
         (
             *STANDARD,
             *given_once(network_id=UUID, cidr=ADDRESS, ip_version={"type": "integer", "enum": [4, 6]}),
@@ -115,10 +116,10 @@ class Subnets(Resource[Subnet]):
             "network_revision": network.meta.revision_number,
         }
 
-    def create(self, desk: Desk, body: Body) -> str:
+    def create(self, edit: EditContext, body: Body) -> str:
         """A subnet of a network that the caller may change."""
-        network = desk.find(Network, body["network_id"], *NOUNS[Network])
-        if not desk.caller.is_admin and network.meta.project_id != desk.caller.project:
+        network = edit.find(Network, body["network_id"], *NOUNS[Network])
+        if not edit.caller.is_admin and network.meta.project_id != edit.caller.project:
             raise forbidden("Only the owner of a network may give it subnets")
         prefix = _cidr(body["cidr"])
         if body.get("ip_version", prefix.version) != prefix.version:
@@ -131,27 +132,27 @@ class Subnets(Resource[Subnet]):
             )
             raise bad_request(message, "InvalidInput")
         changed = with_subnet(network, _edited(default_detail(prefix), body))
-        desk.put(changed)
+        edit.put(changed)
         return subnet_id(changed, prefix)
 
-    def update(self, desk: Desk, item: Subnet, body: Body) -> None:
+    def update(self, edit: EditContext, item: Subnet, body: Body) -> None:
         """Other details; the CIDR stays."""
-        desk.put(with_subnet(item.network, _edited(item.detail, body)))
+        edit.put(with_subnet(item.network, _edited(item.detail, body)))
 
-    def delete(self, desk: Desk, item: Subnet) -> None:
+    def delete(self, edit: EditContext, item: Subnet) -> None:
         """Take away a subnet in which no port has an address."""
-        for port in ports_in(desk.draft, item):
-            message = f"Subnet {item.id} is in use: {told(desk.draft, port)} has an address of it."
+        for port in ports_in(edit.draft, item):
+            message = f"Subnet {item.id} is in use: {told(edit.draft, port)} has an address of it."
             raise ApiError(409, "SubnetInUse", message)
-        desk.put(without_subnet(item.network, item.detail.prefix))
+        edit.put(without_subnet(item.network, item.detail.prefix))
 
     def tags(self, item: Subnet) -> frozenset[str]:
         """The subnet's own."""
         return item.detail.tags
 
-    def tag(self, desk: Desk, item: Subnet, tags: frozenset[str]) -> None:
+    def tag(self, edit: EditContext, item: Subnet, tags: frozenset[str]) -> None:
         """Give the subnet other tags."""
-        desk.put(with_subnet(item.network, replace(item.detail, tags=tags)))
+        edit.put(with_subnet(item.network, replace(item.detail, tags=tags)))
 
 
 def _whole(detail: SubnetDetail) -> list[tuple[int, int]]:

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from sgctl.rest.http import Visitor
+from sgctl.rest.http import Peer
 
 MOST = 512
-MOST_OF_ONE = 128
+MAX_PER_PEER = 128
 """Connections of one address; of a user of this machine who is not root, since all have the same address."""
 
 
-class Visitors:
+class Connections:
     """All who are connected. Those who never made a request that was allowed go first, the oldest of them."""
 
     def __init__(
-        self, close: Callable[[Visitor], None], most: int = MOST, most_of_one: int = MOST_OF_ONE
+        self, close: Callable[[Peer], None], most: int = MOST, max_per_peer: int = MAX_PER_PEER
     ) -> None:
-        """`close` ends the connection of a visitor, who then leaves."""
+        """`close` ends the connection of a peer, who then leaves."""
         self._close = close
         self._most = most
-        self._most_of_one = most_of_one
-        self._inside: dict[Visitor, None] = {}  # in the order of their arrival
+        self._max_per_peer = max_per_peer
+        self._inside: dict[Peer, None] = {}  # in the order of their arrival
 
-    def enter(self, visitor: Visitor) -> bool:
+    def enter(self, peer: Peer) -> bool:
         """Whether somebody may come in; somebody else may have to go for it."""
-        alike = [each for each in self._inside if _key(each) == _key(visitor)]
-        if len(alike) >= self._most_of_one and not self._dismiss(alike):
+        alike = [each for each in self._inside if _key(each) == _key(peer)]
+        if len(alike) >= self._max_per_peer and not self._dismiss(alike):
             return False
         if len(self._inside) >= self._most and not self._dismiss(self._inside):
             return False
-        self._inside[visitor] = None
+        self._inside[peer] = None
         return True
 
-    def leave(self, visitor: Visitor) -> None:
+    def leave(self, peer: Peer) -> None:
         """A connection has ended."""
-        self._inside.pop(visitor, None)
+        self._inside.pop(peer, None)
 
-    def _dismiss(self, among: Iterable[Visitor]) -> bool:
+    def _dismiss(self, among: Iterable[Peer]) -> bool:
         unproven = next((each for each in among if not each.proven), None)
         if unproven is None:
             return False
@@ -46,5 +46,5 @@ class Visitors:
         return True
 
 
-def _key(visitor: Visitor) -> tuple[str, int | None]:
-    return visitor.host, visitor.uid
+def _key(peer: Peer) -> tuple[str, int | None]:
+    return peer.host, peer.uid

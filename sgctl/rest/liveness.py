@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from sgctl.store import Store, StoreError
-from sgctl.store.liveness import RollCall
+from sgctl.store.liveness import LivenessCheck
 
 LOG = logging.getLogger(__name__)
 
@@ -20,8 +20,8 @@ DATABASE_SECONDS = 1.0
 Hosts = frozenset[str]
 
 
-class Presence:
-    """Asks the controllers when somebody wants to know, once a second at most; for the keeper's thread.
+class HostLiveness:
+    """Asks the controllers when somebody wants to know, once a second at most; for the follower's thread.
 
     Nobody waits for a host that is known to be silent: it counts as silent until it answers.
     """
@@ -30,7 +30,7 @@ class Presence:
         self._clock = clock
         self._silent: Hosts = frozenset()
         self._fresh_until = 0.0
-        self._call: RollCall | None = None
+        self._call: LivenessCheck | None = None
         self._waiting: list[Future[Hosts]] = []
         self._problem = ""
 
@@ -57,7 +57,7 @@ class Presence:
     def step(self, store: Store) -> None:
         """Ask, look who has answered, and tell those who wait.
 
-        A database that is not there or hangs does not keep the keeper's thread for long.
+        A database that is not there or hangs does not keep the follower's thread for long.
         """
         if not self.is_wanted:
             return
@@ -74,7 +74,7 @@ class Presence:
         if not store.connected:
             raise StoreError("no connection to the policy database")
         if self._call is None:
-            self._call = RollCall(store, _reporting(store))
+            self._call = LivenessCheck(store, _reporting(store))
         else:
             self._call.try_locks()
         outcome, silent = self._call.outcome(), self._call.silent()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sgctl.rest.presence import FRESH_SECONDS, Presence
+from sgctl.rest.liveness import FRESH_SECONDS, HostLiveness
 from sgctl.store import Store, SwitchStatus
 from sgctl.store.server import PolicyServer
 from tests.store.waiting import changes_until
@@ -43,18 +43,18 @@ def reader(connect: Connect, controller: Store) -> Store:
     return reader
 
 
-def outcome(presence: Presence, reader: Store) -> frozenset[str]:
+def outcome(liveness: HostLiveness, reader: Store) -> frozenset[str]:
     """What somebody is told who waits for it."""
-    promise = presence.ask()
+    promise = liveness.ask()
     while not promise.done():
-        presence.step(reader)
+        liveness.step(reader)
         reader.wait_until(promise.done, 0.05)
     return promise.result()
 
 
-def finish(presence: Presence, reader: Store) -> None:
-    while presence.is_wanted:
-        presence.step(reader)
+def finish(liveness: HostLiveness, reader: Store) -> None:
+    while liveness.is_wanted:
+        liveness.step(reader)
         reader.wait_until(lambda: False, 0.05)
 
 
@@ -65,30 +65,30 @@ def asked(reader: Store) -> int:
 
 def test_nobody_waits_for_the_silent_twice(reader: Store, controller: Store) -> None:
     clock = Clock()
-    presence = Presence(clock)
-    assert presence.known() is None
-    assert outcome(presence, reader) == {HOST}
-    assert presence.known() == frozenset({HOST})
+    liveness = HostLiveness(clock)
+    assert liveness.known() is None
+    assert outcome(liveness, reader) == {HOST}
+    assert liveness.known() == frozenset({HOST})
     clock.now += FRESH_SECONDS
-    assert presence.known() is None
-    promise = presence.ask()
-    presence.step(reader)
+    assert liveness.known() is None
+    promise = liveness.ask()
+    liveness.step(reader)
     assert promise.result(0) == {HOST}, "it is known, and told at once"
-    assert presence.is_wanted, "an answer would still be heard"
+    assert liveness.is_wanted, "an answer would still be heard"
     controller.run()
     controller.answer(HOST, asked(reader))
     assert reader.wait_until(lambda: reader.switches[SWITCH.key].answered > 0, 10)
-    finish(presence, reader)
-    assert presence.known() == frozenset()
+    finish(liveness, reader)
+    assert liveness.known() == frozenset()
 
 
 def test_many_questions_are_one(reader: Store, controller: Store) -> None:
-    presence = Presence(Clock())
-    promises = [presence.ask() for _ in range(100)]
-    presence.step(reader)
+    liveness = HostLiveness(Clock())
+    promises = [liveness.ask() for _ in range(100)]
+    liveness.step(reader)
     controller.wait_until(lambda: controller.asked == 1, 10)
     controller.answer(HOST, 1)
-    finish(presence, reader)
+    finish(liveness, reader)
     assert all(promise.result(0) == frozenset() for promise in promises)
     assert asked(reader) == 1
 
@@ -96,7 +96,7 @@ def test_many_questions_are_one(reader: Store, controller: Store) -> None:
 def test_without_a_database_nobody_is_known_to_be_at_work(reader: Store, server: PolicyServer) -> None:
     server.stop()
     assert reader.wait_until(lambda: not reader.connected, 10)
-    presence = Presence(Clock())
-    promise = presence.ask()
-    presence.step(reader)
+    liveness = HostLiveness(Clock())
+    promise = liveness.ask()
+    liveness.step(reader)
     assert promise.result(0) == {HOST}

@@ -15,8 +15,8 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from sgctl.rest.liveness import HostLiveness
 from sgctl.rest.pace import Pace
-from sgctl.rest.presence import Presence
 from sgctl.rest.turns import FairQueue, Rank, Turn
 from sgctl.rest.view import View
 from sgctl.service.plan import Plan
@@ -52,7 +52,7 @@ class _Work(NamedTuple):
     deadline: float
 
 
-class Keeper:
+class PolicyFollower:
     """Follows the policy in `run`, whose thread also does the writes, one after the other."""
 
     def __init__(self, remote: str) -> None:
@@ -61,7 +61,7 @@ class Keeper:
         self._connected = threading.Event()
         self._work: FairQueue[_Work] = FairQueue()
         self._viewers: list[Future[Store]] = []
-        self._presence = Presence()
+        self._liveness = HostLiveness()
         self._pace = Pace()
         self._look_due = math.inf
         self._rests = False
@@ -79,7 +79,7 @@ class Keeper:
         return self._view_of(self._outcome(turn, promise), turn)
 
     def call(self, turn: Turn, work: Callable[[Store], T], objects: int = 1) -> T:
-        """What `work` makes of the store in the keeper's thread, once that is next.
+        """What `work` makes of the store in the follower's thread, once that is next.
 
         `objects` are how many it is about. After a Conflict it waits again, and is called again. Raises what
         it raises, and Unavailable.
@@ -95,7 +95,7 @@ class Keeper:
     ) -> T:
         """Commit what `decide` makes of the policy; what `show` makes of the policy with it. As `call`.
 
-        Whether a port is active cannot be asked in `show`: the keeper's thread would wait for itself.
+        Whether a port is active cannot be asked in `show`: the follower's thread would wait for itself.
         """
 
         def work(store: Store) -> T:
@@ -115,8 +115,8 @@ class Keeper:
     def _silent(self, turn: Turn) -> frozenset[str]:
         """The hosts that have no controller at work, first waiting for answers. Raises Unavailable."""
         self._wait_for_store(turn)
-        known = self._presence.known()
-        return known if known is not None else self._outcome(turn, self._presence.ask())
+        known = self._liveness.known()
+        return known if known is not None else self._outcome(turn, self._liveness.ask())
 
     def _outcome(self, turn: Turn, promise: Future[T]) -> T:
         """What is promised; others have the turn meanwhile."""
@@ -140,7 +140,7 @@ class Keeper:
             while True:
                 self._follow(store)
                 self._show(store)
-                self._presence.step(store)
+                self._liveness.step(store)
                 if self._do_work(store):
                     continue
                 self._block(store)
@@ -171,7 +171,7 @@ class Keeper:
     @property
     def _is_wanted(self) -> bool:
         """Whether somebody waits for us."""
-        return bool(self._viewers) or len(self._work) > 0 or self._presence.is_wanted
+        return bool(self._viewers) or len(self._work) > 0 or self._liveness.is_wanted
 
     def _show(self, store: Store) -> None:
         viewers, self._viewers = self._viewers, []
@@ -179,7 +179,7 @@ class Keeper:
             promise.set_result(store)
 
     def _give_up(self) -> None:
-        waiting: list[Future[Any]] = [*self._viewers, *self._presence.give_up()]
+        waiting: list[Future[Any]] = [*self._viewers, *self._liveness.give_up()]
         self._viewers.clear()
         while len(self._work):
             waiting.append(self._work.take()[1].promise)
@@ -218,14 +218,14 @@ class Keeper:
         try:
             self._wake_in.send(b"!")
         except BlockingIOError:
-            return  # it is full, so the keeper will wake anyway
+            return  # it is full, so the follower will wake anyway
 
     def _block(self, store: Store) -> None:
         waiter = poller.Poller()
         store.wait(waiter)
         seconds = LOOK_SECONDS if store.behind else IDLE_SECONDS
         pauses = [seconds, *([PACE_SECONDS] if len(self._work) else [])]
-        if (pause := self._presence.pause) is not None:
+        if (pause := self._liveness.pause) is not None:
             pauses.append(pause)
         self._sleep(waiter, min(pauses))
 
