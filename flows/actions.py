@@ -365,6 +365,7 @@ _NXM_NAMES = {
     "dl_src": "NXM_OF_ETH_SRC",
     "dl_dst": "NXM_OF_ETH_DST",
     "in_port": "OXM_OF_IN_PORT",
+    "nw_proto": "NXM_OF_IP_PROTO",
     "nw_ttl": "NXM_NX_IP_TTL",
     "ct_label": "NXM_NX_CT_LABEL",
 }

@@ -29,6 +29,7 @@ from flows.model import EgressDefault, Port
 from flows.pipeline import EGRESS_OPEN, Priority
 from flows.policy import Claim, Policy, Selector, Touched
 from flows.presence import ZonePresence
+from flows.protocols import protocol_flows
 from flows.routed import router_flows
 from flows.rules import RuleBook
 from flows.services import IPV4_TERM, IPV6_TERM
@@ -345,7 +346,7 @@ class BridgeCompiler:
 @cache
 def base_flows() -> tuple[Flow, ...]:
     """What every bridge has, whatever the policy. All bridges share it."""
-    return (*static_flows(), *sieve_flows(), *router_flows())
+    return (*static_flows(), *sieve_flows(), *protocol_flows(), *router_flows())
 
 
 def egress_open_flows(identity: int) -> list[Flow]:

@@ -53,7 +53,7 @@ def _classify(at: Attachment, in_port: Term) -> Iterator[Flow]:
     start = p.SPOOF if at.port.port_security_enabled else p.ADMIT
     known: list[Action] = [SetField(p.ZONE, at.zone), SetField(p.SOURCE, at.identity)]
     if at.stateless:
-        known.append(SetField(p.STATELESS, 1))
+        known.append(SetField(p.FLAGS, p.STATELESS))
     if at.port.port_security_enabled:
         known.append(own_mac(at))
     else:
@@ -85,9 +85,9 @@ def _mac_flows(at: Attachment, in_port: Term, text: str) -> Iterator[Flow]:
     probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), f.ARP_SHA(mac))
     yield Flow(p.SPOOF_ARP, Priority.NORMAL, probe, (*note, call(p.ASKED)))
     discover = (IPV4_TERM, f.IPV4_SRC(0), LIMITED_BROADCAST, *DHCP_FROM_CLIENT[1:])
-    yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, *discover), (*note, call(p.ADMIT)))
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, *discover), (*note, call(p.PROTOCOL)))
     note = noting_holder(at, text, NO_ADDRESS6)
-    yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, IPV6_TERM, f.IPV6_SRC(0)), (*note, call(p.ADMIT)))
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, IPV6_TERM, f.IPV6_SRC(0)), (*note, call(p.PROTOCOL)))
     solicitation = (*source, *SOLICITATION, f.ND_SLL(mac))
     yield Flow(p.SPOOF_ND, Priority.LOW, solicitation, (call(p.ON_LINK),))
 
@@ -103,7 +103,7 @@ def _ipv4_pair_flows(at: Attachment, in_port: Term, pair: AddressPair) -> Iterat
         probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), own)
         yield Flow(p.ANNOUNCING, Priority.NORMAL, probe, _to_other_owners(at, prefix))
     ip = (*source, IPV4_TERM, *prefix_term(f.IPV4_SRC, prefix))
-    yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (*note, call(p.ADMIT)))
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (*note, call(p.PROTOCOL)))
 
 
 def _to_other_owners(at: Attachment, address: Prefix) -> tuple[Action, ...]:
@@ -115,7 +115,7 @@ def _ipv6_pair_flows(at: Attachment, in_port: Term, pair: AddressPair) -> Iterat
     mac, prefix, note = mac_number(pair.mac), pair.prefix, noting_holder(at, *pair)
     source = (in_port, f.ETH_SRC(mac))
     ip = (*source, IPV6_TERM, *prefix_term(f.IPV6_SRC, prefix))
-    yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (*note, call(p.ADMIT)))
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (*note, call(p.PROTOCOL)))
     target = prefix_term(f.ND_TARGET, prefix)
     detection = (*source, *SOLICITATION, f.IPV6_SRC(0), SOLICITED_NODE, *target, f.ND_SLL(0))
     # An address in a wider prefix may be a neighbour's.

@@ -75,12 +75,16 @@ VIEW: Final = f.register(14)
 """How the rule tables see the packet: 1 by its own header, 0 by its connection's first packet.
 
 2 says that they do not: it is a message of the link. 3 says so of ARP for an address that nobody here has."""
-STATELESS: Final = f.register(15)
-"""1 when the sender's groups are stateless, so that the packet is not tracked for it."""
+FLAGS: Final = f.register(15)
+"""What else is known of a packet: `STATELESS`, `UNNAMED`."""
 BY_HEADER: Final = 1
 OF_LINK: Final = 2
 OF_NOBODY: Final = 3
 HOPS_AS_WANTED: Final = 1
+STATELESS: Final = 1
+"""In FLAGS: the sender's groups are stateless, so that the packet is not tracked for it."""
+UNNAMED: Final = 2
+"""In FLAGS: its IP protocol is one that no rule on this bridge names."""
 
 REGISTERS: Final = {
     "LOCAL": LOCAL,
@@ -93,7 +97,7 @@ REGISTERS: Final = {
     "VERDICT": VERDICT,
     "REASON": REASON,
     "VIEW": VIEW,
-    "STATELESS": STATELESS,
+    "FLAGS": FLAGS,
 }
 
 ELSEWHERE: Final = 0xFFFFFFFF
@@ -121,7 +125,7 @@ _REMOTE = {f.ETH_TYPE, VIEW, f.CT_STATE, f.IPV4_SRC, f.IPV4_DST, f.IPV6_SRC, f.I
     f.CT_IPV6_SRC,
     f.CT_IPV6_DST,
 }
-_RULES = _SERVICE | _PORTS | _ICMP | {f.CONJ_ID, LOCAL, MEMBER, PREFIX}
+_RULES = _SERVICE | _PORTS | _ICMP | {f.CONJ_ID, LOCAL, MEMBER, PREFIX, FLAGS}
 
 TABLES: Final[list[Table]] = []
 
@@ -229,7 +233,7 @@ ADMIT = _table(
     "ADMIT",
     "checked frames from workloads: neighbour discovery and DHCP apart, no broadcast, the rest is tracked",
     Reason.NOT_TRACKED,
-    {SOURCE, STATELESS, ZONE, f.IP_TTL},
+    {SOURCE, FLAGS, ZONE, f.IP_TTL},
     _L2,
     _ARP,
     _L3,
@@ -308,7 +312,7 @@ LINK_MESSAGE = _table(
     "LINK_MESSAGE",
     "ICMPv6 of the kinds that run a link: such a message in the right form, else a packet like any other",
     Reason.NOT_TRACKED,
-    {STATELESS, MEMBER, f.IP_TTL},
+    {FLAGS, MEMBER, f.IP_TTL},
     _L2,
     _L3,
     _ICMP,
@@ -528,6 +532,13 @@ KNOWN = _table(
     Reason.UNKNOWN_DESTINATION,
     {ZONE, PREFIX, f.ETH_TYPE, f.ARP_TPA},
 )
+PROTOCOL = _table(
+    65,
+    "PROTOCOL",
+    "the IP protocol against those that rules name, bit by bit: MEMBER has what was read of it",
+    Miss.RETURN,
+    {MEMBER, FLAGS, f.ETH_TYPE},
+)
 INGRESS_ANY = _table(70, "INGRESS_ANY", "ingress rules from any remote", Miss.RETURN, _RULES)
 INGRESS_MEMBER = _table(
     71, "INGRESS_MEMBER", "remote address → its groups' identity", Miss.RETURN, {ZONE}, _REMOTE
@@ -598,9 +609,13 @@ class Priority(IntEnum):
     HIGH = 200
     GUARD = 300
     CONJUNCTION_TOP = 40000
-    """Conjunction bands go down from here."""
+    """Conjunction bands of rules for a protocol go down from here."""
+    UNNAMED = 40500
+    """Here ends the lookup of a packet of an unnamed protocol: between rules for all protocols and others."""
     UNCONDITIONAL = 50000
-    """Plain accepts: above every conjunction, so that none of equal priority is hidden."""
+    """Plain accepts: above every conjunction of their table, so that none of equal priority is hidden."""
+    ALL_PROTOCOLS_TOP = 65000
+    """Conjunction bands of rules for all protocols go down from here."""
 
 
 PREFIX_BASE: Final = 100
@@ -609,12 +624,13 @@ PREFIX_BASE: Final = 100
 RULES_PER_BAND: Final = 2048
 """Rules with consecutive numbers share a priority band, so that no clause flow can hold more
 conjunction actions than fit one flow (OpenFlow lengths are 16 bits, an action is 16 bytes)."""
-BANDS: Final = 32768
+BANDS: Final = 24000
 
 
-def conjunction_priority(rule_number: int) -> int:
+def conjunction_priority(rule_number: int, *, all_protocols: bool = False) -> int:
     """The priority of every flow of a rule; rules of one band share it."""
-    return Priority.CONJUNCTION_TOP - rule_number // RULES_PER_BAND % BANDS
+    top = Priority.ALL_PROTOCOLS_TOP if all_protocols else Priority.CONJUNCTION_TOP
+    return top - rule_number // RULES_PER_BAND % BANDS
 
 
 ROUTER_OF_ORIGINAL: Final = 80

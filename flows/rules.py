@@ -19,6 +19,7 @@ from flows.flow import Flow, FlowKey
 from flows.model import Direction, Rule
 from flows.pipeline import EGRESS_TABLES, INGRESS_TABLES, Priority, Table, conjunction_priority
 from flows.policy import ANY, Policy, Selector, SelectorKind, Touched, selector_of
+from flows.protocols import named_protocol
 from flows.remotes import MemberTable, PrefixTable, is_member_selector
 from flows.services import ethertype_term, has_service, service_matches
 
@@ -60,11 +61,17 @@ class Shape:
         """Direction and family."""
         return (self.rule.direction, self.rule.ethertype.version)
 
+    @property
+    def priority(self) -> int:
+        """That of all its flows."""
+        if self.clauses == 1:
+            return Priority.UNCONDITIONAL
+        return conjunction_priority(self.rule.number, all_protocols=not has_service(self.rule))
+
     def key(self, match: Match) -> FlowKey:
         """The key of a clause flow of this rule."""
         family = ethertype_term(self.rule.ethertype)
-        priority = Priority.UNCONDITIONAL if self.clauses == 1 else conjunction_priority(self.rule.number)
-        return FlowKey(self.table.id, priority, (family, *match))
+        return FlowKey(self.table.id, self.priority, (family, *match))
 
     def clause(self, position: int) -> tuple[Conjunction]:
         """The action of a clause; positions count from 1: local, service if any, remote last."""
@@ -74,13 +81,14 @@ class Shape:
         """What does not depend on ports and remotes: the conjunction's result and its service."""
         if self.clauses == 1:
             return
-        priority = conjunction_priority(self.rule.number)
+        priority = self.priority
         accept = (SetField(p.VERDICT, self.rule.number),)
         yield Flow(self.table, priority, self.key((CONJ_ID(self.rule.number),)).match, accept)
-        if has_service(self.rule):
+        if self.rule.protocol is not None:
             clause = self.clause(2)
             for match in service_matches(self.rule):
                 yield Flow(self.table, priority, match, clause)
+            yield from named_protocol(self.rule.ethertype, self.rule.protocol)
 
 
 @dataclass

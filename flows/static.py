@@ -14,6 +14,7 @@ from flows.control import (
     FROM_CLIENTS,
     GROUP_MAC,
     LIMITED_BROADCAST,
+    MULTICAST4,
     MULTICAST6,
     NEIGHBOUR_ADVERTISEMENT,
     NEIGHBOUR_SOLICITATION,
@@ -70,6 +71,8 @@ DISCARD_LEFT_OVER: Action = Clone((Conntrack(p.NO_NETWORK),))
 
 In a zone of no network, where copies of fragments do not meet the fragments themselves.
 """
+STATELESS = p.FLAGS(p.STATELESS, p.STATELESS)
+UNNAMED = p.FLAGS(p.UNNAMED, p.UNNAMED)
 NO_FRAGMENT = f.IP_FRAG(0, f.FRAG_LATER)
 
 RECEIVER_REASONS = frozenset({Reason.INGRESS_POLICY})
@@ -245,12 +248,11 @@ def _on_link() -> Iterator[Flow]:
 def _admit() -> Iterator[Flow]:
     yield from _admit_unrestricted()
     yield from _admit_control()
-    yield Flow(p.ADMIT, Priority.LOW, (IPV4_TERM, f.IPV4_DST(0xE0000000, 0xF0000000)), drop(Reason.BUM))
-    yield Flow(p.ADMIT, Priority.LOW, (IPV4_TERM, LIMITED_BROADCAST), drop(Reason.BUM))
-    yield from _packets(p.ADMIT, IPV4_TERM, f.IPV4_SRC)
+    many = (GROUP_MAC,), (IPV4_TERM, MULTICAST4), (IPV4_TERM, LIMITED_BROADCAST), (IPV6_TERM, MULTICAST6)
     for table in (p.ADMIT, p.LINK_MESSAGE):
-        yield Flow(table, Priority.LOW, (GROUP_MAC,), drop(Reason.BUM))
-        yield Flow(table, Priority.LOW, (IPV6_TERM, MULTICAST6), drop(Reason.BUM))
+        for match in many:
+            yield Flow(table, Priority.LOW, match, drop(Reason.BUM))
+        yield from _packets(table, IPV4_TERM, f.IPV4_SRC)
         yield from _packets(table, IPV6_TERM, f.IPV6_SRC)
 
 
@@ -258,7 +260,7 @@ def _packets(table: Table, family: Term, source: f.Field) -> Iterator[Flow]:
     """Of a packet like any other: what goes on."""
     unspecified = (family, source(0))
     yield Flow(table, Priority.NORMAL, unspecified, drop(Reason.UNSPECIFIED_SOURCE))
-    yield Flow(table, Priority.DEFAULT + 5, (p.STATELESS(1), family), (call(p.SOURCE_STATELESS),))
+    yield Flow(table, Priority.DEFAULT + 5, (STATELESS, family), (call(p.SOURCE_STATELESS),))
     yield Flow(table, Priority.DEFAULT, (family,), (call(p.CONNTRACK),))
 
 
@@ -266,7 +268,7 @@ def _admit_control() -> Iterator[Flow]:
     """The protocols that run the network: who may say what, and to whom it goes.
 
     Of ICMPv6 the kind is looked at first. In one look, every IPv6 packet would be compared by its hop limit.
-    Where that is not as wanted, the flows that have it as a condition are told apart by a register already.
+    Flows that have it as a condition ask for a register first, so that it is not compared as a whole.
     """
     for match in RESERVED_FOR_SERVERS:
         yield Flow(p.ADMIT, Priority.HIGH, match, drop(Reason.DHCP_SERVER))
@@ -363,6 +365,8 @@ def _rule_tables(tables: RuleTables) -> Iterator[Flow]:
     forget = (SetField(p.MEMBER, 0), SetField(p.PREFIX, 0))
     calls = (call(tables.member), call(tables.prefix), call(tables.rules))
     yield Flow(tables.any, Priority.MISS, (), (*forget, *calls))
+    yield Flow(tables.any, Priority.UNNAMED, (UNNAMED,), (*forget, *calls))
+    yield Flow(tables.rules, Priority.UNNAMED, (UNNAMED,), (SetField(p.VERDICT, 0),))
 
 
 def _delivery() -> Iterator[Flow]:

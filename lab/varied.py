@@ -131,14 +131,14 @@ FIELDS: dict[str, _Make] = {
     "arp_tpa of an answer within the own subnet": lambda r: _arp(
         VICTIM.mac, op=2, pdst=f"10.0.0.{r.randrange(256)}"
     ),
+    "nw_proto": lambda r: _ipv4(proto=r.randrange(256)) / _BODY,
+    "nw_proto of IPv6": lambda r: _ipv6(nh=r.randrange(256)) / _BODY,
     _OF_PAIRED: lambda r: _virtual_router(ttl=r.randrange(256)),
 }
 """By what varies: the next frame of its sender."""
 COMPARED_WHOLE: dict[str, _Make] = {
     "eth_type": lambda r: Ether(src=ATTACKER.mac, dst=VICTIM.mac, type=r.randrange(0x600, 1 << 16)) / _BODY,
     "eth_dst that nobody has": lambda r: _ipv4(_mac(r)) / _UDP,
-    "nw_proto": lambda r: _ipv4(proto=r.randrange(256)) / _BODY,
-    "nw_proto of IPv6": lambda r: _ipv6(nh=r.randrange(256)) / _BODY,
     "nd_target": lambda r: _solicitation(target=_ip6(r)),
     "nd_target of an advertisement": lambda r: _advertisement(target=_ip6(r)),
 }

@@ -49,7 +49,8 @@ The rule tables are a subroutine. `…_ANY` holds rules without a remote. If non
 `…_MEMBER` and `…_PREFIX` turn the remote address into two more identities (the remote groups it belongs
 to; the CIDRs and address groups that cover it), and `…_RULES` decides. A rule is a conjunction of up to
 three clauses, *local identity*, *service* and *remote identity*; its number is the `conj_id`. So the
-table grows as ports + addresses + rules, and never as their product.
+table grows as ports + addresses + rules, and never as their product. Rules for all protocols come first: a
+packet of a protocol that no rule names is not compared with the others.
 
 **Known connections are judged by today's rules**, in both directions, on the tuple of the connection's
 first packet (`ct_nw_src`, `ct_tp_dst`, …). The sender of a reply is the connection's destination, so its

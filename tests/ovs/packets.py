@@ -67,7 +67,7 @@ class PacketMaker:
             receiver.id if receiver else None,
             Conversation(source, destination, *service),
             state,
-            self._connection(source, destination) if known else None,
+            self._connection(source, destination, service[0]) if known else None,
             pick(PAIR_MACS) if sender and self._one_in(8) else None,
             later_fragment=self._one_in(10),
             returned=sender is None and self._one_in(2),
@@ -89,15 +89,17 @@ class PacketMaker:
         anything = [address for address in (*ADDRESSES, *OUTSIDE) if address.version == version]
         return self._random.choice(anything if not fitting or self._one_in(5) else fitting)
 
-    def _connection(self, one: Prefix, other: Prefix) -> Conversation:
+    def _connection(self, one: Prefix, other: Prefix, protocol: int) -> Conversation:
+        """Of the packet's protocol, unless that is ICMP, which reports errors of any."""
         ends = [one, other]
         self._random.shuffle(ends)
-        return Conversation(ends[0], ends[1], *self._service(one.version))
+        about = None if protocol == ICMP[one.version] else protocol
+        return Conversation(ends[0], ends[1], *self._service(one.version, about))
 
-    def _service(self, version: int) -> tuple[int, int, int]:
-        """Protocol and its two numbers, near those that rules name."""
+    def _service(self, version: int, protocol: int | None = None) -> tuple[int, int, int]:
+        """A protocol, any without this one, and its two numbers, near those that rules name."""
         pick = self._random.choice
-        protocol = pick([6, 6, 17, 132, ICMP[version], 47])
+        protocol = protocol or pick([6, 6, 17, 132, ICMP[version], 47])
         if protocol == 47:
             return protocol, 0, 0
         if protocol == ICMP[version]:

@@ -36,6 +36,10 @@ SOLICITED_NODE, MULTICAST6 = Prefix.parse("ff02::1:ff00:0/104"), Prefix.parse("f
 NODES, ROUTERS, MLDV2, SERVERS6 = map(Prefix.parse, ("ff02::1", "ff02::2", "ff02::16", "ff02::1:2"))
 
 
+LEADS_TO = {p.PROTOCOL.id: (p.ADMIT.id, p.LINK_MESSAGE.id)}
+"""Tables that read a packet bit by bit, and whereto these send it: here with any bits."""
+
+
 @dataclass(frozen=True)
 class Way:
     """Conditions and registers so far: value and mask by field; what was asked; the tables passed."""
@@ -181,11 +185,16 @@ def _after(flows: Tables, actions: tuple[Action, ...], way: Way) -> Iterator[End
             case Resubmit(table=p.HOP_LIMIT.id):
                 way = way.forgets(p.MEMBER)
             case Resubmit():
-                yield from ends(flows, action.table, way)
+                yield from _ends_below(flows, action.table, way)
             case Conntrack(table=int(table)):
                 yield from ends(flows, table, way.tracked())
             case Output() | OutputRegister() | Bundle(into=None):
                 yield End(way, _ofport(action, way))
+
+
+def _ends_below(flows: Tables, table: int, way: Way) -> Iterator[End]:
+    for each in LEADS_TO.get(table, (table,)):
+        yield from ends(flows, each, way)
 
 
 def _ofport(action: Output | OutputRegister | Bundle, way: Way) -> int | None:

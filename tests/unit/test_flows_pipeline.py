@@ -34,6 +34,8 @@ BACKWARD_CALLS = {
     (p.SENDER, p.SPOOF_IP): "the same",
     (p.SPOOF, p.OWN_MAC): "every frame has a MAC that is compared",
     **{(p.LINK_MESSAGE, each): "a packet like any other after all" for each in (p.CONNTRACK, p.BUDGET)},
+    (p.PROTOCOL, p.PROTOCOL): "each time a lower bit is compared",
+    **{(p.PROTOCOL, each): "the protocol has been compared" for each in (p.ADMIT, p.LINK_MESSAGE)},
     (p.HOP_LIMIT, p.HOP_LIMIT): "each time a lower bit is compared",
     **{(p.VRRP, each): "the hop limit has been compared" for each in (p.ADMIT, p.SOURCE_STATELESS)},
     (p.ANNOUNCING, p.NEIGHBOUR): "somebody here may have the address",
@@ -148,7 +150,8 @@ def test_a_flow_holds_no_more_actions_than_a_message() -> None:
 def test_conjunctions_stay_below_plain_accepts_and_above_the_default() -> None:
     numbers = (0, 16, p.RULES_PER_BAND - 1, p.RULES_PER_BAND, 2**32 - 1)
     for number in numbers:
-        assert Priority.GUARD < p.conjunction_priority(number) < Priority.UNCONDITIONAL
+        assert Priority.GUARD < p.conjunction_priority(number) < Priority.UNNAMED
+        assert Priority.UNNAMED < p.conjunction_priority(number, all_protocols=True) <= 0xFFFF
     assert p.conjunction_priority(0) == p.conjunction_priority(p.RULES_PER_BAND - 1)
     assert p.conjunction_priority(0) != p.conjunction_priority(p.RULES_PER_BAND)
 
