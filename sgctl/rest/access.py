@@ -1,4 +1,4 @@
-"""Who may do what: tokens and certificates stand for projects with a role."""
+"""Who the caller is, and how many requests a client may make."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -15,9 +16,10 @@ from sgctl.rest.http import Request
 from sgctl.rest.local_users import GROUP, LocalUsers
 
 LOCAL_ADMIN = Caller("", Role.ADMIN)
-"""Whoever may ask without a token."""
+"""The caller where no token is needed."""
 
 
+@lru_cache(maxsize=64)  # asked for every request
 def is_loopback(host: str) -> bool:
     """Whether a listening address or a Host header's name can only be reached from this machine."""
     try:
@@ -34,7 +36,7 @@ class Access:
         self._users = users
 
     def admit(self, request: Request) -> None:
-        """Where no token is asked for, raise ApiError 403 for users who may not ask, and for web pages."""
+        """Where no tokens are used, raise ApiError 403 for web pages and for users without rights."""
         if self._tokens is None:
             _refuse_browsers(request)
             refusal = self._users.refusal(request.peer.uid)
@@ -51,7 +53,7 @@ class Access:
         return found
 
     def by_token(self, token: str) -> Caller | None:
-        """Whom a token stands for. Raises ApiError 503 while the token file cannot be used."""
+        """The caller that a token stands for. Raises ApiError 503 while the token file cannot be used."""
         if self._tokens is None:
             return LOCAL_ADMIN
         return _current(self._tokens).by_token.get(digest(token)) if token else None
@@ -66,11 +68,11 @@ def _current(tokens: TokenFile) -> Credentials:
     try:
         return tokens.current()
     except AccessError as error:
-        raise ApiError(503, "ServiceUnavailable", f"Nobody can be recognised: {error}") from None
+        raise ApiError(503, "ServiceUnavailable", f"No caller can be recognised: {error}") from None
 
 
 def _refuse_browsers(request: Request) -> None:
-    """A page from elsewhere can make a browser here send requests, also under a name of its own."""
+    """A foreign web page can make a local browser send requests, also under a host name of its own."""
     host = urlsplit(f"//{request.headers.get('host', 'localhost')}").hostname or ""
     if "origin" in request.headers or not is_loopback(host):
         raise ApiError(403, "PolicyNotAuthorized", "Without a token, only programs on this machine may ask")

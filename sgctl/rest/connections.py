@@ -1,4 +1,4 @@
-"""The connections with the API: how many there may be, and which has to go when there are too many."""
+"""Limits on connections with the API, and which connection is closed when there are too many."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from sgctl.rest.http import Peer
 
 MOST = 512
 MAX_PER_PEER = 128
-"""Connections of one address; of a user of this machine who is not root, since all have the same address."""
+"""Connections of one address and, because local users share an address, of one local user."""
 
 
 class Connections:
-    """All who are connected. Those who never made a request that was allowed go first, the oldest of them."""
+    """The open connections. The oldest one that never made an allowed request is closed first."""
 
     def __init__(
         self, close: Callable[[Peer], None], most: int = MOST, max_per_peer: int = MAX_PER_PEER
     ) -> None:
-        """`close` ends the connection of a peer, who then leaves."""
+        """`close` ends the connection of a peer, after which `leave` is called."""
         self._close = close
         self._most = most
         self._max_per_peer = max_per_peer
         self._inside: dict[Peer, None] = {}  # in the order of their arrival
 
     def enter(self, peer: Peer) -> bool:
-        """Whether somebody may come in; somebody else may have to go for it."""
+        """Whether a peer may connect. Another connection may be closed to make room."""
         alike = [each for each in self._inside if _key(each) == _key(peer)]
         if len(alike) >= self._max_per_peer and not self._dismiss(alike):
             return False

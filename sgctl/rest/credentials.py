@@ -1,4 +1,4 @@
-"""Who is behind a token or a certificate: the token file, read again whenever it changes."""
+"""Tokens, certificates and the callers they stand for, from a file that is read again when it changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Role(IntEnum):
-    """Each may do all that the ones before may."""
+    """Each role includes the ones before it."""
 
     READER = 0
     MEMBER = 1
@@ -32,7 +32,7 @@ class Caller:
 
     @property
     def is_admin(self) -> bool:
-        """Whether other projects are open to it, too."""
+        """Whether it may see and change every project."""
         return self.role is Role.ADMIN
 
 

@@ -1,4 +1,4 @@
-"""The API's own connection to the policy database, used by one thread, green or not.
+"""The API's own connection to the policy database, used by one thread, which may be a green one.
 
 Whose write is next, `sgctl.rest.turns` decides; reading never waits for writes that wait.
 """

@@ -55,7 +55,7 @@ class Request:
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The path's parts; a slash at the end is none."""
+        """The parts of the path between slashes, without empty ones."""
         return tuple(part for part in self.path.split("/") if part)
 
 

@@ -1,4 +1,4 @@
-"""The API's listening socket and its side of HTTP: nobody holds up others by being slow, silent or many."""
+"""The API's listening socket and HTTP protocol, with deadlines and limits for slow or numerous clients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PEER, ARRIVED = "sgctl.peer", "sgctl.arrived"
 
 
 class Listener:
-    """A listening socket for `eventlet.wsgi.server` whose `accept` lets in whom there is room for."""
+    """A listening socket for `eventlet.wsgi.server` whose `accept` respects the limits on connections."""
 
     def __init__(self, listening: Any) -> None:
         self._listening = listening
@@ -53,7 +53,7 @@ class Listener:
             stream.close()
 
     def peer(self, stream: Any) -> Peer:
-        """Who made a connection."""
+        """The peer of a connection."""
         return self._peer_of[stream]
 
     def leave(self, stream: Any) -> None:
@@ -68,11 +68,11 @@ class Listener:
         return int(self._listening.family)
 
     def getsockname(self) -> Any:
-        """Where it listens."""
+        """The address of the socket."""
         return self._listening.getsockname()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Close the socket."""
         self._listening.close()
 
     def _dismiss(self, peer: Peer) -> None:
@@ -100,7 +100,7 @@ class Protocol(eventlet.wsgi.HttpProtocol):
         super().finish()
 
     def handle_one_request(self) -> None:
-        """Wait for a request to begin, then read and answer it; the clock runs while it is read."""
+        """Wait for a request to begin, then read and answer it. The deadline ends when it has been read."""
         self.close_connection = True
         try:
             with Timeout(IDLE_SECONDS):

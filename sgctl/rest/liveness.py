@@ -1,4 +1,4 @@
-"""Which hosts have no controller at work, so that nothing is shown as true which nobody can vouch for."""
+"""Which hosts have no working controller: what such a host reported before cannot be trusted."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sgctl.store.liveness import LivenessCheck
 LOG = logging.getLogger(__name__)
 
 FRESH_SECONDS = 1.0
-"""So long an answer is good for everybody."""
+"""For how long an answer is used for every request."""
 DATABASE_SECONDS = 1.0
-"""How long the database may take to pass the question on."""
+"""How long the database may take to deliver the question."""
 
 Hosts = frozenset[str]
 
@@ -39,7 +39,7 @@ class HostLiveness:
         return self._silent if self._clock() < self._fresh_until else None
 
     def ask(self) -> Future[Hosts]:
-        """The same, as soon as `step` has found out."""
+        """The same, once `step` has found out."""
         promise: Future[Hosts] = Future()
         self._waiting.append(promise)
         return promise
@@ -51,7 +51,7 @@ class HostLiveness:
 
     @property
     def pause(self) -> float | None:
-        """How many seconds `step` may wait for news of the database; None for as long as it likes."""
+        """How many seconds to wait for the database before the next `step`; None for no limit."""
         return self._call.pause if self._call is not None else None
 
     def step(self, store: Store) -> None:
@@ -92,7 +92,7 @@ class HostLiveness:
         self._problem = problem
 
     def give_up(self) -> list[Future[Hosts]]:
-        """Those who wait, who will not be told."""
+        """The requests that wait, which get no answer any more."""
         waiting, self._waiting = self._waiting, []
         return waiting
 
@@ -107,5 +107,5 @@ class HostLiveness:
 
 
 def _reporting(store: Store) -> Hosts:
-    """The hosts that say of a switch that it is connected."""
+    """The hosts that report a connected switch."""
     return frozenset(switch.chassis for switch in store.switches.values() if switch.connected)

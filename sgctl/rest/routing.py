@@ -49,7 +49,7 @@ class Backend:
     limits: Limits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Context:
     """One request for a handler; `identified` is None where the route does not ask for the caller."""
 
@@ -102,15 +102,23 @@ class Router:
     """Finds the route of a request. Empty segments of a path do not count."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
+        routes = tuple(routes)
         rules = [
             Rule(PARAMETER.sub(r"<\1>", route.path), endpoint=route, methods=[route.method])
             for route in routes
         ]
+        # Matching takes 4 µs. Where a path has no parameter, there is nothing to match.
+        self._fixed = {
+            (route.method, route.path): _found(route) for route in routes if not PARAMETER.search(route.path)
+        }
         self._urls = Map(rules, merge_slashes=False, redirect_defaults=False).bind("")
 
     def match(self, request: Request) -> Match:
         """The route of a request. An unknown path is a match, too: the caller's right to know comes first."""
         path = f"/{'/'.join(request.segments)}"
+        fixed = self._fixed.get((request.method, path))
+        if fixed is not None:
+            return fixed
         try:
             route, values = self._match(path, request.method)
         except MethodNotAllowed as error:
@@ -119,12 +127,16 @@ class Router:
             return _refusal(path, wrong_method(request.method, tuple(allowed)), public=auths == {Auth.NONE})
         except NotFound:
             return _refusal(path, no_such_path(request.path[:256]))
-        return Match(route.auth, route.handler, tuple(values.values()), writes=route.method != "GET")
+        return _found(route, *values.values())
 
     def _match(self, path: str, method: str) -> tuple[Route, dict[str, str]]:
         route, values = self._urls.match(path, method)
         assert isinstance(route, Route)
         return route, dict(values)
+
+
+def _found(route: Route, *arguments: str) -> Match:
+    return Match(route.auth, route.handler, arguments, writes=route.method != "GET")
 
 
 def _refusal(path: str, error: ApiError, *, public: bool = False) -> Match:

@@ -26,10 +26,10 @@ from sgctl.settings import ApiSettings
 LOG = logging.getLogger(__name__)
 
 BURST_SECONDS = 4
-"""How long a client may make requests at once before its rate counts."""
+"""The burst that a client may send, in seconds of its rate."""
 
 SPARE = 16
-"""Connections that have been told to end."""
+"""Room for connections that are being closed."""
 
 Subject = tuple[tuple[tuple[str, str], ...], ...]
 """The subject of a certificate, as `ssl` has it."""
@@ -90,7 +90,7 @@ def _read_body(environ: Mapping[str, Any]) -> bytes:
     length = environ.get("CONTENT_LENGTH") or "0"
     too_large = ApiError(413, "HTTPRequestEntityTooLarge", f"A request has at most {MAX_BODY_BYTES} bytes")
     if not (length.isascii() and length.isdigit()):
-        raise ApiError(400, "HTTPBadRequest", "The Content-Length is no number")
+        raise ApiError(400, "HTTPBadRequest", "The Content-Length is not a number")
     if int(length) > MAX_BODY_BYTES:
         raise too_large
     try:
