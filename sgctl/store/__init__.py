@@ -1,4 +1,4 @@
-"""The policy database: a client for commands and controllers, its private server, and the local switch's."""
+"""Clients of the policy database and the local switch database, and the private policy database server."""
 
 from __future__ import annotations
 

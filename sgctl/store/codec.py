@@ -1,6 +1,7 @@
-"""Policy objects as rows and back: which field is which column, declared once.
+"""Conversion between policy objects and database rows; declares once which column holds which field.
 
-Lists whose order a user gave are maps from position to element, because OVSDB's sets have no order.
+A list whose order the user gave is stored as a map from position to element, because OVSDB sets are
+unordered.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ EMPTY: Json = ["set", []]
 
 
 class Form(NamedTuple):
-    """How a column's JSON becomes a field's value and back. `read` raises ValueError."""
+    """How to convert a column's JSON to a field's value and back. `read` raises ValueError."""
 
     read: Callable[[Json], Any]
     write: Callable[[Any], Json]
@@ -41,7 +42,7 @@ class Form(NamedTuple):
 
 
 class ColumnOf(NamedTuple):
-    """One column and the field it holds; `label` is the field's Neutron name, `refers_to` its table."""
+    """One column and its field. `label` is the field's Neutron name, `refers_to` the kind it refers to."""
 
     name: str
     field: str
@@ -51,7 +52,7 @@ class ColumnOf(NamedTuple):
 
 
 class Table(NamedTuple):
-    """One kind's table: its own columns, those of its Meta, and both by name."""
+    """The table of one kind: `columns` without those of Meta, `by_name` with them."""
 
     name: str
     columns: tuple[ColumnOf, ...]
@@ -60,7 +61,7 @@ class Table(NamedTuple):
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """All columns, Meta's too."""
+        """The names of all columns, including those of Meta."""
         return tuple(self.by_name)
 
 
@@ -71,7 +72,7 @@ def _prefix(text: str) -> Prefix:
 
 @lru_cache(maxsize=1 << 12)
 def _shared(text: str) -> str:
-    """One string for all its copies: times and project ids repeat in every row."""
+    """One string object for equal strings: times and project ids repeat in every row."""
     return text
 
 
@@ -83,7 +84,7 @@ def _pair(text: str) -> AddressPair:
 
 
 def _read_detail(text: str) -> SubnetDetail:
-    """A subnet's details from the JSON object in which they are kept."""
+    """Parse a subnet's details, stored as a JSON object. Raises ValueError."""
     try:
         stored = json.loads(text)
         return SubnetDetail(
@@ -97,7 +98,7 @@ def _read_detail(text: str) -> SubnetDetail:
             tags=frozenset(stored["tags"]),
         )
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ValueError(f"{text!r} are no details of a subnet") from error
+        raise ValueError(f"{text!r} does not describe a subnet") from error
 
 
 def _write_detail(detail: SubnetDetail) -> str:
@@ -193,7 +194,7 @@ META_NAMES = frozenset(column.name for column in META)
 
 
 def _plain(**forms: Form) -> list[ColumnOf]:
-    """Columns that are called like their fields and have Neutron's name."""
+    """Columns whose name, field and Neutron name are the same."""
     return [ColumnOf(name, name, form, name) for name, form in forms.items()]
 
 
@@ -249,7 +250,7 @@ TABLES: Mapping[type[PolicyObject], Table] = {
         _refer("security_groups", REFERENCES, SecurityGroup, "security_groups"),
     ),
 }
-"""The kinds' tables, every kind after those it refers to."""
+"""The table of each kind; every kind comes after the kinds it refers to."""
 
 KIND_OF = {table.name: kind for kind, table in TABLES.items()}
 WORDS = {
@@ -262,7 +263,7 @@ WORDS = {
 
 
 def decode(kind: type[PolicyObject], identifier: str, row: Row) -> PolicyObject | list[Problem]:
-    """The object that a row holds, or everything that is wrong with it."""
+    """The object that a row holds, or all problems when the row is malformed."""
     table = TABLES[kind]
     values: dict[str, Any] = dict(table.defaults)
     meta: dict[str, Any] = {}
@@ -280,7 +281,7 @@ def decode(kind: type[PolicyObject], identifier: str, row: Row) -> PolicyObject 
 
 
 def encode(obj: PolicyObject) -> Row:
-    """The object's row, with every column."""
+    """The object's row with all columns."""
     table = TABLES[type(obj)]
     row = {column.name: column.form.write(getattr(obj, column.field)) for column in table.columns}
     row.update({column.name: column.form.write(getattr(obj.meta, column.field)) for column in META})
@@ -288,7 +289,7 @@ def encode(obj: PolicyObject) -> Row:
 
 
 def new_row(obj: PolicyObject) -> Row:
-    """The columns that a new row would not have by itself, which is half of what would be sent."""
+    """The columns that differ from the defaults: about half of the data to send for a new row."""
     row = _written(TABLES[type(obj)].columns, obj)
     if obj.meta is not NO_META:
         row.update(_written(META, obj.meta))
@@ -304,7 +305,7 @@ def _written(columns: Iterable[ColumnOf], values: object) -> Row:
 
 
 def references(obj: PolicyObject) -> Iterator[tuple[ColumnOf, str]]:
-    """Every id by which the object refers to another, with the column that does."""
+    """Every id of another object that the object refers to, with the column that holds the id."""
     for column in TABLES[type(obj)].columns:
         if column.refers_to is not None:
             value = getattr(obj, column.field)
@@ -314,5 +315,5 @@ def references(obj: PolicyObject) -> Iterator[tuple[ColumnOf, str]]:
 
 
 def describe(obj: PolicyObject) -> str:
-    """An object as messages name it."""
+    """The object's kind, name and id, for messages."""
     return f"{WORDS[type(obj)]} {obj.name} ({obj.id})" if obj.name else f"{WORDS[type(obj)]} {obj.id}"

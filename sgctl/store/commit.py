@@ -1,4 +1,4 @@
-"""One change of the policy as one OVSDB transaction that holds only on what it was based on."""
+"""A change of the policy as one OVSDB transaction, which fails if the data it is based on has changed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sgctl.store.status import row_is
 from sgctl.store.view import PolicyView
 
 BY_MEMBERS = frozenset({"addresses"})
-"""Sets that can be large: written as additions and removals and left out of the comparison with the base."""
+"""Sets that can be large: additions and removals are written, and they are not compared with the base."""
 
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _NOT_AS_EXPECTED = "timed out"
-"""The server's error for a `wait` operation without patience."""
+"""The server's error when the condition of a `wait` operation with timeout 0 does not hold."""
 
 _NO_QUORUM = "cluster error"
-"""The server's error when the cluster's leader went away; the transaction may live on."""
+"""The server's error when the cluster lost its leader; the transaction may still succeed."""
 
 _NUMBERS = "the next rule number"
 _GENERATION = "the generation"
@@ -33,7 +33,7 @@ Subject = Change | str | None
 
 
 class Commit:
-    """A list of changes on its way into the database. `attempt` may be called again until it answers."""
+    """Changes to be written to the database. Call `attempt` until it returns a generation or raises."""
 
     def __init__(
         self, replica: Replica, view: PolicyView, changes: Sequence[Change], at_generation: int | None
@@ -49,11 +49,11 @@ class Commit:
         self._add_rules_of_deleted_groups()
 
     def attempt(self, deadline: float) -> int | None:
-        """Send the transaction; the new generation when it is done.
+        """Send the transaction and return the new generation.
 
-        None means to take in what has changed meanwhile and to try again; when `uncertain` is set then, this
-        attempt may have succeeded all the same. Raises Conflict and StoreError with nothing written;
-        StoreError also when no answer came by the deadline (monotonic clock).
+        None means: read what has changed in the database and try again. If `uncertain` is set then, this
+        attempt may nevertheless have succeeded. After Conflict and StoreError nothing was written, except
+        when StoreError says that no answer came by the deadline (monotonic clock).
         """
         self._compare_with_view()
         operations, subjects = self._compose()
@@ -71,11 +71,14 @@ class Commit:
         raise self._failure(problem, subject)
 
     def is_done(self) -> bool:
-        """Whether the database holds what the changes ask for."""
+        """Whether the database already holds the result of the changes."""
         return all(self._holds(change) for change in self._changes)
 
     def _add_rules_of_deleted_groups(self) -> None:
-        """Rules belong to their group: they go with it, those that could not be read too."""
+        """Delete the rules of deleted groups as well.
+
+        `_write` also deletes those rules whose rows could not be read.
+        """
         if not self._deleted_groups:
             return
         named = {_identifier(change) for change in self._changes if change.kind is Rule}
@@ -91,7 +94,7 @@ class Commit:
                 raise Conflict(_somebody_changed(change))
 
     def _compose(self) -> tuple[list[Operation], list[Subject]]:
-        """The operations and what each is about, for telling errors apart."""
+        """The operations, and the subject of each operation, to tell errors apart."""
         steps: list[tuple[Operation, Subject]] = []
         if self._at_generation is not None:
             steps.append((_expect("generation", self._at_generation), _GENERATION))
@@ -109,13 +112,13 @@ class Commit:
         return [operation for operation, _ in steps], [subject for _, subject in steps]
 
     def _numbered(self, number: int) -> Iterator[Change]:
-        """The changes with numbers for new rules and the old number for those that keep it."""
+        """The changes, with numbers for new rules from `number` on; changed rules keep their number."""
         for change in self._changes:
             old, new = change
             if isinstance(new, Rule) and isinstance(old, Rule):
                 yield Change(old, replace(new, number=old.number))
             elif isinstance(new, Rule):
-                if number >= MAX_RULE_NUMBER:  # the counter of the next one must fit, too
+                if number >= MAX_RULE_NUMBER:  # the counter must be able to hold the next number
                     raise StoreError("all rule numbers are used up")
                 yield Change(old, replace(new, number=number))
                 number += 1
@@ -130,7 +133,7 @@ class Commit:
             yield {"op": "insert", "table": table, "uuid": new.id, "row": codec.new_row(new)}
             return
         if new is None and isinstance(old, Rule) and old.group_id in self._deleted_groups:
-            return  # it goes with its group
+            return  # the deletion of its group deletes it
         yield self._expect_unchanged(old)
         if new is None:
             yield _delete(table, row_is(old.id))
@@ -140,7 +143,7 @@ class Commit:
             yield from self._update(table, old, new)
 
     def _expect_unchanged(self, obj: PolicyObject) -> Operation:
-        """The row must still be the one that was read: whole, byte by byte, but for large sets."""
+        """The condition that the row still equals the row that was read, except for large sets."""
         table = codec.TABLES[type(obj)]
         columns = [name for name in table.column_names if name not in BY_MEMBERS]
         return {
@@ -176,13 +179,13 @@ class Commit:
             return Conflict(_somebody_changed(subject))
         if problem["error"] in ("referential integrity violation", "constraint violation"):
             reasons = explain.explain(self._changes, self._replica.rows)
-            # Without a reason in what this commit knew, somebody else has just made one.
+            # If our copy of the rows shows no reason, another client has just written one.
             return StoreError("; ".join(reasons)) if reasons else Conflict(describe_error(problem))
         return StoreError(f"the policy database refused the change: {describe_error(problem)}")
 
 
 def _checked(change: Change) -> Change:
-    """The change itself when it can be stored; StoreError with every reason otherwise."""
+    """Return the change. Raises StoreError with all reasons if it cannot be stored."""
     old, new = change
     if old is None and new is None:
         raise StoreError("a change needs an old or a new object")
@@ -190,11 +193,11 @@ def _checked(change: Change) -> Change:
         return change
     problems = [f"{problem.field}: {problem.reason}" for problem in check(new)]
     if not _UUID.fullmatch(new.id):
-        problems.append(f"id: {new.id!r} is no UUID in lower case")
+        problems.append(f"id: {new.id!r} is not a lower-case UUID")
     if old is not None and (type(old), old.id) != (type(new), new.id):
-        problems.append(f"id: is not that of the {codec.describe(old)} to be changed")
+        problems.append(f"id: differs from that of the {codec.describe(old)}")
     if isinstance(new, Rule) and new.number not in (0, old.number if isinstance(old, Rule) else 0):
-        problems.append(f"number: {new.number} is not for the caller to choose")
+        problems.append(f"number: {new.number} cannot be chosen by the caller")
     if problems:
         raise StoreError(f"{codec.describe(new)}: {'; '.join(problems)}")
     return change

@@ -1,6 +1,7 @@
-"""The devices on a bridge, as its switch database tells of them (ovs-vswitchd.conf.db(5)).
+"""The devices on a bridge, read from the switch database (ovs-vswitchd.conf.db(5)).
 
-Tables Port, Interface and Mirror. A port with several interfaces is a bond, and one device.
+Reads the tables Port, Interface and Mirror. A port with several interfaces is a bond, and counts as one
+device.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from sgctl.store.uplinks import UPLINK, UPLINK_IDS, UPLINK_LOOPS, Declaration
 
 IFACE_ID = "iface-id"
 LOCAL_PORT = 65534
-"""The number that Open vSwitch's database has for a bridge's own interface."""
+"""The ofport of a bridge's own interface in Open vSwitch's database."""
 OPENFLOW_LOCAL = 0xFFFFFFFE
-"""The same in OpenFlow 1.4 (section 7.2.1, OFPP_LOCAL)."""
+"""The number of a bridge's own interface in OpenFlow 1.4 (section 7.2.1, OFPP_LOCAL)."""
 UNUSABLE = -1
-"""The number of an interface that Open vSwitch could not open."""
+"""The ofport of an interface that Open vSwitch could not open."""
 
-GONE = "its device has been taken away"
+GONE = "its device has been deleted"
 BOND_AS_PORT = "a bond can be an uplink but not a port"
 
 _EMPTY: Json = ["set", []]
@@ -62,14 +63,14 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
     },
     "Mirror": {"name": TEXT, "output_port": OPTIONAL_UUID, "output_vlan": OPTIONAL_NUMBER},
 }
-"""The tables and columns that are watched, as far as their types matter."""
+"""The tables and columns to monitor, with the parts of their types that matter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vlans:
-    """What a port's columns say of VLANs. Open vSwitch itself obeys them for the action NORMAL only.
+    """The VLAN columns of a port. Open vSwitch itself applies them only to the action NORMAL.
 
-    `tag` is 0–4095, None when it is not set; `trunks` is empty for all. `mode` is empty when it is not set.
+    `tag` is 0–4095, or None if not set. Empty `trunks` means all VLANs. `mode` is empty if not set.
     """
 
     tag: int | None = None
@@ -82,9 +83,9 @@ NO_VLANS = Vlans()
 
 @dataclass(frozen=True, slots=True)
 class Bond:
-    """Several interfaces that are one link: the OpenFlow numbers of those that work, and their names.
+    """Several interfaces that form one link: the OpenFlow port numbers and names of the working ones.
 
-    `lacp` tells whether it speaks with the other side about that (IEEE 802.1AX).
+    `lacp` tells whether the bond negotiates with the other side by LACP (IEEE 802.1AX).
     """
 
     numbers: tuple[int, ...]
@@ -94,16 +95,16 @@ class Bond:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """An interface, or a bond: with an OpenFlow number, 1–65533, or OPENFLOW_LOCAL or UNUSABLE.
+    """An interface or a bond. `ofport` is its OpenFlow number: 1–65533, OPENFLOW_LOCAL or UNUSABLE.
 
     A bridge's own interface is the host's access to the networks. `iface_id` names the policy port
-    (external_ids:iface-id), empty when there is none. `uplink` is what external_ids:sgctl-uplink says, None
-    is no uplink; `uplink_ids` and `loops` are what sgctl-uplink-ids and sgctl-uplink-loops say. `obstacle`
-    tells why it can be neither, empty when nothing is in the way. `mirror` is the mirror of which it is the
-    output, by name.
+    (external_ids:iface-id), empty for none. `uplink` is the value of external_ids:sgctl-uplink, None if the
+    interface is no uplink; `uplink_ids` and `loops` are the values of sgctl-uplink-ids and
+    sgctl-uplink-loops. `obstacle` tells why the interface can be neither port nor uplink, empty if it can.
+    `mirror` is the name of the mirror that sends its copies to this interface.
 
-    Of a bond, `ofport` is the least of its members', and `ailing` are those that do not work, and why.
-    `seed` is a number that nobody can guess who cannot read the switch database.
+    For a bond, `ofport` is the lowest number of its members, and `ailing` lists the members that do not work,
+    with the reason. `seed` is a number that cannot be guessed without access to the switch database.
     """
 
     name: str
@@ -121,18 +122,21 @@ class Interface:
 
     @property
     def is_declared(self) -> bool:
-        """Whether it says that it is a port of the policy or an uplink."""
+        """Whether the interface is declared to be a policy port or an uplink."""
         return bool(self.iface_id) or self.uplink is not None
 
     @property
     def declaration(self) -> Declaration | None:
-        """The networks of which it is declared an uplink."""
+        """The networks for which the interface is declared as an uplink."""
         return None if self.uplink is None else Declaration(self.uplink, self.uplink_ids)
 
 
 @dataclass(frozen=True, slots=True)
 class Mirrors:
-    """Where a bridge's mirrors send their copies: `to_ports` by the id of the port, `to_vlans` by mirror."""
+    """The outputs of a bridge's mirrors.
+
+    `to_ports` maps the id of an output port to the mirror's name, `to_vlans` holds (mirror's name, VLAN).
+    """
 
     to_ports: Mapping[str, str]
     to_vlans: tuple[tuple[str, int], ...] = ()
@@ -143,14 +147,14 @@ NO_MIRRORS = Mirrors({})
 
 @dataclass(frozen=True, slots=True)
 class _Device:
-    """An interface as its own row tells it, before its port is looked at."""
+    """An interface as described by its Interface row alone, without the row of its port."""
 
     interface: Interface
     peer: str | None
 
 
 class Devices:
-    """The devices of all ports in `rows` (by table and id), kept current by `take`."""
+    """The devices of all ports in `rows` (by table and id); call `take` for rows that have changed."""
 
     def __init__(self, rows: Mapping[str, Mapping[str, Row]]) -> None:
         self._rows = rows
@@ -159,7 +163,7 @@ class Devices:
         self._is_plain: dict[str, bool] = {}
 
     def take(self, table: str, identifier: str) -> bool:
-        """Look again at a row that may have changed; whether a bridge may look different because of it."""
+        """Read a row that may have changed; returns whether this may change a bridge."""
         row = self._rows[table].get(identifier) if table in ("Port", "Interface") else None
         if table == "Interface":
             before = self._devices.pop(identifier, None)
@@ -177,7 +181,7 @@ class Devices:
         return True
 
     def of_port(self, identifier: str, mirrors: Mirrors) -> Iterator[Interface]:
-        """The devices of one port; `mirrors` are those of its bridge."""
+        """The devices of one port; `mirrors` are the mirrors of its bridge."""
         row = self._rows["Port"].get(identifier)
         if row is None:
             return
@@ -200,7 +204,7 @@ class Devices:
         return any(row.get("name") == name for row in self._bonds())
 
     def bond_of(self, name: str) -> str | None:
-        """The bond of which an interface is a member."""
+        """The name of the bond that an interface belongs to, None if it belongs to none."""
         for row in self._bonds():
             members = [self._devices.get(each) for _, each in elements(row.get("interfaces", _EMPTY))]
             if any(member is not None and member.interface.name == name for member in members):
@@ -211,7 +215,7 @@ class Devices:
         return (row for row in self._rows["Port"].values() if not _is_single(row))
 
     def _single(self, device: _Device) -> Interface:
-        """The interface with what is wrong with its peer, if it is one end of a pair of patch ports."""
+        """The interface; if it is a patch port without a matching peer, `obstacle` says so."""
         if device.peer is None or device.interface.obstacle:
             return device.interface
         peer = self._by_name.get(device.peer)
@@ -222,7 +226,7 @@ class Devices:
 
 
 _SETTINGS = ("tag", "trunks", "vlan_mode", "protected")
-"""Columns of a port that flows do not obey by themselves."""
+"""Columns of a port that have no effect on flows unless the compiled flows implement them."""
 
 
 def _is_set(row: Row, column: str) -> bool:
@@ -234,7 +238,7 @@ def _is_single(row: Row) -> bool:
 
 
 def _read_device(row: Row, identifier: str) -> _Device | None:
-    """None before Open vSwitch has looked at the interface."""
+    """The device of an Interface row, None until Open vSwitch has processed the row."""
     number = optional(row, "ofport")
     external_ids, options = text_map(row, "external_ids"), text_map(row, "options")
     iface_id, uplink = external_ids.get(IFACE_ID, ""), external_ids.get(UPLINK)
@@ -272,16 +276,19 @@ def _read_device(row: Row, identifier: str) -> _Device | None:
 
 
 def _is_gone(row: Row) -> bool:
-    """Whether a device of the kernel was there and has been taken away; Open vSwitch keeps its number."""
+    """Whether a kernel device has been deleted; Open vSwitch keeps its OpenFlow number."""
     of_kernel = row.get("type", "") in ("", "system")
     return of_kernel and row.get("ifindex") == 0 and not _is_set(row, "mac_in_use")
 
 
 def _tunnel_obstacle(options: Mapping[str, str]) -> str:
-    """A tunnel whose ends are chosen by flows has none here, and takes in what anybody sends."""
+    """Why a tunnel cannot be used whose end points are set by flows: it would accept packets from anybody.
+
+    No flow of sgctl sets the end points. Empty for other tunnels.
+    """
     chosen = [f"{name}=flow" for name in _TUNNEL_ENDS if options.get(name) == _BY_FLOW]
     return (
-        f"no flow of sgctl chooses the ends of a tunnel: options:{', options:'.join(chosen)}"
+        f"sgctl's flows do not set the end points of a tunnel: options:{', options:'.join(chosen)}"
         if chosen
         else ""
     )
@@ -290,18 +297,18 @@ def _tunnel_obstacle(options: Mapping[str, str]) -> str:
 def own_interface_as_port(bridge: str) -> str:
     """Why a bridge's own interface cannot be a policy port."""
     return (
-        "a bridge's own interface can be an uplink but not a port; let it have another one:"
+        "a bridge's own interface can be an uplink but not a port; add another interface to the bridge:"
         f" ovs-vsctl add-port {bridge} NAME -- set interface NAME type=internal"
     )
 
 
 def member_of_bond(bond: str) -> str:
-    """Why a member of a bond cannot be anything by itself."""
+    """Why a member of a bond can be neither a policy port nor an uplink."""
     return f"it is a member of the bond {bond}, which is one uplink: sgctl uplink set {bond} …"
 
 
 def _bond(row: Row, members: list[Interface]) -> Iterator[Interface]:
-    """The bond, and those of its members that say for themselves what only the bond can be."""
+    """The bond, and those of its members that are wrongly declared as ports or uplinks themselves."""
     name = row.get("name", "")
     for member in members:
         if member.iface_id or member.uplink is not None:
@@ -321,7 +328,7 @@ def _bond(row: Row, members: list[Interface]) -> Iterator[Interface]:
         numbers[0] if numbers else UNUSABLE,
         iface_id,
         uplink,
-        obstacle or ("" if members else "none of its interfaces is there"),
+        obstacle or ("" if members else "none of its interfaces exists"),
         bond=Bond(numbers, tuple(name for _, name in working), lacp),
         ailing=tuple(f"{member.name}: {member.obstacle}" for member in members if member.ofport < 0),
         seed=members[0].seed if members else 0,
@@ -331,13 +338,13 @@ def _bond(row: Row, members: list[Interface]) -> Iterator[Interface]:
 
 
 def _with_settings(interface: Interface, row: Row, mirror: str) -> Interface:
-    """What the port's row adds to its device."""
+    """The interface with the settings from its port's row."""
     obstacle = interface.obstacle
     if not obstacle and mirror:
-        obstacle = f"it is the output of the mirror {mirror}, and Open vSwitch drops what comes from there"
+        obstacle = f"it is the output of the mirror {mirror}, and Open vSwitch drops what it receives there"
     if not obstacle and row.get("protected"):
         obstacle = (
-            "its port is protected, which flows do not know; security groups say who may talk to whom:"
+            "its port is protected, which has no effect on flows; use security groups instead:"
             f" ovs-vsctl set port {row.get('name', '')} protected=false"
         )
     trunks = frozenset(elements(row.get("trunks", _EMPTY)))
@@ -358,11 +365,11 @@ def read_mirrors(row: Row, mirrors: Mapping[str, Row]) -> Mirrors:
 
 
 def text_map(row: Row, column: str) -> dict[str, str]:
-    """A column that maps text to text."""
+    """The value of a column that maps strings to strings."""
     return dict(row.get(column, ["map", []])[1])
 
 
 def optional(row: Row, column: str) -> Json:
-    """The value of a column that may have none."""
+    """The value of an optional column, None if it is empty."""
     value = row.get(column)
     return None if isinstance(value, list) else value

@@ -1,11 +1,11 @@
-"""What can go wrong between sgctl and a database; the messages are for users."""
+"""Errors of database access; their messages are for users."""
 
 from __future__ import annotations
 
 
 class StoreError(Exception):
-    """No connection, refused by the server, of another schema version, ..."""
+    """A database cannot be reached, refused a request, has another schema version, ..."""
 
 
 class Conflict(StoreError):
-    """Somebody changed what a commit was based on; nothing was written. Work it out again and retry."""
+    """The data that a commit was based on has changed; nothing was written. Compute the change again."""

@@ -1,4 +1,4 @@
-"""Why the server refused a change, in the user's words. Looks at every row, so only after a refusal."""
+"""Explains to the user why the server refused a change. Reads every row, so use it only after a refusal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Key = tuple[type[PolicyObject], str]
 
 
 def explain(changes: Sequence[Change], rows: Rows) -> list[str]:
-    """Everything in the changes that contradicts the rows: references to nowhere and values taken."""
+    """All conflicts of the changes with the rows: dangling references, and values that must be unique."""
     after = {(change.kind, _id(change)): change.new for change in changes}
     return [*_dangling(after, rows), *_still_used(after, rows), *_taken(after, rows)]
 
@@ -50,7 +50,7 @@ def _still_used(after: Mapping[Key, PolicyObject | None], rows: Rows) -> Iterato
 
 
 def _taken(after: Mapping[Key, PolicyObject | None], rows: Rows) -> Iterator[str]:
-    """Values that an index wants to be unique and that two rows would have."""
+    """Values that two rows would share although an index requires them to be unique."""
     tables = shipped()["tables"]
     for kind, table in codec.TABLES.items():
         for index in tables[table.name].get("indexes", []):

@@ -1,8 +1,8 @@
-"""When Python's collector of cyclic garbage may look, and at what.
+"""Limits when Python's garbage collector runs, and on which objects.
 
-Policy objects, rows and flows are freed by reference counting: there is no cycle among them. The collector
-would look at them for cycles all the same. For 10,000 flows that stops the process for up to 0.1 s, just
-while a switch waits for them; for 100,000 rules it doubles the time of loading.
+Policy objects, rows and flows are freed by reference counting, because there are no reference cycles among
+them. The collector would search them for cycles nevertheless. For 10,000 flows that blocks the process for up
+to 0.1 s while a switch waits for them; for 100,000 rules it doubles the time of loading.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 MUCH = 10_000
-"""Objects that can have references."""
+"""Number of container objects; from here on, the collector ignores the new objects."""
 
 
 @contextmanager
 def much_may_stay() -> Iterator[None]:
-    """Do not collect meanwhile; when much was made that stays, never look at it."""
+    """Disable the collector for a block. If the block created many objects, exclude them from then on."""
     enabled, before = gc.isenabled(), gc.get_count()[0]
     gc.disable()
     try:

@@ -1,7 +1,8 @@
-"""Which hosts have no controller that is at work. This is the one place that knows how to find out.
+"""Finds the hosts without a working controller. No other module does this.
 
-A controller that is at work says that it has seen the number which `Store.ask` raises. One that has died
-has given its lock back; that tells why there is no answer, and that there is no point in waiting for it.
+`Store.ask` raises a number in the database. A working controller answers by writing that number to its
+Switch rows. The lock of a controller that has ended is free: this explains the missing answer, and there is
+no need to wait for one.
 """
 
 from __future__ import annotations
@@ -17,32 +18,32 @@ from sgctl.store.store import Store
 
 DEAD = "no controller runs there"
 HUNG = "its controller does not answer"
-UNASKED = "nobody knows whether its controller is at work"
+UNASKED = "it is unknown whether its controller works"
 
 PATIENCE = "SGCTL_PATIENCE"
 """The environment variable that sets how many seconds a controller has to answer."""
 
 _PATIENCE_SECONDS = 0.7
 _SECONDS_PER_OBJECT = 50e-6
-"""A controller that compiles the whole policy answers after that."""
+"""Extra time to answer per policy object: a controller first finishes compiling the whole policy."""
 _SLOWNESS = 20
-"""Where the database takes long to answer, everybody does: so many times its answer's time is added."""
+"""On a slow machine controllers are slow, too: this many times the database's response time is added."""
 _PAUSE_SECONDS = 0.1
 _MOST_SECONDS = 3600
 
 
 class Silence(NamedTuple):
-    """Why nobody is at work, by host; `problem` is why some could not be asked."""
+    """By host, why no controller works there; `problem` tells why controllers could not be asked."""
 
     hosts: Mapping[str, str]
     problem: str = ""
 
 
 class LivenessCheck:
-    """A question to the controllers of some hosts, and who has answered until now."""
+    """A question to the controllers of some hosts, and the answers so far."""
 
     def __init__(self, store: Store, hosts: Iterable[str], grace: float = 0.0) -> None:
-        """Ask. `grace` is how many seconds a controller that is just being started has.
+        """Ask. `grace` is the time in seconds for controllers that are just being started.
 
         Raises StoreError when the database cannot be reached.
         """
@@ -66,7 +67,7 @@ class LivenessCheck:
         self._hope = self._patience if failover else begin + grace
 
     def silent(self) -> frozenset[str]:
-        """The hosts that have not answered. One without a switch has nowhere to say so: its lock must do."""
+        """The hosts that have not answered. A host without a Switch row is silent if its lock is free."""
         answers: dict[str, int] = {}
         for switch in self._store.switches.values():
             answers[switch.chassis] = max(switch.answered, answers.get(switch.chassis, 0))
@@ -77,7 +78,7 @@ class LivenessCheck:
         )
 
     def outcome(self) -> Silence | None:
-        """Who is not at work; None while answers are to be hoped for. Raises StoreError."""
+        """The hosts without a working controller; None while more answers may come. Raises StoreError."""
         if self._refusal:
             reasons = {host: DEAD if host in self._dead else UNASKED for host in sorted(self._hosts)}
             return Silence(reasons, self._refusal)
@@ -88,16 +89,16 @@ class LivenessCheck:
 
     @property
     def pause(self) -> float:
-        """How many seconds to wait for answers until the locks are tried again with `try_locks`."""
+        """Seconds to wait for answers before the next call of `try_locks`."""
         left = max(self._patience - time.monotonic(), 0.0)
         return min(left, _PAUSE_SECONDS) if self._dead else left
 
     def all_answered(self) -> bool:
-        """Whether all have answered but those of whom no answer is to be hoped for."""
+        """Whether all hosts have answered, except those that are known to have no controller."""
         return self.silent() <= self._hopeless(time.monotonic())
 
     def try_locks(self) -> None:
-        """See whether those who were dead are there again. Raises StoreError."""
+        """Check whether hosts without a controller have one now. Raises StoreError."""
         if silent_dead := self.silent() & self._dead:
             self._dead = self._store.unheld(silent_dead)
 
@@ -106,13 +107,13 @@ class LivenessCheck:
 
 
 def listen(store: Store, hosts: Iterable[str], grace: float = 0.0) -> Silence:
-    """The hosts, out of these, where no controller is at work.
+    """The hosts, out of these, where no controller works.
 
-    It takes as long as the slowest answer: at most 0.7 s, or what SGCTL_PATIENCE says, on a quiet machine and
-    when the policy is of moderate size; a second more where a lock is free and the database has several
-    servers, because their locks are gone when another of them takes over. `grace` is how many seconds a
-    controller that is just being started has. Raises StoreError when the database cannot be reached. One
-    that cannot be written tells at most which controllers have died.
+    This takes as long as the slowest answer. On a quiet machine and with a policy of moderate size, that is
+    at most 0.7 s, or the value of SGCTL_PATIENCE. It is a second more if a lock is free and the database has
+    several servers, because locks are lost when another server takes over. `grace` is the time in seconds for
+    controllers that are just being started. Raises StoreError when the database cannot be reached. If the
+    database is read-only, the result only tells which controllers have ended.
     """
     call = LivenessCheck(store, hosts, grace)
     while (outcome := call.outcome()) is None:
@@ -133,7 +134,10 @@ def _patience_seconds() -> float:
 
 
 def namesake(store: Store, host: str, host_id: str) -> str:
-    """What is wrong when another host has the name of this one, whose switch database has this id."""
+    """An error text if another host has the same name as this one, else empty.
+
+    `host_id` is the id of this host's switch database.
+    """
     others = {switch.host_id for switch in store.switches.values() if switch.chassis == host} - {""}
     if not others or host_id in others:
         return ""

@@ -33,20 +33,20 @@ from sgctl.store.replica import Json, Operation, Replica, Row, elements, first_e
 from sgctl.store.uplinks import UPLINK, UPLINK_IDS, UPLINK_LOOPS, Declaration, write_loops
 
 SHORTEST_BACKOFF_MS = 1000
-"""The least that Open vSwitch takes."""
+"""The lowest max_backoff that Open vSwitch accepts."""
 FEWEST_PREFIXES = 3
-"""As many fields for a table's prefixes as every version takes."""
+"""The number of `prefixes` fields per table that every version of Open vSwitch accepts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """A bridge that ovs-vswitchd has set up. `fail_mode` is `secure`, `standalone` or empty.
+    """A row of the Bridge table. `fail_mode` is `secure`, `standalone` or empty.
 
-    `datapath_type` is `system` (the kernel's), `netdev` (the userspace datapath) or a test's. `controllers`
-    are the ids of the rows that say where its controllers are; `ovs-vsctl set-controller` makes new ones.
-    `targets` is what they say, such as `tcp:127.0.0.1:6653`. `protocols` are those it may speak, such as
-    `OpenFlow14`; none means all that Open vSwitch offers by default. `dpid` is 0 before it is set up.
-    `mirrored_vlans` are the mirrors that send their copies to every port of a VLAN: name and VLAN.
+    `dpid` is 0 until ovs-vswitchd has set up the bridge. `datapath_type` is `system` (the kernel's), `netdev`
+    (the userspace datapath) or that of a test. `controllers` are the ids of its Controller rows;
+    `ovs-vsctl set-controller` creates new rows. `targets` are their targets, such as `tcp:127.0.0.1:6653`.
+    `protocols` are the allowed OpenFlow versions, such as `OpenFlow14`; empty means Open vSwitch's default.
+    `mirrored_vlans` are the mirrors that send their copies to every port of a VLAN: (name, VLAN).
     """
 
     name: str
@@ -76,7 +76,7 @@ _TABLES: Mapping[str, Mapping[str, Any]] = {
     "Controller": {"target": TEXT},
     **TABLES,
 }
-"""The tables and columns that are watched, as far as their types matter."""
+"""The tables and columns to monitor, with the parts of their types that matter."""
 
 
 def _schema() -> Json:
@@ -85,18 +85,18 @@ def _schema() -> Json:
 
 
 class LocalSwitches:
-    """What the host's switch database says of bridges, kept current by `run`.
+    """The bridges in the host's switch database; call `run` to update them.
 
-    Connects by itself, again and again; while there is no connection everything stays as it was. One thread,
-    green or not, uses it.
+    Reconnects automatically; without a connection all values stay as they were. Only one thread, green or
+    not, may use it.
     """
 
     def __init__(self, remote: str, timeout: float) -> None:
-        """Only `connect` makes one that can be used."""
+        """Use `connect` instead: it waits until the rows have been read."""
         self.chassis = ""
         self.bridges: Mapping[int, Bridge] = {}
         self.unusable: tuple[Bridge, ...] = ()
-        """The bridges that are not set up, or have the datapath id of another one, by name."""
+        """The bridges, sorted by name, that are not set up yet or share their datapath id with another."""
         self._was_connected = False
         self._timeout = timeout
         self._replica = Replica(remote, _schema())
@@ -104,9 +104,9 @@ class LocalSwitches:
 
     @classmethod
     def connect(cls, remote: str, timeout: float = 10.0, patience: float | None = None) -> Self:
-        """Connect and take in what is there; `timeout` in seconds. Raises StoreError when nobody answers.
+        """Connect and read all rows; `timeout` in seconds. Raises StoreError when no server answers.
 
-        A remote that takes no connections is given up after `patience` seconds, None for `timeout`.
+        If the remote accepts no connection, gives up after `patience` seconds (None: after `timeout`).
         """
         switches = cls(remote, timeout)
         begin = time.monotonic()
@@ -119,18 +119,18 @@ class LocalSwitches:
 
     @property
     def connected(self) -> bool:
-        """Whether what is known is current."""
+        """Whether there is a connection, so that the values are current."""
         return self._replica.connected
 
     @property
     def host_id(self) -> str:
-        """What tells this host from others, whatever it is called: the id of its database's one row."""
+        """Identifies this host independently of its name: the id of its database's only Open_vSwitch row."""
         return next(iter(self._replica.rows["Open_vSwitch"]), "")
 
     def run(self) -> bool:
-        """Take in what the database sent, without waiting; whether chassis or bridges have changed.
+        """Process received updates, without waiting.
 
-        That the connection is lost, or there again, is news, too.
+        Returns whether `chassis`, `bridges`, `unusable` or `connected` changed.
         """
         self._replica.pump()
         touched = self._replica.touched()
@@ -153,13 +153,13 @@ class LocalSwitches:
         self._replica.wait(poller)
 
     def bind(self, interface: str, iface_id: str) -> None:
-        """Say which policy port an interface is; an empty `iface_id` takes it back. Raises StoreError."""
+        """Bind an interface to a policy port; an empty `iface_id` unbinds it. Raises StoreError."""
         if iface_id:
             self._refuse(interface, self._obstacle_to_port(interface))
         self._set_external_ids(interface, {IFACE_ID: iface_id})
 
     def set_uplink(self, interface: str, declared: Declaration | None) -> None:
-        """Declare an interface an uplink; None takes it back. Raises StoreError."""
+        """Declare an interface as an uplink; None removes the declaration. Raises StoreError."""
         if declared is not None:
             if not declared.words:
                 raise StoreError(f"interface {interface}: an uplink needs at least one network")
@@ -167,26 +167,26 @@ class LocalSwitches:
         self._set_external_ids(interface, {**_uplink_values(declared), UPLINK_LOOPS: ""})
 
     def settle_uplink(self, interface: str, before: Declaration, after: Declaration) -> None:
-        """Change an uplink's declaration, unless somebody else has done so meanwhile. Raises StoreError."""
+        """Change an uplink's declaration, unless its names have changed since `before`. Raises StoreError."""
         mutation = self._mutation(interface, _uplink_values(after))
         mutation["where"].append(["external_ids", "includes", ["map", [[UPLINK, before.names]]]])
         self._write([mutation])
 
     def set_loops(self, interface: str, loops: Mapping[str, str]) -> None:
-        """Close these networks on an uplink, by id, and no others; see `read_loops`. Raises StoreError."""
+        """Close exactly these networks (by id) on an uplink; see `read_loops`. Raises StoreError."""
         self._write([self._mutation(interface, {UPLINK_LOOPS: write_loops(loops)})])
 
     def secure(self, bridge: str) -> None:
-        """Make a bridge forward nothing by itself when no controller is there (fail_mode secure)."""
+        """Keep a bridge from forwarding by itself while no controller is connected (fail_mode secure)."""
         where = [["name", "==", bridge]]
         update = {"op": "update", "table": "Bridge", "where": where, "row": {"fail_mode": "secure"}}
         self._write([update], f"there is no bridge {bridge}")
 
     def disable_in_band(self, bridge: str) -> None:
-        """Take away the hidden flows by which Open vSwitch lets anybody's packets reach a remote controller.
+        """Remove the hidden flows with which Open vSwitch permits all traffic to and from remote controllers.
 
-        They stand above all others: a workload could talk to the controller, and pose as it to anyone
-        (ovs-vswitchd.conf.db(5), other_config:disable-in-band).
+        These flows have precedence over all others: a workload could connect to the controller, and pose as
+        the controller (ovs-vswitchd.conf.db(5), other_config:disable-in-band).
         """
         key = "disable-in-band"
         mutations: list[Json] = [["other_config", "delete", ["set", [key]]]]
@@ -196,9 +196,10 @@ class LocalSwitches:
         self._write([mutate], f"there is no bridge {bridge}")
 
     def track_prefixes(self, bridge: str, ranked: Mapping[int, Sequence[str]]) -> None:
-        """By table: let its lookups look at no more of the first of these fields than they have to.
+        """Set the `prefixes` column of flow tables, from fields by table number in order of preference.
 
-        Otherwise every address of a flood is a megaflow of its own. What somebody has set for a table stays.
+        Lookups then match no more bits of these fields than necessary. Otherwise every address of a flood
+        creates its own megaflow. Settings that already exist for a table are kept.
         """
         most = self._most_prefixes()
         wanted = {table: tuple(fields[:most]) for table, fields in ranked.items()}
@@ -215,17 +216,17 @@ class LocalSwitches:
         self._write([mutate, *rows], f"there is no bridge {bridge}")
 
     def _most_prefixes(self) -> int:
-        """How many fields Open vSwitch takes for one table: 3, or 4 in later versions."""
+        """How many `prefixes` fields Open vSwitch accepts per table: 3, or 4 in later versions."""
         columns = (self._replica.served or {}).get("tables", {}).get("Flow_Table", {}).get("columns", {})
         kind = columns.get("prefixes", {}).get("type", {})
         return int(kind.get("max", FEWEST_PREFIXES)) if isinstance(kind, dict) else FEWEST_PREFIXES
 
     def reconnect_soon(self, bridge: str) -> None:
-        """Let a connected bridge that loses its controllers try again every second, unless told otherwise.
+        """Make a bridge that loses its controllers reconnect every second, unless max_backoff is already set.
 
-        By default it waits up to 8 seconds (max_backoff), during which no change of policy reaches it. Open
-        vSwitch 3.1 only gives that value to connections which are there when its configuration changes, and
-        one that has been started anew waits for 8 seconds again; hence the change of `next_cfg`.
+        By default a bridge waits up to 8 seconds (max_backoff), and no policy change reaches it in that time.
+        Open vSwitch 3.1 applies max_backoff only to connections that exist when its configuration changes; a
+        connection created later waits up to 8 seconds again. Therefore `next_cfg` is changed as well.
         """
         row = next((row for row in self._replica.rows["Bridge"].values() if row.get("name") == bridge), {})
         update = {"op": "update", "table": "Controller", "row": {"max_backoff": SHORTEST_BACKOFF_MS}}
@@ -237,7 +238,7 @@ class LocalSwitches:
         self._write([*updates, {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": changed}])
 
     def close(self) -> None:
-        """Give up the connection."""
+        """Close the connection."""
         self._replica.close()
 
     def _wait_for_rows(self, deadline: float, refused_until: float | None) -> None:
@@ -249,7 +250,7 @@ class LocalSwitches:
         self.run()
 
     def _read_chassis(self) -> str:
-        """The name of this host: Open vSwitch's own, which other controllers use too, or the host name."""
+        """This host's name: Open vSwitch's system-id, which other controllers use too, else its host name."""
         for row in self._replica.rows["Open_vSwitch"].values():
             system_id = text_map(row, "external_ids").get("system-id")
             if system_id:
@@ -295,7 +296,7 @@ class LocalSwitches:
         return BOND_AS_PORT if self._devices.is_bond(name) else self._obstacle(name)
 
     def _obstacle(self, name: str) -> str:
-        """What keeps an interface from being anything, as far as it is known."""
+        """Why an interface can be neither a port nor an uplink; empty if no reason is known."""
         bond = self._devices.bond_of(name)
         if bond is not None:
             return member_of_bond(bond)
@@ -311,7 +312,7 @@ class LocalSwitches:
         self._write([self._mutation(interface, values)], nothing_found)
 
     def _mutation(self, interface: str, values: Mapping[str, str]) -> Operation:
-        """Set these keys of external_ids; those with an empty value go."""
+        """Set these keys of external_ids; keys with an empty value are removed."""
         pairs = [[key, value] for key, value in values.items() if value]
         mutations: list[Json] = [
             ["external_ids", "delete", ["set", list(values)]],

@@ -1,6 +1,6 @@
-"""The `ovs` package as this project uses it: without loading eventlet, and with a faster, sounder reader.
+"""The `ovs` package without loading eventlet, and with a faster and more correct message reader.
 
-Import `idl` and `poller` from here, so that every connection of the process gets both.
+Import `idl` and `poller` from this module, so that every connection of the process uses that reader.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 
 
 def _import_ovs() -> Any:
-    """Import the library; it looks for eventlet, which costs a command line 0.1 s and a warning.
+    """Import the library without eventlet, which would cost a command 0.1 s and print a warning.
 
-    In a process that runs on eventlet, eventlet is there already and the library finds it.
+    In a process that runs on eventlet, eventlet is already loaded and the library uses it.
     """
     hidden = "eventlet" not in sys.modules
     if hidden:
@@ -41,9 +41,10 @@ _READ_BYTES = 1 << 18
 
 
 class MessageReader:
-    """Cuts a stream into JSON objects that follow each other without separator, and parses each at once.
+    """Splits a stream into JSON objects, which follow each other without separator, and parses them.
 
-    Brackets are counted outside strings, so every character is looked at once however it arrives.
+    Counts the braces outside strings, so every character is read only once, in however many parts it
+    arrives.
     """
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class MessageReader:
         self._depth = 0
 
     def feed(self, data: bytes) -> list[Any]:
-        """The objects that are complete with these bytes; ValueError when this can be no JSON."""
+        """The objects that these bytes complete. Raises ValueError for invalid JSON."""
         text = self._characters.decode(data)
         self._pieces.append(text)
         skeleton, quote, rest = _STRING.sub("", self._open_string + text).partition('"')
@@ -89,7 +90,7 @@ def _after_blanks(text: str, position: int) -> int:
 class Connection(_Connection):  # type: ignore[misc]  # the library has no types
     """A JSON-RPC connection that reads large messages in linear time, with the standard library's parser.
 
-    The library's own reader also loses characters outside ASCII that arrive in two parts.
+    The `ovs` package's own reader also loses non-ASCII characters whose bytes arrive in two parts.
     """
 
     output: Any
@@ -100,7 +101,7 @@ class Connection(_Connection):  # type: ignore[misc]  # the library has no types
         self._received: deque[Any] = deque()
 
     def send(self, msg: Any) -> int:
-        """Queue a message and send what the socket takes; an errno, 0 for none."""
+        """Queue a message and send as much as the socket accepts; returns an errno, 0 for success."""
         if not self.status:
             data = ovs.json.to_string(msg.to_json(), sort_keys=False).encode()
             self.output = memoryview(bytes(self.output) + data if self.output else data)
@@ -121,7 +122,7 @@ class Connection(_Connection):  # type: ignore[misc]  # the library has no types
         return (0, self._received.popleft()) if self._received else (self.status, None)
 
     def recv_wait(self, waiter: Any) -> None:
-        """Make the poller wake up when `recv` has something."""
+        """Make the poller wake up when `recv` has a message or an error."""
         if self._received or self.status:
             waiter.immediate_wake()
         else:
@@ -131,7 +132,7 @@ class Connection(_Connection):  # type: ignore[misc]  # the library has no types
         try:
             contents = self._reader.feed(data)
         except ValueError:
-            contents = [None]  # which is no message either
+            contents = [None]  # not a valid message: handled as a protocol error below
         for content in contents:
             message = ovs.jsonrpc.Message.from_json(content)
             if not isinstance(message, ovs.jsonrpc.Message):

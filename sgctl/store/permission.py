@@ -1,4 +1,4 @@
-"""Whether a user may open the Unix socket of a database, and who may."""
+"""Explains why the user may not open the Unix socket of a database."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 
 def refusal(remotes: str) -> str:
-    """Who may use the first of these OVSDB remotes that this user may not; empty when there is none.
+    """The error text for the first Unix socket that this user may not open; empty if there is none.
 
-    Remotes are separated by commas.
-    A socket needs reading and writing, the folders above it need searching (unix(7), path_resolution(7)).
+    `remotes` are OVSDB remotes separated by commas. A socket requires read and write permission, the folders
+    above it require search permission (unix(7), path_resolution(7)).
     """
     for remote in remotes.split(","):
         kind, _, name = remote.partition(":")

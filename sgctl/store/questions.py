@@ -1,4 +1,4 @@
-"""What stands among the requests of a replica that wait for an answer, and takes the answer in."""
+"""Requests of a replica that wait for the server's reply, and how each handles its reply."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Json = Any
 
 
 class Transaction(idl.Transaction):  # type: ignore[misc]  # the library has no types
-    """Keeps the server's answer to each operation."""
+    """A transaction that keeps the server's result of each operation."""
 
     results: list[Json] | None = None
     refusal: Json = None
@@ -26,7 +26,7 @@ class Transaction(idl.Transaction):  # type: ignore[misc]  # the library has no 
 
 
 class SchemaQuestion:
-    """Brings the server's schema."""
+    """A request for the server's schema."""
 
     _status = ""
 
@@ -39,11 +39,11 @@ class SchemaQuestion:
         elif isinstance(msg.error, dict) and msg.error.get("error") == "unknown database":
             self._answer(None)
         else:
-            LOG.error("the server does not tell its schema: %s", describe_error(msg.error))
+            LOG.error("the server did not send its schema: %s", describe_error(msg.error))
 
 
 class LockQuestion:
-    """Keeps the answer to a request for a lock."""
+    """A request to take or release a lock; keeps the server's reply."""
 
     _status = ""
     answer: Json = None
@@ -54,9 +54,9 @@ class LockQuestion:
 
 
 class LockReply:
-    """Tells whether a lock is ours.
+    """A request for a lock; calls `learn` with whether we hold it.
 
-    Where locks are refused, as by a server that is read-only, there is nobody to wait for.
+    If the server refuses locks (a read-only server does), the lock counts as held: no client can hold it.
     """
 
     _status = ""
@@ -69,7 +69,7 @@ class LockReply:
 
 
 def describe_error(error: Json) -> str:
-    """A server's error in one line."""
+    """The server's error as one line of text."""
     if not isinstance(error, dict):
         return str(error)
     parts = (error.get("error"), error.get("details"), error.get("io-error"))

@@ -1,4 +1,4 @@
-"""How many objects of each kind a project may have: rows of Quota, where somebody has set that."""
+"""How many objects of each kind a project may have: the rows of the Quota table."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from sgctl.store.replica import Operation, Row
 from sgctl.store.status import KeyedRows, row_is
 
 Limits = Mapping[str, int]
-"""Limits by what is counted, such as `security_group_rule`; -1 is no limit."""
+"""Limits by resource, such as `security_group_rule`; -1 is no limit."""
 
 _DURABLE: Operation = {"op": "commit", "durable": True}
 
 
 def read_quota(row: Row) -> tuple[str, Limits]:
-    """A row of Quota as project and limits."""
+    """The project and the limits in a row of Quota."""
     return row.get("project_id", ""), dict(row.get("limits", ["map", []])[1])
 
 
 def quota_operations(quotas: KeyedRows[str, Limits], project: str, limits: Limits) -> list[Operation]:
-    """What gives a project these limits and leaves it its others."""
+    """Operations that set these limits of a project and keep its other limits."""
     pairs = ["map", [list(pair) for pair in limits.items()]]
     if project not in quotas.values:
         row = {"project_id": project, "limits": pairs}
@@ -39,7 +39,7 @@ def quota_operations(quotas: KeyedRows[str, Limits], project: str, limits: Limit
 
 
 def no_quota_operations(quotas: KeyedRows[str, Limits], project: str) -> list[Operation]:
-    """What takes a project's limits away."""
+    """Operations that delete a project's limits."""
     if project not in quotas.values:
         return []
     return [{"op": "delete", "table": "Quota", "where": row_is(quotas.ids[project])}, _DURABLE]

@@ -1,7 +1,7 @@
-"""A copy of an OVSDB database's rows that keeps itself current, and transactions against the original.
+"""A local copy of an OVSDB database's rows that follows the server, and transactions on the server.
 
-Rows are kept as the server sends them, JSON by column, without the columns that hold their type's default.
-The library's own row objects cost ten times the time and memory and are not made.
+Rows are kept as the server sends them: JSON by column, without columns that hold the default of their type.
+The `ovs` package's own row objects would cost ten times the time and memory, and are not created.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Operation = dict[str, Json]
 
 FASTEST_RECONNECT_MS = 50
 SLOWEST_ROUND_MS = 1000
-"""Within this time every server of the remote is tried once."""
+"""Within this time every server of the remote is tried once, in milliseconds."""
 _ROWS_BETWEEN_YIELDS = 500
 _MOST_BATCHES = 100
 _DEFAULTS: dict[str, Json] = {
@@ -40,7 +40,7 @@ _DEFAULTS: dict[str, Json] = {
 
 
 class Column:
-    """A column's shape, from its type in the schema (RFC 7047 section 3.2)."""
+    """The structure of a column's values, from its type in the schema (RFC 7047 section 3.2)."""
 
     def __init__(self, schema: Json) -> None:
         kind = schema["type"]
@@ -58,7 +58,7 @@ class Column:
         return _DEFAULTS[base if isinstance(base, str) else base["type"]]
 
     def merge(self, value: Json, difference: Json) -> Json:
-        """The value after a difference as monitors report it (ovsdb-server(7), "update2" notification)."""
+        """Apply a difference as monitors report it (ovsdb-server(7), "update2" notification)."""
         if self.is_map:
             pairs = {_key(key): (key, content) for key, content in value[1]}
             for key, content in difference[1]:
@@ -81,15 +81,15 @@ def _key(atom: Json) -> Json:
 
 
 def elements(value: Json) -> list[Json]:
-    """The atoms of a set; a set of one may be written as its element."""
+    """The elements of a set; OVSDB may write a set with one element as the element itself."""
     return list(value[1]) if isinstance(value, list) and value[0] == "set" else [value]
 
 
 class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
     """A connection to `remote` and the rows of the tables and columns in `schema`.
 
-    Connects by itself, again and again. Nothing blocks but `poll`, `wait_connected` and `transact`; they let
-    other green threads run under eventlet. One thread, green or not, uses a replica.
+    Reconnects automatically. Only methods that take a deadline or timeout block; they let other green threads
+    run under eventlet. Only one thread, green or not, may use a replica.
     """
 
     def __init__(self, remote: str, schema: Json) -> None:
@@ -106,11 +106,14 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         }
         self.rows: dict[str, dict[str, Row]] = {table: {} for table in self.shapes}
         self.served: Json = {}
-        """The schema of the server's database: None when it has no such database, empty until it is known."""
+        """The schema of the server's database: None if it has no such database, empty until it is known."""
         self.refusals: dict[str, str] = {}
-        """What the server refused on this connection, and why: the library drops what it does not expect."""
+        """Requests that the server refused on this connection, with the reason.
+
+        The `ovs` package ignores error replies that it does not expect.
+        """
         self.granted: dict[str, bool] = {}
-        """The locks of `want_lock`, and whether the server has given them to us."""
+        """The locks of `want_lock`, and whether the server has granted them."""
         self._next_message = self._session.recv
         self._session.recv = self._receive
         self._touched: dict[tuple[str, str], None] = {}
@@ -119,37 +122,40 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
 
     @property
     def connected(self) -> bool:
-        """Whether the rows are the server's and transactions can be sent."""
+        """Whether the rows are in sync with the server and transactions can be sent."""
         connection = self._session.rpc
         return self.state == self.IDL_S_MONITORING and connection is not None and not connection.get_status()
 
     @property
     def has_several_servers(self) -> bool:
-        """Whether another server may take over from the one that answers now."""
+        """Whether the remote names several servers, so that another one may take over."""
         return len(self._session.remotes) > 1
 
     @property
     def unreachable(self) -> bool:
-        """Whether every server of the remote has been tried and none has ever taken a connection."""
+        """Whether every server of the remote has been tried and none has ever accepted a connection."""
         tries = self._session.reconnect.get_stats(ovs.timeval.msec())
         tried = tries.n_attempted_connections >= len(self._session.remotes)
         return bool(tried and not tries.n_successful_connections)
 
     def pump(self) -> None:
-        """Take in everything that has arrived."""
+        """Process everything that has been received."""
         for _ in range(_MOST_BATCHES):
             if not self.run():
                 break
 
     def poll(self, timeout: float) -> None:
-        """Sleep until something arrives or for `timeout` seconds."""
+        """Sleep until something is received, for at most `timeout` seconds."""
         waiter = poller.Poller()
         self.wait(waiter)
         waiter.timer_wait(int(timeout * 1000))
         waiter.block()
 
     def pump_until(self, condition: Callable[[], bool], deadline: float) -> bool:
-        """Take in what arrives until the condition holds (True) or the monotonic clock's deadline passed."""
+        """Process what is received until the condition holds (True) or the deadline passes (False).
+
+        The deadline is a time of the monotonic clock.
+        """
         while True:
             self.pump()
             if condition():
@@ -161,27 +167,27 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
 
     @property
     def has_touched(self) -> bool:
-        """Whether `touched` has something to tell."""
+        """Whether `touched` would return any rows."""
         return bool(self._touched)
 
     def touched(self) -> list[tuple[str, str]]:
-        """Tables and ids of the rows that may have changed since the last call."""
+        """(table, id) of the rows that may have changed since the last call."""
         touched = list(self._touched)
         self._touched.clear()
         return touched
 
     def full_row(self, table: str, identifier: str, columns: Sequence[str]) -> Row:
-        """The row's columns with their defaults filled in."""
+        """These columns of a row, with defaults filled in."""
         row = self.rows[table][identifier]
         shapes = self.shapes[table]
         return {name: row.get(name, shapes[name].default) for name in columns}
 
     def transact(self, operations: Sequence[Operation], deadline: float) -> list[Json] | None:
-        """The server's answers, one for each operation and perhaps one more for the whole.
+        """The server's results: one for each operation, and possibly one more for the whole transaction.
 
-        None when the connection was lost before an answer came, so that the outcome is unknown. Raises
-        StoreError when there is no connection, the lock that was asked for is not held, or there is no answer
-        by the deadline (monotonic clock).
+        None when the connection was lost before the reply, so that the outcome is unknown. Raises StoreError
+        when there is no connection, when the requested lock is not held, and when no reply comes by the
+        deadline (monotonic clock).
         """
         if not self.connected:
             raise StoreError(f"not connected to {self.remote}; nothing was written")
@@ -191,7 +197,8 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         if transaction.commit() == transaction.NOT_LOCKED:
             self.require_no_refusal()
             raise StoreError(f"{self.remote} has not given us the lock {self.lock_name}; nothing was written")
-        # The library gives up on a transaction only when it is connected again, which may need us.
+        # After a lost connection the library ends a transaction only once it is connected again, which may
+        # be possible only after we have returned.
         if not self.pump_until(
             lambda: transaction.commit() != transaction.INCOMPLETE or not self.connected, deadline
         ):
@@ -203,9 +210,9 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         return transaction.results
 
     def try_locks(self, names: Sequence[str], timeout: float) -> list[bool]:
-        """Whether each lock is free, `timeout` in seconds. Raises StoreError.
+        """Whether each lock is free; `timeout` in seconds. Raises StoreError.
 
-        Each is taken and given back in the same breath, so nobody has to wait for us, whatever becomes of us.
+        Sends "lock" and "unlock" together, so no other client has to wait, even if this process dies.
         """
         questions = []
         for name in names:
@@ -224,16 +231,16 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         return [bool(question.answer.get("locked")) for question in questions]
 
     def want_lock(self, name: str) -> None:
-        """Ask for a lock besides that of `set_lock`, which the server gives to one after the other.
+        """Request a lock in addition to that of `set_lock`; the server grants it in the order of requests.
 
-        `granted` tells when it is ours. With the connection it is lost.
+        `granted` tells whether we hold it. The lock is lost when the connection is lost.
         """
         if name not in self.granted:
             self.granted[name] = False
             self._ask("lock", name, LockReply(partial(self._learn_lock, name)))
 
     def give_lock_back(self, name: str) -> None:
-        """Let whoever waits have it."""
+        """Release a lock, or withdraw the request for it."""
         if self.granted.pop(name, None) is not None:
             self._ask("unlock", name, LockQuestion())
 
@@ -250,10 +257,10 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
     def wait_for_rows(
         self, deadline: float, refused_until: float | None, check: Callable[[], None] = lambda: None
     ) -> bool:
-        """Whether the rows came before the monotonic clock's deadline.
+        """Wait for the rows; returns whether they came before the deadline (monotonic clock).
 
-        A remote that takes no connections is given up at `refused_until`, if that is not None. `check` may
-        raise something meanwhile. Raises StoreError for a refusal.
+        If the remote accepts no connection, gives up at `refused_until`, unless that is None. `check` is
+        called while waiting and may raise. Raises StoreError when the server refuses a request.
         """
 
         def over() -> bool:
@@ -268,12 +275,12 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         return self.connected
 
     def require_no_refusal(self) -> None:
-        """Raise StoreError when the server refused something; to go on waiting for it would be in vain."""
+        """Raise StoreError if the server refused a request, because waiting for it would be useless."""
         for request, reason in self.refusals.items():
             raise StoreError(f"{self.remote} refused {request}: {reason}")
 
     def _receive(self) -> Any:
-        """The session's next message, None for none; an error that nobody reads is a refusal."""
+        """The session's next message, None for none. Records error replies that nothing else handles."""
         message = self._next_message()
         if message is not None and message.method in ("locked", "stolen"):
             self._learn_lock(message.params[0], message.method == "locked")
@@ -284,7 +291,7 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         return message
 
     def _is_read(self, error: Any) -> bool:
-        """Whether this error goes to a transaction, or makes the library ask in an older way."""
+        """Whether the library handles this error, by a transaction or by falling back to an older request."""
         if error.id in self._outstanding_txns:
             return True
         if error.id == self._monitor_request_id:
@@ -299,10 +306,10 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         return f"request {identifier}"
 
     def restart_fsm(self) -> None:
-        """The library's hook for a new connection or a new schema: ask which schema it is.
+        """The library's hook for a new connection or a new schema: request the schema.
 
-        The library itself only looks at the server's table of databases, which Open vSwitch 3.1 does not
-        update when it converts a database.
+        The library itself only reads the server's table of databases, which Open vSwitch 3.1 does not update
+        when it converts a database.
         """
         self.refusals.clear()
         self.granted.clear()
@@ -315,7 +322,7 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         self.served = schema
 
     def _Idl__parse_update(self, update: Json, version: str, tables: Any = None) -> None:  # noqa: N802
-        """Take in rows; the library's hook, under the name that Python gives its private method."""
+        """Process changed rows; overrides a private method of the library, by its mangled name."""
         if tables:
             super()._Idl__parse_update(update, version, tables)
             return
@@ -341,10 +348,10 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         else:
             rows[identifier] = row = change["initial"] if "initial" in change else change["insert"]
             if self._before_clear.get(key) == row:
-                del self._touched[key]  # it came again as it was
+                del self._touched[key]  # the row is the same as before the reconnection
 
     def _Idl__clear(self) -> None:  # noqa: N802
-        """Forget the rows because all of them are about to come again, after a new connection."""
+        """Forget all rows: after a new connection the server sends all of them again."""
         for table, rows in self.rows.items():
             for identifier, row in rows.items():
                 if (table, identifier) not in self._touched:
@@ -356,11 +363,11 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
         self._since_yield += 1
         if self._since_yield >= _ROWS_BETWEEN_YIELDS:
             self._since_yield = 0
-            time.sleep(0)  # under eventlet: let others run
+            time.sleep(0)  # under eventlet: let other green threads run
 
 
 def first_error(results: Sequence[Json]) -> tuple[int, Json] | None:
-    """The position and content of the error that ended a transaction; None when it succeeded."""
+    """The position and content of a transaction's first error; None when the transaction succeeded."""
     return next(_errors(results), None)
 
 

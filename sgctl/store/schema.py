@@ -1,4 +1,4 @@
-"""The policy database's schema and what its version means."""
+"""The policy database's schema and the comparison of its versions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SCHEMA_FILE = Path(__file__).with_name("sgctl.ovsschema")
 
 
 def shipped() -> Any:
-    """The schema that this version works with."""
+    """The schema that this version of sgctl uses."""
     return json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """A schema version such as `1.2.0` in an order that compares; StoreError when it is none."""
+    """A schema version such as `1.2.0` as numbers for comparison. Raises StoreError if it is malformed."""
     try:
         return tuple(int(part) for part in text.split("."))
     except ValueError:
@@ -26,7 +26,7 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 
 def is_older(version: str, where: str) -> bool:
-    """Whether a database of this schema version has to be converted first. StoreError when it is newer."""
+    """Whether a database with this schema version must be converted. Raises StoreError if it is newer."""
     mine = shipped()["version"]
     if parse_version(version) > parse_version(mine):
         raise StoreError(
@@ -37,7 +37,7 @@ def is_older(version: str, where: str) -> bool:
 
 
 def missing(remote: str) -> StoreError:
-    """The error for a server that has no policy database."""
+    """The error for a server without a policy database."""
     return StoreError(
         f"{remote} serves no database {DATABASE!r}; make one from {SCHEMA_FILE} with "
         "`ovsdb-tool create` or `ovsdb-tool create-cluster`"
@@ -45,7 +45,7 @@ def missing(remote: str) -> StoreError:
 
 
 def check_served(served: Any, remote: str) -> None:
-    """StoreError unless the schema that the server has is this version's; None means that it has none."""
+    """Raise StoreError unless the server's schema is this version's; `served` is None without a database."""
     if served is None:
         raise missing(remote)
     version = served["version"]

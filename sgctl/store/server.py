@@ -1,7 +1,7 @@
-"""The policy database's own ovsdb-server, and the schema version of any server.
+"""Runs the private ovsdb-server of the policy database, and converts the database of any server.
 
-The server outlives its controller: one that was killed leaves it running, and the next adopts it. Processes
-are only ever known by the server's pid file.
+The server keeps running when its controller is killed, and the next controller uses it. The server's process
+is identified only by its pid file.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.01
 _ASK_AGAIN_SECONDS = 0.1
 ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.mxfast=0"}
-"""Environment for Open vSwitch's programs. They free very many small pieces of memory, and with the GNU C
-Library's "fast bins" spend a third of their time on gathering them again (its manual, section 39.2)."""
+"""Environment for Open vSwitch's programs. They free very many small blocks of memory. With the GNU C
+Library's "fast bins" they spend a third of their time on merging these blocks (its manual, section 39.2)."""
 
 
 class PolicyServer:
-    """An ovsdb-server with the database in the file `database`, reached by the Unix socket `socket`.
+    """An ovsdb-server that serves the file `database` on the Unix socket `socket`.
 
-    Of several controllers with the same files the first one owns the server; the others use it.
+    If several controllers use the same files, the first one owns the server and the others only use it.
     """
 
     def __init__(self, database: Path, socket: Path) -> None:
@@ -60,14 +60,14 @@ class PolicyServer:
             return None
         ended = status.rpartition(")")[2].split()[0] in "ZX"
         ours = f"--pidfile={self._pid_file}".encode() in arguments.split(b"\0")
-        # While it dies it has no arguments any more and still holds its lock on the database.
+        # A dying process has no arguments any more but still holds its lock on the database.
         dying = not arguments and "(ovsdb-server)" in status
         return pid if not ended and (ours or dying) else None
 
     def start(self) -> None:
-        """Make sure that the server runs; a missing database is made and one of an older schema converted.
+        """Make sure that the server runs. Creates a missing database and converts one with an older schema.
 
-        Raises StoreError, also for a database of a newer schema.
+        Raises StoreError, also for a database with a newer schema.
         """
         for directory in (self._database.parent, self._socket.parent):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ class PolicyServer:
             self._launch()
 
     def ensure(self) -> bool:
-        """Start the server again if it has died; whether it had. Cheap, to be called a few times a second."""
+        """Restart the server if it has died; returns whether it had. Cheap: call it a few times a second."""
         if self.pid is not None:
             return False
         self._own()
@@ -95,7 +95,7 @@ class PolicyServer:
         return True
 
     def stop(self) -> None:
-        """Stop the server, if this process owns it, and give up the ownership."""
+        """Stop the server if this process owns it, and release the ownership."""
         if self._ownership is None:
             return
         pid = self.pid
@@ -105,7 +105,7 @@ class PolicyServer:
         self._ownership = None
 
     def _own(self) -> None:
-        """Take the ownership if it is free. The kernel frees it when the owner dies, however it does."""
+        """Take the ownership if it is free. The kernel releases it whenever the owner's process ends."""
         if self._ownership is not None:
             return
         lock = os.open(self._owner_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -157,11 +157,11 @@ class PolicyServer:
 
 
 def prepare_remote(remote: str, backups: Path | None = None, patience: float = 0.0) -> None:
-    """Make sure that a server's policy database has this version's schema; an older one is converted.
+    """Make sure that a server's policy database has this version's schema; converts an older one.
 
-    With `backups`, a directory, a copy of the database from before is put there. A server that does not
-    answer is asked again for `patience` seconds: a cluster may be choosing its leader. Raises StoreError,
-    also for a database of a newer schema.
+    If the directory `backups` is given, first writes a copy of the database to it. Retries for `patience`
+    seconds if the server does not answer: a cluster may be electing its leader. Raises StoreError, also for a
+    database with a newer schema.
     """
     version = _served_version(remote, time.monotonic() + patience)
     if version is None:
@@ -180,7 +180,7 @@ def prepare_remote(remote: str, backups: Path | None = None, patience: float = 0
 
 
 def _served_version(remote: str, deadline: float) -> str | None:
-    """The schema version of the policy database, None when the server has none."""
+    """The schema version of the policy database, None when the server has no such database."""
     while True:
         try:
             if DATABASE not in _client("list-dbs", remote).split():
@@ -193,7 +193,7 @@ def _served_version(remote: str, deadline: float) -> str | None:
 
 
 def _back_up(database: Path, version: str, write: Callable[[Path], object]) -> None:
-    """Write a copy that names the version and the time; nobody but the owner may read it."""
+    """Write a copy with version and time in its file name; only the owner may read it."""
     time_text = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     copy = database.with_name(f"{database.name}.{version}.{time_text}")
     copy.touch(mode=0o600)
@@ -205,7 +205,7 @@ def _client(command: str, remote: str, *arguments: str) -> str:
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
-    """The output of a program of Open vSwitch, whose files are for the owner only."""
+    """Run a program of Open vSwitch and return its output. Files it creates are private to the owner."""
     try:
         done = subprocess.run(
             command,

@@ -1,4 +1,4 @@
-"""What controllers tell about their switches: rows of Switch and Binding, and the zones they allocated."""
+"""The state of switches that controllers report: rows of Switch and Binding, and allocated zones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ V = TypeVar("V")
 
 
 class BindingState(StrEnum):
-    """What an interface of a bridge is to sgctl."""
+    """How sgctl treats an interface of a bridge."""
 
     BOUND = "bound"
     UPLINK = "uplink"
@@ -25,11 +25,11 @@ class BindingState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SwitchStatus:
-    """A bridge and what its controller has done there.
+    """The state of a bridge, as its controller reports it.
 
-    `dpid` is 16 hexadecimal digits. `generation` is the policy generation that the switch has, confirmed by
-    a barrier; 0 for none. `error` is empty when all is well. `answered` is the last question of `Store.ask`
-    that the controller has seen. `host_id` tells the host from another one, whatever it is called.
+    `dpid` is 16 hexadecimal digits. `generation` is the policy generation that the switch has applied,
+    confirmed by a barrier; 0 for none. `error` is empty if there is none. `answered` is the number of the
+    last `Store.ask` that the controller has seen. `host_id` identifies the host independently of its name.
     """
 
     chassis: str
@@ -50,10 +50,10 @@ class SwitchStatus:
 
 @dataclass(frozen=True, slots=True)
 class BindingStatus:
-    """An interface of a bridge and the part it plays. `switch` is a `SwitchStatus.key`.
+    """The state of a bridge's interface. `switch` is a `SwitchStatus.key`.
 
-    `port_id` is empty unless the interface is bound to a policy port; `reason` is for people, for example
-    why it is quarantined.
+    `port_id` is empty unless the interface is bound to a policy port. `reason` is text for users, for example
+    why the interface is quarantined.
     """
 
     switch: str
@@ -70,7 +70,7 @@ class BindingStatus:
 
 
 class KeyedRows(Generic[K, V]):
-    """The values in one table's `rows`, by a key that is in the row, kept current by `take`."""
+    """The values in one table's `rows`, by a key that is in the row; call `take` for changed rows."""
 
     def __init__(self, rows: Mapping[str, Row], read: Callable[[Row], tuple[K, V]]) -> None:
         self.values: dict[K, V] = {}
@@ -95,12 +95,12 @@ class KeyedRows(Generic[K, V]):
 
 
 class BoundPorts:
-    """The ports that the rows of Binding call bound, by how many of them do; kept current by `take`."""
+    """How many Binding rows bind each port; call `take` for changed rows."""
 
     def __init__(self, rows: Mapping[str, Row]) -> None:
         self.uses: Counter[str] = Counter()
         self.changed: dict[str, bool] = {}
-        """Whether a port is bound, for those for which this has changed since it was last emptied."""
+        """Whether a port is bound, for ports where this may have changed since the mapping was emptied."""
         self._rows = rows
         self._port_of: dict[str, str] = {}
 
@@ -126,7 +126,7 @@ class BoundPorts:
 
 
 def read_switch(row: Row) -> tuple[str, SwitchStatus]:
-    """A row of Switch as key and value."""
+    """The key and the value in a row of Switch."""
     switch = SwitchStatus(
         row.get("chassis", ""),
         row.get("name", ""),
@@ -142,7 +142,7 @@ def read_switch(row: Row) -> tuple[str, SwitchStatus]:
 
 
 def read_binding(row: Row) -> tuple[tuple[str, str], BindingStatus]:
-    """A row of Binding as key and value."""
+    """The key and the value in a row of Binding."""
     kind, port = row.get("port", ["set", []])
     binding = BindingStatus(
         f"{row.get('chassis', '')}/{row.get('bridge', '')}",
@@ -156,7 +156,7 @@ def read_binding(row: Row) -> tuple[tuple[str, str], BindingStatus]:
 
 
 def read_zone(row: Row) -> tuple[tuple[str, str, str], int]:
-    """A row of Zone: the number under chassis, bridge and network id."""
+    """The key (chassis, bridge, network id) and the zone number in a row of Zone."""
     return (row.get("chassis", ""), row.get("bridge", ""), row["network"][1]), row["zone"]
 
 
@@ -190,7 +190,7 @@ def _write_binding(binding: BindingStatus) -> Row:
 def switch_operations(
     switches: KeyedRows[str, SwitchStatus], now: Iterable[SwitchStatus], chassis: frozenset[str]
 ) -> list[Operation]:
-    """What makes the rows of these chassis's switches say what holds now."""
+    """Operations that make the Switch rows of these chassis equal to `now`."""
     wanted: dict[str, SwitchStatus | None] = {
         key: None for key, switch in switches.values.items() if switch.chassis in chassis
     }
@@ -203,7 +203,7 @@ def binding_operations(
     now: Iterable[BindingStatus],
     chassis: frozenset[str],
 ) -> list[Operation]:
-    """What makes the rows of these chassis's interfaces say what holds now."""
+    """Operations that make the Binding rows of these chassis equal to `now`."""
     wanted: dict[tuple[str, str], BindingStatus | None] = {
         key: None for key in bindings.values if key[0].rpartition("/")[0] in chassis
     }
@@ -214,14 +214,14 @@ def binding_operations(
 def moved_operations(
     bindings: KeyedRows[tuple[str, str], BindingStatus], moved: Mapping[tuple[str, str], BindingStatus | None]
 ) -> list[Operation]:
-    """What makes the rows of some interfaces say what holds now; None is for those that are gone."""
+    """Operations that update the Binding rows of some interfaces; None deletes a row."""
     return list(_differences("Binding", bindings, moved, _write_binding))
 
 
 def _differences(
     table: str, held: KeyedRows[K, V], wanted: Mapping[K, V | None], write: Callable[[V], Row]
 ) -> Iterator[Operation]:
-    """Deletions come first: a row may give up what another one needs."""
+    """Operations for the differences. Deletions come first: they may free values that must be unique."""
     for key, value in wanted.items():
         if value is None and key in held.values:
             yield {"op": "delete", "table": table, "where": row_is(held.ids[key])}
@@ -235,21 +235,21 @@ def _differences(
 
 
 _OF_HOSTS = ("Switch", "Binding", "Zone")
-"""The tables in which every row is of a host."""
+"""The tables in which every row belongs to a host."""
 
 
 def hosts_in(rows: Mapping[str, Mapping[str, Row]]) -> frozenset[str]:
-    """The hosts of which the database says anything."""
+    """The hosts that have rows in the database."""
     return frozenset(row.get("chassis", "") for table in _OF_HOSTS for row in rows[table].values())
 
 
 def removal_operations(host: str) -> list[Operation]:
-    """What takes away everything that the database says of a host."""
+    """Operations that delete all rows of a host."""
     return [{"op": "delete", "table": table, "where": _of_host(host)} for table in _OF_HOSTS]
 
 
 def renaming_operations(host: str, name: str) -> list[Operation]:
-    """What makes everything that the database says of a host be of a host of this name."""
+    """Operations that give all rows of a host to the host `name`."""
     row = {"chassis": name}
     return [{"op": "update", "table": table, "where": _of_host(host), "row": row} for table in _OF_HOSTS]
 
@@ -259,5 +259,5 @@ def _of_host(host: str) -> list[list[object]]:
 
 
 def row_is(identifier: str) -> list[list[object]]:
-    """The `where` of an operation on one row."""
+    """The `where` clause for the row with this id."""
     return [["_uuid", "==", ["uuid", identifier]]]

@@ -1,4 +1,4 @@
-"""The policy database as commands and controllers use it."""
+"""The client of the policy database, for commands and controllers."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ _PAUSE_SECONDS = 0.05
 
 
 class Store:
-    """A connection that keeps a copy of the policy, reconnects by itself and commits changes.
+    """A connection that keeps a copy of the policy, reconnects automatically and commits changes.
 
-    One thread, green or not, uses a store. `objects` and the other mappings are current as of the last call
-    of any method. While there is no connection they stay as they were.
+    Only one thread, green or not, may use a store. `objects` and the other mappings are current as of the
+    last call of any method. Without a connection they stay as they were.
     """
 
     def __init__(self, remote: str, timeout: float) -> None:
-        """Only `connect` makes a store that can be used."""
+        """Use `connect` instead: it waits until the policy has been read."""
         self.timeout = timeout
         self._replica = Replica(remote, schema.shipped())
         rows = self._replica.rows
@@ -64,14 +64,14 @@ class Store:
         self.generation = self._generation_told = 0
         self._bound_news = False
         self.answered = 0
-        """The last question of `ask` that this store has answered."""
+        """The number of the last `ask` that this store has answered."""
         self._accepted = self._replica.served
 
     @classmethod
     def connect(cls, remote: str, timeout: float = 10.0, patience: float | None = None) -> Self:
-        """A store with the whole policy in it. `timeout` (seconds) is also that of `commit`.
+        """Connect and read the whole policy. `timeout` (seconds) also applies to `commit`.
 
-        A remote that takes no connections is given up after `patience` seconds, None for `timeout`. Raises
+        If the remote accepts no connection, gives up after `patience` seconds (None: after `timeout`). Raises
         StoreError when the server cannot be reached or its schema is not this version's.
         """
         store = cls(remote, timeout)
@@ -86,26 +86,26 @@ class Store:
 
     @property
     def problems(self) -> Mapping[str, str]:
-        """Why a row was left out, by its id."""
+        """By id of a row that was left out: the reason."""
         return self._view.problems
 
     @property
     def switches(self) -> Mapping[str, SwitchStatus]:
-        """What controllers reported, by `chassis/bridge`."""
+        """The state of switches that controllers reported, by `chassis/bridge`."""
         return self._switches.values
 
     @property
     def bindings(self) -> Mapping[tuple[str, str], BindingStatus]:
-        """What controllers reported, by (`chassis/bridge`, interface)."""
+        """The state of interfaces that controllers reported, by (`chassis/bridge`, interface)."""
         return self._bindings.values
 
     @property
     def bound_ports(self) -> AbstractSet[str]:
-        """The ids of the ports that are bound on any host, whether its controller is at work or not."""
+        """The ids of the ports that are bound on any host, whether or not its controller works."""
         return self._bound.uses.keys()
 
     def bound_changes(self) -> dict[str, bool]:
-        """Whether a port is bound on a host, where that is news since the last call; the first tells all."""
+        """By port id: whether it is bound, where that changed since the last call; the first returns all."""
         changes, self._bound.changed = self._bound.changed, {}
         return changes
 
@@ -116,24 +116,24 @@ class Store:
 
     @property
     def quotas(self) -> Mapping[str, Limits]:
-        """Limits by project, of those that have some of their own."""
+        """The limits of projects that have limits of their own, by project."""
         return self._quotas.values
 
     @property
     def connected(self) -> bool:
-        """Whether the server can be asked now; if not, what is known may be out of date."""
+        """Whether the server is connected; if not, the mappings may be out of date."""
         return self._replica.connected
 
     @property
     def failover_seconds(self) -> float:
-        """How long whoever uses this database may take to find the server that has just become its leader."""
+        """How long clients may take to find the new leader of the database, in seconds."""
         return SLOWEST_ROUND_MS / 1000 if self._replica.has_several_servers else 0.0
 
     def run(self) -> list[Change]:
-        """Take in what the server sent, without waiting; the policy's changes since the last call.
+        """Process received updates, without waiting; returns the policy's changes since the last call.
 
-        The first call tells everything. An object comes after those it refers to when it appears or changes,
-        and before them when it goes. Raises StoreError when the schema is not this version's any more.
+        The first call returns everything. A new or changed object comes after the objects it refers to, a
+        deleted object before them. Raises StoreError when the schema is no longer this version's.
         """
         try:
             self._take()
@@ -143,12 +143,12 @@ class Store:
         return self._view.changes()
 
     def absorb(self) -> None:
-        """Take in what the server sent, but look at it only in the next call of any other method."""
+        """Receive what the server sent; the next call of any other method applies it to the mappings."""
         self._replica.pump()
 
     @property
     def behind(self) -> bool:
-        """Whether something was absorbed that `objects` and the other mappings do not show yet."""
+        """Whether `absorb` received updates that `objects` and the other mappings do not show yet."""
         return self._replica.has_touched
 
     def block(self, timeout: float) -> None:
@@ -157,25 +157,25 @@ class Store:
             self._replica.poll(timeout)
 
     def compete(self, chassis: str) -> None:
-        """Ask for a host's lock, of which the server lets one client be the holder until that is gone.
+        """Request a host's lock. The server grants it to one client at a time, until that client disconnects.
 
-        Until then nothing can be written by this store.
+        This store cannot write anything until it holds the lock.
         """
         self._replica.set_lock(lock_name(chassis))
 
     @property
     def has_lock(self) -> bool:
-        """Whether the server has given us the lock. Raises StoreError when it refused to."""
+        """Whether this store holds the lock. Raises StoreError when the server refused the request."""
         self._replica.require_no_refusal()
         return bool(self._replica.has_lock)
 
     @property
     def lock_is_taken(self) -> bool:
-        """Whether the server has given it to somebody else. Neither holds while there is no connection."""
+        """Whether another client holds the lock. False without a connection, like `has_lock`."""
         return bool(self._replica.is_lock_contended)
 
     def ask(self) -> int:
-        """Ask every controller whether it is at work: the number that it will say it has seen.
+        """Ask every controller to show that it works; returns the number that it has to answer.
 
         Raises StoreError when the database cannot be written.
         """
@@ -186,14 +186,14 @@ class Store:
 
     @property
     def asked(self) -> int:
-        """The last question of `ask`, of anybody, as of this moment."""
+        """The number of the last `ask` of any client, current as of now."""
         self._replica.pump()
         return max((row.get("asked", 0) for row in self._replica.rows["Global"].values()), default=0)
 
     def answer(self, chassis: str, number: int) -> None:
-        """Say once that the controller of this host is at work and has seen this question.
+        """Report once that the controller of this host works and has seen this number.
 
-        It comes before all else that is news: what follows from that may take long. Raises StoreError.
+        Call it before processing other updates, because that may take long. Raises StoreError.
         """
         if number == self.answered or not self._replica.connected:
             return
@@ -203,7 +203,7 @@ class Store:
         self.answered = number
 
     def unheld(self, hosts: Iterable[str]) -> frozenset[str]:
-        """The hosts whose lock nobody holds: none of their controllers runs. Raises StoreError."""
+        """The hosts whose lock is free: no controller runs for them. Raises StoreError."""
         names = list(hosts)
         granted = self._replica.try_locks([lock_name(name) for name in names], self.timeout)
         return frozenset(name for name, free in zip(names, granted, strict=True) if free)
@@ -217,20 +217,20 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Of those who do the same, be the only one who writes the policy, current as of now."""
+        """Hold the writers' lock for a block, with the policy current at its start; see `writing`."""
         with writing(self._replica):
             self._take()
             yield
 
     def commit(self, changes: Sequence[Change], *, at_generation: int | None = None) -> int:
-        """Write all changes in one durable transaction; the policy's new generation.
+        """Write all changes in one durable transaction; returns the policy's new generation.
 
-        Every `old` must be what the database holds, whole; and with `at_generation` the whole policy must
-        be that of this generation. New rules have number 0 and get the next free one. The rules of a
-        deleted group go with it. What was written shows in `objects` at once and comes with the next `run`.
+        Every `old` must equal the object in the database. With `at_generation`, the whole policy must still
+        have this generation. New rules have number 0 and get the next free number. Deleting a group also
+        deletes its rules. `objects` shows the result at once, and the next `run` returns it as changes.
 
-        Raises Conflict when somebody was faster, StoreError when a change is refused or could not be made.
-        Both mean that nothing was written, but for a StoreError that says the outcome is unknown.
+        Raises Conflict when another client changed the data first, and StoreError when a change is refused or
+        cannot be made. In both cases nothing was written, unless StoreError says that the outcome is unknown.
         """
         with much_may_stay():
             return self._commit(changes, at_generation)
@@ -246,22 +246,25 @@ class Store:
             try:
                 generation = commit.attempt(deadline)
             finally:
-                self._take()  # what was written, or what was in the way
+                self._take()  # what was written, or what caused the conflict
             if generation is not None:
                 return generation
 
     def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Take in what the server sends until the condition holds (True) or `timeout` seconds are over."""
+        """Process updates until the condition holds (True) or `timeout` seconds have passed (False)."""
         return self._pump_until(condition, time.monotonic() + timeout)
 
     def wait_applied(self, generation: int, timeout: float) -> list[str]:
-        """Wait until every connected switch has this generation; the keys of those that do not in time."""
+        """Wait until every connected switch has this generation; returns the keys of those that have not.
+
+        `timeout` is in seconds.
+        """
         deadline = time.monotonic() + timeout
         self._pump_until(lambda: not self._lagging(generation), deadline)
         return self._lagging(generation)
 
     def allocate_zones(self, chassis: str, wanted: Iterable[tuple[str, str]]) -> None:
-        """Give each (bridge, network id) a conntrack zone that is unique on the chassis and stays.
+        """Give each (bridge, network id) a permanent conntrack zone that is unique on the chassis.
 
         Raises StoreError when there is no connection or no zone is free.
         """
@@ -271,9 +274,9 @@ class Store:
     def report(
         self, switches: Iterable[SwitchStatus], bindings: Iterable[BindingStatus], chassis: str = ""
     ) -> None:
-        """Make the database say exactly this of the chassis that the switches are of, and of `chassis`.
+        """Replace the reported state of the chassis of these switches, and of `chassis`.
 
-        Does not wait for a connection: raises StoreError when there is none; the next report catches up.
+        Raises StoreError at once when there is no connection; the next report then includes these changes.
         """
         switches, bindings = list(switches), list(bindings)
         concerned = frozenset({chassis, *(switch.chassis for switch in switches)} - {""})
@@ -290,7 +293,7 @@ class Store:
         moved: Mapping[tuple[str, str], BindingStatus | None],
         chassis: str = "",
     ) -> None:
-        """Like `report`, with the bindings that have changed only: by key, None for those that are gone."""
+        """Like `report`, but only with changed bindings, by key; None deletes a binding."""
         switches = list(switches)
         concerned = frozenset({chassis, *(switch.chassis for switch in switches)} - {""})
         self._write_until_done(
@@ -302,35 +305,38 @@ class Store:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """The hosts of which controllers have reported anything."""
+        """The hosts for which controllers have reported anything."""
         return hosts_in(self._replica.rows)
 
     def delete_host(self, host: str) -> None:
-        """Forget everything that controllers reported of a host. Raises StoreError."""
+        """Delete everything that controllers reported for a host. Raises StoreError."""
         self._write_until_done(lambda: removal_operations(host) if host in self.hosts else [])
 
     def rename_host(self, host: str, name: str) -> None:
-        """Say what was reported of a host of a host of another name, unless that has reported, too."""
+        """Move everything reported for `host` to the host `name`.
+
+        If there are reports for `name` already, those for `host` are deleted instead. Raises StoreError.
+        """
         if name in self.hosts:
             self.delete_host(host)
         else:
             self._write_until_done(lambda: renaming_operations(host, name) if host in self.hosts else [])
 
     def set_quota(self, project: str, limits: Limits) -> None:
-        """Give a project these limits, besides those it has. Durable when it returns. Raises StoreError."""
+        """Set these limits of a project and keep its other limits; durable on return. Raises StoreError."""
         self._write_until_done(lambda: quota_operations(self._quotas, project, limits))
 
     def delete_quota(self, project: str) -> None:
-        """Take away a project's own limits. Durable when it returns. Raises StoreError."""
+        """Delete a project's own limits; durable on return. Raises StoreError."""
         self._write_until_done(lambda: no_quota_operations(self._quotas, project))
 
     def close(self) -> None:
-        """Give up the connection."""
+        """Close the connection."""
         self._replica.close()
 
     @property
     def _has_news(self) -> bool:
-        """Whether a report or a commit has taken in what `run` has not told."""
+        """Whether there are processed updates that `run` has not returned yet."""
         return self._view.changed or self._bound_news or self.generation != self._generation_told
 
     def _wait_for_rows(self, deadline: float, refused_until: float | None) -> None:
@@ -343,7 +349,7 @@ class Store:
         self._provide_counters(deadline)
 
     def _provide_counters(self, deadline: float) -> None:
-        """Add the row of Global to a new database; another client may be doing the same."""
+        """Add the row of Global to a new database; another client may do so at the same time."""
         if self._replica.rows["Global"]:
             return
         absent = {"op": "wait", "table": "Global", "timeout": 0, "where": [], "until": "=="}
@@ -354,14 +360,14 @@ class Store:
         ]
         results = self._replica.transact(operations, deadline)
         error = first_error(results) if results is not None else None
-        if error is not None and error[0] > 0:  # not the `wait`: nobody else was faster
+        if error is not None and error[0] > 0:  # not the `wait`, which fails when another client was faster
             raise _refused(error)
         if not self._replica.pump_until(lambda: bool(self._replica.rows["Global"]), deadline):
             raise StoreError(f"the policy database at {self._replica.remote} cannot be written")
         self._digest()
 
     def _wait_for_connection(self, deadline: float, uncertain: bool) -> None:
-        """Wait for the connection that a commit needs, when `uncertain` to know what became of it."""
+        """Wait for a connection, to commit or, if `uncertain`, to find out whether the commit succeeded."""
         if uncertain:
             self._replica.poll(_PAUSE_SECONDS)
         connected = self._replica.pump_until(lambda: self._replica.connected, deadline)
@@ -373,7 +379,7 @@ class Store:
         self._provide_counters(deadline)
 
     def _write_once(self, operations: list[Operation]) -> list[Any]:
-        """The answers to the operations of one transaction. Raises StoreError."""
+        """Run one transaction; returns the results of its operations. Raises StoreError."""
         results = self._replica.transact(operations, time.monotonic() + self.timeout)
         error = first_error(results) if results is not None else None
         if results is None or error is not None:
@@ -381,7 +387,7 @@ class Store:
         return results
 
     def _write_until_done(self, compose: Callable[[], list[Operation]]) -> None:
-        """Write what `compose` finds missing, and again when somebody else wrote something at that moment."""
+        """Write the operations that `compose` returns; compose them again after a failure."""
         deadline = time.monotonic() + self.timeout
         error: tuple[int, Any] | None = None
         for _ in range(_ATTEMPTS):

@@ -1,8 +1,9 @@
-"""The policy as rows tell it: valid objects, what is wrong with the others, and what changed.
+"""The policy in the database rows: valid objects, problems of malformed rows, and changes.
 
-A row that another tool left malformed is left out, and so is what refers to it: an object is never half
-there. One more case could permit more than was meant. In a network whose egress is open until the first
-egress rule, an egress rule that is left out must not open it; there the ports of its group are left out.
+A malformed row, which another tool must have written, is left out, and so are the objects that refer to it.
+One more case must be covered, because it could permit more than intended: in a network whose egress is open
+until the first egress rule, leaving out an egress rule must not open it. There the ports of the rule's group
+are left out as well.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ Key = tuple[type[PolicyObject], str]
 
 
 class PolicyView:
-    """The policy objects in `rows` (by table and id), kept current by `take`.
+    """The policy objects in `rows` (by table and id); call `take` for changed rows.
 
-    `objects` are those that hold now; `changes` tells what became of them since it was last called.
+    `objects` are the current objects; `changes` returns their changes since its last call.
     """
 
     def __init__(self, rows: Mapping[str, Mapping[str, Row]]) -> None:
@@ -43,7 +44,7 @@ class PolicyView:
         self._before: dict[Key, PolicyObject | None] = {}
 
     def take(self, touched: Iterable[tuple[str, str]]) -> None:
-        """Look again at these rows, given by table and id."""
+        """Read these rows again, given by table and id."""
         keys = [(codec.KIND_OF[table], identifier) for table, identifier in touched if table in codec.KIND_OF]
         for key in keys:
             self._read(key)
@@ -51,7 +52,7 @@ class PolicyView:
             self._withhold()
 
     def changes(self) -> list[Change]:
-        """The steps since the last call, what is referred to first on the way in and last on the way out."""
+        """The changes since the last call: additions after the objects they refer to, deletions before."""
         steps: dict[type[PolicyObject], list[Change]] = {kind: [] for kind in codec.TABLES}
         for (kind, identifier), old in self._before.items():
             new = self.objects[kind].get(identifier)
@@ -64,7 +65,7 @@ class PolicyView:
 
     @property
     def changed(self) -> bool:
-        """Whether `changes` may have something to tell."""
+        """Whether `changes` may return anything."""
         return bool(self._before)
 
     def _read(self, key: Key) -> None:
@@ -97,7 +98,7 @@ class PolicyView:
             objects[identifier] = obj
 
     def _withhold(self) -> None:
-        """Work out what cannot be there because of malformed rows. Rare, so it looks at everything."""
+        """Find the objects to leave out because of malformed rows. This is rare, so it reads all objects."""
         closure = _Closure(self._malformed, self._rows)
         present: dict[Key, PolicyObject] = {}
         withheld: dict[Key, PolicyObject] = {}
@@ -121,7 +122,10 @@ class PolicyView:
 
 
 class _Closure:
-    """Malformed rows and what follows from them, asked in the order in which objects depend on each other."""
+    """The objects to leave out because of malformed rows.
+
+    Call `leaves_out` for each object after the objects it refers to.
+    """
 
     def __init__(self, malformed: Mapping[Key, str], rows: Mapping[str, Mapping[str, Row]]) -> None:
         self.reasons = dict(malformed)
@@ -133,7 +137,7 @@ class _Closure:
                 self._doubtful[row["security_group"][1]] = identifier
 
     def leaves_out(self, key: Key, obj: PolicyObject) -> bool:
-        """Whether the object must be left out; adds the reason why."""
+        """Whether the object must be left out; records the reason."""
         reason = self._reason(obj)
         if not reason:
             return False

@@ -1,4 +1,4 @@
-"""Who writes the policy next: a lock of the database, which its server gives in the order of asking."""
+"""A lock for writers of the policy, which the database server grants in the order of requests."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from sgctl.store.replica import Replica
 
 PATIENCE_SECONDS = 1.0
 _LOCK = "writers_of_sgctl"
-"""An `<id>` (RFC 7047 section 3.1) that is no host's lock."""
+"""An `<id>` (RFC 7047 section 3.1) that cannot be the lock of a host."""
 
 
 @contextmanager
 def writing(replica: Replica) -> Iterator[None]:
-    """Of those who do the same, be the only one; so nobody's plan is overtaken again and again.
+    """Hold the writers' lock for a block, so that writers do not make each other's commits fail repeatedly.
 
-    It is a courtesy, not a condition: whoever has waited in vain for a second goes on without the lock, and
-    does not wait again until it has come. A commit compares what it was based on, with the lock or without.
+    The lock is not needed for correctness: a commit always checks the data it was based on. A writer that has
+    waited for one second continues without the lock, and does not wait again until the lock was granted.
     """
     patience = PATIENCE_SECONDS if _LOCK not in replica.granted else 0.0
     if replica.connected:

@@ -1,4 +1,4 @@
-"""Which conntrack zone belongs to which network on which bridge."""
+"""Allocation of conntrack zones to the networks of each bridge."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sgctl.store.replica import Operation, Row
 from sgctl.store.status import KeyedRows, row_is
 
 LOWEST_ZONE, HIGHEST_ZONE = 1, 65534
-"""Zone 0 is everybody's default and 65535 is used by nobody (OVS's zones have 16 bits)."""
+"""Zone 0 is the default zone of all other users; 65535 is left unused (zones have 16 bits)."""
 
 ZoneKey = tuple[str, str, str]
 """Chassis, bridge and network id."""
@@ -21,7 +21,10 @@ def zone_operations(
     chassis: str,
     wanted: frozenset[tuple[str, str]],
 ) -> list[Operation]:
-    """What gives each wanted (bridge, network id) a zone; the zones of deleted networks become free."""
+    """Operations that give each wanted (bridge, network id) a zone and release those of deleted networks.
+
+    Raises StoreError when no zone is free.
+    """
     missing = sorted(pair for pair in wanted if (chassis, *pair) not in zones.values)
     if not missing:
         return []
@@ -38,7 +41,7 @@ def zone_operations(
 
 
 def _free(used: set[int], last: int) -> Iterator[int]:
-    """Zones that are not in use, those after the last one first: a zone that was freed rests for a while."""
+    """Zones that are not in use, starting after `last`, so that a released zone is not reused at once."""
     for zone in (*range(last + 1, HIGHEST_ZONE + 1), *range(LOWEST_ZONE, min(last, HIGHEST_ZONE) + 1)):
         if zone not in used:
             yield zone

@@ -50,7 +50,7 @@ def spoil(store: Store, transact: Transact) -> Callable[..., None]:
     [
         (Network, {"subnets": ["map", [[0, "10.0.0.1/24"]]]}, "subnets: '10.0.0.1/24' has host bits set"),
         (Network, {"subnet_details": "[" * 5000}, "subnet_details: .*(recursion|Expecting value)"),
-        (Network, {"subnet_details": "{}"}, "subnet_details: .* are no details of a subnet"),
+        (Network, {"subnet_details": "{}"}, "subnet_details: .* does not describe a subnet"),
         (
             Network,
             {"subnets": ["map", [[0, "10.1.0.0/16"]]]},

@@ -323,7 +323,7 @@ def test_a_commit_can_depend_on_the_whole_policy(store: Store, connect: Connect)
     [
         (SecurityGroup("no-uuid", "web"), "id: 'no-uuid' is no UUID"),
         (Network(new_id(), "blue", segmentation_id=5000), "segmentation_id: 5000 is no VLAN id"),
-        (replace(rule(group()), number=17), "number: 17 is not for the caller to choose"),
+        (replace(rule(group()), number=17), "number: 17 cannot be chosen by the caller"),
         (group("\ud800"), "name: .* control characters"),
     ],
 )

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.switch
 
 TALKS = group("talks", ALL_OUT, tcp_in(80))
 TAKEN_AWAY = {
-    Datapath.USERSPACE: "its device has been taken away",
+    Datapath.USERSPACE: "its device has been deleted",
     Datapath.KERNEL: "could not open network device w1 (No such device)",
 }
 """Of a device that is gone: the kernel's datapath has it no longer, the other one keeps it."""
@@ -183,5 +183,7 @@ def test_patch_ports_and_tunnels_whose_other_end_is_not_known(site: Site) -> Non
     ]
     site.ovs.vsctl("add-port", "br0", "vx", "--", "set", "interface", "vx", *columns)
     told(
-        site, "vx", "no flow of sgctl chooses the ends of a tunnel: options:remote_ip=flow, options:key=flow"
+        site,
+        "vx",
+        "sgctl's flows do not set the end points of a tunnel: options:remote_ip=flow, options:key=flow",
     )
