@@ -1,1 +1,1 @@
-"""What manifests, the command line and an API do alike: names, checks, plans and their transactions."""
+"""Operations shared by manifests, command line and REST API: names, checks, plans and transactions."""

@@ -1,4 +1,4 @@
-"""Giving a port a MAC address and fixed addresses that nobody else has."""
+"""Allocation of MAC addresses and fixed IP addresses to ports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sgctl.service.subnets import details_of
 
 
 def new_mac(draft: Draft, network_id: str) -> str:
-    """A random locally administered unicast MAC that is free in the network."""
+    """A random locally administered unicast MAC address that is unused in the network."""
     while True:
         octets = b"\x02" + uuid4().bytes[:5]
         mac = ":".join(f"{octet:02x}" for octet in octets)
@@ -20,14 +20,14 @@ def new_mac(draft: Draft, network_id: str) -> str:
 
 
 class AddressPool:
-    """Hands out addresses of a draft's networks, in order, each once."""
+    """Allocates the addresses of a draft's networks in ascending order, each only once."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
         self._next: dict[tuple[str, Prefix], int] = {}
 
     def take(self, network: Network) -> tuple[Prefix, ...]:
-        """The next free address of each family the network has subnets of, IPv4 first.
+        """The next free address of each address family of the network's subnets, IPv4 first.
 
         Raises ValueError when the subnets of a family are full.
         """
@@ -35,7 +35,7 @@ class AddressPool:
         return tuple(self._take(network, version) for version in versions)
 
     def take_from(self, network: Network, subnets: Sequence[SubnetDetail]) -> Prefix:
-        """The next free address of the first of these subnets that has one; ValueError when they are full."""
+        """The next free address of the first subnet that has one. Raises ValueError when all are full."""
         for subnet in subnets:
             address = self._free(network, subnet)
             if address is not None:
@@ -65,9 +65,10 @@ class AddressPool:
 
 
 def host_range(subnet: Prefix) -> range:
-    """Address values a port may have: IPv4 leaves out network and broadcast address, IPv6 the anycast one.
+    """The address values that a port may have, as integers.
 
-    Subnets of one or two addresses have neither (RFC 3021, RFC 6164).
+    Excludes the network and broadcast addresses of IPv4 and the anycast address of IPv6. Subnets of one or
+    two addresses have none of these (RFC 3021, RFC 6164).
     """
     size = 1 << (subnet.bits - subnet.length)
     if size <= 2:

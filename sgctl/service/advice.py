@@ -1,4 +1,4 @@
-"""Rules that do nothing: another rule permits the same or more, or there is nobody they could apply to."""
+"""Finds rules without effect: another rule permits the same or more, or no port or remote matches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sgctl.service.kinds import describe
 
 
 class Flaw(StrEnum):
-    """Why a rule could be left out."""
+    """Why a rule has no effect."""
 
     REDUNDANT = "redundant"
     SHADOWED = "shadowed"
@@ -22,7 +22,7 @@ class Flaw(StrEnum):
 
 
 class Advice(NamedTuple):
-    """One rule that could be left out as things are."""
+    """A rule that currently has no effect."""
 
     rule: Rule
     flaw: Flaw
@@ -30,7 +30,7 @@ class Advice(NamedTuple):
 
 
 def advise(draft: Draft, groups: Iterable[str]) -> Iterator[Advice]:
-    """What can be said of the rules of these groups (ids)."""
+    """Advice on the rules of these groups (ids)."""
     adviser = _Adviser(draft)
     for identifier in groups:
         group = draft.get(SecurityGroup, identifier)
@@ -48,7 +48,7 @@ class _Adviser:
                 self._default_of.setdefault(network.default_group, []).append(network)
 
     def of_group(self, group: SecurityGroup) -> Iterator[Advice]:
-        """At most one remark on each rule of a group."""
+        """At most one piece of advice for each rule of a group."""
         rules = self._rules(group.id)
         alike = _by_service(rules)
         members = [port for port in self._members(group.id) if port.port_security_enabled]
@@ -79,13 +79,13 @@ class _Adviser:
         return ports
 
     def _replaces(self, other: Rule, rule: Rule) -> bool:
-        """Of two rules that permit the same, the older one stays."""
+        """Whether `other` makes `rule` redundant; of two rules that permit the same, the newer one is."""
         if other is rule or not self.covers(other, rule):
             return False
         return not self.covers(rule, other) or (other.number, other.id) < (rule.number, rule.id)
 
     def _elsewhere(self, rule: Rule, group: SecurityGroup, members: list[Port]) -> str | None:
-        """The other groups that permit the rule, when every member has one of them."""
+        """Other groups that permit the same, if every member is in one of them; else None."""
         found: dict[str, None] = {}
         for groups in {port.security_groups: None for port in members}:
             others = sorted(groups - {group.id})
@@ -100,7 +100,7 @@ class _Adviser:
         return any(self.covers(other, rule) for other in self._rules(group))
 
     def covers(self, wide: Rule, narrow: Rule) -> bool:
-        """Whether `wide` permits everything that `narrow` does."""
+        """Whether `wide` permits everything that `narrow` permits."""
         same_side = (wide.direction, wide.ethertype) == (narrow.direction, narrow.ethertype)
         return same_side and _covers_service(wide, narrow) and self._covers_remote(wide, narrow)
 
@@ -108,12 +108,12 @@ class _Adviser:
         if _remote(wide) == _remote(narrow) or _is_anywhere(wide):
             return True
         if wide.remote_group_id is not None or narrow.remote_group_id is not None:
-            return False  # who is in a group may change at any time
+            return False  # the members of a group may change at any time
         fences, wanted = self._prefixes(wide), self._prefixes(narrow)
         return bool(wanted) and all(any(fence.covers(each) for fence in fences) for each in wanted)
 
     def _prefixes(self, rule: Rule) -> list[Prefix]:
-        """The addresses of a remote that is no group, of the rule's family."""
+        """The addresses of a remote that is no security group, in the rule's address family."""
         version = rule.ethertype.version
         found: Iterable[Prefix] = (Prefix(version, 0, 0),)
         if rule.remote_ip_prefix is not None:
@@ -160,7 +160,7 @@ def _by_service(rules: Iterable[Rule]) -> dict[_Service, list[Rule]]:
 
 
 def _wider_services(rule: Rule) -> list[_Service]:
-    """Where to look for rules that could permit at least as much."""
+    """The keys of `_by_service` under which rules may permit at least as much."""
     protocols = dict.fromkeys((None, rule.protocol))
     return [(rule.direction, rule.ethertype, protocol) for protocol in protocols]
 

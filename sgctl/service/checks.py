@@ -1,6 +1,6 @@
-"""What must hold of a draft: of each object alone (`flows.validate`), and between objects.
+"""Checks of a draft: each object by itself (`flows.validate`), and the objects together.
 
-Only what an edit touched is reported: rows that another tool left inconsistent block nobody else.
+Only edited objects are reported, so inconsistent rows written by another tool do not block other edits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sgctl.service.subnets import details_of
 
 
 class Violation(NamedTuple):
-    """A broken condition, told to the object whose edit broke it. `field` is its Neutron name."""
+    """A broken condition. `subject` is the object whose edit broke it, `field` the field's Neutron name."""
 
     subject: PolicyObject
     field: str
@@ -30,7 +30,7 @@ class Violation(NamedTuple):
 
 
 def violations(draft: Draft, changes: Sequence[Change]) -> Iterator[Violation]:
-    """Everything the changes of a draft break; a plan may be made of them only when this is nothing."""
+    """All conditions that the changes of a draft break; only without any may they become a plan."""
     for change in changes:
         if change.new is not None:
             for problem in check(change.new):
@@ -67,7 +67,7 @@ def _still_used(draft: Draft, gone: PolicyObject) -> Iterator[Violation]:
 
 
 def in_use_by(users: Sequence[str]) -> str:
-    """Why something cannot go, in words."""
+    """Why an object cannot be deleted, as text; names at most five users."""
     more = f" and {len(users) - 5} more" if len(users) > 5 else ""
     return f"in use by {', '.join(users[:5])}{more}"
 
@@ -97,7 +97,7 @@ def _port(draft: Draft, port: Port) -> Iterator[Violation]:
 
 
 def _mixed_groups(draft: Draft, port: Port, subject: PolicyObject, field: str) -> Iterator[Violation]:
-    """Whether a packet belongs to a connection must not depend on which group is asked."""
+    """Refuse stateless and stateful groups on one port: packets are either tracked or not for all groups."""
     groups = [draft.get(SecurityGroup, each) for each in sorted(port.security_groups)]
     stateless = [group.name or group.id for group in groups if group is not None and not group.stateful]
     stateful = [group.name or group.id for group in groups if group is not None and group.stateful]
@@ -110,7 +110,7 @@ def _mixed_groups(draft: Draft, port: Port, subject: PolicyObject, field: str) -
 
 
 def _statefulness_clash(draft: Draft, group: SecurityGroup) -> Iterator[Violation]:
-    """A group that changed its nature, on ports that this edit does not touch."""
+    """Check the unedited ports of a group that became stateful or stateless."""
     old = draft.before(SecurityGroup, group.id)
     if old is None or old.stateful == group.stateful:
         return
@@ -135,7 +135,7 @@ def _outside_subnets(
 
 
 def _peers(draft: Draft, network: Network) -> list[Network]:
-    """The networks that share addresses with this one, itself first."""
+    """The networks that share addresses with this network; the network itself comes first."""
     if network.address_scope is None:
         return [network]
     others = draft.where(Network, "address_scope", network.address_scope)
@@ -167,7 +167,7 @@ def _network(draft: Draft, network: Network, old: Network | None) -> Iterator[Vi
 
 
 def _gateway_taken(draft: Draft, network: Network, old: Network | None) -> Iterator[Violation]:
-    """A port of another project must not become the gateway of those who trust the network's owner."""
+    """Refuse an address of another project's port as gateway: ports trust the network's owner for it."""
     before = {detail.gateway for detail in details_of(old)} if old is not None else set()
     for gateway in {detail.gateway for detail in details_of(network)} - before - {None}:
         for port in draft.having(Port, "fixed_ips", gateway):
@@ -190,7 +190,7 @@ def _overlapping_subnets(draft: Draft, network: Network) -> Iterator[Violation]:
 
 
 def overlap(one: Prefix, two: Prefix) -> bool:
-    """Whether any address is in both."""
+    """Whether any address is in both prefixes."""
     return one.covers(two) or two.covers(one)
 
 

@@ -1,4 +1,4 @@
-"""A working copy of the policy: edits are made here, checked here, and only then become changes."""
+"""A working copy of the policy, in which edits are made and checked before they become changes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Objects = Mapping[type[PolicyObject], Mapping[str, PolicyObject]]
 """Policy objects by kind and id, as `Store.objects` has them."""
 
 Key = tuple[type[PolicyObject], str]
-"""A kind and an id: which object."""
+"""The kind and the id of an object."""
 
 T = TypeVar("T", bound=PolicyObject)
 
 
 class _Index(NamedTuple):
-    """Which attribute is looked up; `many`: by each member of it rather than by its value."""
+    """An index over an attribute; `many`: each member of the attribute is a key, instead of its value."""
 
     kind: type[object]
     attribute: str
@@ -29,10 +29,10 @@ class _Index(NamedTuple):
 
 
 class Draft:
-    """The objects of `base` with edits on top; `base` is never touched.
+    """The objects of `base` with edits on top; `base` is never changed.
 
-    `project` is the one on whose behalf it is made: names mean its objects (`sgctl.service.names`). If it is
-    `discreet`, messages do not name the objects of other projects.
+    `project` is the project of the user: names refer to its objects (`sgctl.service.names`). If `discreet` is
+    set, messages do not name the objects of other projects.
     """
 
     def __init__(self, base: Objects, project: str = "", *, discreet: bool = False) -> None:
@@ -46,11 +46,11 @@ class Draft:
         self._indexes: dict[_Index, dict[object, dict[str, None]]] = {}
 
     def get(self, kind: type[T], identifier: str) -> T | None:
-        """The object as it is now."""
+        """The object with the edits so far, None if there is none."""
         return cast("T | None", self._now[kind].get(identifier))
 
     def before(self, kind: type[T], identifier: str) -> T | None:
-        """The object as it was in the base."""
+        """The object without edits, None if there is none."""
         return cast("T | None", self._base[kind].get(identifier))
 
     def all(self, kind: type[T]) -> Iterator[T]:
@@ -58,11 +58,11 @@ class Draft:
         return cast("Iterator[T]", iter(self._now[kind].values()))
 
     def where(self, kind: type[T], attribute: str, value: object) -> list[T]:
-        """The objects of a kind whose attribute equals the value; indexed, so cheap to repeat."""
+        """The objects of a kind whose attribute equals the value. Indexed: repeated calls are cheap."""
         return self._look_up(kind, _Index(kind, attribute, many=False), value)
 
     def having(self, kind: type[T], attribute: str, member: object) -> list[T]:
-        """The objects of a kind whose attribute, a collection, holds the member; indexed."""
+        """The objects of a kind whose attribute, a collection, contains the member. Indexed."""
         return self._look_up(kind, _Index(kind, attribute, many=True), member)
 
     def _look_up(self, kind: type[T], index: _Index, value: object) -> list[T]:
@@ -93,13 +93,13 @@ class Draft:
                 self._enter(index, obj)
 
     def remove(self, kind: type[PolicyObject], identifier: str) -> None:
-        """Take an object away."""
+        """Delete an object."""
         self._unindex(kind, identifier)
         if self._now[kind].pop(identifier, None) is not None:
             self._touched[kind, identifier] = None
 
     def changes(self) -> list[Change]:
-        """What differs from the base, kind by kind in the order in which kinds refer to each other."""
+        """The differences from the base. Kinds come in the order in which they depend on each other."""
         order = {kind: position for position, kind in enumerate(KINDS)}
         changes = [
             Change(self._base[kind].get(identifier), self._now[kind].get(identifier))

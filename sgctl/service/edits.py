@@ -1,4 +1,4 @@
-"""Single edits of the policy: what a manifest does not state, checked the way a manifest is."""
+"""Single edits of the policy that do not come from a manifest, with the same checks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sgctl.service.kinds import MANIFEST_KINDS
 from sgctl.service.plan import Plan
 
 DEFAULT_GROUP = "default"
-"""The name of the group that a project's ports have when nobody says otherwise."""
+"""The name of the group that a project's ports have by default."""
 
 
 def settle(draft: Draft) -> Plan:
-    """The draft's edits as a plan; PolicyError with every problem when they cannot be."""
+    """The draft's edits as a plan. Raises PolicyError with every problem."""
     changes = tuple(draft.changes())
     findings = [
         Finding(_source(change.new), problem.field, problem.reason)
@@ -39,7 +39,7 @@ def _source(obj: PolicyObject) -> Source:
 
 
 def default_group(draft: Draft, project_id: str) -> SecurityGroup:
-    """The project's default group, made now if the project has none: all egress, ingress from itself."""
+    """The project's default group, created if missing. It permits all egress, and ingress from itself."""
     known = find_default_group(draft, project_id)
     if known is not None:
         return known
@@ -53,14 +53,14 @@ def default_group(draft: Draft, project_id: str) -> SecurityGroup:
 
 
 def find_default_group(draft: Draft, project_id: str) -> SecurityGroup | None:
-    """The project's default group; the oldest when another tool made several."""
+    """The project's default group; the oldest if another tool created several."""
     named = draft.where(SecurityGroup, "name", DEFAULT_GROUP)
     own = [group for group in named if group.meta.project_id == project_id]
     return min(own, key=lambda group: (group.meta.created_at, group.id), default=None)
 
 
 def add_egress(draft: Draft, group: SecurityGroup) -> None:
-    """Let the group's ports send anything anywhere."""
+    """Add rules that permit all egress."""
     for ethertype in Ethertype:
         draft.put(_new_rule(group, Direction.EGRESS, ethertype, None))
 
@@ -74,12 +74,12 @@ Permission = tuple[object, ...]
 
 
 def permissions_of(draft: Draft, group_id: str) -> dict[Permission, Rule]:
-    """The rules of a group by what they permit."""
+    """The rules of a group by `permission`."""
     return {permission(rule): rule for rule in draft.where(Rule, "group_id", group_id)}
 
 
 def permission(rule: Rule) -> Permission:
-    """Equal for rules of a group that permit the same; no remote is the same as 0.0.0.0/0 or ::/0."""
+    """A key that is equal for rules that permit the same; no remote equals 0.0.0.0/0 and ::/0."""
     prefix = rule.remote_ip_prefix
     return (
         rule.direction,

@@ -1,4 +1,4 @@
-"""What is wrong with a request: every problem at once, each naming its source and field."""
+"""Errors of a request: all problems at once, each with its source and field."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Code(StrEnum):
-    """The class of a problem; an API maps it to its own status."""
+    """The class of a problem; the REST API maps it to an HTTP status."""
 
     INVALID = "invalid"
     NOT_FOUND = "not found"
@@ -19,9 +19,9 @@ class Code(StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Source:
-    """Where a statement comes from; empty parts are unknown or do not apply.
+    """Where an input comes from; empty parts are unknown or do not apply.
 
-    `document` counts from 1 within its file. `kind` and `name` are what the document claims to be.
+    `document` counts from 1 within its file. `kind` and `name` are taken unchecked from the document.
     """
 
     file: str = ""
@@ -38,7 +38,7 @@ class Source:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Finding:
-    """One problem. `field` is a path such as `spec.rules[0].port`, `line` counts from 1, 0 is unknown."""
+    """One problem. `field` is a path such as `spec.rules[0].port`; `line` counts from 1, 0 is unknown."""
 
     source: Source
     field: str
@@ -51,7 +51,7 @@ class Finding:
 
 
 class PolicyError(Exception):
-    """A request was refused; nothing was changed. Carries every problem found, not only the first."""
+    """A request was refused and nothing was changed. Holds all problems, not only the first."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(dict.fromkeys(findings))

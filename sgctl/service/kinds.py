@@ -1,4 +1,4 @@
-"""What the kinds of policy objects are called, and how one object is named in a message."""
+"""The names of the kinds of policy objects, and the description of one object in messages."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ NOUNS: dict[type[object], str] = {
 }
 
 MANIFEST_KINDS: dict[type[object], str] = {kind: kind.__name__ for kind in NOUNS}
-"""The `kind` of a manifest; rules are part of their group's, subnets of their network's."""
+"""The `kind` of manifests. Group manifests contain rules, network manifests contain subnets."""
 
 
 def describe(obj: PolicyObject | Subnet) -> str:
-    """`port web1`, `rule 17`: the object by its name, else by its number, CIDR or id."""
+    """The object by its name, else by its number, CIDR or id: `port web1`, `rule 17`."""
     if isinstance(obj, Subnet):
         return f"{NOUNS[Subnet]} {obj.name or obj.detail.prefix}"
     label = str(obj.number) if isinstance(obj, Rule) and obj.number else obj.name or obj.id

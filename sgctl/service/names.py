@@ -1,4 +1,4 @@
-"""Finding objects by the name or the id a user wrote."""
+"""Looks up objects by the name or id that a user gives."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from sgctl.service.kinds import NOUNS, describe
 from sgctl.service.subnets import Subnet, subnets_of
 
 Named = PolicyObject | Subnet
-"""What has a name and an id."""
+"""An object with a name and an id."""
 
 T = TypeVar("T", bound=Named)
 P = TypeVar("P", bound=PolicyObject)
 
 
 class Finder(Protocol):
-    """What finds an object by kind and id."""
+    """Looks up objects by kind and id."""
 
     def get(self, kind: type[P], identifier: str) -> P | None:
-        """The object with this id."""
+        """The object with this id, None if there is none."""
 
 
 class Unresolved(Exception):
-    """No object, or more than one, answers to a reference; `code` says which."""
+    """A reference matches no object or more than one; `code` tells which."""
 
     def __init__(self, code: Code, reason: str) -> None:
         super().__init__(reason)
@@ -41,7 +41,7 @@ def all_of(draft: Draft, kind: type[T]) -> Iterator[T]:
 
 
 def by_id(draft: Draft, kind: type[T], identifier: str) -> T | None:
-    """The object with this id."""
+    """The object with this id, None if there is none."""
     if kind is Subnet:
         return next((each for each in all_of(draft, kind) if each.id == identifier), None)
     return cast("T | None", draft.get(cast("type[Any]", kind), identifier))
@@ -50,8 +50,9 @@ def by_id(draft: Draft, kind: type[T], identifier: str) -> T | None:
 def resolve(draft: Draft, kind: type[T], reference: str, project: str | None = None) -> T:
     """The object with this id, else the only one with this name (a rule: this number, a subnet: this CIDR).
 
-    A name means an object of `project`, by default the draft's, or else one that is shared by all: members of
-    other projects choose the names of theirs. Raises Unresolved.
+    A name refers to an object of `project` (default: the draft's), else to an object shared by all projects.
+    It never refers to an object of another project, because the members of that project choose its name.
+    Raises Unresolved.
     """
     found = by_id(draft, kind, reference)
     if found is not None:
@@ -75,7 +76,7 @@ def _of_project(draft: Draft, candidates: list[T], project: str) -> list[T]:
 
 
 def project_of(draft: Finder, obj: Named) -> str:
-    """The project of an object, empty for none; a subnet is its network's, a rule its group's."""
+    """The project of an object, empty for none; subnets and rules have that of their network or group."""
     if isinstance(obj, Subnet):
         return obj.network.meta.project_id
     group = draft.get(SecurityGroup, obj.group_id) if isinstance(obj, Rule) else None
@@ -83,18 +84,18 @@ def project_of(draft: Finder, obj: Named) -> str:
 
 
 def is_shared(obj: Named) -> bool:
-    """Networks with their subnets and address groups that belong to no project are there for all."""
+    """Whether all projects may use the object: networks, subnets and address groups without a project."""
     whole = obj.network if isinstance(obj, Subnet) else obj
     return isinstance(whole, (Network, AddressGroup)) and not whole.meta.project_id
 
 
 def is_hidden(draft: Draft, obj: PolicyObject) -> bool:
-    """Whether messages must not name the object to whom the draft is made for."""
+    """Whether messages must not name the object, because it belongs to another project."""
     return draft.discreet and project_of(draft, obj) != draft.project and not is_shared(obj)
 
 
 def told(draft: Draft, obj: PolicyObject) -> str:
-    """The object as messages name it."""
+    """The object's description in messages, without its name if `is_hidden`."""
     return f"a {NOUNS[type(obj)]} of another project" if is_hidden(draft, obj) else describe(obj)
 
 
@@ -118,9 +119,9 @@ def _named(draft: Draft, kind: type[T], reference: str) -> list[T]:
 
 
 def reference_to(draft: Draft, kind: type[Named], identifier: str, project: str | None = None) -> str:
-    """What `resolve` takes to find this object again in a project, by default the object's own.
+    """The reference by which `resolve` finds this object: its name if that is unambiguous, else its id.
 
-    Its name where that is enough, else its id.
+    `project` is the project in which it is looked up (default: the object's own).
     """
     obj = by_id(draft, kind, identifier)
     if isinstance(obj, Rule):

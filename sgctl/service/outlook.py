@@ -1,4 +1,4 @@
-"""The policy as it is once changes are carried out, before they are."""
+"""The policy as it would be after changes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sgctl.service.draft import Draft, Objects
 
 
 def outlook(objects: Objects, changes: Sequence[Change]) -> tuple[Draft, list[Change]]:
-    """The policy afterwards, and the changes with numbers for new rules.
+    """The policy after the changes, and the changes with numbers for new rules.
 
-    The numbers are good for looking ahead only: the database gives them out when the rules are stored.
+    The numbers are only a forecast: the final numbers are assigned when the rules are stored.
     """
     draft = Draft(objects)
     numbers = [rule.number for rule in draft.all(Rule)]

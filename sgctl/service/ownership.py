@@ -1,4 +1,4 @@
-"""Objects that were made on behalf of others, and what they are recognised by."""
+"""Marks of objects that sgctl created for another object and deletes with it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from flows.model import Port
 from sgctl.service.draft import Draft
 
 DEFAULT_GROUP_TAG = "sgctl:default-group"
-"""Marks a security group that was made with its network, and goes with it."""
+"""The tag of a security group that was created with its network and is deleted with it."""
 
 MACHINE_OWNER = "compute:sgctl"
-"""`device_owner` of a port that was made for a virtual machine, and goes with it."""
+"""The `device_owner` of a port that was created for a virtual machine and is deleted with it."""
 
 
 def ports_of(draft: Draft, machine: str, project: str) -> list[Port]:
-    """The ports of a project whose device_id is the machine's name; failing that, those with its name."""
+    """A project's ports whose device_id is the machine's name; if there are none, those with its name."""
     for attribute in ("device_id", "name"):
         found = draft.where(Port, attribute, machine)
         own = [port for port in found if port.meta.project_id == project]

@@ -1,4 +1,4 @@
-"""A plan: the changes that a request comes to, and what to tell the user about each object."""
+"""A plan: the changes that a request needs, and the outcome for each object to show to the user."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sgctl.service.draft import Draft, Key
 
 
 class Action(StrEnum):
-    """What became of an object."""
+    """What happened to an object."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -21,7 +21,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a plan does to one object, as the user calls it. `detail` may be empty."""
+    """What a plan does to one object, with the user's name for it. `detail` may be empty."""
 
     kind: str
     name: str
@@ -31,14 +31,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Changes for one transaction, already checked; applying none of them or all is sound."""
+    """Checked changes for one transaction, which must be applied completely or not at all."""
 
     changes: tuple[Change, ...]
     outcomes: tuple[Outcome, ...]
 
 
 class Summary:
-    """Looks up what a draft's changes mean for an object; a group's rules count as part of it."""
+    """Summarizes a draft's changes by object; a group's rules count as part of the group."""
 
     def __init__(self, draft: Draft) -> None:
         self.changes = tuple(draft.changes())
@@ -55,7 +55,7 @@ class Summary:
             self._rules.setdefault(obj.group_id, []).append(change)
 
     def action(self, keys: Iterable[Key]) -> Action:
-        """What happens to these objects together."""
+        """The action on these objects taken together."""
         changes = [change for key in keys for change in self._changes(key)]
         if any(change.old is None and change.kind is not Rule for change in changes):
             return Action.CREATED
@@ -67,7 +67,7 @@ class Summary:
         yield from self._rules.get(key[1], ())
 
     def rules(self, group_id: str) -> str:
-        """`2 rules added, 1 removed`; empty when the group's rules stay."""
+        """The changes of a group's rules, such as `2 rules added, 1 removed`; empty if there are none."""
         changes = self._rules.get(group_id, [])
         counts = {
             "added": sum(change.old is None for change in changes),

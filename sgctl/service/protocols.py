@@ -1,4 +1,4 @@
-"""IP protocols by the names of the Neutron API reference."""
+"""IP protocol numbers and their names in the Neutron API reference."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ NUMBERS = {
     "sctp": 132,
     "udplite": 136,
 }
-"""Names as printed, one for each number; other accepted spellings are in `ALIASES`."""
+"""The name that is printed for each number; `ALIASES` has the other accepted names."""
 
 ALIASES = {"icmpv6": 58, "ipv4": 4}
 
 IPV6_ONLY = frozenset(number for name, number in NUMBERS.items() if name.startswith("ipv6-") and number != 41)
-"""Protocols that only follow an IPv6 header. 41 is IPv6 inside IPv4."""
+"""Protocols that only follow an IPv6 header. 41, IPv6 inside IPv4, is not one of them."""
 
 _NAMES = {number: name for name, number in NUMBERS.items()}
 
@@ -42,8 +42,8 @@ _NAMES = {number: name for name, number in NUMBERS.items()}
 def parse(value: str | int | None) -> int | None:
     """The protocol number of a name or number (0–255, also as text); None for `any` and None.
 
-    Raises ValueError. The number 0 is refused: Neutron reads it as any protocol, the IANA list as
-    hop-by-hop options, and a guess could permit more than was meant.
+    Raises ValueError. The number 0 is refused: in Neutron it means any protocol, in the IANA list hop-by-hop
+    options, and a wrong guess could permit more than intended.
     """
     if value is None or value == "any":
         return None
@@ -63,5 +63,5 @@ def parse(value: str | int | None) -> int | None:
 
 
 def show(number: int | None) -> str | int:
-    """The name of a protocol number where it has one; `any` for None. `parse` reads it back."""
+    """The name of a protocol number, or the number if it has no name; `any` for None. Inverse of `parse`."""
     return "any" if number is None else _NAMES.get(number, number)

@@ -1,4 +1,4 @@
-"""Which objects refer to which, declared once; names, checks and deletes follow from it."""
+"""All references between kinds of objects, declared once for checks and deletion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from sgctl.service.draft import Draft
 
 
 class Reference(NamedTuple):
-    """`holder.attribute` is the id of a `target`; `many`: a collection of ids. `field` is Neutron's name."""
+    """The attribute of a holder that contains the id of a target, or, if `many`, a collection of ids.
+
+    `field` is the attribute's Neutron name.
+    """
 
     holder: type[PolicyObject]
     attribute: str
@@ -19,12 +22,12 @@ class Reference(NamedTuple):
     many: bool = False
 
     def ids(self, obj: PolicyObject) -> list[str]:
-        """The ids an object holds in this attribute."""
+        """The ids in this attribute of an object."""
         value = getattr(obj, self.attribute)
         return sorted(value) if self.many else [] if value is None else [value]
 
     def holders(self, draft: Draft, identifier: str) -> list[PolicyObject]:
-        """The objects that hold this id."""
+        """The objects whose attribute contains this id."""
         find = draft.having if self.many else draft.where
         return find(self.holder, self.attribute, identifier)
 
@@ -41,7 +44,7 @@ REFERENCES = (
 
 
 def references_of(obj: PolicyObject) -> Iterator[tuple[Reference, str]]:
-    """Every reference an object makes, with the id it makes it to."""
+    """Every reference of an object, with the id of its target."""
     for reference in REFERENCES:
         if reference.holder is type(obj):
             for identifier in reference.ids(obj):
@@ -49,7 +52,7 @@ def references_of(obj: PolicyObject) -> Iterator[tuple[Reference, str]]:
 
 
 def users_of(draft: Draft, target: type[PolicyObject], identifier: str) -> list[PolicyObject]:
-    """The objects that refer to this one, each once."""
+    """The objects that refer to this object, each once."""
     holders = (
         holder
         for reference in REFERENCES

@@ -1,4 +1,4 @@
-"""Plans that take objects away; what is still in use stays."""
+"""Plans that delete objects. Objects that are still in use cannot be deleted."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from sgctl.service.subnets import Subnet, ports_in, without_subnet
 
 
 class Target(NamedTuple):
-    """What to delete: an object by name or id, or, with kind None, what a virtual machine left behind.
+    """What to delete: an object by name or id or, if `kind` is None, the ports of a virtual machine.
 
-    A name means an object of `project`.
+    A name refers to an object of `project`.
     """
 
     kind: type[Named] | None
@@ -32,7 +32,7 @@ class Target(NamedTuple):
 
 
 def target_of(document: Document) -> Target | None:
-    """What a manifest states, as something to delete; None when it has no known kind or no name."""
+    """The object that a manifest describes, as a target; None without a known kind or a name."""
     kind, identifier = document.kind, document.metadata.get("id")
     reference = identifier if isinstance(identifier, str) else document.source.name
     if kind is None or not reference:
@@ -41,10 +41,11 @@ def target_of(document: Document) -> Target | None:
 
 
 def plan_removal(objects: Objects, targets: Sequence[Target], ignore_missing: bool = False) -> Plan:
-    """Delete the targets together; pure.
+    """Plan the deletion of all targets in one transaction. Pure: changes nothing.
 
-    A group goes with its rules, a network with the default group that was made for it where nothing else
-    uses that group. Raises PolicyError with every problem: what does not exist, what is still in use.
+    Deleting a group deletes its rules. Deleting a network deletes the default group that was created for it,
+    unless other objects use that group. Raises PolicyError with every problem: targets that do not exist or
+    are still in use.
     """
     removal = _Removal(Draft(objects), ignore_missing)
     return removal.run(list(dict.fromkeys(targets)))
@@ -91,7 +92,7 @@ class _Removal:
         return []
 
     def _detach(self, target: Target, obj: Named) -> None:
-        """A port made for the machine goes; one that was stated for itself only loses its groups."""
+        """Delete a port that was created for the machine; only remove the groups from any other port."""
         assert isinstance(obj, Port)
         self._outcomes.append(Outcome("VirtualMachine", target.reference, Action.DELETED))
         if obj.device_owner == MACHINE_OWNER:
@@ -139,7 +140,7 @@ class _Removal:
 
 
 def _turn(found: tuple[Target, Named]) -> int:
-    """Machines let go of their ports first; subnets go last, when the ports in them may have gone."""
+    """The order of deletion: machines first; subnets last, after ports that have addresses in them."""
     target, obj = found
     return 2 if isinstance(obj, Subnet) else 0 if target.kind is None else 1
 

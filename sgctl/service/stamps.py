@@ -1,7 +1,7 @@
-"""What nobody states and every object has: times, revision numbers, the project of a rule.
+"""Metadata that users do not set: timestamps, revision numbers and the project of a rule.
 
-As Neutron has it, a rule belongs to its group: it is in the group's project unless it says otherwise, and
-the group's revision counts its rules' changes.
+As in Neutron, a rule belongs to its group: by default it is in the group's project, and a change of a rule
+increments the group's revision number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sgctl.service.draft import Objects
 
 
 def stamped(changes: Sequence[Change], objects: Objects, now: str) -> list[Change]:
-    """The changes of one transaction on `objects`, ready to be stored. `now` is RFC 3339, UTC."""
+    """The changes of one transaction on `objects` with this metadata. `now` is in RFC 3339 format, UTC."""
     named = {change.id: change for change in changes if change.kind is SecurityGroup}
     groups = {**objects.get(SecurityGroup, {}), **{each: change.new for each, change in named.items()}}
     with_projects = [_with_project(change, cast("dict[str, SecurityGroup]", groups)) for change in changes]

@@ -1,4 +1,4 @@
-"""A network's subnets with their details, those that nobody gave any included."""
+"""The subnets of networks, with default details for subnets that have none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sgctl.service.draft import Draft
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """One of a network's subnets: what has a name and an id of its own, and is kept with its network."""
+    """A subnet with its own name and id; it is stored as part of its network."""
 
     network: Network
     detail: SubnetDetail
@@ -43,31 +43,31 @@ def ports_in(draft: Draft, subnet: Subnet) -> list[Port]:
 
 
 def details_of(network: Network) -> list[SubnetDetail]:
-    """One for each subnet, in the order of the network's subnets."""
+    """The details of each subnet, in the order of the network's subnets."""
     given = {detail.prefix: detail for detail in network.subnet_details}
     return [given.get(prefix) or default_detail(prefix) for prefix in network.subnets]
 
 
 def default_detail(prefix: Prefix) -> SubnetDetail:
-    """A subnet whose gateway is, by habit, the first host."""
+    """The default details of a subnet: its gateway is the first host address, as is customary."""
     size = 1 << (prefix.bits - prefix.length)
     first = Prefix(prefix.version, prefix.value + 1, prefix.bits) if size > 2 else None
     return SubnetDetail(prefix, gateway=first)
 
 
 def subnet_id(network: Network, prefix: Prefix) -> str:
-    """The id of one of the network's subnets: it follows from network and prefix, so nobody stores it."""
+    """The id of a subnet, computed from network and prefix instead of being stored."""
     return _identifier(network.id, prefix)
 
 
 @lru_cache(maxsize=1 << 16)
 def _identifier(network: str, prefix: Prefix) -> str:
-    """Computed once: to find a subnet by its id is to compare with all there are."""
+    """Cached, because finding a subnet by its id compares it with the ids of all subnets."""
     return str(uuid5(NAMESPACE_OID, f"{network} {prefix}"))
 
 
 def with_subnet(network: Network, detail: SubnetDetail) -> Network:
-    """The network with this subnet added, or with these details of a subnet it has."""
+    """The network with this subnet added, or with these details of an existing subnet."""
     others = tuple(each for each in network.subnet_details if each.prefix != detail.prefix)
     prefixes = network.subnets if detail.prefix in network.subnets else (*network.subnets, detail.prefix)
     return replace(network, subnets=prefixes, subnet_details=tuple(sorted((*others, detail), key=_order)))

@@ -1,4 +1,4 @@
-"""Carrying out a plan: one transaction, planned again on fresh objects when somebody else was faster."""
+"""Commits a plan in one transaction; plans again after a conflict with another writer."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from sgctl.service.stamps import stamped
 from sgctl.store import Conflict, Store
 
 LONGEST_PAUSE = 0.2
-"""Seconds; pauses between attempts grow up to here, and are random so that writers get out of step."""
+"""Longest pause between attempts, in seconds. Pauses are random, so that writers get out of step."""
 
 
 class Committed(NamedTuple):
-    """A plan that is durable. `generation` is what a switch has applied once it does what the plan says."""
+    """A committed plan. A switch has applied the plan when it has applied `generation`."""
 
     plan: Plan
     generation: int
 
 
 def transact(store: Store, decide: Callable[[Objects], Plan]) -> Committed:
-    """Commit what `decide` makes of the policy as it is, for as long as `store.timeout` seconds.
+    """Commit the plan that `decide` makes from the current policy; retries for `store.timeout` seconds.
 
-    After a conflict `decide` is called again, so it must have no effects of its own. Leaves `store.run` to
-    whoever follows the policy's changes.
+    After a conflict `decide` is called again, so it must not have side effects. Does not call `store.run`, so
+    that the caller still gets the policy's changes from it.
 
-    Raises what `decide` raises (PolicyError), with nothing changed; StoreError; Conflict when time is over.
+    Raises the exceptions of `decide` (PolicyError), with nothing changed; StoreError; Conflict on timeout.
     """
     deadline = time.monotonic() + store.timeout
     pause = 0.01
@@ -46,10 +46,10 @@ def transact(store: Store, decide: Callable[[Objects], Plan]) -> Committed:
 
 
 def attempt(store: Store, decide: Callable[[Objects], Plan]) -> Committed:
-    """`transact` once. Raises Conflict when somebody else was faster.
+    """Like `transact`, but try only once. Raises Conflict when another writer changed the policy first.
 
-    The commit holds only if the whole policy is still what was planned on, so that a plan's checks between
-    objects stay true.
+    The commit requires that the whole policy is unchanged since planning, so that checks across objects stay
+    valid.
     """
     generation = store.generation
     plan = decide(store.objects)

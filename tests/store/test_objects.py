@@ -321,7 +321,7 @@ def test_a_commit_can_depend_on_the_whole_policy(store: Store, connect: Connect)
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (SecurityGroup("no-uuid", "web"), "id: 'no-uuid' is no UUID"),
+        (SecurityGroup("no-uuid", "web"), "id: 'no-uuid' is not a lower-case UUID"),
         (Network(new_id(), "blue", segmentation_id=5000), "segmentation_id: 5000 is no VLAN id"),
         (replace(rule(group()), number=17), "number: 17 cannot be chosen by the caller"),
         (group("\ud800"), "name: .* control characters"),

@@ -126,7 +126,7 @@ def test_a_machine_and_a_port_that_contradict_each_other_are_refused() -> None:
 @pytest.mark.parametrize(
     ("networks", "reason"),
     [
-        ([], "there is no network to make one on"),
+        ([], "there is no network for a new port"),
         (["a", "b"], "there are 2 networks to choose from"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Policy as files: YAML documents in, a plan out, and the policy as documents again."""
+"""Manifests, the policy as YAML documents: computes a plan from them, and exports the policy as manifests."""
 
 from sgctl.service.manifests.documents import Document, documents
 from sgctl.service.manifests.export import manifest, to_yaml

@@ -1,4 +1,4 @@
-"""Single edits, made on an object's manifest: checked, refused and carried out the way files are."""
+"""Single edits of an object, made in its manifest, so that they are checked in the same way as files."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from sgctl.service.names import Unresolved, resolve
 from sgctl.service.plan import Plan
 
 Edit = Callable[[Draft, dict[str, Any]], None]
-"""Changes a manifest in place; the draft is the policy that it is part of."""
+"""Changes a manifest in place; the draft is the policy that the manifest belongs to."""
 
 
 def plan_creation(
     objects: Objects, kind: type[PolicyObject], name: str, identifier: str, project: str, edit: Edit
 ) -> Plan:
-    """A new object of a project, with this id. Raises PolicyError, also when the name is taken there."""
+    """Plan a new object with this id. Raises PolicyError, also when the project already has its name."""
     draft = Draft(objects, project)
     noun = NOUNS[kind]
     if any(obj.meta.project_id == project for obj in draft.where(kind, "name", name)):
@@ -44,7 +44,7 @@ def plan_creation(
 
 
 def plan_amendment(objects: Objects, kind: type[PolicyObject], reference: str, edit: Edit) -> Plan:
-    """An object of the policy, changed. Raises PolicyError."""
+    """Plan an edit of an object. Raises PolicyError."""
     draft = Draft(objects)
     obj = _find(draft, kind, reference)
     data: dict[str, Any] = manifest(draft, obj)
@@ -54,9 +54,9 @@ def plan_amendment(objects: Objects, kind: type[PolicyObject], reference: str, e
 
 
 def plan_new_rule(objects: Objects, group: str, identifier: str, spec: Spec, project: str | None) -> Plan:
-    """A rule more in a group; `spec` is what a list item of `rules` states. Raises PolicyError.
+    """Plan a new rule of a group; `spec` is an item of the manifest's list `rules`. Raises PolicyError.
 
-    Neutron refuses a rule that permits the same as one the group has; so does this.
+    Like Neutron, refuses a rule that permits the same as an existing rule of the group.
     """
     planning = Planning(objects)
     holder = _find(planning.draft, SecurityGroup, group)
@@ -82,13 +82,13 @@ def plan_new_rule(objects: Objects, group: str, identifier: str, spec: Spec, pro
     planning.draft.put(rule)
     try:
         return settle(planning.draft)
-    except PolicyError as error:  # of a rule that has no name and will have no id
+    except PolicyError as error:  # name the group: the new rule has no name and its id will not be used
         source = Source(kind=MANIFEST_KINDS[SecurityGroup], name=holder.name)
         raise PolicyError(replace(finding, source=source) for finding in error.findings) from error
 
 
 def plan_rule_notes(objects: Objects, reference: str, edit: Callable[[Rule], Rule]) -> Plan:
-    """A rule with another name, description or tags; what it permits stays. Raises PolicyError."""
+    """Plan a change of a rule's name, description or tags only. Raises PolicyError."""
     draft = Draft(objects)
     draft.put(edit(_find(draft, Rule, reference)))
     return settle(draft)
@@ -109,7 +109,7 @@ def _plan(objects: Objects, data: dict[str, Any]) -> Plan:
 
 
 def _short(finding: Finding) -> Finding:
-    """Where in a manifest a value would stand is of no use to somebody who wrote none."""
+    """Remove the manifest's path from a problem, because the user has not written a manifest."""
     source = replace(finding.source, document=0)
     field = finding.field
     for prefix in ("spec.", "metadata.", "rules[0]", "."):

@@ -1,4 +1,4 @@
-"""Single edits of subnets, made on their network's manifest: checked and refused the way files are."""
+"""Single edits of subnets, made in their network's manifest, so that they are checked in the same way."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from sgctl.service.plan import Plan
 from sgctl.service.subnets import Subnet
 
 Item = dict[str, Any]
-"""A subnet as the list `subnets` of a network's manifest states it."""
+"""A subnet as an item of the list `subnets` in a network's manifest."""
 
 _PLACE = re.compile(r"spec\.subnets(?:\[([0-9]+)\](?:\.(.+))?)?")
 
 
 def plan_new_subnet(objects: Objects, network: str, item: Item) -> Plan:
-    """A subnet more in a network. Raises PolicyError, also when the name is taken."""
+    """Plan a new subnet of a network. Raises PolicyError, also when the name is taken."""
     draft = Draft(objects)
     holder = _find(draft, Network, network)
     name = item.get("name", "")
@@ -40,7 +40,7 @@ def plan_new_subnet(objects: Objects, network: str, item: Item) -> Plan:
 
 
 def plan_subnet_edit(objects: Objects, reference: str, edit: Callable[[Item], None]) -> Plan:
-    """A subnet, changed in place by `edit`. Raises PolicyError."""
+    """Plan a change of a subnet; `edit` changes its item in place. Raises PolicyError."""
     draft = Draft(objects)
     subnet = _find(draft, Subnet, reference)
     item = subnet_item(subnet.detail)
@@ -61,7 +61,7 @@ def _plan(draft: Draft, objects: Objects, network: Network, place: int, item: It
 
 
 def _of_subnet(finding: Finding, place: int, item: Item) -> Finding:
-    """A problem of the network's manifest as one of the subnet, where it is the subnet's."""
+    """Convert a problem of the network's manifest to a problem of the subnet, if it concerns the subnet."""
     match = _PLACE.fullmatch(finding.field)
     if match is None or match[1] not in (None, str(place)):
         return replace(finding, field=finding.field.removeprefix("spec."))

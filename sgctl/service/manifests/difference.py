@@ -1,4 +1,4 @@
-"""What a plan changes, object by object, as manifests before and after."""
+"""The changes of a plan as each object's manifest before and after."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CONTEXT = 3
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One object's manifest before and after; empty where there is none."""
+    """One object's manifest before and after; empty if the object does not exist then."""
 
     kind: str
     name: str
@@ -26,7 +26,7 @@ class Difference:
 
     @property
     def action(self) -> Action:
-        """What happens to the object."""
+        """What the plan does to the object."""
         if not self.before:
             return Action.CREATED
         return Action.UPDATED if self.after else Action.DELETED
@@ -40,7 +40,7 @@ class Difference:
 
 
 def differences(objects: Objects, plan: Plan) -> list[Difference]:
-    """One for each object that the plan changes, by kind and name; a group's rules are part of it."""
+    """One difference per changed object, sorted by kind and name; a group's rules are part of the group."""
     before, now = Draft(objects), outlook(objects, plan.changes)[0]
     found = []
     for kind, identifier in dict.fromkeys(map(_subject, plan.changes)):

@@ -1,4 +1,4 @@
-"""Manifest documents: what a file states, before anybody knows whether it can be done."""
+"""Manifest documents as read from a file, before they are checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Spec = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class ManifestKind:
-    """A kind of document: its JSON Schema and the policy object it states (none: a virtual machine)."""
+    """A kind of document: its JSON Schema and the kind of policy object, None for a virtual machine."""
 
     api_version: str
     kind: str
@@ -43,8 +43,8 @@ MANIFEST_KINDS = {
 class Document:
     """One document: `data` is plain dicts, lists, strings, integers, booleans and None.
 
-    `source` names it in messages. `yaml` knows the lines of its values, None when it came from elsewhere.
-    `default_project` is the project of a document that names none.
+    `source` identifies the document in messages. `yaml` has the lines of its values, None if it was not read
+    from YAML. `default_project` is the project of a document that names none.
     """
 
     data: object
@@ -54,7 +54,7 @@ class Document:
 
     @classmethod
     def of(cls, data: object, file: str = "", number: int = 0, yaml: YamlDocument | None = None) -> Document:
-        """A document named after its own kind and name."""
+        """A document whose `source` has the kind and name from `data`."""
         metadata = _text_mapping(data).get("metadata")
         kind, name = _text_mapping(data).get("kind"), _text_mapping(metadata).get("name")
         source = Source(
@@ -64,7 +64,7 @@ class Document:
 
     @property
     def kind(self) -> ManifestKind | None:
-        """What it claims to be; None when that is nothing we know."""
+        """The document's kind; None if it is unknown."""
         mapping = _text_mapping(self.data)
         version, kind = mapping.get("apiVersion"), mapping.get("kind")
         if isinstance(version, str) and isinstance(kind, str):
@@ -73,22 +73,22 @@ class Document:
 
     @property
     def metadata(self) -> Spec:
-        """The metadata mapping; empty when there is none."""
+        """The metadata mapping; empty if missing or malformed."""
         return _text_mapping(_text_mapping(self.data).get("metadata"))
 
     @property
     def project(self) -> str:
-        """The project on whose behalf it is written: names in it mean that project's objects."""
+        """The document's project: names in the document refer to objects of this project."""
         stated = self.metadata.get("project_id")
         return stated if isinstance(stated, str) else self.default_project
 
     @property
     def spec(self) -> Spec:
-        """The spec mapping; empty when there is none."""
+        """The spec mapping; empty if missing or malformed."""
         return _text_mapping(_text_mapping(self.data).get("spec"))
 
     def finding(self, path: Path, reason: str, code: Code = Code.INVALID) -> Finding:
-        """A problem with one of its values."""
+        """A problem with the value at `path`."""
         return Finding(self.source, show_path(path), reason, code, self.yaml.line(path) if self.yaml else 0)
 
 
@@ -97,13 +97,13 @@ def _text_mapping(value: object) -> Spec:
 
 
 def show_path(path: Path) -> str:
-    """`spec.rules[0].port`."""
+    """A path as text, such as `spec.rules[0].port`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.removeprefix(".")
 
 
 def documents(text: bytes, file: str) -> list[Document]:
-    """The documents of one YAML text; they are numbered from 1. Raises PolicyError."""
+    """The documents in a YAML text, numbered from 1. Raises PolicyError."""
     try:
         found = read(text)
     except YamlError as error:

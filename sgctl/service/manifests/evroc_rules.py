@@ -1,4 +1,4 @@
-"""Rules of evroc's SecurityGroup."""
+"""Reads the rules of evroc's SecurityGroup manifests."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _RENAMED: dict[str, Path] = {
 
 
 def read_rule(reader: RuleReader, path: Path, spec: Spec) -> list[StatedRule]:
-    """The rules a list item states: one per address family that its remote can have.
+    """The rules for a list item: one for each address family that its remote can have.
 
-    None, with every problem noted, when it cannot be read.
+    If the item is malformed, reports every problem and returns an empty list.
     """
     failed = False
     remote: Remote = Remote()

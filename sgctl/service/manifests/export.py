@@ -1,4 +1,4 @@
-"""The policy as manifests: applying them again changes nothing, applying them elsewhere rebuilds it."""
+"""Exports the policy as manifests. Applying them again changes nothing; elsewhere it recreates the policy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Manifest = dict[str, object]
 def manifest(draft: Draft, obj: PolicyObject, *, with_id: bool = False) -> Manifest:
     """The manifest of a network, address group, security group (with its rules) or port.
 
-    It has the object's id where the name would not do, or `with_id` always: then another name may be written.
+    It contains the object's id if the name is ambiguous, or always if `with_id`: then the name may be edited.
     """
     return {
         "apiVersion": OWN,
@@ -33,7 +33,7 @@ def manifest(draft: Draft, obj: PolicyObject, *, with_id: bool = False) -> Manif
 
 
 def to_yaml(manifests: Iterable[Manifest]) -> str:
-    """The manifests as one YAML text of several documents."""
+    """The manifests as documents of one YAML text."""
     return yaml.safe_dump_all(manifests, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -49,13 +49,13 @@ def _metadata(draft: Draft, obj: PolicyObject, with_id: bool) -> Manifest:
 
 
 def _used_abroad(draft: Draft, obj: PolicyObject) -> bool:
-    """Whether an object of another project refers to it, and so by its id."""
+    """Whether an object of another project refers to this object, which requires its id."""
     users = users_of(draft, type(obj), obj.id)
     return any(project_of(draft, user) != obj.meta.project_id for user in users)
 
 
 def _present(**values: object) -> Manifest:
-    """The values worth printing: absent and empty ones have the same meaning."""
+    """The values without empty ones, which mean the same as absent ones."""
     return {key: value for key, value in values.items() if value not in (None, "", [], ())}
 
 
@@ -104,7 +104,7 @@ def _rule(draft: Draft, rule: Rule) -> Manifest:
 
 
 def remote_of(draft: Draft, rule: Rule) -> Manifest:
-    """The remote of a rule under its manifest key; empty for anywhere."""
+    """The remote of a rule as manifest key and value; empty if the rule has no remote."""
     if rule.remote_ip_prefix is not None:
         return {"remote_ip_prefix": str(rule.remote_ip_prefix)}
     remotes = (

@@ -1,4 +1,4 @@
-"""Reading manifest files."""
+"""Reads manifest files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sgctl.service.manifests.documents import Document, documents
 
 
 def read_files(files: Iterable[str], stdin: IO[bytes]) -> list[Document]:
-    """The documents of all files; `-` is standard input, which is read once.
+    """The documents of all files; `-` is standard input, which is read only once.
 
-    Raises PolicyError when a file cannot be read or is not YAML: every such file, and what can already be
-    said about the documents of the others. Their shape is otherwise left to the planner.
+    Raises PolicyError when a file cannot be read or is not YAML. It lists every such file, and the schema
+    errors in the documents of the other files. Otherwise the planner checks the documents.
     """
     found: list[Document] = []
     findings: list[Finding] = []

@@ -1,4 +1,4 @@
-"""Security groups and address groups of manifests."""
+"""Plans the security groups and address groups of manifests."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from sgctl.service.manifests.rules import (
 
 
 def state_address_group(planning: Planning, document: Document, group: AddressGroup) -> None:
-    """Carry out an AddressGroup document."""
+    """Change the draft to match an AddressGroup document."""
     addresses: list[Prefix] = prefixes(planning, document, ("spec", "addresses"))
     stated = replace(group, addresses=frozenset(addresses), meta=metadata(document, group))
     planning.state(stated, Statement(document))
 
 
 def state_security_group(planning: Planning, document: Document, group: SecurityGroup) -> None:
-    """Carry out a SecurityGroup document of either kind."""
+    """Change the draft to match a SecurityGroup document of sgctl or evroc."""
     reader = RuleReader(planning, document, group.id)
     own = document.kind is not None and document.kind.api_version == OWN
     read = own_rules.read_rule if own else evroc_rules.read_rule
@@ -42,7 +42,7 @@ def state_security_group(planning: Planning, document: Document, group: Security
 
 
 def _default_rules(reader: RuleReader, document: Document, rules: list[StatedRule]) -> list[StatedRule]:
-    """OpenStack's default rules, where asked for and not already listed."""
+    """OpenStack's default rules, if the document requests them, without those it lists itself."""
     if document.spec.get("default_rules") != "openstack":
         return []
     listed = {permission(stated.rule) for stated in rules}

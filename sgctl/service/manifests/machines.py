@@ -1,4 +1,4 @@
-"""evroc's VirtualMachine: which groups the ports of a machine carry."""
+"""Plans evroc's VirtualMachine manifests, which set the security groups of a machine's ports."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _MEMBERSHIPS = ("spec", "networking", "securityGroups", "securityGroupMembership
 
 
 def state_machine(planning: Planning, document: Document, stated_groups: dict[str, Document]) -> list[Port]:
-    """Carry out a VirtualMachine document; the ports it is about.
+    """Change the draft to match a VirtualMachine document; returns the machine's ports.
 
-    `stated_groups` are the ids of ports whose own document names their groups.
+    `stated_groups` holds, by port id, the Port documents that set security groups.
     """
     groups = _groups(planning, document)
     machine = document.source.name
@@ -48,14 +48,14 @@ def _groups(planning: Planning, document: Document) -> frozenset[str]:
 
 
 def _new_port(planning: Planning, document: Document) -> list[Port]:
-    """A port on the only network there is; none, and a problem noted, where that is no answer."""
+    """A new port on the only network; if that is impossible, reports a problem and returns an empty list."""
     machine = document.source.name
     usable = ("", planning.project(document))
     networks = [each for each in planning.draft.all(Network) if each.meta.project_id in usable]
     path: Path = ("metadata", "name")
     if len(networks) != 1:
-        what = f"are {len(networks)} networks to choose from" if networks else "is no network to make one on"
-        reason = f"no port has the device_id or name {machine!r}, and there {what}; state one with kind Port"
+        what = f"are {len(networks)} networks to choose from" if networks else "is no network for a new port"
+        reason = f"no port has the device_id or name {machine!r}, and there {what}; add a Port manifest"
         planning.report(document, path, reason, Code.NOT_FOUND)
         return []
     network = networks[0]
@@ -65,7 +65,7 @@ def _new_port(planning: Planning, document: Document) -> list[Port]:
     try:
         addresses = planning.addresses.take(network)
     except ValueError as error:
-        planning.report(document, path, f"no port can be made for it: {error}")
+        planning.report(document, path, f"no port can be created for it: {error}")
         return []
     return [
         Port(

@@ -1,4 +1,4 @@
-"""Networks of manifests, with the default group that evroc's profile makes."""
+"""Plans the networks of manifests, and the default group that evroc's profile creates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROFILES = {
 
 
 def state_network(planning: Planning, document: Document, network: Network) -> None:
-    """Carry out a Network document."""
+    """Change the draft to match a Network document."""
     spec = document.spec
     profile = cast("str", spec.get("defaults", "openstack"))
     stated = replace(
@@ -53,7 +53,7 @@ def _default_group(planning: Planning, document: Document, network: Network, mak
 
 
 def _make_default_group(planning: Planning, document: Document, network: Network, name: str) -> str:
-    """All egress, and ingress from the network's own subnets."""
+    """Create a group that permits all egress, and ingress from the network's own subnets; returns its id."""
     description = f"Default group of network {network.name}"
     meta = Meta(description[:255], planning.project(document), tags=frozenset({DEFAULT_GROUP_TAG}))
     group = SecurityGroup(str(uuid4()), name, meta=meta)

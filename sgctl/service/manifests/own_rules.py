@@ -1,4 +1,4 @@
-"""Rules of `sgctl/v1`: Neutron's terms, with ports, type and code as shorter spellings."""
+"""Reads the rules of `sgctl/v1` manifests: Neutron's fields, and the short forms ports, type and code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RENAMED: dict[str, Path] = {f"{key}_id": (key,) for key in _REMOTES[1:]}
 
 
 def read_rule(reader: RuleReader, path: Path, spec: Spec) -> list[StatedRule]:
-    """The rule a list item states; none, with every problem noted, when it cannot be read."""
+    """The rule for a list item; if it is malformed, reports every problem and returns an empty list."""
     failed = False
     remote, protocol = Remote(), None
     limits: tuple[int | None, int | None] = (None, None)

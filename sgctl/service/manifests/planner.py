@@ -1,4 +1,4 @@
-"""Manifests to a plan: which objects have to change for the policy to be what the documents state."""
+"""Computes a plan from manifests: the changes that make the policy match the documents."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from sgctl.service.plan import Action, Outcome, Plan, Summary
 
 
 def plan(objects: Objects, documents: Sequence[Document], bounds: Bounds | None = None) -> Plan:
-    """What has to change so that the policy holds what the documents state; pure.
+    """The changes that make the policy match the documents. Pure: changes nothing.
 
-    Objects that no document mentions stay as they are, or go when they are within the bounds. Raises
-    PolicyError with every problem.
+    Objects that no document mentions are kept, or deleted if they are within the bounds. Raises PolicyError
+    with every problem.
     """
     return _Planner(objects, documents, bounds).run()
 
@@ -38,7 +38,7 @@ class _Planner:
         self._machines: dict[Document, tuple[Key, ...]] = {}
 
     def run(self) -> Plan:
-        """Shape first, then names, then contents in the order in which kinds depend on each other."""
+        """Check the schema, then resolve names, then plan the kinds in the order of their dependencies."""
         self._documents, sound = self._shaped()
         self._planning.declare(self._documents)
         self._build(sound)
@@ -60,7 +60,7 @@ class _Planner:
         )
 
     def _shaped(self) -> tuple[list[Document], list[Document]]:
-        """All documents, and those of them whose contents can be looked at, whole or in part."""
+        """All documents, and those whose valid part can be checked further."""
         everything, sound = [], []
         for document in self._documents:
             problems = schema.check(document)

@@ -1,4 +1,4 @@
-"""The desk on which manifests become a new policy: a draft, who stated what in it, and what is wrong."""
+"""The state while manifests are planned: the draft, the document behind each object, and the problems."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _METADATA_FIELDS = ("id", "name", "description", "tags", "project_id")
 
 @dataclass(frozen=True)
 class Statement:
-    """Which part of which document states an object, and where each of its fields is written there."""
+    """The document and the part of it that describe an object, and the path of each field in it."""
 
     document: Document
     prefix: Path = ("spec",)
@@ -44,7 +44,7 @@ class Statement:
 
 
 class Planning:
-    """A draft of the policy under construction. Nothing in here touches a database."""
+    """The draft of the new policy with its problems. Does not access a database."""
 
     def __init__(self, objects: Objects) -> None:
         self.draft = Draft(objects)
@@ -55,18 +55,18 @@ class Planning:
         self._stated: dict[tuple[type[object], str], tuple[str, ...]] = {}
 
     def report(self, document: Document, path: Path, reason: str, code: Code = Code.INVALID) -> None:
-        """Note a problem; the plan will not be carried out."""
+        """Report a problem; the plan then fails."""
         self.findings.append(document.finding(path, reason, code))
 
     def state(self, obj: PolicyObject, statement: Statement) -> None:
-        """Take an object into the draft."""
+        """Put an object into the draft and remember the statement it comes from."""
         self.statements[type(obj), obj.id] = statement
         self.draft.put(obj)
 
     def refer(self, document: Document, path: Path, kind: type[T], reference: object) -> T | None:
-        """The object a document refers to by name or id; None, and a problem noted, when there is none.
+        """The object that a document refers to by name or id; if there is none, reports it and returns None.
 
-        What the documents themselves state goes first: they are of one hand, whatever projects they name.
+        Objects in the documents take precedence, even of other projects: one user wrote all documents.
         """
         stated = self._stated.get((kind, str(reference)), ())
         if len(stated) == 1 and (found := self.draft.get(kind, stated[0])):
@@ -78,9 +78,9 @@ class Planning:
             return None
 
     def declare(self, documents: list[Document]) -> None:
-        """Settle which object each document is about before any reference is looked up.
+        """Determine each document's object, before any reference is resolved.
 
-        Names may be used before the document that states them, and across files.
+        A document may refer to names in later documents and in other files.
         """
         first: dict[object, Document] = {}
         for document in documents:
@@ -113,7 +113,7 @@ class Planning:
         return known.states, identifier or (document.project, name)
 
     def _announce(self, document: Document) -> None:
-        """Make the name resolvable. Ports need no announcement: no other document refers to them."""
+        """Put the object into the draft, so that its name resolves. No document refers to ports."""
         kind, identifier = document.kind, self._ids.get(document)
         if kind is None or identifier is None or kind.states not in (Network, SecurityGroup, AddressGroup):
             return
@@ -123,7 +123,7 @@ class Planning:
         self.draft.put(replace(self.draft.get(kind.states, identifier) or new, name=document.source.name))
 
     def project(self, document: Document) -> str:
-        """On whose behalf a document is written: one that names no project leaves its object where it is."""
+        """The document's project. Without `project_id`, an existing object stays in its project."""
         kind, identifier = document.kind, self._ids.get(document)
         if "project_id" in document.metadata or kind is None or kind.states is None or identifier is None:
             return document.project
@@ -131,7 +131,7 @@ class Planning:
         return document.project if known is None else known.meta.project_id
 
     def identifier(self, document: Document) -> str | None:
-        """The id of the object a document states, new or known; None when that could not be settled."""
+        """The id of the document's object, whether new or existing; None if it could not be determined."""
         return self._ids.get(document)
 
 
@@ -140,7 +140,7 @@ def _stated_twice(first: Document) -> str:
 
 
 def metadata(document: Document, old: PolicyObject | None) -> Meta:
-    """The metadata a document states; what it has no word for stays as it was."""
+    """The metadata of a document; timestamps and revision number are kept, and so is an unstated project."""
     before = old.meta if old is not None else Meta(project_id=document.project)
     stated = document.metadata
     return Meta(
@@ -154,7 +154,7 @@ def metadata(document: Document, old: PolicyObject | None) -> Meta:
 
 
 def prefixes(planning: Planning, document: Document, path: Path) -> list[Prefix]:
-    """The addresses or CIDRs of a list in the spec; those that are none are noted as problems."""
+    """The addresses or CIDRs of a list in the spec; reports malformed ones as problems."""
     found = []
     for position, text in enumerate(cast("list[str]", document.spec.get(str(path[-1]), ()))):
         try:

@@ -1,4 +1,4 @@
-"""Ports of manifests."""
+"""Plans the ports of manifests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RENAMED: dict[str, Path] = {"network_id": ("network",)}
 
 
 def state_port(planning: Planning, document: Document, identifier: str) -> None:
-    """Carry out a Port document."""
+    """Change the draft to match a Port document."""
     spec, old = document.spec, planning.draft.get(Port, identifier)
     references = cast("list[str]", spec.get("security_groups", []))
     groups = read_groups(planning, document, ("spec", "security_groups"), references)
@@ -52,7 +52,7 @@ def state_port(planning: Planning, document: Document, identifier: str) -> None:
 def read_groups(
     planning: Planning, document: Document, path: Path, references: Sequence[object], *below: str
 ) -> frozenset[str]:
-    """The ids of the groups a list refers to; `below` is the way from a list item to its reference."""
+    """The ids of the groups in a list of references; `below` is the path from an item to its reference."""
     found = [
         planning.refer(document, (*path, position, *below), SecurityGroup, reference)
         for position, reference in enumerate(references)
@@ -63,7 +63,7 @@ def read_groups(
 def _addresses(
     planning: Planning, document: Document, network: Network, old: Port | None
 ) -> tuple[Prefix, ...]:
-    """The addresses the port has there, else new ones."""
+    """The addresses that the port already has on this network, else new addresses."""
     if old is not None and old.network_id == network.id:
         return old.fixed_ips
     try:

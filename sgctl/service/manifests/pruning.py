@@ -1,4 +1,4 @@
-"""Taking away what no document mentions, within bounds that the user names."""
+"""Deletes objects that no document mentions, within the scope that the user gives."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from sgctl.service.plan import Action, Outcome
 
 @dataclass(frozen=True)
 class Bounds:
-    """What may be taken away: objects of these kinds and projects."""
+    """The scope of deletion: objects of these kinds and projects."""
 
     kinds: frozenset[type[PolicyObject]]
     projects: frozenset[str]
 
     def hold(self, obj: PolicyObject) -> bool:
-        """Whether the object is within them."""
+        """Whether the object is within the bounds."""
         return type(obj) in self.kinds and obj.meta.project_id in self.projects
 
 
 def prune(draft: Draft, stated: AbstractSet[Key], bounds: Bounds) -> Iterator[Outcome]:
-    """Take everything out of the draft that is within the bounds and not stated; what was taken.
+    """Delete all objects within the bounds from the draft that are not stated; yields each deletion.
 
-    A group goes with its rules. The default group that was made for a network stays with its network.
+    Deleting a group deletes its rules. The default group that was created for an existing network is kept.
     """
     for kind in reversed([kind for kind in KINDS if kind is not Rule]):
         for obj in sorted(draft.all(kind), key=lambda each: (each.name, each.id)):

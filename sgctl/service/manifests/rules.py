@@ -1,4 +1,4 @@
-"""Rules as manifests write them, and what a group's list of rules changes."""
+"""Reads the rules in manifests, and replaces a group's rules with them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sgctl.service.manifests.yaml_reader import Path
 
 @dataclass(frozen=True)
 class StatedRule:
-    """A rule without id and number, and where it is written."""
+    """A rule without id and number, and its path in the document."""
 
     rule: Rule
     path: Path
@@ -25,7 +25,7 @@ class StatedRule:
 
 
 class Remote(NamedTuple):
-    """The other side of a rule, as the arguments of a `Rule`; none of them: anywhere."""
+    """The remote of a rule, as arguments of `Rule`; all None means any remote."""
 
     ip_prefix: Prefix | None = None
     group_id: str | None = None
@@ -34,11 +34,11 @@ class Remote(NamedTuple):
 
 
 class Invalid(Exception):
-    """A rule that cannot be read; the problem is already noted."""
+    """A malformed rule, whose problem has already been reported."""
 
 
 def permission(rule: Rule) -> tuple[object, ...]:
-    """What a rule permits, apart from what it is called: equal rules of a group permit the same."""
+    """A key of what a rule permits, without its name: it is equal for rules that permit the same."""
     return (
         rule.direction,
         rule.ethertype,
@@ -53,7 +53,7 @@ def permission(rule: Rule) -> tuple[object, ...]:
 
 
 class RuleReader:
-    """Reads the rules of one group's document; problems are noted in the planning."""
+    """Reads the rules of one group's document, and reports problems to the planning."""
 
     def __init__(self, planning: Planning, document: Document, group_id: str) -> None:
         self.planning = planning
@@ -61,12 +61,12 @@ class RuleReader:
         self.group_id = group_id
 
     def fail(self, path: Path, reason: str) -> Invalid:
-        """Note a problem; raise what it returns."""
+        """Report a problem; returns the exception for the caller to raise."""
         self.planning.report(self.document, path, reason)
         return Invalid(reason)
 
     def rule(self, direction: str, ethertype: Ethertype, remote: Remote, meta: Meta, name: str) -> Rule:
-        """A rule for every protocol."""
+        """A rule for all protocols."""
         return Rule(
             id="",
             number=0,
@@ -82,22 +82,22 @@ class RuleReader:
         )
 
     def prefix(self, path: Path, text: object) -> Prefix:
-        """An address or CIDR."""
+        """Parse an address or CIDR. Raises Invalid."""
         try:
             return Prefix.parse(str(text))
         except ValueError as error:
             raise self.fail(path, str(error)) from error
 
     def remote_group(self, path: Path, reference: object) -> Remote:
-        """The members of a security group."""
+        """The members of a security group, as a remote. Raises Invalid."""
         return Remote(group_id=self._refer(path, SecurityGroup, reference))
 
     def remote_address_group(self, path: Path, reference: object) -> Remote:
-        """The addresses of an address group."""
+        """The addresses of an address group, as a remote. Raises Invalid."""
         return Remote(address_group_id=self._refer(path, AddressGroup, reference))
 
     def remote_network(self, path: Path, reference: object) -> Remote:
-        """The subnets of a network."""
+        """The subnets of a network, as a remote. Raises Invalid."""
         return Remote(network_id=self._refer(path, Network, reference))
 
     def _refer(
@@ -109,7 +109,7 @@ class RuleReader:
         return found.id
 
     def ports(self, path: Path, value: object) -> tuple[int, int]:
-        """One port or an inclusive range `FIRST-LAST`, 0–65535."""
+        """Parse one port or an inclusive range `FIRST-LAST`, 0–65535. Raises Invalid."""
         match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", str(value), re.ASCII)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 65536)
         if last > 65535 or first > 65535:
@@ -120,9 +120,9 @@ class RuleReader:
 
 
 def replace_rules(planning: Planning, document: Document, group_id: str, stated: list[StatedRule]) -> None:
-    """Make the group's rules the stated ones.
+    """Replace the group's rules with the stated rules.
 
-    A rule that permits what one of the old rules permitted is that rule, with its id and number.
+    A stated rule that permits the same as an old rule keeps the old rule's id and number.
     """
     old = {permission(rule): rule for rule in reversed(planning.draft.where(Rule, "group_id", group_id))}
     first: dict[tuple[object, ...], Path] = {}
@@ -153,21 +153,21 @@ def _named_like(rule: Rule, old: Rule | None) -> Rule:
 
 
 def all_egress(reader: RuleReader, name: str = "") -> list[Rule]:
-    """Permission to send anything anywhere."""
+    """Rules that permit all egress, one per ethertype."""
     return [reader.rule("egress", family, Remote(), Meta(), name) for family in Ethertype]
 
 
 def family_of(prefix: Prefix) -> Ethertype:
-    """The ethertype of an address family."""
+    """The ethertype of a prefix."""
     return Ethertype.IPV4 if prefix.version == 4 else Ethertype.IPV6
 
 
 def icmp_of(ethertype: Ethertype) -> int:
-    """The protocol number of a family's ICMP."""
+    """The protocol number of ICMP for an ethertype."""
     return ICMP if ethertype is Ethertype.IPV4 else ICMPV6
 
 
 def rule_specs(document: Document) -> list[tuple[Path, Spec]]:
-    """The rules a group's document lists, with their paths."""
+    """The items of the list `rules` in a group's document, with their paths."""
     listed = cast("list[Spec | None]", document.spec.get("rules", []))
     return [(("spec", "rules", position), spec) for position, spec in enumerate(listed) if spec is not None]

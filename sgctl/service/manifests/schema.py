@@ -1,4 +1,4 @@
-"""Checks a document's shape against the JSON Schema of its kind and says what is wrong in plain words."""
+"""Validates a document against the JSON Schema of its kind, with error messages in plain words."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _TYPES = {
 
 
 Problem = tuple[Path, str]
-"""The way to a value, and what is wrong with it."""
+"""The path of a value, and what is wrong with the value."""
 
 
 def check(document: Document) -> list[Problem]:
-    """Every way in which the document has the wrong shape, in the order of the fields."""
+    """All schema errors of the document, sorted by path."""
     if not isinstance(document.data, dict):
         return [((), f"a document is a mapping, not {_shown(document.data)}")]
     kind = document.kind
@@ -43,7 +43,7 @@ def check(document: Document) -> list[Problem]:
 
 
 def _order(problem: Problem) -> list[tuple[int, str]]:
-    """Fields by name, list items by position."""
+    """A sort key: fields by name, list items by position."""
     return [(step, "") if isinstance(step, int) else (-1, step) for step in problem[0]]
 
 
@@ -57,9 +57,9 @@ def _unknown_kind(data: dict[str, object]) -> Problem:
 
 
 def sound_part(document: Document, problems: list[Problem]) -> Document | None:
-    """The document without the values that have the wrong shape; a broken rule is left out whole, as None.
+    """The document without its invalid values; an invalid rule is replaced with None as a whole.
 
-    What remains can be checked further, never carried out. None when what remains says too little.
+    The result may only be checked further, never applied. None if required parts are missing.
     """
     if document.kind is None or any(len(path) < 2 for path, _ in problems):
         return None
@@ -78,7 +78,7 @@ def sound_part(document: Document, problems: list[Problem]) -> Document | None:
 
 @cache
 def schema(name: str) -> dict[str, Any]:
-    """One of the schemas in `sgctl/schemas`."""
+    """The schema with this file name in `sgctl/schemas`."""
     text = files("sgctl").joinpath("schemas", name).read_text(encoding="utf-8")
     return cast("dict[str, Any]", json.loads(text))
 
@@ -92,7 +92,7 @@ def _validator(name: str) -> Draft202012Validator:
 
 @dataclass(frozen=True, slots=True)
 class _Breach:
-    """A keyword of a schema that a value breaks; `allowed` is the keyword's own value."""
+    """A schema keyword that a value violates; `allowed` is the value of the keyword."""
 
     keyword: str
     allowed: Any

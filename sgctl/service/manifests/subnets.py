@@ -1,4 +1,4 @@
-"""Subnets of networks' manifests: a CIDR, or a mapping that says more of it."""
+"""Reads the subnets in network manifests: each is a CIDR or a mapping with more details."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _PATH: Path = ("spec", "subnets")
 
 
 def with_subnets(planning: Planning, document: Document, network: Network) -> Network:
-    """The network with the subnets that the document states; problems are noted.
+    """The network with the subnets of the document; reports problems.
 
-    What was said before of a subnet that is now stated by its CIDR alone stays.
+    A subnet that the document gives only as a CIDR keeps its existing details.
     """
     listed = cast("list[str | dict[str, Any]]", document.spec.get("subnets", ()))
     before = len(planning.findings)
@@ -26,7 +26,7 @@ def with_subnets(planning: Planning, document: Document, network: Network) -> Ne
     details = [each for each in found if isinstance(each, SubnetDetail)]
     details += [each for each in network.subnet_details if each.prefix in found]
     if len(planning.findings) > before:
-        details = []  # their places would be told wrong
+        details = []  # list positions in further messages would be wrong
     prefixes = tuple(each.prefix if isinstance(each, SubnetDetail) else each for each in found)
     details.sort(key=lambda each: each.prefix)
     return replace(network, subnets=prefixes, subnet_details=tuple(details))
@@ -43,14 +43,14 @@ def _read(
 
 
 class _Reader:
-    """Reads the values of one document, and notes what is wrong with them."""
+    """Reads the values of one document, and reports problems."""
 
     def __init__(self, planning: Planning, document: Document) -> None:
         self._planning = planning
         self._document = document
 
     def prefix(self, path: Path, text: str) -> Prefix | None:
-        """An address or CIDR."""
+        """Parse an address or CIDR; if it is malformed, reports it and returns None."""
         try:
             return Prefix.parse(text)
         except ValueError as error:
@@ -58,7 +58,7 @@ class _Reader:
             return None
 
     def detail(self, path: Path, prefix: Prefix, item: dict[str, Any]) -> SubnetDetail:
-        """What a mapping says of a subnet."""
+        """The details of a subnet from its mapping."""
         gateway = default_detail(prefix).gateway
         if "gateway_ip" in item:
             stated = item["gateway_ip"]
@@ -91,7 +91,7 @@ class _Reader:
 
 
 def subnet_item(detail: SubnetDetail) -> dict[str, Any]:
-    """The mapping that states this subnet; what it leaves out has its default."""
+    """The mapping for a subnet in a manifest; keys with default values are left out."""
     version, bits = detail.prefix.version, detail.prefix.bits
 
     def address(value: int) -> str:

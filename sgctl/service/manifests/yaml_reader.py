@@ -1,7 +1,7 @@
-"""YAML text to documents that remember the line of every value.
+"""Reads YAML text as documents that know the line of every value.
 
-The part of YAML that means what it looks like: only `true`, `false`, `null` and plain decimal
-integers are anything but text, so that an unquoted MAC address, `no` or `0100` keep their spelling.
+Reads a safe subset of YAML: only `true`, `false`, `null` and plain decimal integers are not text. Therefore
+an unquoted MAC address, `no` and `0100` remain text.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import ClassVar, Protocol, cast
 import yaml
 
 Path = tuple[str | int, ...]
-"""The way to a value inside a document: keys and list positions."""
+"""The path of a value in a document: keys and list positions."""
 
 MAX_VALUES = 2_000_000
-"""Bound on the values of one document, counting each time an alias repeats them."""
+"""The maximum number of values in one document; every use of an alias counts its values again."""
 
 
 MAX_DEPTH = 50
@@ -25,7 +25,7 @@ _TAGS = {_STR, *(f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "int", "
 
 
 class YamlError(Exception):
-    """The text is not YAML, or not the YAML we take; `line` counts from 1, 0 is unknown."""
+    """The text is not YAML, or not in the supported subset; `line` counts from 1, 0 is unknown."""
 
     def __init__(self, reason: str, line: int) -> None:
         super().__init__(reason)
@@ -33,7 +33,7 @@ class YamlError(Exception):
 
 
 class _Reader(Protocol):
-    """What both of PyYAML's safe loaders can do."""
+    """The common interface of PyYAML's two safe loaders."""
 
     def check_node(self) -> bool: ...
     def get_node(self) -> yaml.Node: ...
@@ -41,7 +41,7 @@ class _Reader(Protocol):
     def dispose(self) -> None: ...
 
 
-# libyaml's parser, ten times faster, where PyYAML was built with it
+# libyaml's parser is ten times faster; use it if PyYAML was built with it.
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     yaml_implicit_resolvers: ClassVar[dict[str, list[object]]] = {}
 
@@ -56,14 +56,14 @@ for _tag, _pattern, _first in (
 
 
 class YamlDocument:
-    """One document: its `data` and where each value stands."""
+    """One document: its `data` and the line of each value."""
 
     def __init__(self, node: yaml.Node, data: object) -> None:
         self._node = node
         self.data = data
 
     def line(self, path: Path) -> int:
-        """The line of a value, or of the nearest thing around it that exists; counts from 1."""
+        """The line of a value, or of the innermost existing value that would contain it; counts from 1."""
         node: yaml.Node = self._node
         for step in path:
             child = _child(node, step)
@@ -82,7 +82,7 @@ def _child(node: yaml.Node, step: str | int) -> yaml.Node | None:
 
 
 def read(text: bytes) -> list[YamlDocument]:
-    """The documents of a text; empty ones are left out. Raises YamlError."""
+    """The documents of a text, without empty ones. Raises YamlError."""
     try:
         _refuse_deep_nesting(text)
         return _documents(_Loader(text))
@@ -95,7 +95,7 @@ def read(text: bytes) -> list[YamlDocument]:
 
 
 def _refuse_deep_nesting(text: bytes) -> None:
-    """The binding of libyaml composes nodes by recursion: a very deep document would crash the process."""
+    """Refuse deep nesting: libyaml's binding is recursive, so a deep document would crash the process."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -129,14 +129,14 @@ def _construct(loader: _Reader, node: yaml.Node) -> object:
 
 
 def _inspect(node: yaml.Node, sizes: dict[int, int]) -> int:
-    """Refuse what would be read silently wrong, or never end; the number of values in the node."""
+    """Refuse input that would be misread or be endless; returns the number of values in the node."""
     known = sizes.get(id(node))
     if known is not None:
         if known == 0:
             raise YamlError("an alias contains itself", node.start_mark.line + 1)
         return known
     if node.tag not in _TAGS:
-        raise YamlError(f"the tag {node.tag} is not used here", node.start_mark.line + 1)
+        raise YamlError(f"the tag {node.tag} is not supported", node.start_mark.line + 1)
     sizes[id(node)] = 0
     size = 1
     if isinstance(node, yaml.MappingNode):
@@ -159,5 +159,5 @@ def _inspect_keys(node: yaml.MappingNode) -> None:
         if key.tag not in (_STR, "tag:yaml.org,2002:merge"):
             raise YamlError(f"the key {key.value!r} must be text; quote it", line)
         if key.value in seen:
-            raise YamlError(f"the key {key.value!r} is here twice, first in line {seen[key.value]}", line)
+            raise YamlError(f"the key {key.value!r} appears twice, first in line {seen[key.value]}", line)
         seen[key.value] = line
