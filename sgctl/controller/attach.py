@@ -1,4 +1,4 @@
-"""Which interface of a bridge stands for which policy port, and why the others are quarantined."""
+"""Binds the interfaces of a bridge to policy ports and uplinks, and quarantines the other interfaces."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class Role:
-    """An interface's part: the policy port it stands for, or the networks it carries, or neither.
+    """An interface's role: bound to a policy port, uplink of networks, or neither.
 
-    `networks` are those that need a zone because of it. `settled` is what an uplink's declaration should say.
+    `networks` are the ids of the networks that need a conntrack zone for the interface. `settled` is the
+    declaration that an uplink should have. `closed` are the networks that are closed on it; see `read_loops`.
     """
 
     interface: Interface
@@ -35,11 +36,11 @@ class Role:
 
     @property
     def meant(self) -> frozenset[str]:
-        """The networks that an uplink would carry if it did not lead where another one leads."""
+        """The networks of an uplink, including those that are closed to break a loop."""
         return self.networks | self.closed.keys()
 
     def leaves_for(self, other: Role | None) -> bool:
-        """Whether the OpenFlow port has another occupant, or none, when this interface's role is `other`."""
+        """Whether the policy port or uplink leaves its OpenFlow port when the role becomes `other`."""
         if other is None or other.interface.ofport != self.interface.ofport:
             return True
         return self.state is not State.QUARANTINED and (self.state, self.port_id) != (
@@ -50,10 +51,10 @@ class Role:
 
 @dataclass
 class Roles:
-    """The roles of all interfaces of one bridge: by name, and by OpenFlow port what compiling needs.
+    """The roles of all interfaces of one bridge, by name, and the compiler's input by OpenFlow port.
 
-    `moved` are the OpenFlow ports of interfaces whose role has changed since the set was last emptied, and
-    `vacated` those that an occupant has left.
+    `moved` are the OpenFlow ports of interfaces whose role has changed since the set was last emptied.
+    `vacated` are the OpenFlow ports that a bound port or an uplink has left since then.
     """
 
     of_interface: dict[str, Role] = field(default_factory=dict)
@@ -70,7 +71,7 @@ class Roles:
         return self._networks.keys()
 
     def take(self, name: str, role: Role) -> None:
-        """An interface that has no role gets one."""
+        """Give a role to an interface without a role."""
         self.of_interface[name] = role
         self.moved.add(role.interface.ofport)
         self._networks.update(role.networks)
@@ -81,7 +82,7 @@ class Roles:
             self.uplink_roles[role.interface.ofport] = role
 
     def drop(self, name: str, successor: Role | None) -> None:
-        """An interface loses its role, if it has one, and has another or none after that."""
+        """Remove the role of an interface, if any. `successor` is its next role, None for none."""
         role = self.of_interface.pop(name, None)
         if role is not None:
             if role.interface.ofport > 0 and role.leaves_for(successor):
@@ -94,10 +95,10 @@ class Roles:
 
 
 class Attachments:
-    """The roles on every bridge of a host, by bridge name; what changes is looked at again, nothing else.
+    """The roles on every bridge of a host, by bridge name. Only changed interfaces are computed again.
 
-    A policy port is bound once on a host: when several interfaces name it, the first by bridge and
-    interface name has it and the others are quarantined.
+    A policy port is bound only once on a host: if several interfaces name it, the first in the order of
+    bridge and interface names is bound and the others are quarantined.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -109,9 +110,10 @@ class Attachments:
         self._looked_up: set[Place] = set()
 
     def set_bridge(self, name: str, bridge: Bridge | None) -> Roles:
-        """A bridge is there with these interfaces, or gone; its roles, which `refresh` keeps current.
+        """Set a bridge and its interfaces, None if the bridge was deleted; returns its roles.
 
-        On a bridge without a controller nothing is enforced: only what is declared there is looked at.
+        `refresh` updates the returned roles. A bridge without a controller is not enforced, so only its
+        declared interfaces get a role.
         """
         held = self._interfaces.setdefault(name, {})
         roles = self.of_bridge.setdefault(name, Roles())
@@ -126,24 +128,27 @@ class Attachments:
         return roles
 
     def iface_id_changed(self, iface_id: str) -> None:
-        """Another policy port, or none, answers to this `iface-id` now."""
+        """Note that the policy port with this `iface-id` has been added, deleted or replaced."""
         self._stale |= self._claimants.get(iface_id, set())
 
     def networks_changed(self) -> None:
-        """Networks came, went, were renamed or got another tag: uplinks name them, ports may have the tag."""
+        """Note that networks were added, deleted, renamed or given another tag.
+
+        This concerns uplinks, which name networks, and ports with VLAN columns.
+        """
         for bridge, interfaces in self._interfaces.items():
             for name, interface in interfaces.items():
                 if interface.uplink is not None or interface.vlans != NO_VLANS:
                     self._stale.add((bridge, name))
 
     def refresh(self) -> set[Place]:
-        """Bring the roles up to date; the interfaces for which that was news."""
+        """Update the roles; returns the interfaces whose role has changed."""
         names = NetworkNames(self._policy)
         news = {place: self._role(*place, names) for place in self._stale}
         self._looked_up |= {place for place, role in news.items() if role and role.settled}
         self._stale.clear()
         changed = {place for place, role in news.items() if self._held(place) != role}
-        for bridge, name in changed:  # first of all, because an OpenFlow port may pass from one to another
+        for bridge, name in changed:  # drop all roles first: an interface may get another's OpenFlow port
             self.of_bridge[bridge].drop(name, news[bridge, name])
         for bridge, name in changed:
             role = news[bridge, name]
@@ -152,7 +157,7 @@ class Attachments:
         return changed
 
     def unsettled(self) -> Iterator[tuple[Interface, Declaration]]:
-        """The uplinks whose declarations should say something else, and what; each is told once."""
+        """The uplinks whose declaration should change, with the new declaration; each is returned once."""
         places, self._looked_up = self._looked_up, set()
         for place in sorted(places):
             role = self._held(place)
@@ -183,7 +188,7 @@ class Attachments:
         if interface is None:
             return None
         if interface.mirror and not interface.is_declared:
-            copies = f"gets copies of what others send and receive, by mirror {interface.mirror}"
+            copies = f"gets copies of the traffic of other ports, from mirror {interface.mirror}"
             return Role(interface, State.MIRROR, reason=copies)
         if interface.obstacle:
             return Role(interface, State.QUARANTINED, reason=interface.obstacle)
@@ -211,10 +216,10 @@ class Attachments:
 
 
 def vlans_of_port(interface: Interface, network: Network | None) -> str:
-    """In what the VLAN columns of a bound interface's port contradict its network; empty when they agree.
+    """How the VLAN columns of a bound interface's port contradict its network; empty if they do not.
 
-    A machine's frames carry no tag here, and have that of the network on uplinks: an access port of the
-    same VLAN says the same.
+    A machine's frames are untagged on its port and get the network's tag on uplinks. An access port of the
+    same VLAN agrees with that.
     """
     tag, trunks, mode = interface.vlans.tag, interface.vlans.trunks, interface.vlans.mode
     columns = f"ovs-vsctl clear port {interface.name}"
@@ -228,7 +233,7 @@ def vlans_of_port(interface: Interface, network: Network | None) -> str:
 
 
 def vlans_of_uplink(interface: Interface) -> str:
-    """In what the VLAN columns of an uplink's port contradict what an uplink is; empty when they agree."""
+    """How the VLAN columns of an uplink's port contradict its use as an uplink; empty if they do not."""
     tag, mode = interface.vlans.tag, interface.vlans.mode
     if tag is None and mode in ("", "trunk"):
         return ""
@@ -240,14 +245,14 @@ def vlans_of_uplink(interface: Interface) -> str:
 
 
 def _uplink_role(interface: Interface, declared: Declaration, names: NetworkNames) -> Role:
-    """An uplink carries the networks it names that exist and can be told apart; the rest is said."""
+    """The role of an uplink. It carries its existing, distinguishable networks; `reason` names the rest."""
     conflict = vlans_of_uplink(interface)
     if conflict:
         return Role(interface, State.QUARANTINED, reason=conflict)
     carried, problems, settled = names.meaning(declared, interface.vlans.trunks)
     closed = {each: other for each, other in read_loops(interface.loops).items() if each in carried}
     loops = [
-        f"network {names.name(each)} is closed here: {other} leads to the same place"
+        f"network {names.name(each)} is closed here: {other} leads to the same segment"
         for each, other in closed.items()
     ]
     reason = "; ".join(filter(None, [*problems, *loops, ", ".join(interface.ailing)]))

@@ -1,4 +1,4 @@
-"""What keeps a bridge of this host from being enforced, with the command that mends it."""
+"""Reasons why a bridge of this host is not enforced, with the command that fixes each."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SECURE = "secure"
 
 
 def is_ours(bridge: Bridge, listener: Listener) -> bool:
-    """Whether the bridge names this controller as one of its own."""
+    """Whether this controller is one of the bridge's configured controllers."""
     return any(map(listener.is_meant_by, bridge.targets))
 
 
 def insecure(bridges: Iterable[Bridge], listener: Listener, connected: Container[int]) -> list[str]:
-    """The names of the bridges that obey us, or are to, and would forward by themselves without us."""
+    """The names of our bridges whose fail mode lets them forward by themselves without a controller."""
     return [
         bridge.name
         for bridge in bridges
@@ -28,7 +28,10 @@ def insecure(bridges: Iterable[Bridge], listener: Listener, connected: Container
 
 
 def unused(bridge: Bridge, listener: Listener, occupied: bool) -> str:
-    """Why a bridge that is not connected will not connect; `occupied` says that policy ports are on it."""
+    """Why an unconnected bridge will not connect; empty if it will, or need not.
+
+    `occupied` tells whether policy ports are on the bridge.
+    """
     if is_ours(bridge, listener):
         if not bridge.protocols or OPENFLOW in bridge.protocols:
             return ""
@@ -42,7 +45,7 @@ def unused(bridge: Bridge, listener: Listener, occupied: bool) -> str:
 
 
 def unusable(local: LocalSwitches, listener: Listener) -> Iterator[tuple[Bridge, str]]:
-    """The bridges that nobody can enforce, and why, but for those that never meant us."""
+    """The bridges that cannot be enforced, with the reason; without bridges of other controllers."""
     for bridge in local.unusable:
         if bridge.dpid:
             twins = [each.name for each in local.unusable if each.dpid == bridge.dpid and each != bridge]
@@ -53,7 +56,7 @@ def unusable(local: LocalSwitches, listener: Listener) -> Iterator[tuple[Bridge,
                 f"has the datapath id of {_listed(twins)}; none of them is enforced: run `{mend}`",
             )
         elif is_ours(bridge, listener):
-            yield bridge, "is not set up: the log of ovs-vswitchd tells why"
+            yield bridge, "is not set up: see the log of ovs-vswitchd"
 
 
 def _listed(words: Iterable[str]) -> str:

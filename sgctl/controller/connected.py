@@ -1,4 +1,4 @@
-"""What the control loop knows of the switches that are connected, and of how they connect."""
+"""The control loop's state of each connected switch, and the interfaces of what it uses."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from sgctl.switch.listener import Listener
 
 
 class SessionHandle(Protocol):
-    """What the loop needs of a switch session."""
+    """The part of a switch session that the control loop uses."""
 
     def begin(self, part: FlowDiff) -> None:
-        """The beginning of a change that `submit` completes."""
+        """Submit the first part of a change; `submit` completes the change."""
 
     def submit(self, diff: FlowDiff | None, generation: int) -> None:
-        """Ask for a change."""
+        """Request a change, or complete one."""
 
     def close(self) -> None:
-        """Stop."""
+        """End the session; the switch keeps its flows."""
 
 
 class Pulse(Protocol):
@@ -28,42 +28,46 @@ class Pulse(Protocol):
 
     @property
     def silent(self) -> bool:
-        """Whether the switch hangs, as far as is known."""
+        """Whether the switch hangs, according to the latest result."""
 
     @property
     def pending(self) -> bool:
-        """Whether it has been asked and the result is not there yet."""
+        """Whether the switch has been asked and the result is not known yet."""
 
     def ask(self) -> None:
-        """Begin to find out."""
+        """Start to check whether the switch answers."""
 
     def close(self) -> None:
-        """The connection has ended."""
+        """Stop, because the connection has ended."""
 
 
 class Lines(Protocol):
-    """How bridges and this controller come together."""
+    """How bridges and this controller connect to each other."""
 
     @property
     def listener(self) -> Listener:
-        """Where bridges reach this controller."""
+        """The address at which bridges reach this controller."""
 
     def reach(self, bridges: Iterable[Bridge], connected: Container[int]) -> None:
-        """Connect to those bridges that are not `connected`, by datapath id."""
+        """Connect to the bridges that are not in `connected` (datapath ids)."""
 
 
 Expected = Callable[[], Mapping[FlowKey, Flow]]
 Report = Callable[[int, str], None]
 OpenSession = Callable[[int, Expected, Report], SessionHandle]
-"""Makes the session of a connected switch: from a generation, what is expected, whom to tell."""
+"""Opens the session of a connected switch, from generation, expected flows and report function."""
 
 
 TakePulse = Callable[[Callable[[bool], None]], Pulse]
-"""Makes the pulse of a connected switch, which calls what is given with each result: whether it is news."""
+"""Creates the pulse of a connected switch, which calls the argument with each result: whether it changed."""
 
 
 class Connection:
-    """A switch that is connected: how to open its session, and the session once it is open."""
+    """A connected switch, with its session once that is open.
+
+    `applied` is the confirmed generation, -1 for none; `error` is what the switch refused. `out_of_band` and
+    `tuned` are the Controller rows for which those settings were written.
+    """
 
     def __init__(self, dpid: int, open_session: OpenSession, pulse: Pulse) -> None:
         self.dpid = dpid
@@ -77,7 +81,7 @@ class Connection:
         self.tracks_prefixes = False
 
     def stand_by(self) -> None:
-        """Leave the switch alone."""
+        """Close the session and leave the switch as it is."""
         if self.session is not None:
             self.session.close()
         self.session = None

@@ -1,4 +1,4 @@
-"""What every switch should hold, worked out from the policy and the host's bridges. No I/O."""
+"""Computes the flows that every switch should have, from the policy and the host's bridges. No I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ZoneKey = tuple[str, str]
 
 @dataclass
 class ManagedBridge:
-    """One bridge: what the host says of it, the parts its interfaces play, its compiler."""
+    """One bridge: its configuration in the switch database, its interfaces' roles and its compiler."""
 
     bridge: Bridge
     compiler: BridgeCompiler
@@ -29,19 +29,19 @@ class ManagedBridge:
 
     @property
     def datapath(self) -> str:
-        """What Open vSwitch calls the datapath of the bridge (ovs-dpctl(8)), such as `netdev@ovs-netdev`."""
+        """Open vSwitch's name of the bridge's datapath (ovs-dpctl(8)), such as `netdev@ovs-netdev`."""
         kind = self.bridge.datapath_type
         return f"{kind}@ovs-{kind}"
 
     def flush(self) -> FlowDiff:
-        """What has changed since the last call."""
+        """The changes of flows since the last call."""
         vacated = frozenset(self.roles.vacated)
         self.roles.vacated.clear()
         return self.compiler.flush()._replace(vacated=vacated)
 
 
 class Engine:
-    """Takes in changes of the policy, of the bridges and of the zones; yields differences per bridge."""
+    """Turns changes of the policy, the bridges and the zones into changes of flows per bridge."""
 
     def __init__(self) -> None:
         self.policy = Policy()
@@ -52,7 +52,7 @@ class Engine:
         self._moved: set[Place] = set()
 
     def change_policy(self, changes: Sequence[Change]) -> None:
-        """Take in changes of policy objects."""
+        """Apply changes of policy objects."""
         if not changes:
             return
         touched = self.policy.apply(changes)
@@ -62,14 +62,14 @@ class Engine:
             self._tell_attachments(change)
 
     def change_bound(self, changes: Mapping[str, bool]) -> None:
-        """Take in which policy ports (by id) some host has bound now, or none any more."""
+        """Apply which policy ports (by id) are now bound on any host (True) or on none (False)."""
         if changes:
             touched = self.policy.apply_bound(changes)
             for managed in self.bridges.values():
                 managed.compiler.update(touched)
 
     def change_bridges(self, bridges: Mapping[int, Bridge]) -> None:
-        """Take in what the host's switch database says; a bridge that is gone is forgotten."""
+        """Set the bridges of the host's switch database, by datapath id; removes all other bridges."""
         names = {bridge.name for bridge in bridges.values()}
         for name in {managed.bridge.name for managed in self.bridges.values()} - names:
             self._attachments.set_bridge(name, None)
@@ -85,13 +85,13 @@ class Engine:
                 self._stale_bridges.add(bridge.name)
 
     def change_zones(self, zones: Mapping[ZoneKey, int]) -> None:
-        """Take in the conntrack zones of this host."""
+        """Set the conntrack zones of this host."""
         if zones != self._zones:
             self._stale_bridges |= {bridge for bridge, _ in zones.keys() | self._zones.keys()}
             self._zones = dict(zones)
 
     def connection_limits(self) -> dict[tuple[str, int], int | None]:
-        """The limits of networks, by datapath of Open vSwitch and zone; None where a network sets none."""
+        """Connection limits by Open vSwitch datapath and zone; None if the network sets no limit."""
         datapaths = {managed.bridge.name: managed.datapath for managed in self.bridges.values()}
         return {
             (datapaths[bridge], zone): network.connection_limit
@@ -100,7 +100,7 @@ class Engine:
         }
 
     def missing_zones(self) -> set[ZoneKey]:
-        """The (bridge, network) pairs that need a zone and have none; their ports stay closed until then."""
+        """The (bridge, network id) pairs that still need a zone; until then their ports stay closed."""
         self._refresh_roles()
         wanted = {
             (managed.bridge.name, network)
@@ -110,13 +110,13 @@ class Engine:
         return wanted - self._zones.keys()
 
     def parts(self) -> Iterator[tuple[int, FlowDiff]]:
-        """The beginnings of large changes, by datapath id; `flush` gives the end of each."""
+        """The first parts of large changes, with their datapath id; `flush` returns the last part."""
         self._refresh_bridges()
         for dpid, managed in self.bridges.items():
             yield from ((dpid, part) for part in managed.compiler.parts() if part)
 
     def flush(self) -> dict[int, FlowDiff]:
-        """What to change on each switch since the last call, by datapath id; only where something is."""
+        """The changes since the last call by datapath id, only for switches with changes."""
         self._refresh_bridges()
         diffs = {dpid: managed.flush() for dpid, managed in self.bridges.items()}
         return {dpid: diff for dpid, diff in diffs.items() if diff}
@@ -127,7 +127,7 @@ class Engine:
         return moved
 
     def unsettled_uplinks(self) -> list[tuple[Interface, Declaration]]:
-        """The uplinks whose declarations should say something else since the last call, and what."""
+        """The uplinks whose declaration should change since the last call, with the new declaration."""
         self._refresh_roles()
         return list(self._attachments.unsettled())
 
@@ -135,7 +135,7 @@ class Engine:
         return BridgeCompiler(self.policy)
 
     def _tell_attachments(self, change: Change) -> None:
-        """What a change of the policy may alter about which interface stands for what."""
+        """Tell the attachments of a policy change that may alter the roles of interfaces."""
         old, new = change
         if change.kind is Network:
             sides = {

@@ -1,4 +1,4 @@
-"""When this controller may say that it is at work: once it knows whether its switches are."""
+"""Decides when this controller may answer `Store.ask`: once it knows whether its switches answer."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Collection
 from sgctl.controller.connected import Pulse
 
 SILENT = "Open vSwitch does not answer"
-"""What is reported of a switch that hangs."""
+"""The error that is reported for a switch that hangs."""
 
 
 class Inquiry:
-    """A question whether this controller is at work: it can be answered once the switches have been asked."""
+    """A pending `Store.ask`: it can be answered once all switches have been asked."""
 
     def __init__(self) -> None:
         self._number: int | None = None
 
     def settled(self, asked: int, answered: int, pulses: Collection[Pulse]) -> int | None:
-        """The question that can be answered now, if there is one.
+        """The number that can be answered now, None if there is none.
 
-        `asked` is the last one, `answered` the one that was answered last.
+        `asked` is the number of the last `Store.ask`, `answered` the number that was answered last.
         """
         if self._number is None and asked != answered:
             self._number = asked

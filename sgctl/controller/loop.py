@@ -1,6 +1,7 @@
-"""The control loop: one green thread that sees every change in order and hands out the work.
+"""The control loop: one green thread that processes all changes in order and passes them to the sessions.
 
-Policy and switch databases are read here and nowhere else; sessions push on their own.
+Only this loop reads the policy database and the switch database. Sessions change their switches in green
+threads of their own.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ LOG = logging.getLogger(__name__)
 IDLE_SECONDS = 0.3
 TEND_SECONDS = 0.2
 WHOLE_REPORT_SECONDS = 10.0
-"""A report of everything repairs what somebody else may have done to the rows; others tell what is news."""
+"""Between complete reports, which repair rows that other clients have changed. Others have only changes."""
 FAREWELL_SECONDS = 2.0
-"""So long the end may wait for the policy database."""
-NO_DATABASE = "the switch database does not answer, and Open vSwitch takes no change without it"
+"""How long `close` may wait for the policy database."""
+NO_DATABASE = "the switch database does not answer, and Open vSwitch accepts no changes without it"
 
 
 class ControlLoop:
-    """Reads both databases, keeps the engine and the sessions going, and reports back."""
+    """Reads both databases, drives the engine and the sessions, and reports their state."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class ControlLoop:
         renew_mastership: Callable[[], None],
         lines: Lines,
     ) -> None:
-        """`tend` is called now and then, for what must be kept alive."""
+        """`tend` is called every TEND_SECONDS, to restart the database server if it has died."""
         self._tend = tend
         self._tend_due = 0.0
         self._lines = lines
@@ -65,7 +66,7 @@ class ControlLoop:
         self._engine = Engine()
         self._engine.change_bridges(local.bridges)
         self.loops = LoopWatch(local)
-        """Is told of connections and frames by whoever tells us of connections."""
+        """The loop detection; whoever calls `connect` and `disconnect` must call those of `loops` as well."""
         self._in_charge = False
         self._chassis = local.chassis
         self._store.compete(self._chassis)
@@ -81,7 +82,7 @@ class ControlLoop:
         self._whole_report_due = 0.0
 
     def connect(self, dpid: int, open_session: OpenSession, take_pulse: TakePulse) -> None:
-        """A switch has connected; an older connection of the same switch is forgotten."""
+        """Add a switch that has connected; replaces an older connection of the same switch."""
         self.disconnect(dpid)
         self._connections[dpid] = Connection(dpid, open_session, take_pulse(self._hear_pulse))
         self._limits.forget()
@@ -89,7 +90,7 @@ class ControlLoop:
         self.wake()
 
     def disconnect(self, dpid: int) -> None:
-        """A switch's connection is gone."""
+        """Remove a switch whose connection has ended."""
         connection = self._connections.pop(dpid, None)
         if connection is not None:
             connection.pulse.close()
@@ -102,14 +103,14 @@ class ControlLoop:
         self.wake()
 
     def wake(self) -> None:
-        """Look soon whether there is something to do or to report."""
+        """Make the loop run its next step soon."""
         try:
             self._wake_in.send(b"!")
         except BlockingIOError:
-            return  # it is full, so the loop will wake anyway
+            return  # the socket is full, so the loop will wake anyway
 
     def run(self) -> None:
-        """Go on for ever."""
+        """Run forever."""
         told = ""
         while True:
             trouble = ""
@@ -130,7 +131,7 @@ class ControlLoop:
             self._tend_due = time.monotonic() + TEND_SECONDS
 
     def close(self) -> None:
-        """Nobody will wake the loop any more; what is said of its switches must not outlive it."""
+        """End the loop, and report its switches as disconnected: the last report must not remain."""
         if self._in_charge:
             self._connections.clear()
             self._whole_report_due, self._status_stale = 0.0, True
@@ -143,7 +144,7 @@ class ControlLoop:
         self._wake_out.close()
 
     def step(self) -> None:
-        """Take in everything that has changed and hand out what follows from it."""
+        """Process all changes and pass the resulting flow changes to the sessions."""
         if self._in_charge:
             self._answer()
         self._engine.change_policy(self._store.run())
@@ -154,25 +155,25 @@ class ControlLoop:
             self._status_stale = True
         self._take_turns()
         if not self._in_charge:
-            self._engine.flush()  # stay ready: what is expected is known when it is our turn
+            self._engine.flush()  # keep the expected flows current, for when this controller takes over
             return
         self._lines.reach((managed.bridge for managed in self._engine.bridges.values()), self._connections)
         self._secure_bridges()
         self._refresh_zones()
         self._settle_uplinks()
         self.loops.tend(self._engine.bridges, self._engine.policy.networks)
-        if not any(pulse.silent for pulse in self._pulses):  # it would keep us waiting
+        if not any(pulse.silent for pulse in self._pulses):  # a switch that hangs would block us
             self._limits.apply(self._engine.connection_limits())
         self._changing = self._change_switches()
         for _ in self._changing:
-            time.sleep(0)  # under eventlet: let sessions send what there is
+            time.sleep(0)  # under eventlet: let sessions send their part of the change
         self._moved.update(moved_rows(self._chassis, self._engine, self._engine.moved_interfaces()))
-        # What interfaces are now is told with the switch's answer, or while it is at work on a large change.
+        # Changed roles are reported when the switch confirms, or while it processes a large change.
         if self._status_stale or not self._handed_out:
             self._report()
 
     def _answer(self) -> None:
-        """Say that we are at work, if somebody asks; what is wrong with the switches has been told then."""
+        """Answer a `Store.ask`, after reporting the problems of the switches."""
         number = self._inquiry.settled(self._store.asked, self._store.answered, self._pulses)
         if number is not None:
             self._report()
@@ -180,14 +181,14 @@ class ControlLoop:
 
     @property
     def _pulses(self) -> list[Pulse]:
-        """Those of the bridges that are connected."""
+        """The pulses of the connected bridges."""
         connected = self._connections.items()
         return [connection.pulse for dpid, connection in connected if dpid in self._engine.bridges]
 
     def _take_turns(self) -> None:
-        """Of the controllers of one host, the holder of the database's lock works and the others stand by.
+        """Take charge when we hold the host's lock in the database; stand by while another controller does.
 
-        Without the database nobody knows better than who was in charge last.
+        Without a connection to the database, the controller that was in charge last stays in charge.
         """
         if self._chassis != self._local.chassis and self._store.connected:
             self._change_name(self._local.chassis)
@@ -209,41 +210,45 @@ class ControlLoop:
             connection.stand_by()
 
     def _tell_of_namesake(self) -> None:
-        """Who waits for its turn because another host has its name would wait for ever."""
+        """Log an error if another host with the same name holds the lock: we would wait forever."""
         found = namesake(self._store, self._chassis, self._local.host_id)
         if found and found != self._told.get(""):
             LOG.error("%s", found)
         self._told = {"": found}
 
     def _change_name(self, name: str) -> None:
-        """Another name is another lock; the switches are compared as a whole once that is ours."""
-        LOG.warning("the host %r is called %r now", self._chassis, name)
+        """Request the lock of the host's new name; all flows are compared once we hold that lock."""
+        LOG.warning("the host %r is now called %r", self._chassis, name)
         self._stand_by()
         self._chassis = name
         self._store.compete(name)
 
     def _adopt_former_names(self) -> None:
-        """What this host wrote when it had another name is its own: its networks keep their zones.
+        """Take over the rows that this host wrote under former names, so that its networks keep their zones.
 
-        A host whose lock is held is another one that is alike, such as the original of a copied disk.
+        If the lock of a former name is held, another host has the same id, such as the original of a copied
+        disk. Its rows are left alone.
         """
         mine, switches = self._local.host_id, self._store.switches.values()
         former = {each.chassis for each in switches if mine and each.host_id == mine} - {self._chassis}
         for name in self._store.unheld(former):
-            LOG.warning("the host %r is called %r now: its rows go with it", name, self._chassis)
+            LOG.warning("the host %r is now called %r: its rows are renamed", name, self._chassis)
             self._store.rename_host(name, self._chassis)
 
     def _close_sessions_of_lost_bridges(self) -> None:
-        """A bridge that nothing is known of is left as it is, and compared as a whole when it is back.
+        """Close the sessions of bridges that are not in the switch database; all flows are compared later.
 
-        The switch database forgets datapath ids when it restarts, until ovs-vswitchd writes them again.
+        After a restart the switch database has no datapath ids until ovs-vswitchd writes them again.
         """
-        for dpid, connection in list(self._connections.items()):  # closing lets others run
+        for dpid, connection in list(self._connections.items()):  # a copy: other green threads may run
             if dpid not in self._engine.bridges:
                 connection.stand_by()
 
     def _change_switches(self) -> Iterator[None]:
-        """Give the sessions what is new, a large change in parts. Nothing else may change in between."""
+        """Pass the changes to the sessions, a large change in parts.
+
+        Nothing else may change before the iterator has ended.
+        """
         begun: dict[int, FlowDiff] = {}
         for dpid, part in self._engine.parts():
             connection = self._connections.get(dpid)
@@ -254,10 +259,10 @@ class ControlLoop:
         self._hand_out(begun | self._engine.flush())
 
     def _hand_out(self, diffs: Mapping[int, FlowDiff]) -> None:
-        """Give every session what is new for it."""
+        """Pass its changes to every session, and open missing sessions."""
         moved = self._store.generation != self._generation
         self._generation = self._store.generation
-        # A switch that takes the change confirms it, and only that is news.
+        # A connected switch confirms the change, and only the confirmation needs a report.
         self._status_stale |= bool(diffs.keys() - self._connections.keys())
         for dpid, connection in self._connections.items():
             if dpid not in self._engine.bridges:
@@ -272,7 +277,7 @@ class ControlLoop:
         dpid = connection.dpid
 
         def expected() -> Mapping[FlowKey, Flow]:
-            for _ in self._changing:  # half a change is nothing to expect
+            for _ in self._changing:  # complete the change first
                 pass
             managed = self._engine.bridges.get(dpid)
             return managed.compiler.flows if managed else {}
@@ -295,28 +300,28 @@ class ControlLoop:
         self._engine.change_zones({key[1:]: zone for key, zone in zones if key[0] == here})
 
     def _settle_uplinks(self) -> None:
-        """Let the declarations of uplinks name networks by id, and by the names that they have today."""
+        """Write the ids and the current names of networks into the declarations of uplinks."""
         for interface, declared in self._engine.unsettled_uplinks():
             before = interface.declaration
             assert before is not None
             try:
                 self._local.settle_uplink(interface.name, before, declared)
             except StoreError as error:
-                LOG.warning("interface %s: sgctl-uplink stays as it is: %s", interface.name, error)
+                LOG.warning("interface %s: cannot update sgctl-uplink: %s", interface.name, error)
                 continue
             LOG.info("interface %s: is an uplink of %s (%s)", interface.name, declared.names, declared.ids)
 
     def _allocate_zones(self, chassis: str, missing: Iterable[ZoneKey]) -> None:
-        """Without the database there are no new zones, but everything else goes on."""
+        """Allocate zones. If the database cannot be written, log it and continue without new zones."""
         try:
             self._store.allocate_zones(chassis, sorted(missing))
         except StoreError as error:
             LOG.warning("policy database: no conntrack zone for %s yet: %s", sorted(missing), error)
 
     def _secure_bridges(self) -> None:
-        """A bridge that falls back to plain switching without its controller would be a hole.
+        """Configure the bridges so that they never forward without the controller's flows.
 
-        What the switch database refuses is told, and everything else goes on.
+        If the switch database refuses, report it and continue.
         """
         before, self._refused = self._refused, ""
         try:
@@ -343,7 +348,7 @@ class ControlLoop:
             if not connection.tracks_prefixes:
                 self._local.track_prefixes(bridge.name, tracked_prefixes())
                 connection.tracks_prefixes = True
-            if bridge.controllers != connection.tuned and connection.applied >= 0:  # that is more urgent
+            if bridge.controllers != connection.tuned and connection.applied >= 0:  # flows come first
                 self._local.reconnect_soon(bridge.name)
                 connection.tuned = bridge.controllers
 
@@ -354,7 +359,7 @@ class ControlLoop:
         switches = self._switch_rows()
         whole = time.monotonic() > self._whole_report_due
         moved, self._moved = self._moved, {}
-        self._status_stale = False  # from here on others run, and may have news again
+        self._status_stale = False  # from here on other green threads run, and may set it again
         try:
             if whole:
                 self._store.report(switches, binding_rows(chassis, self._engine), chassis)
@@ -367,7 +372,7 @@ class ControlLoop:
             raise
 
     def _switch_rows(self) -> list[SwitchStatus]:
-        """What holds of the host's bridges; what is wrong with one is logged when it is new."""
+        """The state of the host's bridges. Logs new errors."""
         chassis, policy = self._chassis, self._engine.policy
         rows = [
             switch_row(chassis, managed, policy, self._answering(dpid), self._trouble(managed))
@@ -383,12 +388,12 @@ class ControlLoop:
         return [replace(row, answered=answered, host_id=host_id) for row in rows]
 
     def _answering(self, dpid: int) -> Connection | None:
-        """The connection of a switch, if there is somebody at its other end."""
+        """The connection of a switch, None if the switch is not connected or hangs."""
         connection = self._connections.get(dpid)
         return None if connection is None or connection.pulse.silent else connection
 
     def _trouble(self, managed: ManagedBridge) -> str:
-        """What keeps a bridge from being enforced as it should be, apart from what its session tells."""
+        """All problems of a bridge except those that its session reports; empty if there are none."""
         connection = self._connections.get(managed.bridge.dpid)
         datapath, zones = managed.datapath, managed.compiler.zones.values()
         limits = {why for zone in zones if (why := self._limits.problems.get((datapath, zone)))}

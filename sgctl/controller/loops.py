@@ -1,8 +1,8 @@
-"""Two uplinks that lead to the same place are a loop: found by probes, and closed on one of them.
+"""Detects loops: two uplinks that lead to the same segment. A network with a loop is closed on one of them.
 
-A probe is a frame to a group address, sent out of one uplink, from a MAC that nobody can guess who has not
-seen it. If it comes in by another uplink, both lead to one segment. Whoever sends back what was seen on a
-segment achieves nothing: on the uplink that a probe left by, no flow waits for it.
+A probe is a frame to a group address, sent on one uplink. Its source MAC address cannot be guessed without
+having seen a probe. If the probe is received on another uplink, both uplinks lead to the same segment.
+Replaying a probe on its segment has no effect: no flow accepts it on the uplink that sent it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ LOG = logging.getLogger(__name__)
 
 PROBE_SECONDS = 1.0
 OPEN_SECONDS = 10.0
-"""A network is opened again on an uplink when no probe has come round for so long."""
+"""A network is opened again on an uplink when no probe has been received for this long."""
 MOST_PROBES = 64
-"""At a time, on one bridge; where there are more, they take turns."""
+"""Probes that one bridge sends per round; if there are more, they take turns."""
 MOST_WAITING = 256
 PROBE_GROUP = bytes.fromhex("03736763746c")
-"""Of local administration, so that no bridge keeps it to itself."""
+"""A locally administered group address, which every switch forwards."""
 _ETHERTYPE = bytes.fromhex("88b5")
-"""For experiments (IEEE 802)."""
+"""The ethertype for local experiments (IEEE 802)."""
 _TAG = bytes.fromhex("8100")
 _SHORTEST_FRAME = 60
 
@@ -40,11 +40,11 @@ Transmit = Callable[[Action, bytes], None]
 
 
 _Place = tuple[str, str]
-"""A bridge and an uplink."""
+"""The names of a bridge and an uplink."""
 
 
 class LoopStore(Protocol):
-    """Where it is written what is closed."""
+    """Stores which networks are closed."""
 
     def set_loops(self, interface: str, loops: Mapping[str, str]) -> None:
         """Close these networks on an uplink, by id, and no others."""
@@ -53,7 +53,7 @@ class LoopStore(Protocol):
 class LoopWatch:
     """Sends probes, and closes and opens networks on uplinks, in the switch database.
 
-    `connect`, `disconnect` and `hear` may be called by any green thread, `tend` by that of `local`.
+    Any green thread may call `connect`, `disconnect` and `hear`; only the thread of `local` may call `tend`.
     """
 
     def __init__(self, local: LoopStore, clock: Callable[[], float] = time.monotonic) -> None:
@@ -66,20 +66,20 @@ class LoopWatch:
         self._turn = 0
 
     def connect(self, dpid: int, transmit: Transmit) -> None:
-        """A switch is connected, and sends frames by `transmit`."""
+        """Add a switch that has connected; `transmit` makes it send a frame."""
         self._transmit[dpid] = transmit
-        self._last.clear()  # what was not heard meanwhile says nothing
+        self._last.clear()  # silence while the switch was not connected does not count
 
     def disconnect(self, dpid: int) -> None:
-        """A switch is gone."""
+        """Remove a switch whose connection has ended."""
         self._transmit.pop(dpid, None)
 
     def hear(self, dpid: int, in_port: int, frame: bytes) -> None:
-        """A probe has come in."""
+        """Receive a probe; `tend` processes it."""
         self._heard.append((dpid, in_port, frame))
 
     def tend(self, bridges: Mapping[int, ManagedBridge], networks: Mapping[str, Network]) -> None:
-        """Take in what has been heard; send probes and open what is no loop any more when it is time for it.
+        """Process received probes; every PROBE_SECONDS, send probes and open networks without a loop.
 
         Raises StoreError.
         """
@@ -107,7 +107,7 @@ class LoopWatch:
         frame: bytes,
         news: Mapping[_Place, dict[str, str]],
     ) -> None:
-        """Add to the news what is to be closed: on the uplink whose name comes later, whichever heard it."""
+        """Add the networks to close to `news`, always on the uplink whose name sorts later."""
         roles = managed.roles.uplink_roles.values()
         source = int.from_bytes(frame[6:12], "big")
         here = next((role for role in roles if in_port in way(role).members), None)
@@ -124,11 +124,12 @@ class LoopWatch:
 
     def _close(self, bridge: str, uplink: str, closed: Mapping[str, str]) -> None:
         others = ", ".join(sorted(set(closed.values())))
-        LOG.warning("bridge %s: %s leads where %s leads; a network is closed there", bridge, uplink, others)
+        text = "bridge %s: %s leads to the same segment as %s; networks are closed on %s"
+        LOG.warning(text, bridge, uplink, others, uplink)
         self._local.set_loops(uplink, closed)
 
     def _probe(self, managed: ManagedBridge, networks: Mapping[str, Network], transmit: Transmit) -> float:
-        """Send the probes whose turn it is; in how many seconds all have had their turn."""
+        """Send the probes of this round; returns the seconds after which all probes have been sent."""
         probes = list(_probes(managed.roles.uplink_roles.values(), networks))
         start = self._turn * MOST_PROBES % len(probes) if len(probes) > MOST_PROBES else 0
         for out, frame in (probes + probes)[start : start + min(MOST_PROBES, len(probes))]:
@@ -136,7 +137,7 @@ class LoopWatch:
         return (len(probes) // MOST_PROBES + 1) * PROBE_SECONDS
 
     def _open(self, managed: ManagedBridge, patience: float) -> None:
-        """Open what has been quiet for long, although it has been asked for all the time."""
+        """Open networks for which probes were sent but none was received for `patience` seconds."""
         now = self._clock()
         for role in list(managed.roles.uplink_roles.values()):
             uplink, closed = role.interface.name, read_loops(role.interface.loops)
@@ -151,7 +152,7 @@ class LoopWatch:
 
 
 def _probes(roles: Iterable[Role], networks: Mapping[str, Network]) -> Iterator[tuple[Action, bytes]]:
-    """A probe for each network that could go by several uplinks, out of each of these."""
+    """The output and the frame of each probe: for networks with several uplinks, one on each of them."""
     uplinks = list(roles)
     count = Counter(network for role in uplinks for network in role.meant)
     for role in uplinks:
@@ -163,7 +164,7 @@ def _probes(roles: Iterable[Role], networks: Mapping[str, Network]) -> Iterator[
 
 
 def _mark(network: Network) -> bytes:
-    """What stands behind the addresses in the probes of a network; its tag first, as on the wire."""
+    """The bytes after the MAC addresses in a network's probes, starting with its VLAN tag, if any."""
     vid = network.segmentation_id
     tag = b"" if vid is None else _TAG + vid.to_bytes(2, "big")
     return tag + _ETHERTYPE + hashlib.sha256(network.id.encode()).digest()[:8]

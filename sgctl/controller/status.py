@@ -1,4 +1,4 @@
-"""What the controller writes into the policy database about its switches."""
+"""The rows about its switches that the controller writes to the policy database."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sgctl.store import BindingStatus, SwitchStatus
 from sgctl.store.local import Bridge
 
 BindingKey = tuple[str, str]
-"""A switch's key and an interface."""
+"""A switch's key and an interface name."""
 
 
 _NAMED = 3
 
 
 class ConnectionState(Protocol):
-    """What is known of a switch's connection."""
+    """The state of a switch's connection."""
 
     @property
     def applied(self) -> int:
@@ -30,7 +30,7 @@ class ConnectionState(Protocol):
 
     @property
     def error(self) -> str:
-        """What the switch refused, or nothing."""
+        """What the switch refused; empty for nothing."""
 
 
 def switch_row(
@@ -40,9 +40,9 @@ def switch_row(
     connection: ConnectionState | None,
     trouble: str = "",
 ) -> SwitchStatus:
-    """One switch's state; without a connection it keeps what it has and applies nothing new.
+    """The state of one switch; `connection` is None if the switch is not connected.
 
-    `trouble` is what else keeps it from being enforced as it should be.
+    `trouble` describes further problems of the switch.
     """
     told = [trouble]
     if connection:
@@ -59,14 +59,14 @@ def switch_row(
 
 
 def mirrored(bridge: Bridge) -> Iterator[str]:
-    """The mirrors that send copies of others' frames to all ports, which no flow can keep from them."""
+    """Warnings about mirrors that send copies of frames to all ports, which flows cannot prevent."""
     for name, vlan in bridge.mirrored_vlans:
         command = f"ovs-vsctl -- --id=@m get mirror {name} -- remove bridge {bridge.name} mirrors @m"
-        yield f"mirror {name} sends copies to every port, in VLAN {vlan}; to take it away: {command}"
+        yield f"mirror {name} sends copies to every port, in VLAN {vlan}; to remove it: {command}"
 
 
 def left_out(managed: ManagedBridge, policy: Policy) -> Iterator[str]:
-    """What the bridge's compiler has left out, by the network and by the ports or rules that claim it."""
+    """The flows that the compiler left out, with their network and the ports or rules that need them."""
     keys = managed.compiler.left_out
     if not keys:
         return
@@ -84,7 +84,7 @@ def left_out(managed: ManagedBridge, policy: Policy) -> Iterator[str]:
 
 
 def binding_rows(chassis: str, engine: Engine) -> list[BindingStatus]:
-    """The part that every interface of every bridge plays."""
+    """The rows of all interfaces of all bridges."""
     return [
         _binding_row(chassis, managed.bridge.name, name, role)
         for managed in engine.bridges.values()
@@ -95,7 +95,7 @@ def binding_rows(chassis: str, engine: Engine) -> list[BindingStatus]:
 def moved_rows(
     chassis: str, engine: Engine, moved: Iterable[Place]
 ) -> dict[BindingKey, BindingStatus | None]:
-    """The part that some interfaces play; None for those that are gone."""
+    """The rows of some interfaces; None for deleted interfaces."""
     roles = {managed.bridge.name: managed.roles.of_interface for managed in engine.bridges.values()}
     found: dict[BindingKey, BindingStatus | None] = {}
     for bridge, name in moved:

@@ -1,8 +1,8 @@
-"""Which networks an uplink's declaration means.
+"""Resolves the networks in an uplink's declaration.
 
-A name is looked up among the networks of no project only: whoever may make networks in a project can give
-them any name, and must not decide what an uplink carries. What was found is written into the declaration,
-which from then on means that very network, whatever it or another one is called.
+Names are only looked up among networks without a project: the users of a project can give their networks any
+name, and must not decide what an uplink carries. The id that is found is written into the declaration. From
+then on the declaration refers to that network, even if networks are renamed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sgctl.store.uplinks import EVERY_NETWORK, Declaration, is_for_every, word_f
 
 
 class Meaning(NamedTuple):
-    """The ids of the networks that an uplink carries, why not others, and what its declaration should say."""
+    """The ids of the networks that an uplink carries, problems with others, and the updated declaration."""
 
     networks: frozenset[str]
     problems: list[str]
@@ -26,17 +26,17 @@ class Meaning(NamedTuple):
 
 
 class NetworkNames:
-    """Networks by what uplinks call them, worked out when the first one asks."""
+    """Looks up networks by the words of uplink declarations; builds its index on first use."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._by_name: dict[str, list[Network]] = {}
 
     def meaning(self, declared: Declaration, trunks: frozenset[int]) -> Meaning:
-        """Look up what is declared. `trunks` are the VLANs of the uplink's port, 0 for none; empty for all.
+        """Resolve a declaration. `trunks` are the VLANs of the uplink's port, 0 for untagged; empty: all.
 
-        Of networks that can't be told apart on the wire one is carried: one that is declared by itself before
-        those that `*` stands for, and of these the oldest. So a new one takes nothing away from the others.
+        Of networks with the same tag only one is carried: explicitly declared networks come before those of
+        `*`, older networks before newer ones. So a new network never replaces an existing one.
         """
         meant = declared.meant
         found = {
@@ -50,13 +50,13 @@ class NetworkNames:
         mixed = self._too_late(wanted - outside, set(found.values()))
         problems = [
             *map(self._why_not, missing),
-            *self._told("networks with the tag of another one, or like it without:", mixed),
+            *self._told("networks with the same VLAN as another network:", mixed),
             *self._told("not among the trunks of its port:", outside),
         ]
         return Meaning(frozenset(wanted - mixed - outside), problems, self._settled(declared, found))
 
     def _find(self, word: str, before: str | None) -> str | None:
-        """The id of the network that a word was found to mean before, or else is the id or the name of."""
+        """The network id for a word: the id recorded before, else the word as an id or as a name."""
         networks = self._policy.networks
         for identifier in (before, word):
             if identifier in networks:
@@ -80,10 +80,10 @@ class NetworkNames:
                 f"network {word!r} belongs to project {named[0].meta.project_id!r}: declare it with "
                 "`sgctl uplink set`, which names it by its id"
             )
-        return f"no single network is called {word!r}"
+        return f"no network, or more than one, is called {word!r}"
 
     def name(self, identifier: str) -> str:
-        """What people call a network."""
+        """A network's name, or its id if it has no name."""
         return self._policy.networks[identifier].name or identifier
 
     def _told(self, what: str, networks: Iterable[str]) -> Iterator[str]:
@@ -92,12 +92,12 @@ class NetworkNames:
             yield f"{what} {', '.join(names)}"
 
     def _outside(self, networks: Iterable[str], trunks: frozenset[int]) -> set[str]:
-        """Those of the networks whose VLAN, 0 for none, is not among the trunks; no trunks means all."""
+        """The networks whose VLAN (0 for untagged) is not among the trunks; empty `trunks` allow all."""
         vlans = {network: self._policy.networks[network].segmentation_id or 0 for network in networks}
         return {network for network, vlan in vlans.items() if trunks and vlan not in trunks}
 
     def _too_late(self, wanted: Iterable[str], declared: AbstractSet[str]) -> set[str]:
-        """Those of the networks whose tag is another one's, which came first."""
+        """The networks whose tag is already used by a network with precedence."""
         by_tag: defaultdict[int | None, list[Network]] = defaultdict(list)
         for identifier in wanted:
             network = self._policy.networks[identifier]
@@ -109,7 +109,7 @@ class NetworkNames:
         return late
 
     def _settled(self, declared: Declaration, found: dict[str, str]) -> Declaration:
-        """The same with today's names; what was not found stays as it is written."""
+        """The declaration with current names and ids; words that were not found are kept."""
         known, before = self._policy.networks, declared.meant
         carried = [known[identifier] for identifier in dict.fromkeys(found.values())]
         meant: dict[str, str] = {}

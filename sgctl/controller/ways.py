@@ -1,4 +1,4 @@
-"""Uplinks as the compiler knows them, and the MACs of their probes."""
+"""Converts uplink roles to the compiler's `Uplink`, and computes the MAC addresses of probes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from sgctl.controller.attach import Role
 
 
 def way(role: Role) -> Uplink:
-    """An uplink as the compiler knows it, without the others' probes."""
+    """The compiler's `Uplink` of a role, without the probe addresses."""
     bond = role.interface.bond
     return Uplink((role.interface.ofport,)) if bond is None else Uplink(bond.numbers, bond.lacp)
 
 
 def probe_mac(role: Role) -> int:
-    """The source of an uplink's probes: unicast, of local administration."""
+    """The source MAC address of an uplink's probes: unicast and locally administered, as an integer."""
     return role.interface.seed & ~(1 << 40) | 2 << 40
 
 
 def ways(roles: Mapping[int, Role]) -> dict[int, Uplink]:
-    """The uplinks of a bridge, by number, of which there is more to say than this."""
+    """By number: the uplinks that are bonds or share networks with other uplinks, with probe addresses."""
     found = {}
     for number, role in roles.items():
         others = [other for other in roles.values() if other is not role and other.meant & role.meant]

@@ -1,7 +1,7 @@
-"""Who may be a switch.
+"""Decides which peers may connect as switches.
 
-A process of this machine that runs as the switch does; a peer that shows a certificate with the right name;
-an address that the operator has named. Nobody else is listened to.
+Accepts processes of this machine with the switch's user id, peers whose certificate has an accepted name, and
+addresses that the operator has configured. All others are refused.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ ROOT = 0
 
 
 class Admission:
-    """The rule of this controller; `ovsdb` is the remote of the switch database.
+    """The rules of this controller; `ovsdb` is the remote of the switch database.
 
-    `peers` are addresses and networks, separated by commas, whose switches need no TLS. `names` gives the
-    names of acceptable certificates. Raises ValueError for peers that are none.
+    `peers` are addresses and networks, separated by commas, whose switches need no TLS. `names` returns the
+    accepted certificate names. Raises ValueError if `peers` is malformed.
     """
 
     def __init__(self, ovsdb: str, peers: str, names: Callable[[], Collection[str]]) -> None:
@@ -37,19 +37,19 @@ class Admission:
         try:
             uid = uid_at(there, here)
         except OSError:
-            return False  # the kernel does not say whose it is
+            return False  # the kernel does not tell the owner of the connection
         if uid is not None:
             return uid in self._uids
         address = IPAddress(str(plain(there[0])))
         return any(address in network for network in self._networks)
 
     def accepts(self, certificate: object) -> bool:
-        """Whether a certificate, as `ssl.SSLSocket.getpeercert` returns it, has the name of a switch."""
+        """Whether a certificate has an accepted name; `ssl.SSLSocket.getpeercert` returns its form."""
         return not certificate_names(certificate).isdisjoint(self._names())
 
 
 def certificate_names(certificate: object) -> frozenset[str]:
-    """The common name and the DNS names of a certificate; none of one that was not verified."""
+    """The common name and the DNS names of a certificate; empty if it was not verified."""
     found = cast("dict[str, Any]", certificate or {})
     subject = (pair for part in found.get("subject", ()) for pair in part)
     common = {value for key, value in subject if key == "commonName"}
@@ -57,7 +57,7 @@ def certificate_names(certificate: object) -> frozenset[str]:
 
 
 def _owner(ovsdb: str) -> set[int]:
-    """Who runs the switch database of this host, and so its switches."""
+    """The user id that runs the switch database of this host, and thus its switches; empty if unknown."""
     if not ovsdb.startswith(UNIX):
         return set()
     try:
@@ -74,10 +74,10 @@ def _network(text: str) -> IPNetwork:
 
 
 class Certificates:
-    """The TLS context of a listener, read again when one of its files changes.
+    """The TLS context of a listener, which is loaded again when one of its files changes.
 
-    `authorities` are those of the switches' certificates; without them, nobody can show one. Raises
-    ValueError.
+    `authorities` is the file with the CA certificates for switches; without it no switch certificate is
+    accepted. Raises ValueError.
     """
 
     def __init__(self, key: str, certificate: str, authorities: str | None) -> None:
@@ -107,7 +107,7 @@ class Certificates:
         context.load_cert_chain(*self._chain)
         if self._authorities:
             context.load_verify_locations(self._authorities)
-            context.verify_mode = ssl.CERT_OPTIONAL  # this machine's own switches need none
+            context.verify_mode = ssl.CERT_OPTIONAL  # this machine's own switches need no certificate
         return context
 
 

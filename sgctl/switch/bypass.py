@@ -1,4 +1,4 @@
-"""Flows of others in our tables that do more than drop: what they match is not judged by ours."""
+"""Finds flows of other programs in our tables that do more than drop: their packets bypass the policy."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from flows.wire import Installed
 
 
 class CountingChannel(Protocol):
-    """What is asked of a switch."""
+    """The requests to a switch that `BypassWatch` needs."""
 
     def flow_counts(self) -> Mapping[int, int]:
         """The number of flows in each table."""
 
     def flows_of_others(self) -> list[Installed]:
-        """The flows with neither of our tags."""
+        """The flows whose cookie has neither of our tags."""
 
 
 class BypassWatch:
-    """Looks for such flows, and costs the switch nothing as long as the number of flows is the expected one.
+    """Looks for flows of other programs. While the number of flows is as expected, it reads no flows.
 
-    `found` describes what there is; it is empty when all is well.
+    `found` describes the flows that bypass the policy; it is empty if there are none.
     """
 
     def __init__(self, channel: CountingChannel) -> None:
@@ -32,14 +32,14 @@ class BypassWatch:
         self._looked_at: Mapping[int, int] = {}
 
     def take(self, installed: Iterable[Installed]) -> None:
-        """All flows of the switch have been read."""
+        """Examine all flows of the switch, which have been read."""
         self.found = describe(installed)
 
     def look(self, expected: int) -> None:
-        """Ask the switch; `expected` is how many flows of ours it should hold.
+        """Ask the switch; `expected` is the number of our flows that it should have.
 
-        The tables in which the switch learns hold none of these and are left out: nobody knows their
-        numbers. Flows of others in there show when all flows are read.
+        Leaves out the tables into which the switch learns flows: `expected` does not include those, and their
+        number is unknown. Flows of other programs in those tables are only found when all flows are read.
         """
         counts = self._channel.flow_counts()
         steady = {table: counts.get(table, 0) for table in TABLE_BY_ID if table not in LEARNING}
@@ -50,7 +50,7 @@ class BypassWatch:
 
 
 def describe(installed: Iterable[Installed]) -> str:
-    """How many of the flows bypass ours, and in which tables."""
+    """The number and the tables of the flows that bypass the policy, as text; empty if there are none."""
     counts = Counter(flow.table for flow in installed if flow.bypasses)
     if not counts:
         return ""

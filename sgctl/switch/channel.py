@@ -1,4 +1,4 @@
-"""Requests and replies on one OpenFlow connection, as calls that wait for their answer."""
+"""Requests on one OpenFlow connection, as functions that wait for the reply."""
 
 from __future__ import annotations
 
@@ -17,34 +17,36 @@ from sgctl.switch.messages import Refusal, Reply, Role
 
 CHUNK_BYTES = 1 << 16
 MOST_EDITS = 1 << 24
-"""In one change: so many transaction ids are set aside while their number is not known."""
+"""Edits in one change: this many transaction ids are reserved when the number of edits is unknown."""
 _METER_REQUESTS = (
     (wire.MeterCommand.MODIFY, wire.UNKNOWN_METER),
     (wire.MeterCommand.ADD, wire.METER_EXISTS),
 )
 REQUESTS_OF_METER = len(_METER_REQUESTS)
 REQUESTS_AROUND = 4
-"""Opening, a question whether all is in, commit, and a barrier."""
+"""Open, barrier, commit, barrier."""
 FEW_EDITS = 256
-"""So many are worth knowing by their shapes; with more, the question whether all were read costs little."""
+"""Up to this number of edits, the barrier before the commit is left out if their shapes are known to be
+readable. With more edits that barrier costs little."""
 BUDGET = wire.Budget(rate=128, burst=512)
-"""Of a port, for what needs no rule: some 250 ARP requests a second, and 1,000 at once."""
+"""A port's control traffic that needs no rule: some 250 ARP requests a second, and 1,000 at once."""
 MATCH_FRAGMENTS = 3
 """OFPC_FRAG_NX_MATCH of Open vSwitch: first fragments keep their ports (ovs-ofctl(8), set-frags)."""
 
 NameOf = Callable[[int], str]
-"""What the log calls the switch with a datapath id."""
+"""Returns the name of a switch in the log, from its datapath id."""
 
 
 def by_number(dpid: int) -> str:
-    """A switch of which nothing but its datapath id is known."""
+    """The name of a switch of which only the datapath id is known: 16 hexadecimal digits."""
     return f"{dpid:016x}"
 
 
 class Channel:
-    """Asks one switch, through the connection with it.
+    """Sends requests to one switch and waits for the replies.
 
-    Only one green thread may make calls; `receive` belongs to the one that reads the connection.
+    Only one green thread may call its methods, except those that say otherwise. The green thread that reads
+    the connection calls `receive`.
     """
 
     def __init__(
@@ -54,9 +56,9 @@ class Channel:
         name_of: NameOf = by_number,
         budget: wire.Budget = BUDGET,
     ) -> None:
-        """`on_its_way` is called when all of a large change is sent, and the switch at work on it.
+        """`on_its_way` is called when a large change has been sent and the switch is processing it.
 
-        `name_of` tells what the log calls a switch. `budget` is what the meters of flows let pass.
+        `name_of` returns the name of a switch in the log. `budget` is the limit of the flows' meters.
         """
         self._name_of = name_of
         self._on_its_way = on_its_way
@@ -74,26 +76,23 @@ class Channel:
 
     @property
     def name(self) -> str:
-        """What the log calls the switch."""
+        """The switch's name in the log."""
         return self._name_of(self.dpid)
 
     def receive(self, reply: Reply) -> None:
-        """Take in a reply or an error."""
+        """Process a reply or an error."""
         self._exchange.take(reply)
 
     def transmit(self, out: Action, frame: bytes) -> None:
-        """Let the switch send a frame, if there is room for it on the connection; for any thread."""
+        """Make the switch send a frame, unless the send queue is full. Any green thread may call this."""
         self._connection.offer(messages.packet_out(out.encode(), frame, self._connection.reserve(1)))
 
     def answers(self, seconds: float) -> bool:
-        """Whether the switch gives a sign of life within `seconds`; for any thread."""
+        """Whether the switch sends anything within `seconds`. Any green thread may call this."""
         return self._connection.answers(seconds)
 
     def installed(self) -> list[wire.Installed]:
-        """Table and cookie of every flow on the switch; sets the fragment mode on the way.
-
-        Raises SwitchRefused.
-        """
+        """All flows of the switch. Also sets the fragment mode. Raises SwitchRefused."""
         exchange = self._begin(2)
         mode = messages.set_config(MATCH_FRAGMENTS, exchange.ask("the fragment mode"))
         self._send([mode, messages.flow_stats_request(exchange.ask("a question for all flows"))])
@@ -108,7 +107,7 @@ class Channel:
         return exchange.counts
 
     def flows_of_others(self) -> list[wire.Installed]:
-        """The flows with neither of our tags. Raises SwitchRefused."""
+        """The flows whose cookie has neither of our tags. Raises SwitchRefused."""
         exchange = self._begin(len(wire.OTHERS_COOKIES))
         self._send(
             messages.flow_stats_request(exchange.ask("a question for flows of others"), cookie, mask)
@@ -118,13 +117,14 @@ class Channel:
         return exchange.flows
 
     def push(self, edits: Iterable[wire.Edit]) -> None:
-        """Make a change: all of it at once, confirmed by the switch's barrier.
+        """Make a change in one atomic bundle, confirmed by a barrier.
 
-        The edits may still be coming; what there is goes to the switch meanwhile. Raises SwitchRefused or
-        FlowError, and then nothing has changed, unless all that is missing is the answer to the commit.
-        Open vSwitch leaves a message that it cannot read out of the bundle and would commit the rest: the
-        commit goes out only when the switch has said that everything is in, or has read the like of
-        everything before.
+        `edits` may be an iterator that is still being filled; edits are sent as they come. Raises
+        SwitchRefused or FlowError: then nothing has changed, unless only the reply to the commit is missing.
+
+        Open vSwitch leaves messages that it cannot read out of the bundle, and would commit the rest.
+        Therefore the commit is sent only after a barrier without errors, or if the switch has already read
+        messages of the same shapes.
         """
         count = len(edits) if isinstance(edits, Sequence) else MOST_EDITS
         shapes = self._shapes(edits) if isinstance(edits, Sequence) and count <= FEW_EDITS else None
@@ -140,7 +140,7 @@ class Channel:
             if shapes is None:
                 self._on_its_way()
             exchange.answer()
-        except BaseException:  # the end of this green thread, too, must not leave a bundle open
+        except BaseException:  # no bundle may stay open, even if this green thread is killed
             self._connection.send(
                 wire.bundle_control(self._bundle, wire.BUNDLE_DISCARD, self._connection.reserve(1))
             )
@@ -149,12 +149,15 @@ class Channel:
         self._readable |= shapes or frozenset()
 
     def _shapes(self, edits: Sequence[wire.Edit]) -> frozenset[Hashable] | None:
-        """None when a meter has to be made first: whether the switch has it decides about the flow."""
+        """The shapes of the edits; None if a meter must be created first, because the flow depends on it."""
         new = any(isinstance(edit, Flow) and edit.meter and edit.meter not in self._meters for edit in edits)
         return None if new else frozenset(map(shape, edits))
 
     def _filling(self, exchange: Exchange, edits: Iterable[wire.Edit]) -> Iterator[bytes]:
-        """The bundle and its messages. A bundle holds no meters: they are made before a flow uses them."""
+        """The messages that open and fill the bundle.
+
+        Bundles cannot contain meter changes: each meter is created just before the first flow that uses it.
+        """
         yield wire.bundle_control(self._bundle, wire.BUNDLE_OPEN, exchange.ask("the bundle's opening"))
         for edit in edits:
             if isinstance(edit, Flow) and edit.meter and edit.meter not in self._meters:
@@ -168,17 +171,17 @@ class Channel:
     def _meter_mods(
         self, exchange: Exchange, number: int, requests: Iterable[tuple[wire.MeterCommand, int]]
     ) -> Iterator[bytes]:
-        """Modify what is there and add what is not; the other of the two requests fails."""
+        """Modify the meter if it exists and add it if not; one of the two requests fails as expected."""
         for command, failure in requests:
             xid = exchange.ask(f"meter {number}", Refusal(wire.METER_FAILED, failure))
             yield wire.meter_mod(command, number, self._budget, xid)
 
     def role_generation(self) -> int:
-        """The generation of the newest master there has been; 2⁶⁴ - 1 for none. Raises SwitchRefused."""
+        """The generation of the newest master so far; 2⁶⁴ - 1 for none. Raises SwitchRefused."""
         return self._request_role(Role.NO_CHANGE, 0).generation
 
     def become_master(self, generation: int) -> None:
-        """Make all other controllers slaves, which may look but not touch. Raises SwitchRefused."""
+        """Become master, so that all other controllers become read-only slaves. Raises SwitchRefused."""
         try:
             self._request_role(Role.MASTER, generation)
         except SwitchRefused as error:
@@ -190,14 +193,14 @@ class Channel:
         return exchange.answer()
 
     def _begin(self, most: int) -> Exchange:
-        """Expect answers to what is asked from now on, at most so many requests, and to nothing before."""
+        """Start an exchange of at most `most` requests; replies to earlier requests are ignored."""
         self._exchange = Exchange(self._connection.reserve(most))
         return self._exchange
 
     def _send(self, messages: Iterable[bytes]) -> None:
-        """Send in chunks, each when there is room for it, and no more of them once there is an error.
+        """Send messages in chunks; waits for room in the send queue, and stops at the first error.
 
-        The switch reads one chunk while the next is made.
+        The switch reads one chunk while the next one is encoded.
         """
         buffer = bytearray()
         for message in messages:

@@ -1,4 +1,4 @@
-"""One OpenFlow connection: its handshake, its messages, signs of life, and a bounded queue to send."""
+"""One OpenFlow connection: handshake, messages, echo requests and a bounded send queue."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ from sgctl.switch.messages import Kind, MalformedError, Message, PacketIn, Reply
 HANDSHAKE_SECONDS = 5.0
 ECHO_SECONDS = 15.0
 SILENT_SECONDS = 60.0
-"""A switch that says nothing for so long, although it is asked every 15 s, is gone."""
+"""A switch that sends nothing for this long, despite an echo request every 15 s, is disconnected."""
 READ_BYTES = 1 << 14
 MESSAGES_AT_A_TIME = 32
-"""Read, or looked at, at once; then other green threads have their turn."""
+"""Messages that are processed at once before other green threads run."""
 UNSENT_CHUNKS = 16
 UNSENT_ECHOES = 64
-"""A peer that asks so often and does not take the answers is disconnected."""
+"""Echo replies that may wait to be sent; a peer that requests more without reading is disconnected."""
 LARGEST_HANDSHAKE = 1 << 12
-"""Bytes that a switch may say before it is known: its hello and features have less than a hundred."""
+"""Bytes that a switch may send in the handshake; hello and features reply have less than a hundred."""
 LAST_XID = 0xFFFFFFFF
 
 
 class Connection:
-    """A connection with a switch. One green thread reads it, one writes, one asks for signs of life.
+    """A connection with a switch. One green thread reads, one writes, one sends echo requests.
 
-    `direct` tells that we made it, to the management socket of a bridge. `dpid` is known after `greet`.
+    `direct` is true if this controller connected to the bridge's management socket. `dpid` is -1 until
+    `greet` has succeeded.
     """
 
     def __init__(self, stream: Any, peer: str, *, direct: bool = False) -> None:
-        """`stream` is a connected socket that a green thread can wait for; `peer` names it in the log."""
+        """`stream` is a connected socket of eventlet; `peer` names the other side in the log."""
         self.peer = peer
         self.direct = direct
         self.dpid = -1
@@ -47,12 +48,12 @@ class Connection:
         self._closed = False
         self._chunks: Queue = runtime.queue(UNSENT_CHUNKS)
         self._echoes: deque[bytes] = deque()
-        self._xid = random.randrange(1 << 31)  # noqa: S311 - only different from the connection before
+        self._xid = random.randrange(1 << 31)  # noqa: S311 - only has to differ from earlier connections
         self._alive = Event()
         self._helpers: list[Thread] = []
 
     def greet(self) -> None:
-        """Say hello and learn the switch's datapath id. Raises MalformedError or OSError."""
+        """Do the handshake and read the switch's datapath id. Raises MalformedError or OSError."""
         late = MalformedError(f"no handshake within {HANDSHAKE_SECONDS:.0f} s")
         with runtime.timeout(HANDSHAKE_SECONDS, late):
             self._stream.sendall(messages.hello())
@@ -64,7 +65,7 @@ class Connection:
         self._helpers = [runtime.spawn(self._write), runtime.spawn(self._watch)]
 
     def serve(self, receive: Callable[[Reply], None], take_in: Callable[[PacketIn], None]) -> None:
-        """Hand over what the switch answers, and the frames that it sends, until the connection ends.
+        """Pass the switch's replies to `receive` and its frames to `take_in` until the connection ends.
 
         Raises MalformedError or OSError.
         """
@@ -77,7 +78,7 @@ class Connection:
                 receive(messages.read_reply(each))
 
     def reserve(self, count: int) -> int:
-        """Transaction ids that follow each other: the first of `count`."""
+        """Reserve `count` consecutive transaction ids; returns the first."""
         first = self._xid + 1
         if first + count > LAST_XID:
             first = 1
@@ -85,22 +86,22 @@ class Connection:
         return first
 
     def send(self, data: bytes) -> bool:
-        """Send when there is room for it; whether the connection is still open then."""
+        """Wait for room in the send queue and queue the data; returns whether the connection is open then."""
         if not self._closed:
             self._chunks.put(data)
         return not self._closed
 
     def offer(self, data: bytes) -> None:
-        """Send if there is room for it; what there is none for is lost."""
+        """Queue the data, or drop it if the send queue is full."""
         if not self._closed and not self._chunks.full():
             self._chunks.put_nowait(data)
 
     def answers(self, seconds: float) -> bool:
-        """Whether the switch gives a sign of life within `seconds`."""
+        """Whether the switch sends anything within `seconds`; sends it an echo request."""
         if self._alive.is_set():
             self._alive = Event()
         alive = self._alive
-        if not self._chunks.full():  # else there is enough that it can answer
+        if not self._chunks.full():  # if full, there are enough other requests to answer
             self._chunks.put_nowait(message(Kind.ECHO_REQUEST, 0))
         return alive.wait(seconds) and not self._closed
 
@@ -110,36 +111,36 @@ class Connection:
         try:
             self._stream.shutdown(socket.SHUT_RDWR)
         except OSError:
-            return  # it has ended already
+            return  # the connection has already ended
         finally:
-            while self._chunks.qsize():  # wakes those who wait for room
+            while self._chunks.qsize():  # wakes green threads that wait for room
                 self._chunks.get_nowait()
 
     def release(self) -> None:
-        """Close and give everything back; for whoever called `serve`, at the end."""
+        """Close and free all resources; the caller of `serve` calls this at the end."""
         self.close()
         for helper in self._helpers:
             helper.kill()
         self._stream.close()
-        self._received.clear()  # the garbage collector comes seldom
+        self._received.clear()  # the garbage collector runs seldom
 
     def _before_known(self) -> Iterator[Message]:
-        """What a switch says in the handshake, apart from what is not needed."""
+        """The messages of the handshake that matter. Raises MalformedError."""
         seen = 0
         for each in self._messages():
             seen += messages.HEADER.size + len(each.body)
             if seen > LARGEST_HANDSHAKE:
-                raise MalformedError("talks too much before it is known which switch it is")
+                raise MalformedError("sent too much data before the end of the handshake")
             if each.kind == Kind.ERROR and (refusal := messages.read_reply(each).refusal):
                 raise MalformedError(f"the switch refused the handshake: {error_text(refusal)}")
             if each.kind == Kind.ECHO_REQUEST:
                 self._stream.sendall(message(Kind.ECHO_REPLY, each.xid, each.body))
             elif each.kind not in messages.UNREAD and each.kind != Kind.PACKET_IN:
                 yield each
-        raise MalformedError("ended before it was known which switch it is")
+        raise MalformedError("ended before the end of the handshake")
 
     def _messages(self) -> Iterator[Message]:
-        """What arrives until the connection ends. Only a hello may be of another version."""
+        """Received messages until the connection ends. Only a hello may have another protocol version."""
         while True:
             longest = LARGEST_HANDSHAKE if self.dpid < 0 else messages.LONGEST
             for number, each in enumerate(messages.take_messages(self._received, longest), 1):
@@ -156,9 +157,9 @@ class Connection:
             runtime.sleep(0)
 
     def _echo(self, request: Message) -> None:
-        """Answer ahead of what waits: a large change must not look like silence to the switch."""
+        """Answer ahead of queued data, so that the switch does not time out during a large change."""
         if len(self._echoes) >= UNSENT_ECHOES:
-            raise MalformedError("does not take our answers")
+            raise MalformedError("sends echo requests but does not read the replies")
         self._echoes.append(message(Kind.ECHO_REPLY, request.xid, request.body))
         if not self._chunks.full():
             self._chunks.put_nowait(b"")

@@ -1,4 +1,4 @@
-"""The switches that are connected: one connection each, and a living one is not replaced."""
+"""The connected switches: one connection for each, which is not replaced while it is alive."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sgctl.switch.seldom import SeldomLog
 LOG = logging.getLogger(__name__)
 
 LIFE_SECONDS = 1.0
-"""A switch has so long to show that its connection is alive when another one claims its datapath id."""
+"""How long a switch may take to answer when another connection claims its datapath id."""
 
 
 class Connections:
     """Serves connections from their handshake to their end.
 
-    `connected` and `disconnected` are told of each switch, by the channel to it.
+    Calls `connected` and `disconnected` for each switch, with its channel.
     """
 
     def __init__(
@@ -33,9 +33,9 @@ class Connections:
         take_in: Callable[[int, PacketIn], None] = lambda _, __: None,
         budget: Budget = BUDGET,
     ) -> None:
-        """`on_its_way`, `name_of` and `budget` are for the channels.
+        """`on_its_way`, `name_of` and `budget` are passed to the channels.
 
-        `take_in` gets the frames that switches send here, by datapath id.
+        `take_in` is called with the datapath id and each frame that a switch sends to the controller.
         """
         self._name_of = name_of
         self._take_in = take_in
@@ -58,9 +58,9 @@ class Connections:
             connection.release()
 
     def _has_no_other(self, connection: Connection) -> bool:
-        """Whether there is no other connection of this switch, or none that is alive: that one ends.
+        """Whether the switch has no other live connection; closes one that is dead.
 
-        The bridge's own connection takes the place of the one that we made to it.
+        A connection made by the bridge replaces a connection made by this controller.
         """
         while (current := self._current.get(connection.dpid)) is not None:
             other = current[0]

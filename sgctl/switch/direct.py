@@ -1,7 +1,7 @@
-"""Connecting to a bridge of this host instead of waiting for it: by Open vSwitch's management socket.
+"""Connects to bridges of this host through Open vSwitch's management sockets, instead of waiting for them.
 
-After an interruption a bridge looks for its controller when it pleases, up to 8 seconds later. Its
-management socket (ovs-vswitchd(8), `BRIDGE.mgmt`) takes connections at any time, and only from its owner.
+After an interruption a bridge may wait up to 8 seconds before it reconnects to its controller. Its management
+socket (ovs-vswitchd(8), `BRIDGE.mgmt`) accepts connections at any time, and only from its owner.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from sgctl.switch.seldom import SeldomLog
 LOG = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 1.0
-"""Between two attempts to connect, and between two looks whether a bridge still has this controller."""
+"""Between two attempts to connect, and between two checks that a bridge still has this controller."""
 
 
 class DirectLines:
-    """The connections that this controller makes by itself; `ovsdb` is the remote of the switch's database.
+    """The connections that this controller makes to bridges; `ovsdb` is the remote of the switch database.
 
-    They are for bridges that have this controller among theirs, and end when the bridge's own connection
-    is there, or when the bridge has this controller no more.
+    It connects to bridges that have this controller configured. Such a connection ends when the bridge itself
+    connects, or when this controller is removed from the bridge.
     """
 
     def __init__(self, ovsdb: str, listener: Listener, attend: Callable[[Connection], None]) -> None:
@@ -41,9 +41,9 @@ class DirectLines:
         self._seldom = SeldomLog(LOG)
 
     def reach(self, bridges: Iterable[Bridge], connected: Container[int]) -> None:
-        """Connect to those bridges of ours that are not connected.
+        """Connect to our bridges that are not in `connected` (datapath ids).
 
-        Where that is not possible they come by themselves.
+        Bridges that cannot be reached will connect by themselves.
         """
         self._bridges = tuple(bridges)
         if self._directory is None:
@@ -62,7 +62,7 @@ class DirectLines:
         try:
             line = runtime.connect_unix(path)
         except OSError as error:
-            self._seldom.warn(name, f"bridge {name} is not reached by {path}: {error}")
+            self._seldom.warn(name, f"cannot connect to bridge {name} at {path}: {error}")
             return
         connection = Connection(line, str(path), direct=True)
         watcher = runtime.spawn(self._watch, name, connection)

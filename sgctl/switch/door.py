@@ -1,4 +1,4 @@
-"""The OpenFlow listener: nobody who may not be a switch gets a byte read, and nobody can wear it out."""
+"""The OpenFlow listener. It reads nothing from peers that may not be switches, and limits all resources."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LOG = logging.getLogger(__name__)
 TLS_SECONDS = 5.0
 MOST_CONNECTIONS = 2048
 MOST_UNKNOWN = 128
-"""Peers in the TLS handshake, who may be anybody."""
+"""Peers in the TLS handshake, which are not authenticated yet."""
 MOST_UNKNOWN_OF_ONE = 16
 PAUSE_SECONDS = 0.1
-"""After the kernel has refused a connection, for example because there are no file descriptors left."""
+"""After a failed accept, for example because there are no file descriptors left."""
 
 
 class RefusedError(Exception):
@@ -32,7 +32,7 @@ class RefusedError(Exception):
 
 
 class Door:
-    """Listens for switches and hands over those who may come in."""
+    """Listens for switches and passes on accepted connections."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Door:
         certificates: Certificates | None,
         attend: Callable[[Connection], None],
     ) -> None:
-        """`attend` serves a connection until it ends; it runs in a green thread of its own."""
+        """`attend` serves a connection until it ends; each call runs in its own green thread."""
         self._listener = listener
         self._admission = admission
         self._certificates = certificates
@@ -51,7 +51,7 @@ class Door:
         self._seldom = SeldomLog(LOG)
 
     def run(self) -> None:
-        """Listen for ever. A port in use ends the process."""
+        """Listen forever. Ends the process if the port is already in use."""
         with runtime.listen(self._listener.host, self._listener.port) as listening:
             while True:
                 try:
@@ -63,7 +63,7 @@ class Door:
                 self._receive(stream, address[:2])
 
     def _receive(self, stream: Any, there: Address) -> None:
-        """Without TLS it is decided at once, at the cost of one question to the kernel."""
+        """Refuse a peer at once if possible; this costs one request to the kernel."""
         try:
             trusted = self._admission.trusts(there, stream.getsockname()[:2])
             self._check(trusted, there)
@@ -79,10 +79,10 @@ class Door:
             return
         if self._certificates is None:
             raise RefusedError(
-                f"{there[0]} may not be a switch: not the switch's user of this machine, and no TLS"
+                f"{there[0]} may not be a switch: it is no process of the local switch's user, and TLS is off"
             )
         if self._unknown[there[0]] >= MOST_UNKNOWN_OF_ONE or self._unknown.total() >= MOST_UNKNOWN:
-            raise RefusedError(f"too many peers begin TLS at once, the last from {there[0]}")
+            raise RefusedError(f"too many TLS handshakes at once, the last from {there[0]}")
 
     def _enter(self, stream: Any, there: Address, trusted: bool) -> None:
         self._inside += 1
@@ -106,7 +106,7 @@ class Door:
             )
             secured.do_handshake()
         if not trusted and not self._admission.accepts(secured.getpeercert()):
-            raise RefusedError(f"{there[0]} shows no certificate with the name of a switch")
+            raise RefusedError(f"{there[0]} has no certificate with an accepted name")
         return secured
 
     @contextmanager

@@ -8,7 +8,7 @@ from sgctl.switch.messages import Refusal
 
 
 def error_text(refusal: Refusal) -> str:
-    """Type and code by name and number."""
+    """The error's type and code as text, with names and numbers."""
     kind, code, experimenter = refusal
     if experimenter is not None:
         return f"OFPET_EXPERIMENTER({experimenter:#x}), {code}"

@@ -1,4 +1,4 @@
-"""What has been asked of a switch and what it says to that: one exchange at a time on a connection."""
+"""Requests to a switch and their replies, one exchange at a time on a connection."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from sgctl.switch.seldom import SeldomLog
 
 LOG = logging.getLogger(__name__)
 _SELDOM = SeldomLog(LOG)
-"""A peer can send errors that nobody asked for, as fast as it likes."""
+"""Limits the log, because a peer can send errors without a request at any rate."""
 
 REPLY_SECONDS = 60.0
 
 
 class SwitchRefused(Exception):
-    """The switch answered with an error, or not at all; the text says to what."""
+    """The switch answered with an error, or not at all; the text names the request."""
 
 
 class Exchange:
-    """Requests, with transaction ids that follow each other from `first`, and what each of them is about.
+    """Requests with consecutive transaction ids from `first` on, each with its subject for error messages.
 
-    What comes with any other transaction id is about something that was given up before: none of it may be
-    taken for an answer to this. An error is logged.
+    Replies with other transaction ids belong to earlier, abandoned exchanges and are ignored; errors among
+    them are logged.
     """
 
     def __init__(self, first: int = 0) -> None:
@@ -40,18 +40,18 @@ class Exchange:
         self._answered: defaultdict[int, Event] = defaultdict(Event)
 
     def ask(self, subject: object, expected: Refusal | None = None) -> int:
-        """One more request: its transaction id. `expected` is an error that is as good as an answer."""
+        """Add a request; returns its transaction id. The error `expected` counts as success."""
         if expected is not None:
             self._expected[len(self._subjects)] = expected
         self._subjects.append(subject)
         return self._first + len(self._subjects) - 1
 
     def take(self, reply: Reply) -> None:
-        """Take in a reply or an error."""
+        """Process a reply or an error."""
         position = reply.xid - self._first
         if not 0 <= position < len(self._subjects):
             if reply.refusal:
-                text = f"a switch refused what was asked before: {error_text(reply.refusal)}"
+                text = f"a switch refused an earlier request: {error_text(reply.refusal)}"
                 _SELDOM.warn("late", text)
             return
         if reply.refusal and reply.refusal != self._expected.get(position):

@@ -1,4 +1,4 @@
-"""Where this controller can be reached, and who means it."""
+"""The OpenFlow address of this controller, and whether a bridge's controller target refers to it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 OPENFLOW_PORT = 6653
-"""What a target without a port means."""
+"""The port of a target that has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Where switches reach this controller: `scheme` is `tcp` or `ssl`, `host` what it listens on."""
+    """The address for switches: `scheme` is `tcp` or `ssl`, `host` the IP address that it listens on."""
 
     scheme: str
     host: str
@@ -21,7 +21,7 @@ class Listener:
 
     @property
     def target(self) -> str:
-        """What `ovs-vsctl set-controller` on this host wants."""
+        """The target for `ovs-vsctl set-controller` on this host."""
         address = ipaddress.ip_address(self.host)
         if address.is_unspecified:
             address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
@@ -29,9 +29,9 @@ class Listener:
         return f"{self.scheme}:{host}:{self.port}"
 
     def is_meant_by(self, target: str) -> bool:
-        """Whether a controller's target such as `tcp:127.0.0.1:6653` is this one for certain.
+        """Whether a controller's target such as `tcp:127.0.0.1:6653` certainly is this controller.
 
-        Names are not looked up, and so never are.
+        False for host names, which are not resolved.
         """
         scheme, _, place = target.partition(":")
         try:

@@ -1,4 +1,4 @@
-"""The main thread of Open vSwitch, which speaks OpenFlow; a large change keeps it busy for seconds."""
+"""Observes ovs-vswitchd's main thread, which handles OpenFlow; a large change keeps it busy for seconds."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import NamedTuple
 _UNIX = "unix:"
 _RUNNING = "R"
 _STATE, _USER_TICKS, _SYSTEM_TICKS = 0, 11, 12
-"""Places among the fields of proc_pid_stat(5) that follow the name."""
+"""Positions in the fields of proc_pid_stat(5) that follow the name."""
 
 
 class Look(NamedTuple):
-    """The thread at one moment: whether it runs or waits for a processor, and how long it ever ran."""
+    """The state of the thread: whether it is running or runnable, and its total CPU time in clock ticks."""
 
     runs: bool
     ticks: int
 
     def worked_since(self, before: Look) -> bool:
-        """Whether the thread has done anything since, or would if it had a processor."""
+        """Whether the thread has used the CPU since `before`, or is waiting for a CPU."""
         return self.runs or self.ticks != before.ticks
 
 
 class MainThread:
-    """The main thread of ovs-vswitchd; `ovsdb` is the remote of its database, on this machine."""
+    """The main thread of ovs-vswitchd on this machine; `ovsdb` is the remote of its database."""
 
     def __init__(self, ovsdb: str) -> None:
         self._directory = Path(ovsdb.removeprefix(_UNIX)).parent if ovsdb.startswith(_UNIX) else None
 
     def look(self) -> Look | None:
-        """What it does now; None when nothing of it can be seen."""
+        """The thread's current state; None if it cannot be read."""
         if self._directory is None:
             return None
         try:
             pid = int((self._directory / "ovs-vswitchd.pid").read_text(encoding="ascii"))
-            # The threads of a process are numbered, the main one as the process is.
+            # The id of the main thread is the process id.
             stat = Path(f"/proc/{pid}/task/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         except (OSError, ValueError):
             return None

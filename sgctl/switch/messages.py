@@ -1,7 +1,7 @@
-"""The OpenFlow 1.4 messages of a switch, read strictly, and the requests that are no change of flows.
+"""Parses the OpenFlow 1.4 messages of a switch strictly, and encodes all requests except changes of flows.
 
-Every length is checked against what is there, and a length that makes no progress is an error: nothing that a
-peer sends can hold up the reader. What is not needed here is an error too, and ends the connection.
+Every length is checked against the data, and a length that makes no progress is an error, so no peer can
+block the reader. Messages that are not expected are errors as well, and end the connection.
 
 Source: OpenFlow 1.4 sections 7.1.1 (header), 7.3.1 (handshake), 7.3.5 (multipart), 7.4.4 (error), 7.5 (hello
 and echo).
@@ -18,7 +18,7 @@ from flows.wire import VERSION, Installed, installed_flow
 
 
 class Kind(IntEnum):
-    """The types of messages that are sent or read here."""
+    """The types of messages that the controller sends or reads."""
 
     HELLO = 0
     ERROR = 1
@@ -44,10 +44,10 @@ class Kind(IntEnum):
 UNREAD = frozenset(
     {
         *(Kind.FLOW_REMOVED, Kind.PORT_STATUS, Kind.ROLE_STATUS, Kind.TABLE_STATUS),
-        Kind.BUNDLE_CONTROL,  # only says once more what the barrier behind it says
+        Kind.BUNDLE_CONTROL,  # the barrier reply after it already confirms the bundle
     }
 )
-"""What a switch may say unasked, or in so many words, and nobody here needs: it is not looked into."""
+"""Messages that a switch may send and that the controller ignores without parsing them."""
 
 NO_MASTER = (1 << 64) - 1
 """The generation of a switch that never had a master."""
@@ -82,11 +82,11 @@ _IN_PORT = (0x8000, 0)
 
 
 class MalformedError(ValueError):
-    """The peer does not speak as a switch does; the text says what is wrong."""
+    """The peer violates the protocol; the text says how."""
 
 
 class Message(NamedTuple):
-    """One message: `kind` 0–255, `xid` 32 bits, `body` what follows the header."""
+    """One message: `kind` 0–255, `xid` 32 bits, `body` without the header."""
 
     version: int
     kind: int
@@ -95,7 +95,7 @@ class Message(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """An error's type and code, each 16 bits, and whose error it is when it is none of OpenFlow's own."""
+    """An error's type and code, 16 bits each, and the experimenter id for an experimenter error."""
 
     kind: int
     code: int
@@ -103,10 +103,10 @@ class Refusal(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a switch answers to the request with the same `xid`.
+    """A switch's reply to the request with the same `xid`.
 
-    `refusal` is the error when it refused. `flows` are those of flow statistics, `counts` are tables and
-    their numbers of flows, `more` tells that others follow. `generation` is that of the newest master.
+    `refusal` is the error, None for success. `flows` come from flow statistics, `counts` are (table, number
+    of flows), `more` tells that further parts of the reply follow. `generation` is the newest master's.
     """
 
     xid: int
@@ -118,16 +118,16 @@ class Reply(NamedTuple):
 
 
 class PacketIn(NamedTuple):
-    """A frame that a flow sent here, and the OpenFlow port by which it came; at most the bytes asked for."""
+    """A frame that a flow sent to the controller, possibly truncated, and the OpenFlow port it came from."""
 
     in_port: int
     frame: bytes
 
 
 def take_messages(buffer: bytearray, longest: int = LONGEST) -> Iterator[Message]:
-    """Take the whole messages off the front of `buffer`, each before its turn.
+    """Remove the complete messages from the front of `buffer`, one at a time, and yield them.
 
-    Raises MalformedError, also for one of more than `longest` bytes that is not there yet.
+    Raises MalformedError, also for a message of more than `longest` bytes that is still incomplete.
     """
     while len(buffer) >= HEADER.size:
         version, kind, length, xid = HEADER.unpack_from(buffer)
@@ -141,9 +141,10 @@ def take_messages(buffer: bytearray, longest: int = LONGEST) -> Iterator[Message
 
 
 def check_hello(message: Message) -> None:
-    """Raise MalformedError unless the peer says hello and speaks OpenFlow 1.4.
+    """Raise MalformedError unless the message is a hello of a peer that supports OpenFlow 1.4.
 
-    An element of type 1 lists the versions it speaks; without one it speaks all up to that of its header.
+    A hello element of type 1 lists the supported versions; without it, all versions up to that in the header
+    are supported.
     """
     if message.kind != Kind.HELLO:
         raise MalformedError(f"message of type {message.kind} before a hello")
@@ -156,7 +157,7 @@ def check_hello(message: Message) -> None:
 
 
 def _hello_elements(body: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and content of each; they are padded to 8 bytes."""
+    """The type and content of each hello element; elements are padded to 8 bytes."""
     start = 0
     while start < len(body):
         if start + _HELLO_ELEMENT.size > len(body):
@@ -179,7 +180,7 @@ def read_dpid(message: Message) -> int:
 
 
 def read_reply(message: Message) -> Reply:
-    """Read the answer to a request. Raises MalformedError for what is none."""
+    """Parse the reply to a request. Raises MalformedError for other messages."""
     match message.kind:
         case Kind.BARRIER_REPLY if not message.body:
             return Reply(message.xid)
@@ -199,7 +200,7 @@ def read_reply(message: Message) -> Reply:
 
 
 def read_packet_in(message: Message) -> PacketIn:
-    """Read a packet-in (section 7.4.1). Raises MalformedError."""
+    """Parse a packet-in (section 7.4.1). Raises MalformedError."""
     start, body = _PACKET_IN.size, message.body
     if len(body) < start + _OXM_MATCH.size:
         raise MalformedError("packet-in cut short")
@@ -241,45 +242,45 @@ def _refusal(body: bytes) -> Refusal:
 
 
 def message(kind: Kind, xid: int, body: bytes = b"") -> bytes:
-    """A message of ours."""
+    """Encode a message."""
     return HEADER.pack(VERSION, kind, HEADER.size + len(body), xid) + body
 
 
 def hello() -> bytes:
-    """Say that we speak OpenFlow 1.4 and nothing else."""
+    """A hello that offers OpenFlow 1.4 only."""
     element = _HELLO_ELEMENT.pack(_VERSION_BITMAP, _HELLO_ELEMENT.size + _BITMAP.size)
     return message(Kind.HELLO, 0, element + _BITMAP.pack(1 << VERSION))
 
 
 def set_config(fragments: int, xid: int) -> bytes:
-    """Set how fragments are handled (section 7.3.2)."""
+    """A request to set the handling of fragments (section 7.3.2)."""
     return message(Kind.SET_CONFIG, xid, _CONFIG.pack(fragments, _WHOLE_PACKET_STAYS))
 
 
 def packet_out(actions: bytes, frame: bytes, xid: int) -> bytes:
-    """Let a switch do `actions` with a frame of ours (section 7.3.7)."""
+    """A request to apply `actions` to a frame (section 7.3.7)."""
     head = _PACKET_OUT.pack(_NO_BUFFER, _CONTROLLER, len(actions))
     return message(Kind.PACKET_OUT, xid, head + actions + frame)
 
 
 def flow_stats_request(xid: int, cookie: int = 0, mask: int = 0) -> bytes:
-    """Ask for the flows of all tables whose cookies agree with `cookie` in the bits of `mask`."""
+    """A request for the flows of all tables whose cookies equal `cookie` in the bits of `mask`."""
     wanted = _FLOW_STATS_REQUEST.pack(_ALL_TABLES, _ANY, _ANY, cookie, mask, *_EMPTY_MATCH)
     return message(Kind.MULTIPART_REQUEST, xid, _MULTIPART.pack(_FLOW_STATS, 0) + wanted)
 
 
 def table_stats_request(xid: int) -> bytes:
-    """Ask how many flows each table has."""
+    """A request for the number of flows in each table."""
     return message(Kind.MULTIPART_REQUEST, xid, _MULTIPART.pack(_TABLE_STATS, 0))
 
 
 class Role(IntEnum):
-    """What a controller may be to a switch (section 7.3.9)."""
+    """Roles of a controller (section 7.3.9)."""
 
     NO_CHANGE = 0
     MASTER = 2
 
 
 def role_request(role: Role, generation: int, xid: int) -> bytes:
-    """Ask for a role; NO_CHANGE only asks for the generation of the newest master."""
+    """A request for a role; NO_CHANGE only queries the generation of the newest master."""
     return message(Kind.ROLE_REQUEST, xid, _ROLE.pack(role, generation))

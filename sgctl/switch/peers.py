@@ -1,4 +1,4 @@
-"""Who is at the other end of a TCP connection, when it is a process of this machine.
+"""Finds the user id of the peer of a TCP connection, if the peer is a process of this machine.
 
 Source: sock_diag(7), linux/inet_diag.h.
 """
@@ -29,9 +29,9 @@ _ANSWER_BYTES = 8192
 
 
 def uid_at(there: Address, here: Address) -> int | None:
-    """The user id of the process of this machine that has a TCP connection from `there` to `here`.
+    """The user id of the local process that has a TCP connection from `there` to `here`.
 
-    None when it is no process of this network namespace. Raises OSError when the kernel does not say.
+    None if it is no process of this network namespace. Raises OSError when the kernel does not answer.
     """
     family, ends = _ends(there, here)
     request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _ALL_STATES) + ends
@@ -49,14 +49,14 @@ def uid_at(there: Address, here: Address) -> int | None:
 
 
 def _ends(there: Address, here: Address) -> tuple[int, bytes]:
-    """Address family and the kernel's form of both ends, seen from the peer."""
+    """The address family, and both ends as the kernel encodes them, from the peer's point of view."""
     source, destination = plain(there[0]), plain(here[0])
     family = socket.AF_INET if source.version == 4 else socket.AF_INET6
     return family, _ENDS.pack(there[1], here[1], source.packed, destination.packed)
 
 
 def plain(host: str) -> IPv4Address | IPv6Address:
-    """An address as a socket names it; IPv4 on a socket of IPv6 is IPv4 (RFC 4291 section 2.5.5.2)."""
+    """Parse a socket's address; an IPv4-mapped IPv6 address becomes IPv4 (RFC 4291 section 2.5.5.2)."""
     address = ip_address(host.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address

@@ -1,4 +1,4 @@
-"""Whether the switches answer, found out when somebody asks whether the controllers are at work."""
+"""Checks whether a switch answers, each time a client asks whether the controllers work (`Store.ask`)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 from sgctl.switch.main_thread import MainThread
 
 ANSWER_SECONDS = 0.4
-"""A switch that does not answer for so long, and does nothing either, hangs. Whoever asks us waits 0.7 s."""
+"""A switch that neither answers nor works for this long hangs. The client that asks waits 0.7 s."""
 UNSEEN_SECONDS = 5.0
-"""The same for a switch of which it cannot be seen what it does: so long it may be busy."""
+"""The same for a switch whose main thread cannot be observed, because it may be busy."""
 
 
 class Pulse:
-    """Asks one switch for signs of life.
+    """Checks whether one switch answers.
 
-    A switch at work on a large change answers nobody for seconds. It runs meanwhile, and one that hangs does
-    not: that tells them apart.
+    A switch that processes a large change does not answer for seconds, but its main thread runs; the thread
+    of a switch that hangs does not run.
     """
 
     def __init__(
@@ -27,15 +27,15 @@ class Pulse:
         spawn: Callable[[Callable[[], None]], object],
         heard: Callable[[bool], None],
     ) -> None:
-        """`answers` tells whether the switch gives a sign of life within some seconds.
+        """`answers` tells whether the switch sends anything within some seconds.
 
-        `spawn` runs a function in a green thread of its own: it ends when the switch answers. `heard` is
-        called with each result, and told whether it is news.
+        `spawn` runs a function in its own green thread, which ends when the switch answers. `heard` is called
+        with each result: whether `silent` has changed.
         """
         self.silent = False
-        """Whether the switch hangs, as far as is known."""
+        """Whether the switch hangs, according to the latest result."""
         self.pending = False
-        """Whether it has been asked and the result is not there yet."""
+        """Whether the switch has been asked and the result is not known yet."""
         self._answers = answers
         self._thread = thread
         self._heard = heard
@@ -44,18 +44,18 @@ class Pulse:
         self._ended = False
 
     def ask(self) -> None:
-        """Begin to find out. Of a switch that is silent it is known, and told when it ends."""
+        """Start to check. For a switch that is already silent nothing is pending until it answers."""
         self.pending = not self.silent
         if not self._is_asking:
             self._is_asking = True
             self._spawn(self._ask)
 
     def close(self) -> None:
-        """The connection has ended."""
+        """Stop, because the connection has ended."""
         self._ended = True
 
     def _ask(self) -> None:
-        """Go on until there is a sign of life."""
+        """Check again and again until the switch answers or the connection ends."""
         before, begin = self._thread.look(), time.monotonic()
         while not self._answers(ANSWER_SECONDS):
             if self._ended:

@@ -1,4 +1,4 @@
-"""Log lines that strangers can cause, no more often than somebody reads them."""
+"""Limits the rate of log lines that remote peers can cause."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST_SUBJECTS = 1000
 
 
 class SeldomLog:
-    """Warns of each subject at most once a minute, and says how many warnings were left out."""
+    """Logs a warning per subject at most once a minute, with the number of warnings left out."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
@@ -18,7 +18,7 @@ class SeldomLog:
         self._left_out: dict[str, int] = {}
 
     def warn(self, subject: str, text: str) -> None:
-        """Warn of `subject`, unless that has been done within a minute."""
+        """Log the warning `text`, unless there was one on `subject` within the last minute."""
         now = time.monotonic()
         if now < self._due.get(subject, 0.0):
             self._left_out[subject] = self._left_out.get(subject, 0) + 1

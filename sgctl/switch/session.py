@@ -1,7 +1,7 @@
-"""One connected switch: what it holds is read, compared and changed in atomic bundles.
+"""The session of one connected switch: reads its flows, compares them and changes them in atomic bundles.
 
-A session is a green thread. It has at most one bundle under way; what comes meanwhile is merged
-into the next. Source: OpenFlow 1.4 sections 7.3.9 (bundles) and 7.3.8 (barrier).
+A session is a green thread. It sends one bundle at a time; changes that come meanwhile are merged into the
+next bundle. Source: OpenFlow 1.4 sections 7.3.9 (bundles) and 7.3.8 (barrier).
 """
 
 from __future__ import annotations
@@ -24,23 +24,22 @@ LOG = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
 LOOK_SECONDS = 1.0
-"""Between looks for flows of others that bypass ours."""
+"""Between checks for flows of other programs that bypass the policy."""
 DELETIONS = 2
-"""How often the drop counters of an OpenFlow port are deleted when its occupant leaves."""
+"""How often the drop counters of an OpenFlow port are deleted when its policy port or uplink leaves it."""
 SETTLE_SECONDS = 1.0
-"""Between them. Packets of the last 0.5 s (`other_config:max-revalidator`) are counted only when they have
-passed, and make the counter anew."""
+"""Between these deletions. Open vSwitch counts packets up to 0.5 s later (`other_config:max-revalidator`),
+and such packets create the counter again."""
 
 Expected = Callable[[], Mapping[FlowKey, Flow]]
 Reporter = Callable[[int, str], None]
-"""Told the generation that the switch has confirmed, and what it refused ("" when all is well)."""
+"""Called with the generation that the switch has confirmed, and the problems ("" for none)."""
 
 
 class Session:
-    """Brings one switch to what is expected and keeps it there.
+    """Makes the flows of one switch equal to the expected flows, and keeps them so.
 
-    `expected` gives the flows the switch should hold at the moment of the call, and completes first whatever
-    has only begun.
+    `expected` returns the flows that the switch should have now; it first completes a change that has begun.
     """
 
     def __init__(
@@ -52,9 +51,9 @@ class Session:
         check_seconds: float | None = None,
         claim: Callable[[], None] = lambda: None,
     ) -> None:
-        """After `check_seconds` without work the switch is compared again; None: only when it connects.
+        """All flows are compared after `check_seconds` without changes; None: only when the switch connects.
 
-        `claim` is called before the switch is touched, and raises SwitchRefused when it must not be.
+        `claim` is called before the switch is changed, and raises SwitchRefused if that is not allowed.
         """
         self._channel = channel
         self._claim = claim
@@ -74,13 +73,13 @@ class Session:
         self._thread = runtime.spawn(self._run)
 
     def begin(self, part: FlowDiff) -> None:
-        """The beginning of a change, which may be sent; a call of `submit` must follow and complete it."""
+        """Submit the first part of a change, which may be sent at once; `submit` must complete the change."""
         self._pending.append(part)
         self._more_to_come = True
         self._work.set()
 
     def submit(self, diff: FlowDiff | None, generation: int) -> None:
-        """Ask for a change. The switch has `generation` once this and everything before is done."""
+        """Request a change, None for no changes. Once it is done, the switch has `generation`."""
         self._generation = generation
         self._more_to_come = False
         if diff is not None:
@@ -89,10 +88,10 @@ class Session:
         self._work.set()
 
     def close(self) -> None:
-        """Stop; the switch keeps its flows.
+        """End the session; the switch keeps its flows.
 
-        The thread is ended by another one: eventlet wakes the thread that calls kill once more, later,
-        wherever that waits by then.
+        A new green thread calls kill, because eventlet later wakes the calling thread once more, wherever it
+        waits then.
         """
         self._closed = True
         runtime.spawn(self._thread.kill)
@@ -104,7 +103,7 @@ class Session:
             except (SwitchRefused, FlowError) as error:
                 LOG.warning("switch %s: %s", self._channel.name, error)
                 self._start_over(str(error))
-            except Exception as error:  # whatever it is, a switch must not be given up unnoticed
+            except Exception as error:  # the session must go on, and every failure must be reported
                 LOG.exception("switch %s", self._channel.name)
                 self._start_over(f"{type(error).__name__}: {error}")
 
@@ -134,7 +133,7 @@ class Session:
         self._look()
 
     def _wait_for_work(self) -> bool:
-        """Whether there is some, before it is time to compare the switch again."""
+        """Wait for work; returns False when it is time to compare all flows instead."""
         until = math.inf if self._check_seconds is None else time.monotonic() + self._check_seconds
         while (left := until - time.monotonic()) > 0:
             if self._work.wait(min(LOOK_SECONDS, left)):
@@ -143,7 +142,7 @@ class Session:
         return False
 
     def _look(self) -> None:
-        """Now and then, see whether flows of somebody else bypass ours, and tell when that is news."""
+        """Every LOOK_SECONDS, check for flows that bypass the policy; report changes of the result."""
         if time.monotonic() < self._look_due or self._pending or self._more_to_come:
             return
         before = self._bypass.found
@@ -156,9 +155,10 @@ class Session:
         self._report(self._taken, "; ".join(filter(None, [self._drifted, self._bypass.found])))
 
     def _push(self, edits: Iterator[wire.Edit] | list[wire.Edit]) -> None:
-        """Unlike edits of flows, the counters to forget cannot be worked out again: they are kept until done.
+        """Push the edits, and delete the drop counters of vacated ports.
 
-        A new session has none: whether a port changed hands while there was no session is not known.
+        Vacated ports are kept until that has succeeded: unlike flow edits, they cannot be computed again. A
+        new session has none: it is unknown whether ports were vacated while there was no session.
         """
         vacated, self._vacated = self._vacated, {}
         counters = [each for ofport in vacated for each in wire.DropCounters.of_port(ofport)]
@@ -178,7 +178,7 @@ class Session:
         self._work.set()
 
     def _take_pending(self) -> list[wire.Edit]:
-        """What came since the last bundle; of several changes of one flow the last."""
+        """The edits since the last bundle; of several changes of one flow only the last."""
         pending, self._pending = self._pending, []
         self._taken = self._generation
         if len(pending) == 1:
@@ -190,7 +190,7 @@ class Session:
         return [key if flow is None else flow for key, flow in merged.items()]
 
     def _coming(self) -> Iterator[wire.Edit]:
-        """What came since the last bundle and what still comes, until it is complete."""
+        """The edits since the last bundle, and those that still come until the change is complete."""
         while self._pending or self._more_to_come:
             pending, self._pending = self._pending, []
             for diff in pending:
@@ -199,12 +199,16 @@ class Session:
                 self._work.wait()
                 self._work.clear()
         self._taken = self._generation
-        if self._vacated:  # by the end of the change
+        if self._vacated:  # the last part of the change may have vacated ports
             self._work.set()
 
     def _difference(self, installed: Sequence[wire.Installed], quiet: bool) -> list[wire.Edit]:
-        """Only what differs; flows of others, and those that the switch learned, stay."""
-        expected = self._expected()  # completes what was begun; nothing yields until all of it is taken
+        """The edits that make the installed flows the expected ones.
+
+        Flows of other programs and flows that the switch learned are kept. `quiet`: log only differences.
+        """
+        # Completes a change that has begun. No other green thread runs between this and `reconcile`.
+        expected = self._expected()
         self._pending, self._taken = [], self._generation
         self._bypass.take(installed)
         missing, foreign = wire.reconcile(expected.values(), installed, COOKIE_TAG)
@@ -214,10 +218,10 @@ class Session:
         return [*foreign, *missing]
 
     def _drift(self, count: int) -> str:
-        """What to report of a check that nobody's change called for."""
+        """The text to report when a check found `count` differences without a change; empty for none."""
         if not count:
             return ""
-        text = f"{count} flows were not as expected and have been put right"
+        text = f"{count} flows were not as expected and have been corrected"
         LOG.warning("switch %s: %s", self._channel.name, text)
         return text
 

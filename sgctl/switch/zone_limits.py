@@ -1,4 +1,4 @@
-"""Connection limits of conntrack zones, which Open vSwitch takes by its control socket only.
+"""Connection limits of conntrack zones, which Open vSwitch accepts only through its control socket.
 
 Source: ovs-vswitchd(8), `dpctl/ct-set-limits` and `dpctl/ct-del-limits`.
 """
@@ -15,10 +15,10 @@ from pathlib import Path
 LOG = logging.getLogger(__name__)
 
 Zone = tuple[str, int]
-"""A datapath, such as `netdev@ovs-netdev`, and a conntrack zone."""
+"""A datapath, such as `netdev@ovs-netdev`, and a conntrack zone number."""
 KERNEL_SIZE = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 LEAST_SHARE = 16
-"""No network gets less than this part of the tracker, however many there are."""
+"""Every network gets at least a 16th of the connection tracker, however many networks there are."""
 
 _UNIX = "unix:"
 _COMMAND_SECONDS = 10
@@ -26,21 +26,21 @@ _AT_ONCE = 500
 
 
 def share(size: int, networks: int) -> int:
-    """The connections that each of several networks may have in a tracker of this size.
+    """The connections that each of several networks may have in a connection tracker of this size.
 
-    One part for each, and one that nobody can take: up to 15 networks together cannot fill it. With more of
-    them the parts are a 16th all the same, since a busy network needs room.
+    Each network gets an equal part, and one part stays free: up to 15 networks together cannot fill the
+    tracker. With more networks each still gets a 16th, because a busy network needs room.
     """
     return size // min(networks + 1, LEAST_SHARE)
 
 
 class ZoneLimits:
-    """Keeps the limits of one Open vSwitch as wanted; `ovsdb` is the remote of its database.
+    """Sets the connection limits of one Open vSwitch; `ovsdb` is the remote of its database.
 
-    A zone without a limit of its own gets `connections`, 0 for no limit; None stands for a share of the
-    tracker (`share`). Its control socket is looked for beside a local database. Where that fails, limits are
-    not enforced; `problems` says why, by datapath and zone, where somebody has asked for a limit. So does the
-    log.
+    A zone without its own limit gets `connections`: 0 is no limit, None a share of the tracker (`share`). The
+    control socket of Open vSwitch is in the folder of the local database's socket. If setting a limit fails,
+    the limit is not enforced, and the log says why. `problems` holds the reason for zones with their own
+    limit, by datapath and zone.
     """
 
     def __init__(self, ovsdb: str, connections: int | None = None) -> None:
@@ -51,12 +51,12 @@ class ZoneLimits:
         self.problems: dict[Zone, str] = {}
 
     def forget(self) -> None:
-        """Nothing is known of the switch any more, for example because it was started again."""
+        """Forget all applied limits, because the switch may have been restarted."""
         self._applied.clear()
         self._sizes.clear()
 
     def apply(self, asked: Mapping[Zone, int | None]) -> None:
-        """Make exactly these limits hold, by datapath (such as `netdev@ovs-netdev`) and zone."""
+        """Set exactly these limits, by datapath (such as `netdev@ovs-netdev`) and zone."""
         wanted = self._wanted(asked)
         gone = self._applied.keys() - wanted.keys()
         for datapath, numbers in _by_datapath(gone):
@@ -86,27 +86,27 @@ class ZoneLimits:
         return found
 
     def _default(self, datapath: str, networks: int) -> int:
-        """The limit of a zone that has none of its own; 0 for no limit."""
+        """The limit of a zone without its own limit; 0 for no limit."""
         if self._connections is not None:
             return self._connections
-        if networks < 2:  # there is nobody else
+        if networks < 2:  # there is no other network to share with
             return 0
         if datapath not in self._sizes:
             self._sizes[datapath] = self._tracker_size(datapath)
         return share(self._sizes[datapath], networks)
 
     def _tracker_size(self, datapath: str) -> int:
-        """How many connections the tracker of a datapath holds; 0 when nobody says."""
+        """How many connections the tracker of a datapath can hold; 0 if that is unknown."""
         try:
             if datapath.startswith("system@"):
                 return int(KERNEL_SIZE.read_text(encoding="ascii"))
             return int(self._ask("dpctl/ct-get-maxconns", datapath))
         except (OSError, ValueError) as error:
-            LOG.warning("connections of %s are shared out to nobody: %s", datapath, error)
+            LOG.warning("connections of %s are not limited: %s", datapath, error)
             return 0
 
     def _call(self, *command: str) -> str:
-        """What went wrong; such a command is not tried again before something changes."""
+        """Run a command; returns the error, which is also logged, or "". `apply` does not retry it."""
         try:
             self._ask(*command)
         except (OSError, ValueError) as error:
@@ -115,7 +115,7 @@ class ZoneLimits:
         return ""
 
     def _ask(self, *command: str) -> str:
-        """What Open vSwitch answers. Raises OSError or ValueError when it cannot be reached or refuses."""
+        """Run a command; returns Open vSwitch's answer. Raises OSError or ValueError if that fails."""
         target = ("--target", str(self._control_socket()))
         arguments = ("ovs-appctl", f"--timeout={_COMMAND_SECONDS}", *target, *command)
         done = subprocess.run(arguments, capture_output=True, text=True, check=False)
@@ -124,7 +124,7 @@ class ZoneLimits:
         return done.stdout
 
     def _control_socket(self) -> Path:
-        """Raises OSError or ValueError when the switch cannot be found."""
+        """The path of the control socket. Raises OSError or ValueError if it cannot be found."""
         if self._directory is None:
             raise ValueError("connection limits need the control socket of an Open vSwitch on this machine")
         pid = int((self._directory / "ovs-vswitchd.pid").read_text(encoding="ascii"))
@@ -132,7 +132,7 @@ class ZoneLimits:
 
 
 def _by_datapath(zones: Iterable[Zone]) -> Iterator[tuple[str, list[int]]]:
-    """As many as fit one command."""
+    """The zone numbers by datapath, at most _AT_ONCE at a time for one command."""
     ordered = sorted(zones)
     for datapath, group in groupby(ordered, key=lambda zone: zone[0]):
         numbers = [number for _, number in group]

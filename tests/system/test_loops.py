@@ -46,9 +46,9 @@ def declare(site: Site, *wires: str) -> None:
 def test_of_two_ways_to_one_place_one_is_closed(site: Site, lan: Lan, workloads: Workloads) -> None:
     outside, local = machine(lan, workloads, "outside", 200), site.plug("br0", 1)
     declare(site, *WIRES)
-    told(site, "nic2", "network blue is closed here: nic1 leads to the same place")
+    told(site, "nic2", "network blue is closed here: nic1 leads to the same segment")
     assert problems(site).keys() == {"nic2"}
-    assert "nic2 leads where nic1 leads" in site.controller.log.read_text()
+    assert "nic2 leads to the same segment as nic1" in site.controller.log.read_text()
     assert connects(local, outside, "10.0.0.200", 80)
     assert connects(outside, local, "10.0.0.1", 80)
     assert heard(outside, local) == 1

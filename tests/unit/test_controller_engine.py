@@ -114,7 +114,7 @@ def test_of_networks_that_an_uplink_cannot_tell_apart_the_first_is_carried() -> 
         engine.change_policy(changes)
         found = roles(engine, bridge(uplink(1, "*")))["br0/up"]
         assert found.networks == {RED.id, blue.id}, "what was there first stays"
-    assert "another one, or like it without: a-later-one, also-red" in found.reason
+    assert "the same VLAN as another network: a-later-one, also-red" in found.reason
     engine.change_policy([Change(None, old)])
     found = roles(engine, bridge(uplink(1, "*,a-later-one")))["br0/up"]
     assert found.networks == {RED.id, grey.id}, "what is declared by its name comes before the others"
