@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import control, data_plane, door, encoder, fairness, floods, live, neutron, ovn, scale, stream
+from bench import (
+    commands,
+    control,
+    data_plane,
+    door,
+    encoder,
+    fairness,
+    floods,
+    live,
+    neutron,
+    ovn,
+    scale,
+    stream,
+)
 from bench.record import Record
 
 
@@ -23,6 +36,7 @@ SECTIONS: dict[str, Section] = {
     "ovn": Section("OVN at W(400, 1000)", ovn.measure, quick=False),
     "slopes": Section("growth with ports, members and rules", control.slopes),
     "live": Section("real packets while things change", live.measure),
+    "commands": Section("start of commands", commands.measure),
     "encoder": Section("wire encoder", encoder.measure),
     "stream": Section("1,000 changes a second", stream.measure),
     "fairness": Section("a revocation while others keep the API busy", fairness.measure),
