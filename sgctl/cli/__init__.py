@@ -1,7 +1,7 @@
 """The command line.
 
-Modules here import only click and the standard library up front; what a command needs beyond that it loads
-when it runs, so that `sgctl --help` and shell completion answer at once.
+`sgctl.cli.commands` is the table of all commands. A command's module is imported when the command runs, so
+`sgctl --help` and shell completion import nothing but click and the standard library.
 """
 
 from sgctl.cli.root import main

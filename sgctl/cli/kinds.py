@@ -1,4 +1,4 @@
-"""The kinds the command line speaks of, and every way to write them."""
+"""The kinds of objects that the command line shows, and every way to spell them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import click
 
 
 class Kind(NamedTuple):
-    """`name` is plural and used in tables and `-o name`; `aliases` are other spellings, in lower case.
+    """`name` is the plural, as tables use it; `aliases` are other spellings, in lower case.
 
-    Kinds that are `policy` stand in manifests and can be deleted; the others are reports of the controllers.
-    Of these only hosts can be deleted: all that their controllers have reported.
+    Kinds with `policy` are parts of the policy and can be deleted. The others are reported by controllers. Of
+    these, only hosts can be deleted, with everything that their controllers have reported.
     """
 
     name: str
@@ -21,13 +21,24 @@ class Kind(NamedTuple):
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """All that is accepted."""
+        """Every spelling that is accepted."""
         return (self.name, self.singular, *self.aliases)
+
+    @property
+    def one(self) -> str:
+        """One object in a sentence, such as `an address group`."""
+        words = self.singular.replace("-", " ")
+        return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+    @property
+    def many(self) -> str:
+        """Several objects in a sentence, such as `address groups`."""
+        return self.name.replace("-", " ")
 
 
 NETWORKS = Kind("networks", "network", ("net", "nets"))
 SUBNETS = Kind("subnets", "subnet", ())
-"""Parts of networks, in whose manifests they are."""
+"""Parts of networks, stated in the manifests of networks."""
 PORTS = Kind("ports", "port", ())
 SECURITY_GROUPS = Kind("security-groups", "security-group", ("sg", "sgs", "securitygroup", "securitygroups"))
 RULES = Kind("rules", "rule", ("sgr",))
@@ -36,18 +47,18 @@ HOSTS = Kind("hosts", "host", (), policy=False)
 SWITCHES = Kind("switches", "switch", ("sw",), policy=False)
 BINDINGS = Kind("bindings", "binding", (), policy=False)
 DROPS = Kind("drops", "drop", (), policy=False)
-"""Read from this machine's switches, not from the policy database."""
+"""Read from this machine's switches instead of the policy database."""
 
 KINDS = (NETWORKS, SUBNETS, ADDRESS_GROUPS, SECURITY_GROUPS, RULES, PORTS, HOSTS, SWITCHES, BINDINGS, DROPS)
 WITH_REPORTS = (PORTS, HOSTS, SWITCHES, BINDINGS)
-"""Those that show something that the controllers of hosts reported."""
+"""Kinds of which something comes from the controllers' reports."""
 WITH_MANIFEST = (NETWORKS, ADDRESS_GROUPS, SECURITY_GROUPS, PORTS)
 
 BY_SPELLING = {spelling: kind for kind in KINDS for spelling in kind.spellings}
 
 
 def find(spelling: str) -> Kind:
-    """The kind of a spelling, in any case. Raises click.BadParameter."""
+    """The kind with this spelling, in upper or lower case. Raises click.BadParameter."""
     kind = BY_SPELLING.get(spelling.lower())
     if kind is None:
         known = ", ".join(kind.name for kind in KINDS)
@@ -56,7 +67,7 @@ def find(spelling: str) -> Kind:
 
 
 def split(words: tuple[str, ...]) -> list[tuple[Kind, str]]:
-    """`KIND NAME…` or `KIND/NAME…` as pairs of kind and name."""
+    """`KIND NAME…` or `KIND/NAME…` as pairs of kind and name. Raises click.BadParameter."""
     if words and "/" not in words[0]:
         kind = find(words[0])
         return [(kind, name) for name in words[1:]]

@@ -1,14 +1,27 @@
-"""Objects by what the user typed."""
+"""Objects by the name or id that the user typed."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-from sgctl.cli.terminal import Failure
+from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
+from sgctl.cli import kinds
+from sgctl.cli.output.terminal import Failure
 from sgctl.service.draft import Draft
 from sgctl.service.names import Named, Unresolved, resolve
+from sgctl.service.subnets import Subnet
 
 T = TypeVar("T", bound=Named)
+
+CLASSES: dict[kinds.Kind, type[PolicyObject]] = {
+    kinds.NETWORKS: Network,
+    kinds.ADDRESS_GROUPS: AddressGroup,
+    kinds.SECURITY_GROUPS: SecurityGroup,
+    kinds.RULES: Rule,
+    kinds.PORTS: Port,
+}
+NAMED: dict[kinds.Kind, type[Named]] = {**CLASSES, kinds.SUBNETS: Subnet}
+"""What has a name: objects, and the parts of objects that have names of their own."""
 
 
 def find(draft: Draft, kind: type[T], reference: str) -> T:
@@ -17,7 +30,7 @@ def find(draft: Draft, kind: type[T], reference: str) -> T:
 
 
 def find_all(draft: Draft, kind: type[T], references: list[str]) -> list[T]:
-    """The objects with these ids or names. Raises Failure listing every one that is not there."""
+    """The objects with these ids or names. Raises Failure, with a line for each that does not exist."""
     found, missing = [], []
     for reference in references:
         try:

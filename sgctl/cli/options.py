@@ -1,17 +1,25 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import click
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
+class GlobalOptions(NamedTuple):
+    """The options of `sgctl` itself; None where the option is not given."""
+
+    db: str | None
+    ovsdb: str | None
+    project: str | None
+
+
 def files_option(required: bool) -> Callable[[Decorated], Decorated]:
-    """`-f FILE`, as often as needed."""
+    """`-f FILE`, which may be repeated."""
     return click.option(
         "-f",
         "--filename",
@@ -20,7 +28,7 @@ def files_option(required: bool) -> Callable[[Decorated], Decorated]:
         multiple=True,
         required=required,
         type=click.Path(allow_dash=True),
-        help="YAML file of one or more manifests; - is standard input. May be given several times.",
+        help="YAML file of one or more manifests; - is standard input. May be repeated.",
     )
 
 
@@ -36,6 +44,8 @@ def output_option(*formats: str) -> Callable[[Decorated], Decorated]:
     )
 
 
+bridge_option = click.option("--bridge", metavar="BRIDGE", help="Only this bridge of this machine.")
+
 timeout_option = click.option(
     "--timeout",
     metavar="SECONDS",
@@ -45,16 +55,18 @@ timeout_option = click.option(
     help="How long to wait for the switches.",
 )
 
-_wait = click.option(
-    "--wait", is_flag=True, help="Return when every connected switch has applied the change."
-)
+_wait = click.option("--wait", is_flag=True, help="Wait until every connected switch has applied the change.")
 
 
 def wait_options(command: Decorated) -> Decorated:
-    """`--wait` and `--timeout`, of every command that changes the policy."""
+    """`--wait` and `--timeout`, for commands that change the policy."""
     return _wait(timeout_option(command))
 
 
+ignore_missing_option = click.option(
+    "--ignore-missing", is_flag=True, help="Ignore objects that do not exist."
+)
+
 exit_code_option = click.option(
-    "--exit-code", is_flag=True, help="Exit status 3 when something would change, 0 when nothing would."
+    "--exit-code", is_flag=True, help="Exit with status 3 if anything would change, 0 if nothing would."
 )

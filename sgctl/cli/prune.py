@@ -1,24 +1,22 @@
-"""`--prune`: what may be removed, and whether the user means it."""
-
-# ruff: noqa: PLC0415  # what reads manifests is loaded when there are some
+"""`--prune`: which objects may be removed, and the question before they are."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import click
 
 from sgctl.cli import kinds
+from sgctl.cli.lookup import CLASSES
+from sgctl.cli.manifest_files import plan_to_apply
 from sgctl.cli.options import Decorated
+from sgctl.cli.output.terminal import Failure, plain
 from sgctl.cli.session import Session
-from sgctl.cli.terminal import Failure, plain
-
-if TYPE_CHECKING:
-    from sgctl.service.draft import Objects
-    from sgctl.service.manifests import Bounds, Document
-    from sgctl.service.plan import Outcome, Plan
+from sgctl.service.draft import Objects
+from sgctl.service.manifests import Bounds, Document, plan
+from sgctl.service.plan import Action, Outcome, Plan
 
 _KINDS = click.option(
     "--prune",
@@ -40,10 +38,7 @@ def prune_options(command: Decorated) -> Decorated:
 
 
 def read_bounds(session: Session, options: Mapping[str, object]) -> Bounds | None:
-    """What may be removed; None for nothing."""
-    from sgctl.cli.records import CLASSES
-    from sgctl.service.manifests import Bounds
-
+    """The objects that may be removed; None for no object. Raises click.UsageError."""
     stated, projects = cast("str | None", options["prune"]), cast("tuple[str, ...]", options["projects"])
     if stated is None:
         if projects:
@@ -63,27 +58,28 @@ def read_bounds(session: Session, options: Mapping[str, object]) -> Bounds | Non
 def confirm(
     session: Session, documents: list[Document], bounds: Bounds | None, asks: bool
 ) -> Callable[[Objects], Plan]:
-    """What makes the plan; removals have been agreed to, and it refuses to make others."""
-    from sgctl.cli.apply import would_be
-    from sgctl.service.manifests import plan
+    """The function that makes the plan to apply the documents.
 
-    agreed: list[Outcome] = []
+    With `asks`, the user has confirmed the objects that are removed, and the function raises Failure if the
+    plan would remove others. Raises Failure if the user does not confirm.
+    """
+    confirmed: list[Outcome] = []
     if bounds is not None and asks:
-        agreed = _removals(would_be(session, documents, bounds))
-        _ask(agreed)
+        confirmed = _removals(plan_to_apply(session, documents, bounds))
+        _ask(confirmed)
 
     def decide(objects: Objects) -> Plan:
         made = plan(objects, documents, bounds)
-        if bounds is not None and asks and _removals(made) != agreed:
-            raise Failure("the policy changed meanwhile, and other objects would be removed; run it again")
+        if bounds is not None and asks and _removals(made) != confirmed:
+            raise Failure(
+                "the policy has changed meanwhile, and other objects would be removed; run it again"
+            )
         return made
 
     return decide
 
 
 def _removals(made: Plan) -> list[Outcome]:
-    from sgctl.service.plan import Action
-
     return [outcome for outcome in made.outcomes if outcome.action is Action.DELETED]
 
 

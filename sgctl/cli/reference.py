@@ -1,4 +1,4 @@
-"""The help of every command as Markdown; `python -m sgctl.cli.reference` brings docs/cli.md up to date."""
+"""The help of every command as Markdown; `python -m sgctl.cli.reference` writes it to docs/cli.md."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
+from sgctl.cli.lazy import loaded
 from sgctl.cli.root import sgctl
 
 BEGIN = "<!-- The rest is written by `python -m sgctl.cli.reference`. -->"
 
 
 def updated(page: str) -> str:
-    """The page with everything after the mark made new."""
+    """The page with the current help after the mark."""
     head, mark, _ = page.partition(BEGIN)
     return f"{head}{mark}\n\n" + "\n".join(
         _sections(sgctl, click.Context(sgctl, info_name="sgctl", **sgctl.context_settings))
@@ -28,7 +29,8 @@ def _sections(command: click.Command, context: click.Context) -> Iterator[str]:
     yield f"{level} {context.command_path}\n\n```text\n{text}\n```\n"
     if isinstance(command, click.Group):
         for name, each in sorted(command.commands.items()):
-            yield from _sections(each, click.Context(each, info_name=name, parent=context))
+            found = loaded(each)
+            yield from _sections(found, click.Context(found, info_name=name, parent=context))
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_what_a_file_states(filled: Cli, manifest: Callable[[str], str]) -> None
     ("arguments", "message"),
     [
         ([], "give either KIND NAME or -f FILE"),
-        (["port"], "give the names of what to delete"),
+        (["port"], "give the names of the objects to delete"),
         (["port", "a", "-f", "x"], "give either KIND NAME or -f FILE"),
         (["port/a", "b"], "'b' is not KIND/NAME"),
         (["switch", "br0"], "switches are reported by controllers and cannot be deleted"),

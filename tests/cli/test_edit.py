@@ -61,7 +61,7 @@ def test_errors_are_shown_and_the_editor_opened_again(web: Cli, editor: Editor, 
     opened = editor(("protocol: tcp", "protocol: tpc"), ("protocol: tpc", "protocol: udp"))
     assert web("edit", "sg/web").out == "SecurityGroup web updated (1 rule added, 1 removed)\n"
     first, second = opened()
-    assert first.startswith("# Save and leave to apply")
+    assert first.startswith("# Save and quit to apply")
     assert "spec.rules[0].protocol: 'tpc' is no protocol; did you mean tcp?" in second.splitlines()[0]
     assert "protocol: tpc" in second
     (rule,) = fresh().objects[Rule].values()
@@ -89,7 +89,7 @@ def test_what_was_written_is_kept_when_it_cannot_be_applied(web: Cli, editor: Ed
 def test_another_object_cannot_be_made_by_an_edit(web: Cli, editor: Editor) -> None:
     opened = editor(("  id: ", "  id: 0"))
     assert web("edit", "sg/web").code == 1
-    assert opened()[1].startswith("# one document is edited here, and its metadata.id stays\n")
+    assert opened()[1].startswith("# edit one document only, and keep its metadata.id\n")
     assert web("edit", "rule", "16").code == 2
     assert web("edit", "sg/web", "sg/www").code == 2
 
@@ -104,7 +104,7 @@ def test_somebody_elses_change_is_not_undone(
     monkeypatch.setenv("EDITOR", str(script))
     monkeypatch.delenv("VISUAL", raising=False)
     errors = web("edit", "sg/web").errors
-    assert errors[0] == "somebody else has changed it meanwhile"
+    assert errors[0] == "somebody else has changed the object meanwhile"
     Path(errors[1].partition(" is in ")[2]).unlink()
     (group,) = fresh().objects[SecurityGroup].values()
     assert (group.name, group.meta.tags) == ("web", frozenset({"theirs"}))

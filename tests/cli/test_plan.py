@@ -106,7 +106,7 @@ def test_the_flows_of_a_change_can_be_listed(site: Site, pair: tuple[Workload, W
     text = plan(site, CHANGE, options=("--flows",))
     assert any("br0: + table=" in line and "tp_dst=443" in line for line in text.splitlines())
     assert any("br0: - table=" in line and "tp_dst=80," in line for line in text.splitlines())
-    assert "connections: none that is open here would be cut" in text
+    assert "connections: no open connection of this machine would be cut" in text
     assert "SecurityGroup server updated (2 rules added, 1 removed)" in text
     with pytest.raises(LabError, match="exit"):
         plan(site, CHANGE, options=("--exit-code",))

@@ -242,10 +242,10 @@ def test_the_switch_learns_nothing_from_a_frame_that_nobody_sent(inhabited: Site
 
 
 WRONG = {
-    "w1 w2 --error nonsense": "'nonsense' is no ICMP error; use one of fragmentation-needed, host-",
+    "w1 w2 --error nonsense": "'nonsense' is not an ICMP error; use one of fragmentation-needed, host-",
     "w1 w2 --by w2": "--by goes with --error",
-    "w1 w2 --frame 00": "--frame says all of the packet",
-    "w1 --frame 00 --error port-unreachable": "--frame says all of the packet",
+    "w1 w2 --frame 00": "--frame states the whole packet",
+    "w1 --frame 00 --error port-unreachable": "--frame states the whole packet",
     "w1": "give TO, or --frame",
 }
 

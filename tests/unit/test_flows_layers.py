@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,73 @@ def test_policy_is_known_to_the_store_as_model_only() -> None:
         if within(module, "sgctl.store"):
             own = [name for name in imports(path) if within(name, "flows")]
             assert all(within(name, *pure) for name in own), module
+
+
+def runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes below this one, except those that only type checkers read."""
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)):
+            yield child
+            yield from runtime_nodes(child)
+
+
+def used_modules(tree: ast.Module, modules: Collection[str]) -> set[str]:
+    """Those of the modules that a module imports at run time, also inside functions.
+
+    A package counts only if something other than its modules is imported from it.
+    """
+    used = set()
+    for node in runtime_nodes(tree):
+        if isinstance(node, ast.Import):
+            used |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            used |= parts if parts <= set(modules) else parts | {str(node.module)}
+    return used & set(modules)
+
+
+def circle(trees: Mapping[str, ast.Module]) -> list[str]:
+    """The modules of one import circle; empty if there is none."""
+    graph = {module: used_modules(tree, trees) for module, tree in trees.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_a_circle_of_imports_is_found() -> None:
+    sources = {"a": "import b", "b": "def late():\n    from c import d", "c": "import a\nd = 1"}
+    trees = {name: ast.parse(text) for name, text in sources.items()}
+    assert set(circle(trees)) == {"a", "b", "c"}
+    trees["c"] = ast.parse("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a")
+    assert circle(trees) == []
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    packages = ("flows", "sgctl", "topologies", "mininet", "lab", "bench", "scripts", "tests")
+    modules = {name: path for package in packages for name, path in sources(package).items()}
+    assert circle({name: ast.parse(path.read_text()) for name, path in modules.items()}) == []
+
+
+def imports_inside_functions(tree: ast.Module) -> list[int]:
+    """The lines of a module's imports that run when a function is called."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = (node for function in functions for node in ast.walk(function))
+    return [node.lineno for node in inside if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+@pytest.mark.parametrize("module", sorted(name for name in SGCTL if within(name, "sgctl.cli")))
+def test_commands_import_at_the_top(module: str) -> None:
+    """What is not needed at once has its place in `sgctl.cli.commands` or is loaded by `sgctl.cli.lazy`."""
+    tree = ast.parse(SGCTL[module].read_text())
+    assert imports_inside_functions(tree) == []
+    assert "TYPE_CHECKING" not in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def test_only_these_functions_of_the_command_line_load_code() -> None:
+    users = {module for module, path in SGCTL.items() if "sgctl.cli.lazy.load" in set(imports(path))}
+    assert users == {
+        "sgctl.cli.output.selection",  # manifests, for -o yaml
+        "sgctl.cli.verbs.get",  # flows of this machine's switches, for drops
+    }

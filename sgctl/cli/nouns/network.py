@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from sgctl.cli import kinds
-from sgctl.cli.completion import names_of
+from sgctl.cli.completers import names_of
 from sgctl.cli.nouns.noun import Data, Noun, Options, assign, discard, extend, option
-
-if TYPE_CHECKING:
-    from sgctl.service.draft import Draft
+from sgctl.service.draft import Draft
 
 _FIELDS = {
     "segmentation_id": "vlan",
@@ -29,7 +27,7 @@ def _fill(draft: Draft, data: Data, options: Options) -> None:
     assign(spec, options, **{name: name for name in own}, **_FIELDS)
     if options.get("no_subnet"):
         spec["subnets"] = []
-    held = set(map(cidr_of, spec.get("subnets", ())))
+    held = set(map(_cidr_of, spec.get("subnets", ())))
     extend(spec, "subnets", [cidr for cidr in options["subnet"] if cidr not in held])
 
 
@@ -39,12 +37,12 @@ def _clear(draft: Draft, data: Data, options: Options) -> None:
     for field, name in _FIELDS.items():
         if options[name]:
             spec.pop(field, None)
-    stated = {cidr_of(item): item for item in spec.get("subnets", ())}
+    stated = {_cidr_of(item): item for item in spec.get("subnets", ())}
     discard(spec, "subnets", [stated.get(cidr, cidr) for cidr in options["subnet"]])
 
 
-def cidr_of(item: str | Data) -> str:
-    """The CIDR of a subnet as manifests state it."""
+def _cidr_of(item: str | Data) -> str:
+    """The CIDR of a subnet in a manifest."""
     return item if isinstance(item, str) else str(item["cidr"])
 
 
@@ -58,60 +56,54 @@ def _vlan(text: str) -> click.Option:
     return option("--provider-segment", "vlan", type=int, metavar="VLAN", help=text)
 
 
-_NOUN = Noun(
+NOUN = Noun(
     kinds.NETWORKS,
     _fill,
     _clear,
     _keep,
-    creates=(
+    create_options=(
         option(
             "--defaults",
             type=click.Choice(["openstack", "exoscale", "cloudstack", "evroc"]),
-            help="Whose habits it follows: sets the egress default, and for evroc makes a default group.",
+            help="The cloud whose defaults it has: sets the egress default, and for evroc a default group.",
         ),
     ),
-    adds=(
-        _vlan("VLAN id on uplinks, 1–4094; without: untagged."),
+    edit_options=(
+        _vlan("VLAN id on uplinks, 1–4094. Default: untagged."),
         option("--subnet", metavar="CIDR", multiple=True, help="A subnet. May be repeated."),
-        option("--address-scope", "scope", help="Networks of one scope share the members of groups."),
+        option("--address-scope", "scope", help="Networks with the same scope share the members of groups."),
         option(
             "--egress-default",
             type=click.Choice(["deny", "open-until-rule"]),
-            help="What a port may send while none of its groups has an egress rule.",
+            help="What a port may send if none of its groups has an egress rule.",
         ),
         option(
             "--default-group",
-            help="The group of ports that have none of their own.",
+            help="The group of ports that have no groups of their own.",
             shell_complete=names_of(kinds.SECURITY_GROUPS),
         ),
         option(
             "--connection-limit",
             type=int,
             metavar="NUMBER",
-            help="How many connections it may have on one bridge; without: no bound.",
+            help="The maximum number of connections on one bridge.",
         ),
         option(
             "--bound-members-only/--all-members",
             "bound_members_only",
             default=None,
-            help="Whether ports count as members of groups only while a host has them bound. All when made.",
+            help="Whether only ports that a host has bound are members of groups. Off for new networks.",
         ),
     ),
-    sets=(option("--no-subnet", is_flag=True, help="Take all subnets off first."),),
-    takes=(
-        option("--subnet", metavar="CIDR", multiple=True, help="Take off this subnet. May be repeated."),
+    set_options=(option("--no-subnet", is_flag=True, help="First remove all subnets."),),
+    unset_options=(
+        option("--subnet", metavar="CIDR", multiple=True, help="Remove this subnet. May be repeated."),
         option("--provider-segment", "vlan", is_flag=True, help="Make it untagged."),
-        option("--address-scope", "scope", is_flag=True, help="Let it stand alone."),
-        option("--default-group", is_flag=True, help="Leave ports without groups without any."),
-        option("--connection-limit", is_flag=True, help="Let it have any number of connections."),
+        option("--address-scope", "scope", is_flag=True, help="Remove it from its address scope."),
+        option(
+            "--default-group", is_flag=True, help="Give no group to ports that have no groups of their own."
+        ),
+        option("--connection-limit", is_flag=True, help="Remove its own limit."),
     ),
-    filters=(_vlan("Only the one with this VLAN id."),),
+    list_options=(_vlan("Only the one with this VLAN id."),),
 )
-
-
-@click.group()
-def network() -> None:
-    """Make, change and show networks."""
-
-
-_NOUN.commands(network)

@@ -1,20 +1,22 @@
-"""The verbs of `sgctl port` that edit the policy."""
-
-# ruff: noqa: PLC0415  # the policy's classes are loaded when a command runs
+"""`sgctl port`, except for binding."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from flows.model import Network, Prefix, SecurityGroup
 from sgctl.cli import kinds
-from sgctl.cli.completion import names_of
+from sgctl.cli.completers import names_of
+from sgctl.cli.lookup import find, find_all
 from sgctl.cli.nouns.noun import Data, Noun, Options, assign, discard, extend, option
-
-if TYPE_CHECKING:
-    from sgctl.service.draft import Draft
+from sgctl.cli.output.terminal import Failure
+from sgctl.service.addresses import AddressPool
+from sgctl.service.draft import Draft
+from sgctl.service.names import reference_to
+from sgctl.service.subnets import subnets_of
 
 _FIELDS = {
     "network": "network",
@@ -36,7 +38,7 @@ _LISTS = {
 def _fill(draft: Draft, data: Data, options: Options) -> None:
     spec, metadata = data["spec"], data["metadata"]
     if options.get("name") is not None and spec:
-        spec.setdefault("iface_id", metadata["name"] or metadata["id"])  # which stays bound as it is
+        spec.setdefault("iface_id", metadata["name"] or metadata["id"])  # so that it stays bound
     assign(spec, options, **_FIELDS)
     for field, name in _LISTS.items():
         if options[f"no_{name}"]:
@@ -59,17 +61,13 @@ def _clear(draft: Draft, data: Data, options: Options) -> None:
 
 
 def _labels(draft: Draft, references: Iterable[str]) -> list[str]:
-    """The groups as manifests call them."""
-    from flows.model import SecurityGroup
-    from sgctl.cli.lookup import find_all
-    from sgctl.service.names import reference_to
-
+    """The names of the groups in manifests."""
     groups = find_all(draft, SecurityGroup, list(references))
     return [reference_to(draft, SecurityGroup, group.id) for group in groups]
 
 
 def _parts(option: str, text: str, *known: str) -> dict[str, str]:
-    """`key=value[,key=value]`, the value of an option; a text without keys stands for the last known one."""
+    """The value `key=value[,key=value]` of an option. A value without a key is that of the last key."""
     if "=" not in text:
         return {known[-1]: text}
     parts = dict(part.partition("=")[::2] for part in text.split(","))
@@ -81,25 +79,17 @@ def _parts(option: str, text: str, *known: str) -> dict[str, str]:
 
 
 def _address(draft: Draft, spec: Data, text: str) -> str:
-    """The address that is stated, or the next free one of the subnet that is."""
-    from flows.model import Prefix
-
+    """The given address, or the next free address of the given subnet."""
     parts = _parts("--fixed-ip", text, "subnet", "ip-address")
     if "ip-address" not in parts:
         return _next_address(draft, spec, parts["subnet"])
     try:
         return str(Prefix.parse(parts["ip-address"]))
     except ValueError:
-        return parts["ip-address"]  # refused with all the rest
+        return parts["ip-address"]  # an invalid address is refused with the whole manifest
 
 
 def _next_address(draft: Draft, spec: Data, subnet: str) -> str:
-    from flows.model import Network
-    from sgctl.cli.lookup import find
-    from sgctl.cli.terminal import Failure
-    from sgctl.service.addresses import AddressPool
-    from sgctl.service.subnets import subnets_of
-
     if "network" not in spec:
         raise click.UsageError("a subnet needs a --network")
     network = find(draft, Network, spec["network"])
@@ -122,7 +112,7 @@ def _pair(text: str) -> dict[str, str]:
 
 
 def _ethertype(text: str) -> str:
-    """An Ethernet type as manifests print it; what is none is refused with all the rest."""
+    """An Ethernet type as in manifests. An invalid one is refused with the whole manifest."""
     try:
         return f"{int(text, 16 if text.lower().startswith('0x') else 10):#06x}"
     except ValueError:
@@ -130,9 +120,6 @@ def _ethertype(text: str) -> str:
 
 
 def _keep(draft: Draft, options: Options) -> Callable[[Mapping[str, Any]], bool]:
-    from flows.model import Network, SecurityGroup
-    from sgctl.cli.lookup import find
-
     network, group = options["network"], options["security_group"]
     network_id = find(draft, Network, network).id if network else None
     group_id = find(draft, SecurityGroup, group).id if group else None
@@ -164,42 +151,50 @@ _GROUP: dict[str, Any] = {"shell_complete": names_of(kinds.SECURITY_GROUPS)}
 _NETWORK: dict[str, Any] = {"shell_complete": names_of(kinds.NETWORKS)}
 _FIXED, _PAIR = "[subnet=SUBNET,]ip-address=IP", "ip-address=CIDR[,mac-address=MAC]"
 
-_NOUN = Noun(
+NOUN = Noun(
     kinds.PORTS,
     _fill,
     _clear,
     _keep,
-    creates=(option("--network", required=True, help="The network it is on.", **_NETWORK),),
-    adds=(
-        option("--mac-address", metavar="MAC", help="Its MAC address. Default: a new one."),
+    create_options=(option("--network", required=True, help="The network it is on.", **_NETWORK),),
+    edit_options=(
+        option("--mac-address", metavar="MAC", help="The MAC address. Default: a new one."),
         _several("fixed-ip", _FIXED, "An address. Default: the next free one of each family."),
-        option("--no-fixed-ip", is_flag=True, help="Take all addresses off first; when made: none."),
-        _several("security-group", "GROUP", "A group it is a member of.", **_GROUP),
-        option("--no-security-group", is_flag=True, help="Take it out of all groups first."),
-        _several("allowed-address", _PAIR, "A source that it may use besides its own."),
-        option("--no-allowed-address", is_flag=True, help="Take all such sources off first."),
+        option("--no-fixed-ip", is_flag=True, help="First remove all addresses; on create: no address."),
+        _several("security-group", "GROUP", "A group that it is a member of.", **_GROUP),
+        option("--no-security-group", is_flag=True, help="First remove it from all groups."),
+        _several("allowed-address", _PAIR, "An additional source that it may use."),
+        option("--no-allowed-address", is_flag=True, help="First remove all additional sources."),
         _several("permitted-ethertype", "TYPE", "An Ethernet type besides ARP and IP, such as 0x88cc."),
-        option("--no-permitted-ethertype", is_flag=True, help="Take all such types off first."),
+        option("--no-permitted-ethertype", is_flag=True, help="First remove all these types."),
         option(
             "--enable-port-security/--disable-port-security",
             "port_security",
             default=None,
-            help="Whether anything is filtered. Enabled when made.",
+            help="Whether its packets are filtered. Enabled for new ports.",
         ),
-        option("--enable/--disable", "up", default=None, help="Whether anything passes. Enabled when made."),
-        option("--device", help="The machine it belongs to."),
-        option("--device-owner", metavar="OWNER", help="What owns the machine."),
-        option("--iface-id", help="external_ids:iface-id of its interface. Default: its first name."),
+        option(
+            "--enable/--disable",
+            "up",
+            default=None,
+            help="Whether packets pass at all. Enabled for new ports.",
+        ),
+        option("--device", help="The id of the machine that it belongs to."),
+        option("--device-owner", metavar="OWNER", help="The owner of the machine."),
+        option(
+            "--iface-id",
+            help="external_ids:iface-id of its interface. Default: the name it was created with.",
+        ),
     ),
-    takes=(
-        _several("fixed-ip", "ip-address=IP", "Take off this address."),
-        _several("security-group", "GROUP", "Take it out of this group.", **_GROUP),
-        _several("allowed-address", _PAIR, "Take off this source."),
-        _several("permitted-ethertype", "TYPE", "Take off this Ethernet type."),
-        option("--device", is_flag=True, help="Let it belong to no machine."),
-        option("--device-owner", is_flag=True, help="Clear what owns the machine."),
+    unset_options=(
+        _several("fixed-ip", "ip-address=IP", "Remove this address."),
+        _several("security-group", "GROUP", "Remove it from this group.", **_GROUP),
+        _several("allowed-address", _PAIR, "Remove this additional source."),
+        _several("permitted-ethertype", "TYPE", "Remove this Ethernet type."),
+        option("--device", is_flag=True, help="Clear the machine that it belongs to."),
+        option("--device-owner", is_flag=True, help="Clear the owner of the machine."),
     ),
-    filters=(
+    list_options=(
         option("--network", help="Only those on this network.", **_NETWORK),
         option("--security-group", metavar="GROUP", help="Only the members of this group.", **_GROUP),
         option("--device-id", "--server", "device_id", metavar="ID", help="Only those of this machine."),
@@ -208,8 +203,3 @@ _NOUN = Noun(
         option("--fixed-ip", metavar="ip-address=IP", help="Only those with this address."),
     ),
 )
-
-
-def add_verbs(group: click.Group) -> None:
-    """Add create, set, unset, delete, list and show."""
-    _NOUN.commands(group)

@@ -1,18 +1,15 @@
-"""`sgctl security-group`, with `sgctl security-group rule` below it."""
+"""`sgctl security-group`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from sgctl.cli import kinds
 from sgctl.cli.nouns.noun import Data, Noun, Options, assign, option
-from sgctl.cli.nouns.rule import rule
-
-if TYPE_CHECKING:
-    from sgctl.service.draft import Draft
+from sgctl.service.draft import Draft
 
 
 def _fill(draft: Draft, data: Data, options: Options) -> None:
@@ -20,10 +17,6 @@ def _fill(draft: Draft, data: Data, options: Options) -> None:
     assign(data["spec"], options, stateful="stateful")
     if options.get("default_rules"):
         data["spec"]["default_rules"] = "openstack"
-
-
-def _clear(draft: Draft, data: Data, options: Options) -> None:
-    """There is nothing to take off but tags."""
 
 
 def _keep(draft: Draft, options: Options) -> Callable[[Mapping[str, Any]], bool]:
@@ -36,27 +29,17 @@ def _stateful(text: str) -> click.Option:
     return option("--stateful/--stateless", default=None, help=text)
 
 
-_NOUN = Noun(
+NOUN = Noun(
     kinds.SECURITY_GROUPS,
     _fill,
-    _clear,
-    _keep,
-    creates=(
+    keep=_keep,
+    create_options=(
         option(
             "--default-rules/--no-default-rules",
             default=True,
-            help="Begin with the rules of a new group of OpenStack: all egress, IPv4 and IPv6. The default.",
+            help="Create the rules that OpenStack gives a new group: all egress, IPv4 and IPv6. The default.",
         ),
     ),
-    adds=(_stateful("Whether replies to what a rule permits are permitted. Stateful when made."),),
-    filters=(_stateful("Only such groups."),),
+    edit_options=(_stateful("Whether replies to permitted packets are permitted. A new group is stateful."),),
+    list_options=(_stateful("Only such groups."),),
 )
-
-
-@click.group("security-group")
-def security_group() -> None:
-    """Make, change and show security groups and their rules."""
-
-
-_NOUN.commands(security_group)
-security_group.add_command(rule)

@@ -1,0 +1,43 @@
+"""What commands need that explain verdicts and flows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flows.model import Change
+from flows.policy import Policy
+from sgctl.cli.output.terminal import Failure
+from sgctl.cli.session import Session, plain_failures
+from sgctl.explain.expected import Picture, Unexplained
+from sgctl.explain.switch import SwitchTools
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what cannot be explained into Failure, as well as errors of the policy and of databases."""
+    with plain_failures():
+        try:
+            yield
+        except Unexplained as error:
+            raise Failure(str(error)) from error
+
+
+def stored_policy(session: Session) -> Policy:
+    """The policy alone, without any switch."""
+    policy = Policy()
+    objects = session.store.objects.values()
+    policy.apply(Change(None, obj) for of_kind in objects for obj in of_kind.values())
+    policy.apply_bound(dict.fromkeys(session.store.bound_ports, True))
+    return policy
+
+
+def expected_state(session: Session) -> Picture:
+    """The policy, and the flows that this machine's switches should have. Raises Failure."""
+    with plain_failures():
+        return Picture(session.store, session.local)
+
+
+def switch_tools(session: Session) -> SwitchTools:
+    """Open vSwitch's tools for this machine's switch."""
+    return SwitchTools.beside(session.ovsdb)

@@ -1,0 +1,1 @@
+"""What commands print: records of objects, and tables, JSON, YAML and text made of them."""

@@ -1,0 +1,262 @@
+"""A record for each object: plain data, the same for tables, JSON and YAML.
+
+Fields have Neutron's names. Where an object refers to another, the record has the name and the id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import TypeVar
+
+from flows.model import AddressGroup, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup, SubnetDetail
+from flows.validate import ICMP, ICMPV6
+from sgctl.cli import kinds
+from sgctl.service import protocols
+from sgctl.service.draft import Draft
+from sgctl.service.names import Named, reference_to
+from sgctl.service.subnets import Subnet, ports_in, subnets_of
+from sgctl.store import Store
+
+Record = dict[str, object]
+
+AT_WORK = "at work"
+UNKNOWN = "unknown"
+
+
+class Snapshot:
+    """The policy and the controllers' reports at one moment.
+
+    `silent` has the reason for each host where no controller is at work; whether the reports of such a host
+    are still true is unknown. Names refer to objects of `project`.
+    """
+
+    def __init__(
+        self, store: Store, silent: Mapping[str, str] = MappingProxyType({}), project: str = ""
+    ) -> None:
+        self.silent = silent
+        self.hosts = store.hosts
+        self.draft = Draft(store.objects, project)
+        self.generation = store.generation
+        self.switches = dict(store.switches)
+        self.bindings = dict(store.bindings)
+        self.zones = dict(store.zones)
+        self.problems = dict(store.problems)
+        self.bound_to: dict[str, list[str]] = {}
+        for binding in self.bindings.values():
+            if binding.port_id:
+                place = f"{binding.switch}:{binding.interface}"
+                if binding.switch.rpartition("/")[0] in silent:
+                    place += f" ({UNKNOWN})"
+                self.bound_to.setdefault(binding.port_id, []).append(place)
+
+    def name(self, kind: type[Named], identifier: str | None) -> str:
+        """The name by which an object can be found; empty for None."""
+        return "" if identifier is None else reference_to(self.draft, kind, identifier)
+
+
+def _common(obj: PolicyObject) -> Record:
+    meta = obj.meta
+    return {
+        "id": obj.id,
+        "name": obj.name,
+        "description": meta.description,
+        "project_id": meta.project_id,
+        "tags": sorted(meta.tags),
+        "created_at": meta.created_at,
+        "updated_at": meta.updated_at,
+        "revision_number": meta.revision_number,
+    }
+
+
+def _network(snapshot: Snapshot, network: Network) -> Record:
+    return _common(network) | {
+        "segmentation_id": network.segmentation_id,
+        "subnets": list(map(str, network.subnets)),
+        "address_scope": network.address_scope,
+        "egress_default": str(network.egress_default),
+        "connection_limit": network.connection_limit,
+        "bound_members_only": network.bound_members_only,
+        "default_group": snapshot.name(SecurityGroup, network.default_group),
+        "default_group_id": network.default_group,
+        "port_count": len(snapshot.draft.where(Port, "network_id", network.id)),
+    }
+
+
+def _subnet(snapshot: Snapshot, subnet: Subnet) -> Record:
+    network, detail = subnet.network, subnet.detail
+    own = {"id": subnet.id, "name": detail.name, "description": detail.description}
+    return (_common(network) | own) | {
+        "tags": sorted(detail.tags),
+        "network": snapshot.name(Network, network.id),
+        "network_id": network.id,
+        "cidr": str(detail.prefix),
+        "ip_version": detail.prefix.version,
+        "gateway_ip": None if detail.gateway is None else str(detail.gateway),
+        "allocation_pools": _pools(detail),
+        "enable_dhcp": detail.enable_dhcp,
+        "dns_nameservers": list(map(str, detail.dns_nameservers)),
+        "port_count": len(ports_in(snapshot.draft, subnet)),
+    }
+
+
+def _pools(detail: SubnetDetail) -> list[dict[str, str]]:
+    def address(value: int) -> str:
+        return Prefix(detail.prefix.version, value, detail.prefix.bits).address
+
+    return [{"start": address(first), "end": address(last)} for first, last in detail.pools]
+
+
+def _subnets(snapshot: Snapshot) -> Iterable[Record]:
+    networks = sorted(snapshot.draft.all(Network), key=_position)
+    return (_subnet(snapshot, subnet) for subnet in subnets_of(networks))
+
+
+def _address_group(_: Snapshot, group: AddressGroup) -> Record:
+    return _common(group) | {"addresses": [str(address) for address in sorted(group.addresses)]}
+
+
+def _security_group(snapshot: Snapshot, group: SecurityGroup) -> Record:
+    rules = sorted(snapshot.draft.where(Rule, "group_id", group.id), key=lambda rule: rule.number)
+    return _common(group) | {
+        "stateful": group.stateful,
+        "rule_count": len(rules),
+        "port_count": len(snapshot.draft.having(Port, "security_groups", group.id)),
+        "rules": [rule_record(snapshot.draft, rule) for rule in rules],
+    }
+
+
+def _rule(snapshot: Snapshot, rule: Rule) -> Record:
+    return rule_record(snapshot.draft, rule)
+
+
+def rule_record(draft: Draft, rule: Rule) -> Record:
+    """A rule as plain data."""
+    return _common(rule) | {
+        "number": rule.number,
+        "security_group": reference_to(draft, SecurityGroup, rule.group_id),
+        "security_group_id": rule.group_id,
+        "direction": str(rule.direction),
+        "ethertype": str(rule.ethertype),
+        "protocol": protocols.show(rule.protocol),
+        "port_range_min": rule.port_range_min,
+        "port_range_max": rule.port_range_max,
+        "ports": _ports(rule),
+        "remote_ip_prefix": None if rule.remote_ip_prefix is None else str(rule.remote_ip_prefix),
+        "remote_group_id": rule.remote_group_id,
+        "remote_address_group_id": rule.remote_address_group_id,
+        "remote_network_id": rule.remote_network_id,
+        "remote": _remote(draft, rule),
+    }
+
+
+def _ports(rule: Rule) -> str:
+    low, high = rule.port_range_min, rule.port_range_max
+    if rule.protocol in (ICMP, ICMPV6):
+        code = "" if high is None else f" code {high}"
+        return "" if low is None else f"type {low}{code}"
+    return "" if low is None else str(low) if low == high else f"{low}-{high}"
+
+
+def _remote(draft: Draft, rule: Rule) -> str:
+    if rule.remote_ip_prefix is not None:
+        return str(rule.remote_ip_prefix)
+    remotes: tuple[tuple[str, type[PolicyObject], str | None], ...] = (
+        ("group", SecurityGroup, rule.remote_group_id),
+        ("address group", AddressGroup, rule.remote_address_group_id),
+        ("network", Network, rule.remote_network_id),
+    )
+    named = [
+        f"{noun} {reference_to(draft, kind, value)}" for noun, kind, value in remotes if value is not None
+    ]
+    return named[0] if named else "any"
+
+
+def _port(snapshot: Snapshot, port: Port) -> Record:
+    return _common(port) | {
+        "network": snapshot.name(Network, port.network_id),
+        "network_id": port.network_id,
+        "mac_address": port.mac,
+        "fixed_ips": list(map(str, port.fixed_ips)),
+        "security_groups": sorted(snapshot.name(SecurityGroup, each) for each in port.security_groups),
+        "security_group_ids": sorted(port.security_groups),
+        "allowed_address_pairs": [
+            {"mac_address": pair.mac, "ip_address": str(pair.prefix)} for pair in port.allowed_address_pairs
+        ],
+        "port_security_enabled": port.port_security_enabled,
+        "permitted_ethertypes": [f"{each:#06x}" for each in sorted(port.permitted_ethertypes)],
+        "admin_state_up": port.admin_state_up,
+        "iface_id": port.iface_id,
+        "device_id": port.device_id,
+        "device_owner": port.device_owner,
+        "bound_to": sorted(snapshot.bound_to.get(port.id, ())),
+    }
+
+
+def _hosts(snapshot: Snapshot) -> Iterable[Record]:
+    for host in sorted(snapshot.hosts):
+        bridges = [switch.name for switch in snapshot.switches.values() if switch.chassis == host]
+        yield {
+            "name": host,
+            "controller": snapshot.silent.get(host, AT_WORK),
+            "switches": sorted(bridges),
+        }
+
+
+def _switches(snapshot: Snapshot) -> Iterable[Record]:
+    for key, switch in sorted(snapshot.switches.items()):
+        known = switch.chassis not in snapshot.silent
+        current = switch.connected and switch.generation >= snapshot.generation
+        yield {
+            "name": key,
+            "host": switch.chassis,
+            "dpid": switch.dpid,
+            "connected": switch.connected if known else None,
+            "generation": switch.generation,
+            "current": current if known else None,
+            "flow_count": switch.flow_count,
+            "error": switch.error,
+        }
+
+
+def _bindings(snapshot: Snapshot) -> Iterable[Record]:
+    for (switch, interface), binding in sorted(snapshot.bindings.items()):
+        known = switch.rpartition("/")[0] not in snapshot.silent
+        yield {
+            "name": f"{switch}:{interface}",
+            "switch": switch,
+            "interface": interface,
+            "ofport": binding.ofport,
+            "port": snapshot.name(Port, binding.port_id or None),
+            "port_id": binding.port_id or None,
+            "state": str(binding.state) if known else UNKNOWN,
+            "reason": binding.reason,
+        }
+
+
+T = TypeVar("T", bound=PolicyObject)
+
+
+def _of(kind: type[T], record: Callable[[Snapshot, T], Record]) -> Callable[[Snapshot], Iterable[Record]]:
+    def records(snapshot: Snapshot) -> Iterable[Record]:
+        objects = sorted(snapshot.draft.all(kind), key=_position)
+        return (record(snapshot, obj) for obj in objects)
+
+    return records
+
+
+def _position(obj: PolicyObject) -> tuple[int, str, str]:
+    return (obj.number if isinstance(obj, Rule) else 0, obj.name, obj.id)
+
+
+RECORDS: dict[kinds.Kind, Callable[[Snapshot], Iterable[Record]]] = {
+    kinds.NETWORKS: _of(Network, _network),
+    kinds.SUBNETS: _subnets,
+    kinds.ADDRESS_GROUPS: _of(AddressGroup, _address_group),
+    kinds.SECURITY_GROUPS: _of(SecurityGroup, _security_group),
+    kinds.RULES: _of(Rule, _rule),
+    kinds.PORTS: _of(Port, _port),
+    kinds.HOSTS: _hosts,
+    kinds.SWITCHES: _switches,
+    kinds.BINDINGS: _bindings,
+}

@@ -1,0 +1,40 @@
+"""The options that name the service of a connection: its protocol and ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from sgctl.cli.options import Decorated
+from sgctl.explain.question import Service
+from sgctl.service.protocols import parse
+
+
+def service_options(otherwise: str) -> Callable[[Decorated], Decorated]:
+    """`--protocol`, `--port`, `--icmp-type` and `--icmp-code`; `otherwise` is the default service."""
+    number, octet = click.IntRange(0, 65535), click.IntRange(0, 255)
+    default = f"Default: tcp with --port, else {otherwise}."
+    options = (
+        click.option("--protocol", metavar="PROTOCOL", help=f"Name or number. {default}"),
+        click.option("--port", metavar="PORT", type=number, help="The destination port of the connection."),
+        click.option(
+            "--icmp-type", metavar="TYPE", type=octet, help="ICMP type; echo request is 8, or 128 in IPv6."
+        ),
+        click.option("--icmp-code", metavar="CODE", type=octet, help="ICMP code. Default: 0."),
+    )
+
+    def decorate(command: Decorated) -> Decorated:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def read_service(protocol: str | None, **numbers: int | None) -> Service:
+    """The service that the options name. Raises click.BadParameter."""
+    try:
+        return Service(parse(protocol), **numbers)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error

@@ -1,0 +1,1 @@
+"""Commands of the form `sgctl VERB`, one module for each."""
