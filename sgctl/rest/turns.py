@@ -1,4 +1,4 @@
-"""Whose work comes next: that of admins, then that of the projects in turn, by what each has had.
+"""Whose work comes next: first that of admins, then that of projects in turn, by the objects each has used.
 
 See docs/decisions/fair-turns.md.
 """
@@ -20,7 +20,7 @@ PIECE = 20
 
 
 class Rank(IntEnum):
-    """Nobody has a turn while somebody of a rank before waits for one."""
+    """Work of a rank waits for all work of the ranks before it."""
 
     ADMIN_WRITES = 0
     ADMIN_READS = 1
@@ -35,13 +35,13 @@ class Owner(NamedTuple):
 
 
 NOBODY = Owner(Rank.OTHERS, "")
-"""Who has not said who they are."""
+"""The owner of work before the caller is known."""
 
 
 class FairQueue(Generic[T]):
-    """Work that waits, apart for each owner. Within a rank, next is whoever has had the least so far.
+    """Waiting work, in one queue for each owner. Within a rank, the owner that has used the least is next.
 
-    Whoever comes after a pause starts level with the others: there is nothing to save up.
+    An owner that comes back after a pause starts level with the others, so a pause saves up nothing.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class FairQueue(Generic[T]):
         return min((owner.rank for owner in self._waiting), default=None)
 
     def put(self, owner: Owner, work: T) -> None:
-        """Add work behind what its owner has here already."""
+        """Add work to the end of its owner's queue."""
         if owner not in self._waiting:
             self._waiting[owner] = deque()
             self._had[owner] = self._standing(owner)
@@ -82,7 +82,7 @@ class FairQueue(Generic[T]):
 
 
 class Turns:
-    """Lets one request at a time use the processor, and hands it on between pieces of work."""
+    """Lets one request at a time use the processor, and lets others go first between pieces of its work."""
 
     def __init__(self) -> None:
         self._queue: FairQueue[threading.Event] = FairQueue()
@@ -148,7 +148,7 @@ class Turn:
         self._objects = 0
 
     def pause(self, objects: int = 1) -> None:
-        """So many objects are done; others may be next."""
+        """Count objects that are done, and let others go first where they are next."""
         self._objects += objects
         if self._objects >= PIECE and self._turns is not None:
             self.settle()
