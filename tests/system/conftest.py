@@ -14,20 +14,20 @@ from lab.workloads import Workloads
 
 @pytest.fixture
 def controller(ovs: PrivateOvs) -> Iterator[Controller]:
-    """`ryu-manager sgctl` with a policy database of its own."""
+    """`ryu-manager sgctl` that serves its policy database itself."""
     with Controller(ovs.remote) as running:
         yield running
 
 
 @pytest.fixture
 def empty_site(ovs: PrivateOvs, workloads: Workloads, controller: Controller) -> Site:
-    """The controller and nothing else."""
+    """A site with only the controller."""
     return Site(ovs, workloads, controller)
 
 
 @pytest.fixture
 def site(empty_site: Site) -> Site:
-    """A bridge and a network, no groups, no ports."""
+    """A site with a bridge and a network, without groups and ports."""
     empty_site.add_bridge("br0")
     empty_site.apply(document("Network", NETWORK, subnets=["10.0.0.0/24", "2001:db8::/64"]))
     return empty_site

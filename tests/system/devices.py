@@ -1,4 +1,4 @@
-"""What the tests of devices share: what commands refuse, and what `sgctl status` tells of interfaces."""
+"""Helpers of the tests of devices: refusals of commands, and the problems that `sgctl status` reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.site import Site
 
 
 def sgctl(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command, whatever its exit status."""
+    """Run the command; any exit status is accepted."""
     return subprocess.run(
         [str(SGCTL), *arguments],
         env=site.controller.environment,
@@ -26,7 +26,7 @@ def sgctl(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def refusal(site: Site, *arguments: str) -> str:
-    """What a command that fails says: one line."""
+    """The error of a command that must fail with one line."""
     done = sgctl(site, *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
@@ -34,7 +34,7 @@ def refusal(site: Site, *arguments: str) -> str:
 
 
 def problems(site: Site) -> dict[str, str]:
-    """The problems of `sgctl status` by interface, after everything has been taken in."""
+    """The problems in `sgctl status` by interface, after the controller has processed all changes."""
     site.sgctl.wait()
     report: dict[str, Any] = json.loads(sgctl(site, "status", "-o", "json").stdout)
     words = [problem.partition(" of switch ") for problem in report["problems"]]
@@ -42,14 +42,17 @@ def problems(site: Site) -> dict[str, str]:
 
 
 def told(site: Site, interface: str, text: str) -> None:
-    """`sgctl status` says it of the interface, and exits with 1."""
+    """Wait until `sgctl status` reports the text for the interface; its exit status must be 1."""
     wait_until(lambda: text in problems(site).get(interface, ""), f"{interface}: {text}")
     assert sgctl(site, "status").returncode == 1
 
 
 @contextmanager
 def own_address(device: str, address: str) -> Iterator[None]:
-    """The device of a bridge outlives its switch, and the kernel would answer for the address anywhere."""
+    """Give a bridge's device an address, and remove it at the end.
+
+    The device outlives its switch, and the kernel would keep answering for the address.
+    """
     run(["ip", "address", "add", address, "dev", device])
     run(["ip", "link", "set", device, "up"])
     try:

@@ -1,4 +1,4 @@
-"""What the tests of honest hosts share: a router behind an uplink, and real programs in namespaces."""
+"""Helpers of the tests of honest hosts: a router behind an uplink, and real programs in namespaces."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ vrrp_instance shared {{
 
 
 def plug_router(site: Site, workloads: Workloads, addresses: Sequence[str] = ROUTER_ADDRESSES) -> Workload:
-    """A host that forwards, on an uplink of the network."""
+    """Make a host that forwards packets, on an uplink of the network."""
     return _plug_router(site, workloads, addresses, f"sgctl-uplink={NETWORK}")
 
 
 def plug_trusted_router(site: Site, workloads: Workloads) -> Workload:
-    """The same host at a port of the policy that has no port security."""
+    """Make the same host at a port of the policy without port security."""
     unsecured = {"security_groups": [], "port_security_enabled": False}
     addresses = [address.partition("/")[0] for address in ROUTER_ADDRESSES]
     site.apply(
@@ -54,13 +54,13 @@ def _plug_router(site: Site, workloads: Workloads, addresses: Sequence[str], dec
 
 
 def plug_bare(workloads: Workloads, number: int) -> Workload:
-    """Workload `number` without any address; its port is called as everywhere."""
+    """Make workload `number` without any address; its port has the usual name."""
     return workloads.plug(BRIDGE, f"w{number}", mac(number), [])
 
 
 @contextmanager
 def program(host: Workload, log: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that runs on a host, in the foreground, for the time of the `with`."""
+    """Run a program on a host, in the foreground, during the `with` block."""
     with host.inside():
         running = process.spawn(list(arguments), log, os.environ)
     try:
@@ -70,7 +70,7 @@ def program(host: Workload, log: Path, *arguments: str | Path) -> Iterator[subpr
 
 
 def as_by_standard(host: Workload) -> None:
-    """IPv6 as a kernel does it on its own: address detection, router solicitation; the link comes up anew."""
+    """Use the kernel's IPv6 defaults (DAD, router solicitation), and set the link down and up."""
     host.run("ip", "link", "set", "eth0", "down")
     settings = ("accept_dad=1", "accept_ra=1", "router_solicitations=3", "router_solicitation_delay=0")
     host.run("sysctl", "-qw", *(f"net.ipv6.conf.eth0.{setting}" for setting in settings))
@@ -78,20 +78,20 @@ def as_by_standard(host: Workload) -> None:
 
 
 def has(host: Workload, address: str) -> bool:
-    """Whether the host has the address, usable: neither being looked into nor refused."""
+    """Whether the host has the address and may use it: duplicate address detection has succeeded."""
     lines = host.run("ip", "-oneline", "address", "show", "dev", "eth0").splitlines()
     mine = [line for line in lines if f" {address}/" in line]
     return bool(mine) and not any(state in mine[0] for state in ("tentative", "dadfailed"))
 
 
 def pings(host: Workload, address: str, *options: str) -> bool:
-    """Whether one of three questions, 0.2 s apart, is answered."""
+    """Whether one of three echo requests, 0.2 s apart, is answered."""
     host.forget_unanswered()
     return host.succeeds("ping", "-q", "-c", "3", "-i", "0.2", "-W", "1", *options, address)
 
 
 def keepalived(folder: Path, priority: int, shared: str, more: str = "") -> list[str | Path]:
-    """keepalived in the foreground, with files of its own; `more` are lines of its `vrrp_instance`."""
+    """The command for keepalived in the foreground with files in `folder`; `more` extends `vrrp_instance`."""
     folder.mkdir()
     settings = folder / "keepalived.conf"
     settings.write_text(VIRTUAL_ROUTER.format(priority=priority, shared=shared, more=more))
@@ -100,6 +100,6 @@ def keepalived(folder: Path, priority: int, shared: str, more: str = "") -> list
         "vrrp_pid",
         "checkers_pid",
         "bfd_pid",
-    )  # those that do not run, too: it locks all files
+    )  # also for processes that do not run, because keepalived locks all files
     files = [f"--use-file={settings}", *(f"--{name}={folder / name}" for name in processes)]
     return ["keepalived", "--dont-fork", "--log-console", "--vrrp", *files]

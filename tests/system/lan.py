@@ -1,4 +1,4 @@
-"""The switch of the building: a plain one, to which several wires of a host may lead."""
+"""The physical network outside the host: a plain learning switch, to which a host may have several wires."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NOBODY = "10.0.0.77"
 
 
 class Lan(Running):
-    """A Linux bridge called `name`; each of `wires` is our end of a wire that leads to it."""
+    """A Linux bridge called `name`; each of `wires` is the host's end of a wire to this bridge."""
 
     def __init__(self, name: str, wires: Sequence[str]) -> None:
         self.name = name
         self._wires = wires
 
     def start(self) -> None:
-        """Lay the wires."""
+        """Create the bridge and its wires."""
         run(["ip", "link", "add", self.name, "type", "bridge", "forward_delay", "0"])
         run(["ip", "link", "set", self.name, "up"])
         for wire in self._wires:
@@ -31,22 +31,22 @@ class Lan(Running):
             self.join(f"{wire}-far")
 
     def join(self, device: str) -> None:
-        """Plug a device in."""
+        """Connect a device."""
         run(["ip", "link", "set", device, "master", self.name, "up"])
 
     def leave(self, device: str) -> None:
-        """Pull a device out."""
+        """Disconnect a device."""
         run(["ip", "link", "set", device, "nomaster"])
 
     def close(self) -> None:
-        """Take it away."""
+        """Remove the bridge and its wires."""
         for wire in self._wires:
             run(["ip", "link", "delete", wire])
         run(["ip", "link", "delete", self.name])
 
 
 def heard(host: Workload, sender: Workload, seconds: float = 0.5) -> int:
-    """How often a host hears one question of `sender` to everybody: who has an address that nobody has."""
+    """How often a host receives one broadcast ARP request of `sender`, for an address that no host has."""
     with host.inside():
         tap = PacketTap("eth0")
     with sender.inside():

@@ -1,4 +1,4 @@
-"""Allowed address pairs that are ranges: who has one of its addresses is found, wherever it is asked for."""
+"""Allowed address pairs that are ranges: a host that uses an address of its range is found everywhere."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PINGABLE = group(
     {"direction": "ingress", "ethertype": "IPv6", "protocol": "ipv6-icmp"},
 )
 ASKERS = ("w2", "w3", "router")
-"""On the same bridge, on another, and behind an uplink."""
+"""The hosts that ask: on the same bridge, on another bridge, and behind an uplink."""
 
 Hosts = dict[str, Workload]
 
 
 @pytest.fixture
 def hosts(site: Site, workloads: Workloads) -> Hosts:
-    """w1 may use a range that covers everybody's addresses, w4 a narrower one within it; w3 is on br1."""
+    """w1 may use a range that covers all hosts' addresses, w4 a narrower range within it; w3 is on br1."""
     site.add_bridge("br1")
     wire(site, "br0", "br1", "blue")
     ports = {number: site.port_document(number, ["talks", "pingable"]) for number in (1, 2, 3, 4)}
@@ -46,7 +46,7 @@ def hosts(site: Site, workloads: Workloads) -> Hosts:
 
 
 def change(host: Workload, what: str, addresses: Iterable[str]) -> None:
-    """Add or delete addresses; the host tells nobody."""
+    """Add or delete addresses; the host does not announce them."""
     for address in addresses:
         length, silent = ("64", ["nodad"]) if ":" in address else ("24", [])
         silent = silent if what == "add" else []
@@ -54,7 +54,7 @@ def change(host: Workload, what: str, addresses: Iterable[str]) -> None:
 
 
 def finders(hosts: Hosts, address: str, askers: Iterable[str] = ASKERS) -> set[str]:
-    """Who reaches the address, without remembering an earlier answer."""
+    """The askers that reach the address; each first forgets earlier answers."""
     for asker in askers:
         hosts[asker].run("ip", "neighbour", "flush", "dev", "eth0")
     return {asker for asker in askers if pings(hosts[asker], address)}

@@ -1,4 +1,4 @@
-"""A manifest is one change: no packet sees half of it."""
+"""A manifest is one change: the switch never processes a packet with half of it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def udp_in(port: int, **remote: Any) -> dict[str, Any]:
 
 
 def state(site: Site, here: str, there: str) -> list[Document]:
-    """The client carries one group, and only the other one may reach the crossed port.
+    """The client is in one of two groups, and only the other group may reach the crossed port.
 
-    So it is closed before and after every turn, and open in between for whoever sees half of one.
+    So the crossed port is closed before and after every change, and open only if half of a change is applied.
     """
     filler = [
         group(f"filler-{number}", udp_in(10000 + number, remote_group=here)) for number in range(FILLER)

@@ -26,7 +26,7 @@ INNER = ("10.0.0.50", "2001:db8::50")
 
 @pytest.fixture
 def inner(site: Site, workloads: Workloads) -> Workload:
-    """A host behind w5, which bridges. There is no uplink. w1 and w3 may be asked."""
+    """A host behind w5, which has a nested bridge. There is no uplink. w1 and w3 answer requests."""
     unsecured = {"security_groups": [], "port_security_enabled": False, "fixed_ips": []}
     site.apply(
         TALKS,
@@ -49,7 +49,7 @@ def inner(site: Site, workloads: Workloads) -> Workload:
 
 
 def reach_each_other(one: Workload, addresses: tuple[str, str], inner: Workload) -> None:
-    """Both ask, in both families, and one TCP connection each way."""
+    """Check pings in both directions over IPv4 and IPv6, and TCP connections."""
     for address in INNER:
         assert pings(one, address), address
     for address in addresses:
@@ -81,9 +81,9 @@ def test_many_macs_behind_it_are_its_own_loss(site: Site, inner: Workload, workl
     sources = (b"\x02\x77" + number.to_bytes(4) for number in range(8 * FDB_LIMIT))
 
     def full() -> bool:
-        """Send some more: a socket that is full loses frames, and nobody is told."""
+        """Send more frames: a full socket drops frames without an error."""
         tap.send(frame[:6] + source + frame[12:] for source in islice(sources, 1024))
-        return learned(site) >= FDB_LIMIT - 5  # w5 has MACs of its own
+        return learned(site) >= FDB_LIMIT - 5  # w5 also has MACs
 
     try:
         wait_until(full, "all that the switch learns", timeout=150)
@@ -95,6 +95,6 @@ def test_many_macs_behind_it_are_its_own_loss(site: Site, inner: Workload, workl
 
 
 def learned(site: Site) -> int:
-    """How many MACs the switch knows to be behind w5."""
+    """How many MACs the switch has learned behind w5."""
     flows = site.ovs.ofctl("dump-flows", "br0", f"table={FDB.id}").splitlines()
     return sum("dl_dst=02:77:" in flow for flow in flows)

@@ -1,4 +1,4 @@
-"""A bond as an uplink: one link to the rest of the network, whatever the other side knows of it."""
+"""A bond as an uplink: one link to the rest of the network, whether or not the other side knows the bond."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEMBERS = ("nic1", "nic2")
 
 @pytest.fixture
 def outside(site: Site, workloads: Workloads) -> Iterator[Workload]:
-    """A machine on the switch of the building, to which two wires lead; the site has two workloads."""
+    """A machine on the outside switch, to which two wires lead; the site has two workloads."""
     host = workloads.by_name["outside"] = Workload("outside", mac(200), ["10.0.0.200/24"])
     with Lan("lan", MEMBERS) as lan:
         lan.join("outside")
@@ -37,7 +37,7 @@ def bond(site: Site, *settings: str) -> None:
 
 
 def test_a_bond_is_one_uplink(site: Site, outside: Workload) -> None:
-    """The other side knows nothing of it: what is for everybody comes in by both members."""
+    """The other side does not know the bond: broadcast frames come in by both members."""
     bond(site, "bond_mode=active-backup")
     assert "a bond can be an uplink but not a port" in refusal(site, "port", "bind", "w1", "bond0")
     for member in MEMBERS:

@@ -1,4 +1,4 @@
-"""A network that counts only bound ports as members: nobody else becomes one by taking an address."""
+"""A network that counts only bound ports as members: taking the address of an unbound port gains nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_neighbour_with_the_address_of_a_port_that_is_bound_nowhere(site: Site) -> None:
-    """First the machine is the port, then it is plugged in behind an uplink, and the port is nowhere."""
+    """First the machine is bound as the port; then it is behind an uplink, and the port is bound nowhere."""
     friends = tcp_in(80, remote_group="friends")
     site.apply(
         document("Network", NETWORK, subnets=SUBNETS, bound_members_only=True),
@@ -66,7 +66,7 @@ def test_a_neighbour_with_the_address_of_a_port_that_is_bound_nowhere(site: Site
 
 
 def _bind_elsewhere(site: Site) -> None:
-    """Another host has the port, as its controller reported before it died."""
+    """Another host has bound the port, as its controller reported before it died."""
     store = Store.connect(site.controller.db)
     (port,) = [each for each in store.objects[Port].values() if each.name == "w3"]
     binding = BindingStatus("elsewhere/br0", "tap", 1, BindingState.BOUND, port.id)

@@ -1,4 +1,4 @@
-"""A switch at work on a large change of somebody else answers nobody for a while, and is not called dead."""
+"""A switch that is busy with another client's large change answers late, and is not reported as dead."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sgctl.switch.pulse import ANSWER_SECONDS
 pytestmark = pytest.mark.switch
 
 FEWEST_FLOWS, MOST_FLOWS = 800_000, 1_600_000
-"""One commit of so many takes the best part of a second, or more."""
+"""The number of flows whose commit takes most of a second or more."""
 FREE_TABLE = 200
 
 
@@ -32,7 +32,7 @@ def test_a_busy_switch_is_not_called_dead(site: Site, tmp_path: Path) -> None:
 
 
 def flows(folder: Path, count: int) -> Path:
-    """A file of so many flows."""
+    """A file with `count` flows."""
     file = folder / "flows"
     addresses = (f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in range(count))
     file.write_text(
@@ -44,7 +44,7 @@ def flows(folder: Path, count: int) -> Path:
 
 @contextmanager
 def measured(ovs: PrivateOvs) -> Iterator[list[float]]:
-    """How many seconds the switch's main thread takes for each of many answers."""
+    """Measures how many seconds the switch's main thread takes for each of many answers."""
     seconds, ends = [0.0], Event()
 
     def measure() -> None:
@@ -63,7 +63,7 @@ def measured(ovs: PrivateOvs) -> Iterator[list[float]]:
 
 
 def ask_while_adding(site: Site, file: Path) -> None:
-    """`sgctl status`, again and again, while the switch takes flows in one bundle."""
+    """Run `sgctl status` repeatedly while the switch adds flows in one bundle."""
     target = site.ovs.rundir / "br0.mgmt"
     command: list[str | Path] = ["ovs-ofctl", "--bundle", "-O", "OpenFlow14", "add-flows", target, file]
     with subprocess.Popen(command) as adding:

@@ -1,4 +1,4 @@
-"""Bridges that cannot or do not talk to the controller: closed all the same, and told with the cure."""
+"""Bridges that cannot connect to the controller: they are closed, and `sgctl status` names the remedy."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ pytestmark = pytest.mark.switch
 
 
 def problems(site: Site) -> list[str]:
-    """What `sgctl status` finds, without the host's name."""
+    """The problems in `sgctl status`, without the host's name."""
     report = json.loads(site.sgctl.run("status", "-o", "json").stdout)
     names = [host["name"] for host in report["hosts"]]
     return [str(problem).replace(f"{names[0]}/", "") if names else problem for problem in report["problems"]]
 
 
 def settled(site: Site, expected: list[str]) -> None:
-    """Wait until status finds exactly this."""
+    """Wait until status reports exactly these problems."""
     process.wait_until(lambda: problems(site) == expected, f"status says {expected}")
 
 
 def mend(site: Site, problem: str) -> None:
-    """Run the command that a problem ends with."""
+    """Run the command at the end of a problem's text."""
     program, *arguments = shlex.split(problem.rpartition("run `")[2].removesuffix("`"))
     assert program == "ovs-vsctl"
     site.ovs.vsctl(*arguments)

@@ -1,4 +1,4 @@
-"""Two hosts, each with its own switch and controller, one policy on three servers of which some die."""
+"""Two hosts with a switch and a controller each, and a policy database on three servers of which some die."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_remote_groups_span_hosts_while_members_die(pair: Pair, capsys: pytest.C
 
 
 def test_a_revoke_reaches_both_hosts(pair: Pair) -> None:
-    """A workload leaves its group, by a command on the other host, while the leader is dead."""
+    """A command on the other host removes a workload from its group, while the leader is dead."""
     first, second = pair.hosts
     w = pair.workloads
     with Stream(w[1], w[12], "10.0.0.12", 80) as revoked, Stream(w[11], w[2], "10.0.0.2", 80) as kept:

@@ -1,4 +1,4 @@
-"""A flood in one network: what the connection tracker does when a zone is full."""
+"""A flood in one network: the effects when a zone of the connection tracker is full."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def crowd(site: Site) -> tuple[Workload, ...]:
 
 
 def flood(source: Workload, address: str, port: int) -> None:
-    """One datagram on each of many connections."""
+    """Send one datagram on each of many connections."""
     for _ in range(FLOOD):
         with source.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(b"flood", (address, port))
@@ -49,7 +49,7 @@ def flood(source: Workload, address: str, port: int) -> None:
 def connections(site: Site, limit: int = LIMIT) -> list[int]:
     """How many connections each zone with this limit has, by zone.
 
-    The kernel's own count in `ct-get-limits` holds refused ones, too, until it is cleaned.
+    The kernel's own count in `ct-get-limits` includes refused connections until they are cleaned up.
     """
     zones = re.findall(rf"zone=(\d+),limit={limit},", limits(site))
     tables = (site.ovs.appctl("dpctl/dump-conntrack", f"zone={zone}") for zone in zones)

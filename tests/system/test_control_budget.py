@@ -1,4 +1,4 @@
-"""What a port may say without a rule is limited: a storm stays small, is counted, and harms nobody else."""
+"""Traffic that needs no rule has a limit per port: a storm is cut, counted, and harms no other port."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.switch
 STORM, AT_ONCE = 5000, 250
 FRAME_BYTES = 60
 RATE, BURST = 128_000, 512_000
-"""Bits per second and bits at once: the defaults."""
+"""The default rate in bits per second, and the default burst in bits."""
 OVER_BUDGET = ("w1", "from", "CONTROL_BUDGET")
 PING = group(
     "pings", *({"direction": way, "ethertype": "IPv4", "protocol": "icmp"} for way in ("egress", "ingress"))
@@ -45,7 +45,7 @@ def announcement(number: int) -> bytes:
 
 
 def storm(attacker: Workload, witness: Workload, frame: bytes) -> tuple[int, float]:
-    """Send it as fast as it goes: how many of it the witness got, and how many seconds it took."""
+    """Send copies as fast as possible: how many the witness got, and how many seconds it took."""
     with attacker.inside():
         sender = PacketTap("eth0")
     with witness.inside():
@@ -98,7 +98,7 @@ def test_the_budget_is_a_setting(ovs: PrivateOvs, workloads: Workloads) -> None:
 
 
 def test_the_switch_makes_meters_again_that_somebody_deletes(site: Site, hosts: list[Workload]) -> None:
-    site.ovs.ofctl("del-meters", "br0")  # and with them the flows that use them
+    site.ovs.ofctl("del-meters", "br0")  # also deletes the flows that use them
     site.controller.stop()
     site.controller.start()
     site.sgctl.wait()

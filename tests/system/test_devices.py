@@ -1,4 +1,4 @@
-"""Devices as hosts have them: what cannot do what it is declared for is told, and closed."""
+"""Devices of real hosts: a device that cannot do what it is declared for is reported and closed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TAKEN_AWAY = {
     Datapath.USERSPACE: "its device has been deleted",
     Datapath.KERNEL: "could not open network device w1 (No such device)",
 }
-"""Of a device that is gone: the kernel's datapath has it no longer, the other one keeps it."""
+"""The problem of a removed device: the kernel datapath loses the device, the userspace datapath keeps it."""
 
 
 def plug_pair(site: Site) -> tuple[Workload, Workload]:
@@ -53,7 +53,7 @@ def test_an_interface_that_could_not_be_opened_is_told(site: Site, workloads: Wo
 
 
 def test_a_name_that_no_longer_works_holds_no_port(site: Site) -> None:
-    """A machine that comes back with another tap, and leaves the old one behind in the database."""
+    """A machine comes back with another tap, and its old tap stays in the database."""
     site.apply(TALKS, site.port_document(1, ["talks"]), site.port_document(2, ["talks"]))
     site.ovs.vsctl(
         "add-port", "br0", "a-stale", "--", "set", "Interface", "a-stale", "external_ids:iface-id=w1"

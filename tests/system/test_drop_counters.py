@@ -1,4 +1,4 @@
-"""Whose drops are counted: counters outlive other changes and the controller, not the binding."""
+"""Drop counters survive changes of other ports and the end of the controller, but not the port's binding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FROM_W2 = ("w2", "from", "EGRESS_POLICY")
 
 @pytest.fixture
 def client(site: Site) -> Workload:
-    """May send anything; nobody may send it anything."""
+    """A workload that may send anything, and to which no other may send."""
     site.apply(
         group("client", ALL_OUT),
         group("server"),
@@ -41,7 +41,7 @@ def ping(source: Workload, address: str) -> None:
 
 
 def occupy(site: Site, number: int) -> Workload:
-    """Plug a workload that gets this OpenFlow port, and have the switch know it."""
+    """Plug a workload that gets this OpenFlow port, and wait until the switch has its flows."""
     workload = site.plug("br0", number)
     site.ovs.vsctl("del-port", f"w{number}")
     site.ovs.add_port("br0", f"w{number}", f"ofport_request={OFPORT}", f"external_ids:iface-id=w{number}")
@@ -91,7 +91,7 @@ def test_counters_outlive_other_changes_and_the_controller(site: Site, client: W
 
 
 def test_the_bridge_itself_has_its_drops_counted(site: Site, client: Workload) -> None:
-    """Its packets come from LOCAL, a word where other ports have numbers. It becomes an uplink later."""
+    """The bridge's packets come from LOCAL, a name in place of a port number. It becomes an uplink later."""
     out = ["ping", "-c", "1", "-W", "0.2", "-I", "br0"]
 
     def told(address: str, *key: str) -> bool:

@@ -1,4 +1,4 @@
-"""Policy edits and real packets: what the command line says is what the network does, at once."""
+"""Policy edits and real packets: an edit by the command line takes effect at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.stream import Datagrams, Stream
 pytestmark = pytest.mark.switch
 
 AT_ONCE = 0.1
-"""Seconds after the command has returned by which nothing may come through any more."""
+"""How many seconds after the command has returned no packet may pass any more."""
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_large_datagrams_pass_a_port_rule_from_the_first(pair: tuple[Workload, W
 
 
 def gets_a_file(client: Workload, server: Workload) -> bool:
-    """Whether TFTP works: the request goes to port 69, the data comes from another (RFC 1350 section 4)."""
+    """Whether TFTP works: the request goes to port 69, data come from another port (RFC 1350 section 4)."""
     with client.inside():
         asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with server.inside():

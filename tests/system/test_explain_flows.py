@@ -52,7 +52,7 @@ def test_every_flow_is_shown_once_and_says_what_it_is_for(inhabited: Site) -> No
     dump = inhabited.ovs.ofctl("dump-flows", "br0").splitlines()
     installed = [line for line in dump if "cookie=" in line and not line.startswith(" cookie=0x5d")]
     shown = flows(inhabited)
-    # What the switch learns comes with the traffic of the moment.
+    # Learned flows depend on the current traffic.
     assert len([each for each in shown if not each["cookie"].startswith("0x5d")]) == len(installed)
     assert len({(each["table_id"], each["priority"], each["match"]) for each in shown}) == len(shown)
     purposes = {purpose for each in shown for purpose in each["for"]}
@@ -136,7 +136,7 @@ HARMLESS = (
 
 
 def record_of(site: Site, command: str) -> Any:
-    """What `sgctl COMMAND` finds, whatever its exit status."""
+    """The JSON output of `sgctl COMMAND`; any exit status is accepted."""
     arguments = [str(SGCTL), command, "-o", "json"]
     env = site.controller.environment
     return json.loads(subprocess.run(arguments, capture_output=True, text=True, env=env, check=False).stdout)
@@ -167,7 +167,7 @@ def test_flows_of_others_that_bypass_ours_are_found(inhabited: Site) -> None:
 
 
 def test_the_controller_reports_flows_that_bypass_ours(inhabited: Site) -> None:
-    """By the number of flows, so those that the switch could have learned have to wait for a comparison."""
+    """It compares flow counts first; flows that look learned are only found by a full comparison."""
     tamper(inhabited, "add-group", "group_id=7,type=all,bucket=actions=FLOOD")
     for flow in HARMLESS:
         tamper(inhabited, "add-flow", flow)

@@ -1,6 +1,6 @@
 """No crash opens a hole or cuts an allowed connection; no acknowledged write is lost.
 
-FAULTS=n asks for n faults and SEED=s for another order (`make faults`); few are part of every run.
+FAULTS=n sets the number of faults and SEED=s their order (`make faults`); the default is few faults.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def test_controller_restart_sends_nothing(site: Site) -> None:
         end()
         site.controller.start()
         site.sgctl.wait()
-    # Twice for each start when the bridge's own connection has come, too.
+    # A start compares twice when the bridge itself has also connected.
     compared = re.findall(r": (\d+) flows to add, (\d+) to remove", site.controller.log.read_text()[told:])
     assert len(compared) >= 2
     assert set(compared) == {("0", "0")}
@@ -76,14 +76,14 @@ def test_controller_restart_sends_nothing(site: Site) -> None:
 
 
 def _ages(site: Site) -> dict[str, float]:
-    """Seconds since each of our flows was added, by cookie."""
+    """The age in seconds of each flow with our cookie tag, by cookie."""
     lines = [line for line in site.ovs.ofctl("dump-flows", "br0").splitlines() if "cookie=0x5c" in line]
     words = [line.replace(",", "").split() for line in lines]
     return {word[0]: float(word[1].removeprefix("duration=").removesuffix("s")) for word in words}
 
 
 def test_only_what_is_ours_is_reconciled(site: Site) -> None:
-    """Flows that came and went while the controller was away."""
+    """Flows are added and removed while the controller does not run."""
     site.apply(group("web", tcp_in(80)), site.port_document(1, ["web"]))
     site.plug("br0", 1)
     site.sgctl.wait()
@@ -100,7 +100,7 @@ def test_only_what_is_ours_is_reconciled(site: Site) -> None:
 
 
 def _installed(site: Site) -> list[str]:
-    """All flows but those that the switch learned, which come with the traffic of the moment."""
+    """All flows except learned ones, which depend on the current traffic."""
     lines = site.ovs.ofctl("dump-flows", "--no-stats", "br0").splitlines()
     return sorted(line for line in lines if not line.startswith(" cookie=0x5d"))
 

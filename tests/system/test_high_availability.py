@@ -24,7 +24,7 @@ UDP = {"direction": "ingress", "protocol": "udp", "ports": 6000}
 
 @pytest.fixture
 def remote(tmp_path: Path) -> Iterator[str]:
-    """A policy database that no controller owns."""
+    """The remote of a policy database that no controller started."""
     server = PolicyServer(tmp_path / "shared.db", tmp_path / "shared.sock")
     server.start()
     yield server.remote
@@ -33,14 +33,14 @@ def remote(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def controllers(ovs: PrivateOvs, remote: str) -> Iterator[tuple[Controller, Controller]]:
-    """The first one to come is in charge."""
+    """Two controllers; the one that starts first is in charge."""
     with Controller(ovs.remote, remote) as first, Controller(ovs.remote, remote) as second:
         yield first, second
 
 
 @pytest.fixture
 def site(ovs: PrivateOvs, workloads: Workloads, controllers: tuple[Controller, Controller]) -> Site:
-    """One bridge that both controllers are told of."""
+    """One bridge that connects to both controllers."""
     made = Site(ovs, workloads, controllers[0])
     made.add_bridge("br0")
     ovs.vsctl("set-controller", "br0", *(controller.target for controller in controllers))
@@ -49,7 +49,7 @@ def site(ovs: PrivateOvs, workloads: Workloads, controllers: tuple[Controller, C
 
 @pytest.fixture
 def pair(site: Site) -> tuple[Workload, Workload]:
-    """w1 may send anything, w2 takes TCP 80 and UDP 6000."""
+    """w1 may send anything, w2 accepts TCP 80 and UDP 6000."""
     site.apply(
         document("Network", NETWORK, subnets=["10.0.0.0/24", "2001:db8::/64"]),
         group("client", ALL_OUT),

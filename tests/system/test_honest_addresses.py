@@ -1,4 +1,4 @@
-"""Hosts that get their addresses by themselves, with the programs that hosts use."""
+"""Hosts that configure their addresses automatically, with the usual programs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.switch
 
 ALL_MLD_ROUTERS = bytes.fromhex("333300000016")
 SLAAC = "2001:db8::ff:fe00:1"
-"""What workload 1 makes of the prefix and its MAC."""
+"""The address that workload 1 derives from the prefix and its MAC."""
 
 CLIENT_SCRIPT = """#!/bin/sh
 case $reason in
@@ -56,14 +56,14 @@ def router(request: pytest.FixtureRequest, site: Site, workloads: Workloads) -> 
 
 
 def server(*ranges: str) -> list[str]:
-    """dnsmasq that leases each range's one address."""
+    """The command for dnsmasq that leases the one address of each range."""
     options = ["--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=eth0", "--user=root"]
     options += ["--no-ping", "--leasefile-ro", "--dhcp-authoritative", "--log-dhcp"]
     return ["dnsmasq", *options, *(f"--dhcp-range={leased}" for leased in ranges)]
 
 
 def client(folder: Path, *options: str) -> list[str | Path]:
-    """dhclient with files of its own."""
+    """The command for dhclient; its files are in `folder`."""
     script = folder / "script"
     script.write_text(CLIENT_SCRIPT)
     script.chmod(0o755)
@@ -168,7 +168,7 @@ def reports(tap: PacketTap, group: str) -> bool:
 
 
 def general_query() -> bytes:
-    """MLDv2, to be answered within 0.1 s (RFC 3810 section 5.1); from the router's link-local address."""
+    """An MLDv2 query from the router's link-local address, answered within 0.1 s (RFC 3810 section 5.1)."""
     source = socket.inet_pton(socket.AF_INET6, "fe80::ff:fe00:fe")
     everybody = socket.inet_pton(socket.AF_INET6, "ff02::1")
     router_alert = bytes.fromhex("3a00050200000100")

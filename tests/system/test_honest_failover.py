@@ -1,7 +1,7 @@
-"""keepalived's virtual router on one bridge and over two: everybody reaches its address, wherever it is.
+"""keepalived's virtual router on one bridge and on two: all hosts reach its address wherever it is.
 
-The bridges and a host outside are joined by an ordinary learning switch. `ping` from every host all the time
-shows for how long the address was out of reach; the figures are properties of the test's report.
+An ordinary learning switch joins the bridges and a host outside. Every host runs `ping` continuously, which
+shows for how long the address was unreachable; the figures are properties of the test's report.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ANSWER = re.compile(r"^\[(\d+\.\d+)\] .* icmp_seq=", re.MULTILINE)
 
 @contextmanager
 def joined(site: Site, bridge: str) -> Iterator[None]:
-    """A cable from the bridge, where it is an uplink, to the learning switch."""
+    """Connect the bridge to the learning switch by a cable, which is an uplink of the bridge."""
     near, far = f"{bridge}-{LAN}", f"{LAN}-{bridge}"
     run(["ip", "link", "add", near, "type", "veth", "peer", "name", far])
     try:
@@ -52,7 +52,7 @@ def joined(site: Site, bridge: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Case:
-    """Where the two routers and their neighbours are, and whether they have a MAC in common."""
+    """The bridges of the two routers and their neighbours, and whether the routers share a MAC."""
 
     name: str
     places: dict[int, str]
@@ -60,9 +60,9 @@ class Case:
 
     @property
     def pairs(self) -> dict[int, list[dict[str, str]]]:
-        """The allowed address pairs of both.
+        """The allowed address pairs of both routers.
 
-        Linux answers from its own MAC, by the first route; advertisements come from the MAC in common.
+        Linux answers from its own MAC, by the first route; advertisements come from the shared MAC.
         """
         return {number: [{"ip_address": SHARED}, *self._from_shared_mac(number)] for number in ROUTERS}
 
@@ -82,7 +82,7 @@ CASES = [
 
 @dataclass(frozen=True)
 class Routers:
-    """Both routers and who asks for their address. The first has it, when all is well."""
+    """Both routers and the hosts that ping their address. Without a failure the first router has it."""
 
     master: Workload
     backup: Workload
@@ -116,7 +116,7 @@ def routers(case: Case, site: Site, workloads: Workloads, tmp_path: Path) -> Ite
             command = keepalived(tmp_path / host.name, priority, SHARED, more)
             running.enter_context(program(host, tmp_path / f"{host.name}.log", *command))
         wait_until(lambda: holds(all_of_them.master) and not holds(all_of_them.backup), "a master")
-        for name in ("w3", "w4") if case.shared_mac else ():  # neither asks nor listens any more
+        for name in ("w3", "w4") if case.shared_mac else ():  # no longer use ARP for the shared address
             fixed = ("lladdr", SHARED_MAC, "dev", "eth0", "nud", "permanent")
             all_of_them.neighbours[name].run("ip", "neighbour", "replace", SHARED, *fixed)
         yield all_of_them
@@ -133,7 +133,7 @@ def holds(host: Workload) -> bool:
 
 
 class Outages:
-    """`ping` to the shared address from many hosts, for the time of a `with`; how long each got no answer."""
+    """Runs `ping` to the shared address on many hosts during a `with` block; measures gaps in the answers."""
 
     def __init__(self, hosts: dict[str, Workload], folder: Path) -> None:
         self._hosts = hosts
@@ -155,7 +155,7 @@ class Outages:
         return [float(time) for time in ANSWER.findall(self._logs[name].read_text())]
 
     def wait(self) -> None:
-        """Return when every host gets answers, again; LabError if it does not."""
+        """Wait until every host gets answers (again); LabError if a host does not."""
         before = {name: len(self._answers(name)) for name in self._hosts}
         for name in self._hosts:
             wait_until(lambda: len(self._answers(name)) > before[name] + 5, f"answers for {name}")  # noqa: B023
@@ -171,7 +171,7 @@ class Outages:
 def test_the_shared_address_follows_its_holder(
     site: Site, case: Case, routers: Routers, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Nobody is in charge of the switches while it moves."""
+    """No controller is running while the address moves."""
     master, backup, neighbour = routers.master, routers.backup, routers.neighbours["w3"]
     assert pings(backup, SHARED), "the stand-by itself"
     site.controller.kill()

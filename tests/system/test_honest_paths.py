@@ -1,4 +1,4 @@
-"""What hosts find out about a path: ping, traceroute, and the largest packet that fits."""
+"""Path discovery by hosts: ping, traceroute, and path MTU."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.switch
 FAR4, FAR6 = "198.51.100.2", "2001:db8:1::2"
 GATEWAY4, GATEWAY6 = "10.0.0.254", "2001:db8::fe"
 NARROW = 1300
-"""Bytes that fit the link behind the router."""
+"""The MTU of the link behind the router, in bytes."""
 _LARGE = 200_000
 PING = {"direction": "ingress", "protocol": "icmp", "type": 8}
 PING6 = {"direction": "ingress", "ethertype": "IPv6", "protocol": "ipv6-icmp", "type": 128}
@@ -26,7 +26,7 @@ PING6 = {"direction": "ingress", "ethertype": "IPv6", "protocol": "ipv6-icmp", "
 
 @pytest.fixture
 def host(site: Site, workloads: Workloads) -> Workload:
-    """w1: it may ask, and nobody may ask it. The router is its gateway to `far`, over a narrow link."""
+    """w1: it may send, no host may open a connection to it. Its router leads to `far` by a narrow link."""
     site.apply(TALKS, group("pingable", PING, PING6))
     site.apply(site.port_document(1, ["talks"]), site.port_document(2, ["talks", "pingable"]))
     host = site.plug("br0", 1)

@@ -1,4 +1,4 @@
-"""Two virtual routers, kept by keepalived, that share an address by an allowed address pair."""
+"""A virtual router of keepalived on two workloads that share an address by an allowed address pair."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PING = {"direction": "ingress", "protocol": "icmp", "type": 8}
 
 @pytest.fixture
 def pair(site: Site, workloads: Workloads) -> tuple[Workload, Workload]:
-    """w1 and w2, which may both have the shared address; w3 is a neighbour."""
+    """w1 and w2, which may both use the shared address; w3 is a neighbour."""
     site.apply(TALKS, group("routers", VRRP, PING, tcp_in(80)))
     ports = [site.port_document(number, ["talks", "routers"]) for number in (1, 2)]
     for port in ports:
@@ -43,7 +43,7 @@ def neighbour(site: Site, pair: tuple[Workload, Workload]) -> Workload:
 def routers(
     pair: tuple[Workload, Workload], neighbour: Workload, tmp_path: Path
 ) -> Iterator[tuple[Workload, Workload]]:
-    """Both keep the address; w1 with the higher priority has it."""
+    """keepalived runs on both; w1 has the higher priority and gets the address."""
     with ExitStack() as running:
         for host, priority in zip(pair, (150, 100), strict=True):
             command = keepalived(tmp_path / host.name, priority, SHARED)

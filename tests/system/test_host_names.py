@@ -1,4 +1,4 @@
-"""A host, a bridge and an interface may be called anything that Open vSwitch and the kernel take."""
+"""A host, a bridge and an interface may have any name that Open vSwitch and the kernel accept."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_host_of_any_name_is_enforced(ovs: PrivateOvs, workloads: Workloads, n
 
 
 def _pair(site: Site) -> tuple[Workload, Workload]:
-    """w1 may send anything, w2 takes TCP 80; both are bound by name."""
+    """w1 may send anything, w2 accepts TCP 80; both are bound by name."""
     site.apply(
         document("Network", NETWORK, subnets=["10.0.0.0/24", "2001:db8::/64"]),
         group("client", ALL_OUT),
@@ -65,7 +65,7 @@ def _pair(site: Site) -> tuple[Workload, Workload]:
 
 
 def test_two_hosts_of_one_name_are_told(tmp_path: Path) -> None:
-    """The first one is enforced, and the other one would wait for its turn for ever."""
+    """The first host is enforced; without a message the other host would wait forever."""
     server = PolicyServer(tmp_path / "shared.db", tmp_path / "shared.sock")
     server.start()
     with PrivateOvs(dummy=True) as one, PrivateOvs(dummy=True) as other:

@@ -1,4 +1,4 @@
-"""A change that concerns many ports goes to the switch in parts, and takes effect as a whole."""
+"""A change that affects many ports is sent to the switch in parts, and takes effect as a whole."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ INTERRUPTIONS = 8
 
 
 def state(site: Site, *, there: bool) -> list[Document]:
-    """While the crossed workload is there nobody may reach it, and while it is not everybody might.
+    """While the crossed workload is plugged in, the rules let no host reach it; while it is not, they would.
 
-    So nothing ever arrives, except where the rules have changed and its port has not.
+    So no packet ever arrives, unless the rules have changed and the workload's port has not.
     """
     moving = {number: f"w{number}" if there else f"away-{number}" for number in (CROSSED, *FILLERS)}
     return [
@@ -42,7 +42,7 @@ def crowded(site: Site) -> Iterator[Site]:
     for number in FILLERS:
         site.ovs.add_port("br0", f"filler{number}", "type=internal", f"external_ids:iface-id=w{number}")
     yield site
-    for number in FILLERS:  # devices of this type outlive their switch
+    for number in FILLERS:  # devices of this type are not removed with their switch
         site.ovs.vsctl("del-port", f"filler{number}")
 
 

@@ -1,4 +1,4 @@
-"""Two uplinks into one segment: one of them is closed, and opens when the other one is lost."""
+"""Two uplinks into one segment: one of them is closed, and opened when the other is lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROBE = bytes.fromhex("03736763746c")
 
 @pytest.fixture
 def lan(site: Site) -> Iterator[Lan]:
-    """The switch of the building, and two wires to it, which are on the bridge."""
+    """The outside switch, and two wires from the bridge to it."""
     with Lan("lan", WIRES) as made:
         for wire in WIRES:
             site.ovs.vsctl("add-port", "br0", wire)
@@ -31,7 +31,7 @@ def lan(site: Site) -> Iterator[Lan]:
 
 
 def machine(lan: Lan, workloads: Workloads, name: str, number: int) -> Workload:
-    """A machine on the switch of the building."""
+    """A machine on the outside switch."""
     made = workloads.by_name[name] = Workload(name, mac(number), [f"10.0.0.{number}/24"])
     lan.join(name)
     return made
@@ -86,7 +86,7 @@ def test_only_what_goes_round_is_closed(site: Site, lan: Lan) -> None:
 
 
 def test_who_repeats_what_is_on_the_wire_closes_nothing(site: Site, lan: Lan, workloads: Workloads) -> None:
-    """Two segments; on each somebody sends back all probes, and claims the MACs of our machines."""
+    """Two segments; a host on each sends all probes back, and uses the MACs of our machines."""
     with Lan("other", []) as other:
         lan.leave("nic2-far")
         other.join("nic2-far")

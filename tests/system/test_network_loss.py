@@ -1,4 +1,4 @@
-"""Networks that lose everything for a while: between controller and switch, controller and database, both."""
+"""Networks that lose all packets for a while: from the controller to the switch, to the database, or both."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.switch
 SWITCH, CONTROLLER, DATABASE = "192.0.2.1", "192.0.2.2", "198.51.100.3"
 PORT = 6640
 BLINK, SILENCE = 1.0, 8.0
-"""Seconds: one that TCP bridges by itself, and one after which the ends give each other up."""
+"""Outages in seconds: TCP survives the first; in the second both ends close the connection."""
 PATIENCE = 30.0
 
 
 class Network(NamedTuple):
-    """Switch, controller and database, each in a network of its own; `sgctl` is where the database is."""
+    """Switch, controller and database, each in a separate namespace; `sgctl` runs with the database."""
 
     site: Site
     to_switch: Cable
@@ -76,7 +76,7 @@ def _listen(control: Path, address: str) -> None:
 
 @contextmanager
 def cut(*cables: Cable) -> Iterator[None]:
-    """They are mended in the order in which they are given."""
+    """Cut the cables during the `with` block; mend them in the given order."""
     for cable in cables:
         cable.cut()
     yield
@@ -126,7 +126,7 @@ def test_what_was_decided_meanwhile_holds_afterwards(
             sgctl = site.sgctl
             (sgctl.apply if which == "switch" else sgctl.apply_in_vain)([_server(81)])
             time.sleep(seconds)
-            assert stream.flows()  # nobody could tell the switch
+            assert stream.flows()  # the change could not reach the switch
         wait_until(lambda: not stream.flows(0.3), "the revoked connection stops", PATIENCE)
         assert allowed.lost() == 0
     site.sgctl.wait()

@@ -1,4 +1,4 @@
-"""Choices of networks and ports that change what the switch does, seen on real packets."""
+"""Options of networks and ports, and their effect on real packets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LLDP = 0x88CC
 
 @pytest.fixture
 def pair(site: Site) -> tuple[Workload, Workload]:
-    """w1 may send anything, w2 takes TCP 80."""
+    """w1 may send anything, w2 accepts TCP 80."""
     site.apply(
         group("client", ALL_OUT),
         group("server", tcp_in(80)),
@@ -30,7 +30,7 @@ def pair(site: Site) -> tuple[Workload, Workload]:
 
 
 def opened(source: Workload, target: Workload, count: int) -> int:
-    """How many of `count` connections come about, all open at once."""
+    """How many of `count` connections can be open at once."""
     with target.inside():
         listener = socket.create_server(("10.0.0.2", 80), backlog=count)
     clients = []
@@ -71,7 +71,7 @@ def test_a_connection_limit_that_the_switch_does_not_take_is_told(
 
 
 def frame_arrives(source: Workload, target: Workload, ethertype: int) -> bool:
-    """Whether a frame of this type from one MAC to the other gets there."""
+    """Whether a frame of this type from one workload's MAC to the other's arrives."""
     frame = (
         bytes.fromhex((target.mac + source.mac).replace(":", "")) + ethertype.to_bytes(2, "big") + bytes(60)
     )

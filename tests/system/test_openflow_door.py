@@ -1,4 +1,4 @@
-"""Who may be a switch: strangers on the OpenFlow port are refused, and hold up nobody."""
+"""Who may connect as a switch: strangers on the OpenFlow port are refused, and delay no real switch."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ FLOW_MOD, BUNDLE_CONTROL, BUNDLE_ADD = 14, 33, 34
 HEADER = struct.Struct("!BBHI")
 NOBODY = 65534
 ENDLESS_HELLO = HEADER.pack(VERSION, HELLO, 16, 1) + struct.pack("!HHI", 2, 0, 0)
-"""A hello with an element of length 0."""
+"""A HELLO with an element of length 0."""
 
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def as_root(program: str, *arguments: object, preamble: str = "") -> subprocess.Popen[str]:
-    """A Python program in a process of its own."""
+    """Run a Python program in a separate process."""
     text = f"import os, resource, socket, sys, time\n{preamble}{program}"
     command = [sys.executable, "-c", text, *map(str, arguments)]
     return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def as_nobody(program: str, *arguments: object) -> subprocess.Popen[str]:
-    """The same as a user without rights."""
+    """Run the program as a user without rights."""
     drop = f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\n"
     return as_root(program, *arguments, preamble=drop)
 
@@ -55,7 +55,7 @@ def flows_of_port(site: Site, port: int) -> bool:
 
 
 def revokes(site: Site) -> None:
-    """A rule is given and taken back, and the switch follows."""
+    """Add and remove a rule; the switch must follow."""
     site.apply(group("web", tcp_in(80), ALL_OUT))
     assert flows_of_port(site, 80)
     site.apply(group("web", ALL_OUT))
@@ -64,7 +64,7 @@ def revokes(site: Site) -> None:
 
 @pytest.fixture
 def served(site: Site) -> Site:
-    """A port with a rule, on a bridge that is served."""
+    """A site with a port and a rule, on a connected bridge."""
     site.apply(group("web", tcp_in(80), ALL_OUT), site.port_document(1, ["web"]))
     site.plug("br0", 1)
     site.sgctl.wait()
@@ -88,7 +88,7 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=5) as pee
 
 @pytest.mark.parametrize("message", [ENDLESS_HELLO, bytes(100), b"GET / HTTP/1.1\r\n\r\n"])
 def test_a_broken_handshake_ends_the_connection(served: Site, message: bytes) -> None:
-    """From the switch's own user, who comes in."""
+    """The peer runs as the switch's user, so it is not refused earlier."""
     with socket.create_connection(("127.0.0.1", served.controller.openflow_port), timeout=10) as peer:
         peer.sendall(message)
         with contextlib.suppress(ConnectionError):
@@ -105,7 +105,7 @@ def test_a_silent_peer_is_disconnected(served: Site) -> None:
 
 
 class Rogue:
-    """Says that it is a switch, and keeps what it is told."""
+    """Pretends to be a switch, and stores the messages that it gets."""
 
     def __init__(self, port: int, dpid: int) -> None:
         self.stream = socket.create_connection(("127.0.0.1", port), timeout=5)
@@ -143,7 +143,7 @@ def test_a_living_switch_is_not_replaced(served: Site) -> None:
 
 
 def test_a_switch_that_no_longer_answers_is_replaced_and_served_again(served: Site) -> None:
-    """What took its place is gone in a moment; the bridge is served again without waiting for it to come."""
+    """The rogue replaces the switch and then ends; the controller connects to the bridge again at once."""
     pid = int((served.ovs.rundir / "ovs-vswitchd.pid").read_text())
     dpid = dpid_of(served)
     log = served.controller.log
@@ -196,7 +196,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 class Abroad:
-    """A network with another machine in it, and a controller that listens there with a certificate."""
+    """A network with another machine, and a controller that listens in it with a certificate."""
 
     ADDRESS, HERE = "192.0.2.9", "192.0.2.1"
 
@@ -206,7 +206,7 @@ class Abroad:
         self._authority = authority
 
     def greeted(self, certificate: tuple[Path, Path] | None) -> bool:
-        """Whether a switch there that shows this certificate is greeted."""
+        """Whether a switch on the other machine with this certificate gets a HELLO."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(self._authority.certificate)
         context.check_hostname = False
@@ -226,7 +226,7 @@ class Abroad:
             stream.close()
 
     def serial(self) -> int:
-        """The serial number of the certificate that the controller shows."""
+        """The serial number of the controller's certificate."""
         with self.host.inside():
             text = ssl.get_server_certificate((self.HERE, self.controller.openflow_port))
         return int(run(["openssl", "x509", "-noout", "-serial"], stdin=text).strip().partition("=")[2], 16)
@@ -279,7 +279,7 @@ def test_certificates_are_renewed_without_a_restart(abroad: Abroad, authority: A
 
 
 def test_a_real_switch_comes_by_tls(ovs: PrivateOvs, workloads: Workloads, authority: Authority) -> None:
-    """On this machine it needs no certificate with a name; it is served, whoever came before it."""
+    """A local switch needs no certificate with a name; earlier connections do not prevent its connection."""
     key, certificate = authority.issue("whatever")
     options = [f"--ctl-privkey={key}", f"--ctl-cert={certificate}", f"--ca-certs={authority.certificate}"]
     with Controller(ovs.remote, options=options) as controller:

@@ -1,4 +1,4 @@
-"""How a bridge and its controller find each other again after an interruption."""
+"""How a bridge and its controller reconnect after an interruption."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lab.site import ALL_OUT, Site, group, tcp_in
 pytestmark = pytest.mark.switch
 
 HELLO = bytes([5, 0, 0, 8, 0, 0, 0, 1])
-"""Of OpenFlow 1.4."""
+"""The version number of OpenFlow 1.4."""
 
 
 def test_a_restarted_switch_looks_for_its_controller_every_second(site: Site) -> None:
-    """It forgets how long to wait at most, until something of its configuration changes."""
+    """A restarted switch forgets the longest wait between attempts, until its configuration changes."""
     start_anew(site)
     site.controller.start()
     wait_until(lambda: came_by_itself(site), "the bridge has come by itself")
@@ -55,7 +55,7 @@ def test_a_controller_does_not_wait_for_a_bridge_that_knows_it(site: Site) -> No
 
 
 LEARNING = "priority=0 actions=NORMAL"
-"""What a bridge has that has lost its controller, or has none."""
+"""The flow of a bridge that has lost its controller, or has none."""
 
 
 def test_bridges_of_other_controllers_are_left_alone(site: Site) -> None:
@@ -96,7 +96,7 @@ def test_another_controller_of_the_bridge_is_not_disturbed(site: Site) -> None:
 
 
 def start_anew(site: Site) -> None:
-    """A switch that has never seen its controller, because there is none, and waits as long as by default."""
+    """Restart the switch without a controller, so that it waits between attempts as long as by default."""
     site.controller.kill()
     site.ovs.kill_switch()
     target = site.ovs.vsctl("--no-wait", "--bare", "--columns=_uuid", "list", "Controller").strip()
@@ -115,17 +115,17 @@ def came_by_itself(site: Site) -> bool:
 
 
 def role(site: Site) -> str:
-    """What the bridge's own connection is for."""
+    """The OpenFlow role of the bridge's own connection."""
     return site.ovs.vsctl("--columns=role", "list", "Controller").split()[-1]
 
 
 def rows(site: Site) -> str:
-    """What the switch's database says of controllers, and nobody but users and us writes."""
+    """The columns of the Controller table that only users and sgctl write."""
     return site.ovs.vsctl("--columns=_uuid,target,max_backoff,connection_mode", "list", "Controller")
 
 
 def ages(site: Site) -> dict[str, float]:
-    """Seconds since each of our flows was added, by cookie."""
+    """The age in seconds of each flow with our cookie tag, by cookie."""
     lines = site.ovs.ofctl("dump-flows", "br0").splitlines()
     found = [re.search(r"cookie=(0x5c\w+), duration=([\d.]+)s", line) for line in lines]
     return {match[1]: float(match[2]) for match in found if match}
@@ -133,7 +133,7 @@ def ages(site: Site) -> dict[str, float]:
 
 @contextmanager
 def another_controller() -> Iterator[tuple[socket.socket, str]]:
-    """Somebody who listens, and how to reach him."""
+    """A listening socket of another controller, and its address."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(10)
         yield server, f"tcp:127.0.0.1:{server.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""The policy database may be anybody's ovsdb-server."""
+"""The policy database may be on an ovsdb-server that sgctl did not start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.switch
 
 @pytest.fixture
 def remote(tmp_path: Path) -> Iterator[PolicyServer]:
-    """A server that no controller owns."""
+    """A server that no controller started."""
     server = PolicyServer(tmp_path / "shared.db", tmp_path / "shared.sock")
     server.start()
     yield server

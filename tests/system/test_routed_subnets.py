@@ -1,4 +1,4 @@
-"""Two subnets of one network, joined by a router behind an uplink: hosts of both talk to each other."""
+"""Two subnets of one network with a router behind an uplink: hosts of both subnets reach each other."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Sockets = tuple[socket.socket, socket.socket]
 
 
 def addresses(number: int) -> tuple[str, str]:
-    """Workloads from 9 on are in the second subnet."""
+    """A workload's addresses; workloads from 9 on are in the second subnet."""
     return (
         (f"10.0.9.{number}", f"2001:db8:9::{number:x}")
         if number >= 9
@@ -51,7 +51,7 @@ def port(number: int, *groups: str) -> dict[str, object]:
 
 
 def plug(workloads: Workloads, bridge: str, number: int) -> Workload:
-    """It reaches the other subnet by the router only."""
+    """Make a workload that reaches the other subnet only by the router."""
     own = addresses(number)
     host = workloads.plug(bridge, f"w{number}", mac(number), [f"{own[0]}/24", f"{own[1]}/64"])
     for version, gateway in zip(("-4", "-6"), GATEWAYS[9 if number >= 9 else 0], strict=True):
@@ -61,7 +61,7 @@ def plug(workloads: Workloads, bridge: str, number: int) -> Workload:
 
 @pytest.fixture
 def hosts(site: Site, workloads: Workloads) -> Hosts:
-    """w1 asks, w9 answers at some ports, w2 and w10 have no rule for anybody; all are on br0."""
+    """w1 sends, w9 accepts some ports, w2 and w10 have no rules that allow anything; all are on br0."""
     site.apply(document("Network", "blue", subnets=SUBNETS), TALKS, PINGABLE, WEB, group("mute"))
     site.apply(port(1, "talks"), port(9, "talks", "pingable", "web"), port(2, "mute", "web"))
     hosts = {f"w{number}": plug(workloads, "br0", number) for number in (1, 2, 9)}
@@ -104,7 +104,7 @@ def test_a_rule_that_is_removed_stops_its_connections_on_the_way_back(site: Site
 
 @contextmanager
 def established(source: Workload, target: Workload, address: str) -> Iterator[Sockets]:
-    """Two UDP sockets that have heard of each other, at port 53 of the target."""
+    """Two UDP sockets that have exchanged datagrams, at port 53 of the target."""
     with target.inside(), closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as server:
         server.bind((address, 53))
         with source.inside():
@@ -118,7 +118,7 @@ def established(source: Workload, target: Workload, address: str) -> Iterator[So
 
 
 def carries(one: socket.socket, other: socket.socket) -> bool:
-    """Whether a datagram arrives that is sent now."""
+    """Whether a datagram sent now arrives."""
     one.send(b"data")
     other.settimeout(0.5)
     try:
@@ -128,7 +128,7 @@ def carries(one: socket.socket, other: socket.socket) -> bool:
 
 
 def test_the_router_may_be_behind_another_bridge(site: Site, workloads: Workloads, hosts: Hosts) -> None:
-    """w10 is on br1, w1 on br0, where the router is: packets for w10 go through br0 twice."""
+    """w10 is on br1, w1 and the router are on br0: packets for w10 pass through br0 twice."""
     site.add_bridge("br1")
     wire(site, "br0", "br1", "blue")
     site.apply(port(10, "talks", "pingable", "web"), port(3, "talks"))

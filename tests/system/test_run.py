@@ -1,4 +1,4 @@
-"""`make run` as its user meets it: twice, and with a controller that is killed."""
+"""`make run` as users run it: started twice, and with a controller that is killed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "run.py"
 
 
 class Place:
-    """Folders and ports of an installation, in which the script is run."""
+    """The folders and ports with which the script is run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,7 +41,7 @@ class Place:
 
     @property
     def ovs(self) -> OvsServers:
-        """Somebody else's, to ask."""
+        """Access to the Open vSwitch that the script started."""
         return OvsServers(self.folder, self.folder / "conf.db")
 
     def ready(self) -> bool:

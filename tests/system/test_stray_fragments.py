@@ -1,7 +1,8 @@
-"""What Open vSwitch's tracker lets go at another packet's lookup must not go where that packet goes.
+"""Packets that Open vSwitch's tracker releases at another packet's lookup must not go where that packet goes.
 
-Fragments wait in the tracker until the rest is there. Those given up after 15 seconds, and those of a
-packet in more fragments than fit a batch (32), are added to the packets that are looked up next.
+Fragments wait in the tracker until their packet is complete. Fragments that expire after 15 seconds, and the
+fragments of a packet that has more than a batch can hold (32), are added to the packets that are looked up
+next.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ _PORT = 7000
 _FRAGMENT_BYTES = 1400
 _GIVEN_UP_SECONDS = 16
 _LISTS = 160
-"""Times two fragments each, for IPv4 and IPv6: below the 1,000 that the tracker takes."""
+"""How many packets of two fragments, for IPv4 and IPv6 each: below the tracker's limit of 1,000 fragments."""
 
 Taps = dict[Host, PacketTap]
 
 
 @pytest.fixture
 def taps(site: Site, workloads: Workloads) -> Iterator[Taps]:
-    """Silent hosts, which only send what they are told to."""
+    """Hosts that send only the frames of the test."""
     out = [ALL_OUT, {**ALL_OUT, "ethertype": "IPv6"}]
     all_in = [{**rule, "direction": "ingress"} for rule in out]
     site.apply(
@@ -83,7 +84,7 @@ def _plug(site: Site, workloads: Workloads, host: Host) -> PacketTap:
 
 
 def stray_packets(sender: Host, receiver: Host, payload: int, identifier: int) -> list[list[bytes]]:
-    """One datagram for IPv4, one for IPv6, in fragments."""
+    """One datagram over IPv4 and one over IPv6, in fragments."""
     datagram = UDP(sport=_PORT, dport=_PORT) / (STRAY * (payload // len(STRAY)))
     four = fragment(ip(sender, receiver, id=identifier) / datagram, fragsize=_FRAGMENT_BYTES)
     head = ip6(sender, receiver) / IPv6ExtHdrFragment(id=identifier)
@@ -92,7 +93,7 @@ def stray_packets(sender: Host, receiver: Host, payload: int, identifier: int) -
 
 
 def carry(taps: Taps, source_port: int) -> None:
-    """Packets that are allowed, in every direction: new ones, answers, and some for stateless hosts."""
+    """Send allowed packets in every direction: new connections, answers, and packets for stateless hosts."""
     pairs = (OPEN, SECOND), (OPEN, OUTSIDE), (STATELESS, SECOND), (STATELESS, OUTSIDE), (OUTSIDE, SECOND)
     for sender, receiver in (*pairs, *((b, a) for a, b in pairs), (TRUSTED, OPEN), (OPEN, TRUSTED)):
         for head in (ip(sender, receiver), ip6(sender, receiver)):
@@ -112,7 +113,7 @@ def strays(taps: Taps, honest: Iterable[Host] = ()) -> list[str]:
 
 
 def test_fragments_that_are_given_up_go_nowhere(site: Site, taps: Taps) -> None:
-    """So many that every one of the honest packets after the silence gets some of them."""
+    """There are enough fragments that each honest packet after the pause releases some of them."""
     if DATAPATH is Datapath.KERNEL:
         run(["sysctl", "-qw", *(f"{name}={_GIVEN_UP_SECONDS - 1}" for name in FRAGMENT_TIMES)])
     sent, before = 0, _given_up_by_kernel()
@@ -134,13 +135,13 @@ def test_fragments_that_are_given_up_go_nowhere(site: Site, taps: Taps) -> None:
 
 
 def _given_up(site: Site) -> int:
-    """Fragments, of both families, that the userspace datapath has given up."""
+    """How many IPv4 and IPv6 fragments have expired in the userspace datapath."""
     status = site.ovs.appctl("dpctl/ipf-get-status")
     return sum(map(int, re.findall(r"v[46] frags expired: (\d+)", status)))
 
 
 def _given_up_by_kernel() -> int:
-    """IPv4 packets of which the kernel has given up the fragments."""
+    """How many incomplete IPv4 packets have expired in the kernel."""
     names, numbers = (line.split() for line in Path("/proc/net/snmp").read_text().splitlines()[:2])
     return int(numbers[names.index("ReasmTimeout")])
 

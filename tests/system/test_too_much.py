@@ -1,4 +1,4 @@
-"""More than a switch can hold, through the whole product: named, left closed, and nothing waits for it."""
+"""A policy that a switch cannot hold: what does not fit is reported and closed, the rest is applied."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BLUE, GROUP, HTTP = (str(uuid4()) for _ in range(3))
 
 
 def objects() -> list[PolicyObject]:
-    """Ports that back each other up, one more than can hear each other; a rule for TCP port 80."""
+    """Ports that share an address, one more than a flow can deliver to; a rule for TCP port 80."""
     pairs = (AddressPair("00:00:5e:00:01:01", Prefix.parse("10.0.0.100")),)
     rule = Rule(HTTP, 0, GROUP, Direction.INGRESS, Ethertype.IPV4, 6, 80, 80)
     made: list[PolicyObject] = [Network(BLUE, "blue"), SecurityGroup(GROUP, "routers"), rule]

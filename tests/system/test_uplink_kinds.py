@@ -1,4 +1,4 @@
-"""Uplinks that are no wire: a tunnel, and the bridge's own interface; an internal interface as a port."""
+"""Uplinks without a wire: a tunnel, and the bridge's own interface; and an internal interface as a port."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def encapsulated(question: bytes) -> bytes:
 
 
 def who_has(address: str) -> bytes:
-    """An ARP request of 10.0.0.200, which is beyond the tunnel."""
+    """An ARP request of 10.0.0.200, which is behind the tunnel."""
     ends = OUTSIDE + socket.inet_aton("10.0.0.200") + bytes(6) + socket.inet_aton(address)
     return b"\xff" * 6 + OUTSIDE + bytes.fromhex("08060001080006040001") + ends
 
 
 def test_a_tunnel_is_an_uplink(site: Site, workloads: Workloads) -> None:
-    """Frames go in a VXLAN to the other end, and those of the other end come to the machines."""
+    """Frames reach the other end of a VXLAN tunnel, and frames from the other end reach the machines."""
     site.ovs.add_bridge("underlay")  # a plain switch
     far = workloads.by_name["far"] = Workload("far", mac(99), ["192.0.2.2/24"])
     site.ovs.vsctl("add-port", "underlay", "far")
@@ -49,7 +49,7 @@ def test_a_tunnel_is_an_uplink(site: Site, workloads: Workloads) -> None:
         assert "vx0" not in problems(site)
 
         def answered() -> bool:
-            """Who has the address of our machine? It has, and it says so to the one who asked."""
+            """Ask for the MAC of a local machine; whether the answer goes to the host that asked."""
             end.sendto(encapsulated(who_has("10.0.0.1")), ("192.0.2.1", VXLAN_PORT))
             try:
                 while True:
@@ -64,7 +64,7 @@ def test_a_tunnel_is_an_uplink(site: Site, workloads: Workloads) -> None:
 
 
 def test_internal_interfaces_and_the_bridges_own(site: Site, workloads: Workloads) -> None:
-    """Two uplinks, one of them the bridge's own interface, whose number is unlike the others'."""
+    """Two uplinks, one of them the bridge's own interface, which has a reserved OpenFlow number."""
     policy(site)
     local = site.plug("br0", 1)
     site.ovs.add_port("br0", "w2", "type=internal", "external_ids:iface-id=w2")
@@ -84,7 +84,7 @@ def test_internal_interfaces_and_the_bridges_own(site: Site, workloads: Workload
 
 
 def connects_here(client: Workload, address: str) -> bool:
-    """Whether a connection from a workload to this very host comes about."""
+    """Whether a workload can connect to this host itself."""
     with socket.create_server((address, 80)) as listener, client.inside():
         with socket.socket() as connection:
             connection.settimeout(1)

@@ -1,4 +1,4 @@
-"""An uplink declared by the name of a network carries that network, whatever becomes of names."""
+"""An uplink declared by the name of a network carries that network, also when networks are renamed."""
 
 from __future__ import annotations
 

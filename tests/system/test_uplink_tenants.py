@@ -1,4 +1,4 @@
-"""What members of projects make is on no wire, and takes no wire away from what admins put there."""
+"""Networks of members are on no uplink, and take no uplink away from the networks of admins."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def pings(workload: Workload, address: str) -> bool:
 def test_a_members_network_takes_no_uplink_away(
     ovs: PrivateOvs, workloads: Workloads, controller: Controller, declared: str
 ) -> None:
-    """Its own network of the shared one's name, and another one without a tag, as the shared one."""
+    """The member makes a network with the shared network's name, and another that is untagged like it."""
     shared = make(controller, ADMIN, "network", name="lan", project_id="")
     make(controller, ADMIN, "subnet", network_id=shared["id"], cidr="10.9.0.0/24", ip_version=4)
     port = make(controller, MEMBER, "port", network_id=shared["id"], name="victim")
@@ -74,7 +74,7 @@ def test_a_members_network_takes_no_uplink_away(
         sgctl.wait()
         assert pings(victim, "10.9.0.254")
         assert "no problems" in sgctl("status")
-    make(controller, ADMIN, "network", name="lan", project_id="")  # an admin's mistake: it comes too late
+    make(controller, ADMIN, "network", name="lan", project_id="")  # too late to take the uplink
     sgctl("wait")
     assert pings(victim, "10.9.0.254")
 
@@ -104,5 +104,5 @@ def test_a_member_does_not_get_onto_the_native_vlan(
     ovs.vsctl("set", "interface", "lan0", 'external_ids:sgctl-uplink="mine"')
     sgctl.wait()
     assert not pings(machine, "192.168.1.1")
-    sgctl("uplink", "set", "lan0", "--network", mine["id"], "--wait")  # an admin says so
+    sgctl("uplink", "set", "lan0", "--network", mine["id"], "--wait")  # an admin allows it
     assert pings(machine, "192.168.1.1")

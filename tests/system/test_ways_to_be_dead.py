@@ -1,7 +1,7 @@
-"""A host that does not enforce says so: what `status`, `wait` and `apply` tell of every way to be dead.
+"""A host that does not enforce is reported: the output of `status`, `wait` and `apply` in every such case.
 
-Each way begins with a host that enforces and ends with one. `pytest -s` prints the table of what was told,
-with exit status and milliseconds.
+Each case begins and ends with a host that enforces. `pytest -s` prints a table of the outputs, with exit
+status and milliseconds.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class Host:
 
     @property
     def connected(self) -> list[bool]:
-        """What the database says of the switches."""
+        """Whether each switch is connected, as the database says."""
         with closing(Store.connect(self.server.remote)) as store:
             return [switch.connected for switch in store.switches.values()]
 
     @property
     def port_statuses(self) -> set[str]:
-        """What the REST API of another host says of the ports."""
+        """The statuses of the ports in the REST API of another host."""
         return {port["status"] for port in self.api("GET", "/v2.0/ports").one}
 
     def rename(self, name: str) -> None:
@@ -78,7 +78,7 @@ def disk(private_network: None, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def host(ovs: PrivateOvs, workloads: Workloads, disk: Path) -> Iterator[Host]:
-    """A host that enforces: w1 may send anything, w2 takes TCP 80."""
+    """A host that enforces: w1 may send anything, w2 accepts TCP 80."""
     server = PolicyServer(disk / "policy.db", disk / "policy.sock")
     server.start()
     with (
@@ -165,7 +165,7 @@ def database_killed(host: Host) -> Iterator[None]:
 
 @contextmanager
 def database_read_only(host: Host) -> Iterator[None]:
-    """As the standby of another server, which is not there (ovsdb-server(1), Active-Backup)."""
+    """Make the server the standby of a server that does not exist (ovsdb-server(1), Active-Backup)."""
     host.server_control("ovsdb-server/set-active-ovsdb-server", f"unix:{host.disk}/nobody")
     host.server_control("ovsdb-server/connect-active-ovsdb-server")
     yield
@@ -173,7 +173,7 @@ def database_read_only(host: Host) -> Iterator[None]:
 
 
 def fill_page(host: Host) -> None:
-    """Write on until nothing fits into the last page of the database, which is there already."""
+    """Write until nothing more fits into the last allocated page of the database file."""
     with closing(Store.connect(host.server.remote)) as store:
         for _ in range(PAGE_BYTES // 10):
             store.ask()
@@ -324,19 +324,19 @@ def test_every_way_to_be_dead_is_told(host: Host, pair: tuple[Workload, Workload
 
 
 def wait_told(host: Host, way: str, expected: tuple[int, str]) -> None:
-    """Until `sgctl status` says what it is to say."""
+    """Wait until `sgctl status` reports what is expected."""
     deadline = time.monotonic() + 40
     while not matches(done := host.run("status"), expected):
         assert time.monotonic() < deadline, (way, expected, done)
 
 
 def wait_ports(host: Host, way: str, status: str) -> None:
-    """Until the REST API shows the ports so. The policy does not change meanwhile."""
+    """Wait until the REST API shows this status for all ports, without a change of the policy."""
     process.wait_until(lambda: host.port_statuses == {status}, f"ports are {status}: {way}")
 
 
 def matches(done: subprocess.CompletedProcess[str], expected: tuple[int, str]) -> bool:
-    """Whether a command ended so, and one of its lines is as expected."""
+    """Whether a command ended with the expected exit status, and one of its lines matches."""
     code, pattern = expected
     lines = [*done.stdout.splitlines(), *done.stderr.splitlines(), ""]
     return done.returncode == code and any(re.search(pattern, line) for line in lines)
