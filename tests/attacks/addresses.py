@@ -1,4 +1,4 @@
-"""Source addresses: a packet carries a MAC and an address that belong together and to its sender."""
+"""Source addresses: a packet must carry a MAC and an address that belong together and to its sender."""
 
 from __future__ import annotations
 

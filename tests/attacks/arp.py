@@ -1,4 +1,4 @@
-"""ARP: nobody speaks for an address or MAC that is not their own."""
+"""ARP: no host can claim an address or MAC that is not its own."""
 
 from __future__ import annotations
 

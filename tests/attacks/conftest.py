@@ -15,7 +15,7 @@ from lab.workloads import Workloads
 
 @pytest.fixture(scope="module")
 def bench(private_network: None) -> Iterator[AttackBench]:
-    """A switch, the controller, and all parties of the attacks."""
+    """A switch, the controller, and all hosts of the attacks."""
     with (
         PrivateOvs() as ovs,
         Controller(ovs.remote) as controller,

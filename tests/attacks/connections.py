@@ -1,4 +1,4 @@
-"""Connections: nothing joins, answers or breaks one that is not its own."""
+"""Connections: no host can join, answer or break a connection of other hosts."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def _state() -> None:
 
 
 def _quoted() -> Packet:
-    """What an error about a segment from victim to router repeats of it."""
+    """The part of a segment from victim to router that an ICMP error about it quotes."""
     return IP(src=VICTIM.ip, dst=ROUTER.ip) / _segment("A")
 
 

@@ -1,4 +1,4 @@
-"""Delivery: floods, sniffing, and poisoning of what the switch has learned."""
+"""Delivery: floods, sniffing, and poisoning of the addresses that the switch has learned."""
 
 from __future__ import annotations
 

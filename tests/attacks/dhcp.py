@@ -1,4 +1,4 @@
-"""DHCP and DHCPv6: servers are behind uplinks, clients speak for themselves and to servers only."""
+"""DHCP and DHCPv6: servers must be behind uplinks; clients use their own addresses and reach only servers."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _clients() -> None:
 
 
 def _smuggled() -> None:
-    """Data that poses as a request to a server, from a workload that has no egress rule."""
+    """Data disguised as a request to a server, from a workload without an egress rule."""
     solicitation = IPv6(src=MUTE.link_local, dst=ROUTER.link_local) / ICMPv6ND_RS()
     DHCP_ATTACKS.add(
         "data for one host outside that looks like a DHCP request",

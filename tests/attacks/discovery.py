@@ -1,4 +1,4 @@
-"""IPv6 neighbour discovery, address detection, routers."""
+"""IPv6 neighbour discovery, duplicate address detection, routers."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _advertisements() -> None:
 
 
 def _twice(sender: Host, target: str) -> Packet:
-    """Open vSwitch reads no target in it; Linux takes the first of the two MACs."""
+    """An advertisement with two MACs: Open vSwitch reads no target in it; Linux uses the first MAC."""
     option = ICMPv6NDOptDstLLAddr(lladdr=sender.mac)
     head = ether(sender, VICTIM) / IPv6(src=sender.link_local, dst=VICTIM.ip6)
     return head / ICMPv6ND_NA(tgt=target, R=0, S=1, O=1) / option / option
@@ -286,7 +286,7 @@ def _listener_query(sender: Host) -> Packet:
 
 
 def large_router_advertisement(sender: Host, receiver: Host) -> list[Packet]:
-    """As large as fragments have to be: options up to somewhere in the second fragment, then the message."""
+    """Fragments of the minimum size: options until somewhere in the second fragment, then the message."""
     padding = 5 * (bytes([1, 252]) + bytes(252)) + bytes([1, 6]) + bytes(6)
     head = IPv6(src=sender.link_local, dst=receiver.link_local, hlim=255)
     message = bytes(head / _router_message(sender))[40:]
@@ -297,7 +297,7 @@ def large_router_advertisement(sender: Host, receiver: Host) -> list[Packet]:
 
 
 def fragmented_router_advertisement(sender: Host, receiver: Host) -> list[Packet]:
-    """The message begins in the second fragment; the first holds nothing but options."""
+    """The message begins in the second fragment; the first contains only options."""
     options = bytes([58, 1]) + bytes([1, 12]) + bytes(12)
     head = IPv6(src=sender.link_local, dst=receiver.link_local, hlim=255)
     message = bytes(head / _router_message(sender))[40:]

@@ -1,4 +1,4 @@
-"""Ethernet: tags, other protocols than ARP and IP, other networks."""
+"""Ethernet: VLAN tags, protocols other than ARP and IP, other networks."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _llc(sender: Host, receiver: str, payload: Packet) -> Packet:
 
 
 def _labelled(sender: Host) -> Packet:
-    """An MPLS frame to the victim: one label, the last, and a datagram (RFC 3032 section 2.1)."""
+    """An MPLS frame to the victim: one label, marked as the last, and a datagram (RFC 3032 section 2.1)."""
     label = (16 << 12 | 1 << 8 | 64).to_bytes(4)
     return (
         Ether(src=sender.mac, dst=VICTIM.mac, type=_MPLS) / label / bytes(ip(sender, VICTIM) / discard())[14:]

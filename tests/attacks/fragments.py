@@ -1,4 +1,4 @@
-"""What hides a packet's port: fragments, IPv4 options, IPv6 extension headers, tunnels."""
+"""Ways to hide a packet's port: fragments, IPv4 options, IPv6 extension headers, tunnels."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PROTOCOL_ATTACKS = Family("Other protocols on IP")
 
 _IPV6_FRAGMENT = 44
 _IDENTIFIERS = count(1000)
-"""Fragments that wait for others are not to meet those of another test."""
+"""Every test uses new identifiers: waiting fragments must not be combined with those of another test."""
 _FRAGMENT_BYTES = 1400
 """Open vSwitch takes fragments below 1200 bytes (IPv4) or 1280 (IPv6) that are not the last for an attack."""
 
@@ -66,7 +66,7 @@ def _cut(*parts: tuple[int, bytes], proto: int = 6) -> list[Packet]:
 
 
 def _judged_whole(fragments: list[Packet], segment: bytes) -> OnKernel:
-    """The kernel's tracker puts them together, and the rules see that segment."""
+    """The kernel's tracker reassembles the fragments, and the rules decide about that segment."""
     joined = said(ATTACKER, ip(ATTACKER, VICTIM, id=fragments[0].id, proto=6) / segment, VICTIM)
     return OnKernel("put together first, it is one segment to an open port", passes=(joined,))
 
@@ -189,7 +189,7 @@ def _options() -> None:
         ("router alert", IPOption_Router_Alert()),
         ("timestamp", IPOption(b"\x44\x0c\x05\x00" + bytes(8))),
     ):
-        # scapy sums with the last address of a source route, as a host on the way would.
+        # scapy computes the checksum with the last address of a source route, as a host on the path would.
         closed, allowed = (
             ip(ATTACKER, VICTIM, options=[option], proto=6) / _segment(port) for port in (CLOSED, TCP_SERVICE)
         )
@@ -260,8 +260,8 @@ def _payloads() -> dict[str, Packet]:
 def _udp_lite(receiver: Host) -> Packet:
     """A datagram of UDP-Lite from the attacker, with a checksum over all of it (RFC 3828 section 3.1).
 
-    The sum is made as for UDP: the kernel's tracker takes no other (nf_conntrack_proto_udp.c), and the
-    userspace one does not look.
+    The checksum is computed as for UDP: the kernel's tracker accepts no other (nf_conntrack_proto_udp.c), and
+    the userspace tracker does not check it.
     """
     head = IP(src=ATTACKER.ip, dst=receiver.ip, proto=17)
     ports, data = CLIENT_PORT.to_bytes(2) + UDP_SERVICE.to_bytes(2) + bytes(2), b"some data"

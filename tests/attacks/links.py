@@ -1,4 +1,4 @@
-"""Messages that need no rule, bent so that they leave their link or reach somebody else than they concern."""
+"""Messages that need no rule, altered so that they would leave their link or reach the wrong host."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _SECRET = b"secret " * 70
 
 
 def _neighbour(message: Packet, to: Host, destination: str, hops: int, **source: str) -> Packet:
-    """Neighbour discovery of `mute`, with the option that goes with it and more data than any has."""
+    """Neighbour discovery of `mute`, with its usual option and more data than any honest message has."""
     option = ICMPv6NDOptSrcLLAddr if isinstance(message, ICMPv6ND_NS) else ICMPv6NDOptDstLLAddr
     head = ether(MUTE, to) / IPv6(src=source.get("src", MUTE.ip6), dst=destination, hlim=hops)
     return head / message / option(lladdr=MUTE.mac) / _SECRET
@@ -154,7 +154,7 @@ def _out_by_routers() -> None:
             "hop limit 64": _to_group(whither, message() / _SECRET, hlim=64),
             "code 9": _to_group(whither, message(code=9) / _SECRET, hlim=hops),
         }
-        if name != "listener report":  # which is for whatever group it is about
+        if name != "listener report":  # a listener report is sent to the group that it reports
             bent["to the whole Internet"] = _to_group(_ELSEWHERE, message() / _SECRET, hlim=hops)
         for how, frame in bent.items():
             add(f"data in a {name}, {how}", MUTE, frame, Reason.BUM, honest)

@@ -1,4 +1,4 @@
-"""Listeners and routers of groups: who listens is told to routers, and no workload is one."""
+"""Multicast listeners and routers: listeners report to routers, and no workload is a multicast router."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _listeners() -> None:
 
 
 def _others() -> None:
-    """ICMPv6 messages of the link that are none of those which need no rule."""
+    """ICMPv6 messages of the link that need a rule."""
     add = LISTENER_ATTACKS.add
     honest = said(ATTACKER, ip6(ATTACKER, VICTIM) / echo6(), VICTIM)
     for name, message in (

@@ -1,4 +1,4 @@
-"""Honest frames, which attacks bend and controls send as they are."""
+"""Honest frames: attacks alter them, controls send them unchanged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ether(sender: Host, receiver: Host | str) -> Packet:
 
 
 def multicast(sender: Host, group: str) -> Packet:
-    """To an IPv6 multicast address by the MAC that goes with it (RFC 2464 section 7)."""
+    """To the MAC of an IPv6 multicast address (RFC 2464 section 7)."""
     return Ether(src=sender.mac, dst="33:33:" + ":".join(_last_bytes(group)))
 
 
@@ -43,14 +43,14 @@ def _last_bytes(group: str) -> list[str]:
 
 
 def arp(operation: int, sender: Host, target: Host, to: Host | str | None = None, **fields: Any) -> Packet:
-    """An ARP packet as `sender` would say it, but for the `fields` (scapy's names) that are given."""
+    """An honest ARP packet of `sender`, except for the given `fields` (scapy's names)."""
     honest = {"op": operation, "hwsrc": sender.mac, "psrc": sender.ip, "pdst": target.ip}
     honest["hwdst"] = NO_MAC if operation == REQUEST else target.mac
     return ether(sender, target if to is None else to) / ARP(**{**honest, **fields})
 
 
 def ieee802(frame: Packet) -> bytes:
-    """ARP with the hardware type of IEEE 802 networks, 6, which Linux takes as well (RFC 5342)."""
+    """ARP with hardware type 6, IEEE 802 networks, which Linux also accepts (RFC 5342)."""
     return bytes(frame).replace(b"\x08\x06\x00\x01", b"\x08\x06\x00\x06", 1)
 
 
@@ -65,7 +65,7 @@ def ip6(sender: Host, receiver: Host, **fields: Any) -> Packet:
 
 
 def udp(port: int = UDP_SERVICE, source_port: int = CLIENT_PORT) -> Packet:
-    """A datagram with something in it."""
+    """A datagram with some payload."""
     return UDP(sport=source_port, dport=port) / b"some data"
 
 
@@ -75,7 +75,7 @@ def syn(port: int = TCP_SERVICE, source_port: int = CLIENT_PORT) -> Packet:
 
 
 def discard() -> Packet:
-    """What every workload accepts from everybody."""
+    """A datagram that every workload accepts from any sender."""
     return udp(DISCARD)
 
 
@@ -106,7 +106,7 @@ def solicitation(
 def advertisement(
     sender: Host, receiver: Host | str, target: str, source: str | None = None, **option: str
 ) -> Packet:
-    """That `target` is at the sender's MAC, to a host or to all nodes, overriding what is known.
+    """An advertisement that `target` is at the sender's MAC, to a host or all nodes, with the override flag.
 
     `lladdr` is another target link-layer address than the sender's; empty leaves the option out.
     """

@@ -1,4 +1,4 @@
-"""Ranges in allowed address pairs: their ends are theirs, and they are nobody else's."""
+"""Ranges in allowed address pairs: their exact limits hold, and no other port may use them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A local port's address, from outside: a router brings back what the port sent, a thief claims it."""
+"""Packets from outside with a local port's address: a router returns the port's packets, thieves forge it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _add = ROUTED_ATTACKS.add
 
 
 def _between(macs: tuple[Host, Host], ends: tuple[Host, Host], said: Packet, version: int = 4) -> Packet:
-    """From one host's MAC to another's, a packet of two others."""
+    """A frame between the MACs of two hosts that carries a packet between two other hosts."""
     source, destination = ends
     head = IP(src=source.ip, dst=destination.ip)
     if version == 6:

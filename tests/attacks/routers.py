@@ -1,4 +1,4 @@
-"""VRRP: only ports with an allowed address pair speak it, only to others that expect it."""
+"""VRRP: only ports with an allowed address pair may send it, and only to ports that expect it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _attacks() -> None:
 
 
 def _thefts() -> None:
-    """The shared MAC leads to whom used it last, of those that may."""
+    """Frames to the shared MAC go to the permitted port that used the MAC last."""
     add = VRRP_ATTACKS.add
     held = said(PARTNER, _announced(), VICTIM, PAIRED, ROUTER)
     still_held = (

@@ -1,4 +1,4 @@
-"""Every attack of the table against the whole product: the honest frame arrives, the attack does not."""
+"""Every attack of the table on a complete installation: the honest frame arrives, the attack does not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _identifier(attack: Attack) -> str:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=_identifier)
 def test_attack(bench: AttackBench, attack: Attack) -> None:
-    """Cold: the datapath knows nothing but what comes `before`."""
+    """Cold: the datapath has only the flows of the frames sent `before`."""
     bench.forget_connections()
     assert not bench.achieve(attack.control), "the control"
     bench.forget_connections()
@@ -46,7 +46,7 @@ def test_attack_on_what_honest_frames_left_in_the_datapath(bench: AttackBench, a
 
 
 def _attack(bench: AttackBench, attack: Attack, drops: Counter[Reason]) -> None:
-    """It reaches nobody, and the switch counts it: more than `drops`, which it had counted until then."""
+    """The attack reaches no host, and the switch counts more drops than `drops`, the counts before it."""
     reason, passes = attack.fate(DATAPATH)
     assert not bench.strays(Send(attack.sender, attack.frames), attack.spared, passes)
     dropped = bench.drops() - drops

@@ -1,6 +1,6 @@
-"""How many megaflows a workload makes that varies one field: each needs ovs-vswitchd, and slows others down.
+"""How many megaflows a workload makes by varying one field: each needs ovs-vswitchd and slows others down.
 
-A megaflow of Open vSwitch holds all bits that were looked at, so what is dropped has to be found out by few.
+A megaflow matches all bits that the flows looked at, so drops must be decided by few bits.
 """
 
 from __future__ import annotations

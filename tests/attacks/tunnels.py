@@ -1,4 +1,4 @@
-"""Tunnels: what is inside is not judged, so the outside needs a rule of its own."""
+"""Tunnels: rules do not see the inner packet, so the outer packet needs a rule for its protocol."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _on_ip() -> None:
 
 
 def _in_snap(sender: Host, receiver: Host, packet: Packet) -> Packet:
-    """An IP packet in an 802.3 frame (RFC 1042), which switches and hosts may read like any other."""
+    """An IP packet in an 802.3 frame (RFC 1042), which switches and hosts may treat as any IP packet."""
     kind = 0x86DD if isinstance(packet, IPv6) else 0x0800
     head = Dot3(src=sender.mac, dst=receiver.mac) / LLC(dsap=0xAA, ssap=0xAA, ctrl=3)
     return head / SNAP(OUI=0, code=kind) / packet
