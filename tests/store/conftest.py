@@ -35,7 +35,7 @@ def connect(server: PolicyServer) -> Iterator[Callable[[], Store]]:
 
 @pytest.fixture
 def store(connect: Callable[[], Store]) -> Store:
-    """A store that has told what was there."""
+    """A connected store that has reported the initial objects."""
     store = connect()
     store.run()
     return store
@@ -43,7 +43,7 @@ def store(connect: Callable[[], Store]) -> Store:
 
 @pytest.fixture
 def transact(server: PolicyServer) -> Callable[..., list[dict[str, Any]]]:
-    """Another tool: runs operations through `ovsdb-client` and returns the server's answers."""
+    """Represents another tool: runs operations through `ovsdb-client` and returns the server's answers."""
 
     def run(*operations: dict[str, Any]) -> list[dict[str, Any]]:
         command = [
@@ -63,7 +63,7 @@ def transact(server: PolicyServer) -> Callable[..., list[dict[str, Any]]]:
 
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[Callable[[], PolicyServer]]:
-    """Makes servers on the same files, as several controllers would; what runs ends with the test."""
+    """Makes servers on the same files, as several controllers would; stops them at the end of the test."""
     made: list[PolicyServer] = []
 
     def make() -> PolicyServer:

@@ -1,6 +1,6 @@
-"""A program that uses a store and a switch watcher in green threads, beside one that must keep running.
+"""A program with a store and a switch watcher in green threads, and another thread that must keep running.
 
-Arguments: the policy database's file and socket, the switch database's remote. Ends with `ok`.
+Arguments: the policy database's file and socket, the switch database's remote. It prints `ok` at the end.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ bridges: list[str] = []
 
 
 def heartbeat() -> None:
-    """Measure how long others keep this thread from running."""
+    """Measure for how long other threads keep this thread from running."""
     while True:
         before = time.monotonic()
         eventlet.sleep(0.005)
@@ -38,14 +38,14 @@ def heartbeat() -> None:
 
 
 def follow_policy(store: Store) -> None:
-    """Note the groups that appear."""
+    """Record the groups that appear."""
     while True:
         names.extend(change.new.name for change in store.run() if change.new is not None)
         store.block(10)
 
 
 def follow_switches(local: LocalSwitches) -> None:
-    """Note the bridges that appear."""
+    """Record the bridges that appear."""
     while True:
         bridges[:] = [bridge.name for bridge in local.bridges.values()]
         local.block(10)
@@ -53,7 +53,7 @@ def follow_switches(local: LocalSwitches) -> None:
 
 
 def write(store: Store, server: PolicyServer) -> None:
-    """Commit groups, with a death of the server in between."""
+    """Commit groups before and after the server is killed."""
     for number in range(100):
         if number == 50:
             pid = server.pid
@@ -65,7 +65,7 @@ def write(store: Store, server: PolicyServer) -> None:
 
 
 def main(database: str, socket: str, switch_remote: str) -> None:
-    """Run all of it."""
+    """Run all threads."""
     server = PolicyServer(Path(database), Path(socket))
     eventlet.spawn(heartbeat)
     server.start()

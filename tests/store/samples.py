@@ -1,4 +1,4 @@
-"""Valid objects of every kind, and the two sides of changes."""
+"""Valid objects of every kind, and helpers for changes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def port(on: Network, number: int = 1, **values: object) -> Port:
 
 
 def everything() -> tuple[PolicyObject, ...]:
-    """One object of each kind with every field set, after those it refers to, and a sparse one of each."""
+    """For each kind an object with all fields and one with few; an object comes after those it refers to."""
     web, members = group("web", stateful=False, meta=META), group("")
     monitors = AddressGroup(
         new_id(), "monitors", frozenset(prefixes("192.0.2.0/24", "2001:db8::1", "0.0.0.0/0")), META
@@ -119,5 +119,5 @@ def delete(*objects: PolicyObject) -> list[Change]:
 
 
 def news(changes: Sequence[Change]) -> list[PolicyObject]:
-    """The new sides."""
+    """The new objects of the changes."""
     return [change.new for change in changes if change.new is not None]

@@ -1,4 +1,4 @@
-"""A policy database on three servers that agree (RAFT): only another connection string."""
+"""A policy database on three servers (RAFT): for a client only the connection string differs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Cluster:
         self.remote = ",".join(f"unix:{directory}/{member}.sock" for member in (1, 2, 3))
 
     def start_all(self) -> None:
-        """Make the cluster and wait until all have joined."""
+        """Make the cluster and wait until all members have joined."""
         first, second, third = (f"unix:{self._directory}/{member}.raft" for member in (1, 2, 3))
         self._tool("create-cluster", "1.db", str(SCHEMA_FILE), first)
         self._tool("join-cluster", "2.db", DATABASE, second, first)
@@ -62,7 +62,7 @@ class Cluster:
         pid_file.unlink()
 
     def leader(self) -> int:
-        """The member that leads; waits for one."""
+        """The member that is the leader; waits until there is one."""
         for _ in range(100):
             for member in (1, 2, 3):
                 control = self._directory / f"{member}.unixctl"

@@ -1,4 +1,4 @@
-"""The control loop between real databases, step by step: what sessions are told, and when it is the whole."""
+"""The control loop between real databases, step by step: which flows sessions get, and when they have all."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BLUE = Network(str(uuid.uuid4()), "blue")
 
 
 class Recorder:
-    """In the place of a session: what a switch would hold that did as it is told."""
+    """Replaces a session; records the flows that an obedient switch would hold."""
 
     def __init__(self, _generation: int, expected: Expected, _report: Report) -> None:
         self.expected = expected
@@ -47,7 +47,7 @@ class Recorder:
         self.complete = True
 
     def close(self) -> None:
-        """Nothing is under way."""
+        """Do nothing: there is nothing to close."""
 
     def _take(self, diff: FlowDiff) -> None:
         for flow in diff.removed:
@@ -56,12 +56,12 @@ class Recorder:
 
 
 class NoLines:
-    """Reaches no bridge."""
+    """Replaces direct connections; connects to no bridge."""
 
     listener = Listener("tcp", "127.0.0.1", 1)
 
     def reach(self, bridges: object, connected: object) -> None:
-        """They connect by themselves."""
+        """Do nothing: the bridges connect by themselves."""
 
 
 class Alive:
@@ -70,14 +70,14 @@ class Alive:
     silent = pending = False
 
     def ask(self) -> None:
-        """There is no need to."""
+        """Do nothing: the switch always answers."""
 
     def close(self) -> None:
-        """Nothing is under way."""
+        """Do nothing: there is nothing to close."""
 
 
 class Clock:
-    """In the place of `time`: what others do while the loop lets them."""
+    """Replaces `time`: runs what other threads do while the loop sleeps."""
 
     monotonic = staticmethod(time.monotonic)
 
@@ -89,7 +89,7 @@ class Clock:
 
 
 class Bench:
-    """A loop, the author of a policy, and the recorder of the one switch."""
+    """A control loop, a store that writes the policy, and the recorder of the only switch."""
 
     def __init__(self, running: ControlLoop, author: Store) -> None:
         self.loop = running

@@ -1,4 +1,4 @@
-"""What the API knows of controllers: asked once a second at most, and nobody waits for the silent twice."""
+"""Which controllers respond: asked at most once a second, and clients do not wait twice for a silent one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SWITCH = SwitchStatus(HOST, "br0", "0" * 16, connected=True)
 
 
 class Clock:
-    """Stands still until somebody lets time pass."""
+    """A clock that stands still until a test advances it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -28,7 +28,7 @@ class Clock:
 
 @pytest.fixture
 def controller(connect: Connect) -> Store:
-    """Of a host that has reported and is at work no more, though its lock is held: it hangs."""
+    """The store of a controller that hangs: it has reported and holds its lock, but no longer answers."""
     controller = connect()
     controller.compete(HOST)
     changes_until(controller, lambda: controller.has_lock)
@@ -44,7 +44,7 @@ def reader(connect: Connect, controller: Store) -> Store:
 
 
 def outcome(liveness: HostLiveness, reader: Store) -> frozenset[str]:
-    """What somebody is told who waits for it."""
+    """The answer for a client that waits for it."""
     promise = liveness.ask()
     while not promise.done():
         liveness.step(reader)

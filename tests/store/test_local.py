@@ -1,4 +1,4 @@
-"""The watcher of the switch database, against a real switch with simulated devices."""
+"""The watcher of the switch database, with a real switch and simulated devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lock of a host, whatever the host is called, and what becomes of a refusal."""
+"""The lock of a host with any name, and errors when the server refuses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that dies with a transaction in its hands: its client is told at once, for it may have to act."""
+"""A server that dies during a transaction: its client gets an error at once, because it may have to act."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_lost_answer_is_noticed_without_a_new_server(server: PolicyServer) -> 
     store = Store.connect(server.remote, PATIENCE)
     pid = server.pid
     assert pid is not None
-    os.kill(pid, signal.SIGSTOP)  # the question arrives, and no answer
+    os.kill(pid, signal.SIGSTOP)  # the request arrives, but the server does not answer
     killer = threading.Timer(0.3, os.kill, (pid, signal.SIGKILL))
     killer.start()
     begin = time.monotonic()

@@ -1,4 +1,4 @@
-"""Rows that another tool left malformed: left out with what refers to them, and never a broader permit."""
+"""Malformed rows of another tool: they and rows that refer to them are left out, and permit nothing more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of the rule numbers: they are never used twice, so one day there are none left."""
+"""The end of the rule numbers: a number is never used twice, so they can run out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects in and out of a real policy database."""
+"""Writing objects to a real policy database and reading them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Connect = Callable[[], Store]
 
 
 def numbered(obj: PolicyObject) -> PolicyObject:
-    """Without the rule number that the store gave."""
+    """The object without the rule number that the store assigned."""
     return replace(obj, number=0) if isinstance(obj, Rule) else obj
 
 
@@ -261,7 +261,7 @@ def test_a_commit_on_an_old_state_is_a_conflict_that_names_the_object(store: Sto
 
 
 def test_the_server_compares_too(store: Store, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written between the look at the copy and the transaction is not lost."""
+    """A write between the check of the local copy and the transaction is not lost."""
     web, unchanged = group("web"), group("unchanged")
     store.commit(create(web, unchanged))
     theirs = replace(web, stateful=False)
@@ -273,7 +273,7 @@ def test_the_server_compares_too(store: Store, connect: Connect, monkeypatch: py
 
 
 def leave_behind(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the store take in nothing before it has sent a transaction, as if the news were on their way."""
+    """Keep updates from the store until it has sent a transaction, as if they were still under way."""
     waits = iter(["for the connection"])
 
     def pump_until(condition: Callable[[], bool], deadline: float) -> bool:
@@ -335,7 +335,7 @@ def test_an_invalid_object_is_not_written(store: Store, bad: PolicyObject, reaso
 
 
 def test_concurrent_additions_to_a_large_address_group_are_small_writes(store: Store) -> None:
-    """The size of a write follows what changes, not what the group holds."""
+    """The size of a write depends on the change, not on the size of the group."""
     addresses = frozenset(Prefix(4, (10 << 24) + n, 32) for n in range(20_000))
     many = AddressGroup(new_id(), "many", addresses)
     store.commit(create(many))

@@ -1,4 +1,4 @@
-"""What somebody without rights is told."""
+"""Error messages for users without permissions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def as_nobody(*groups: int) -> Iterator[None]:
 
 @pytest.fixture
 def path() -> Iterator[Path]:
-    """A socket that takes connections, in a folder that everybody may search."""
+    """A socket that accepts connections, in a folder that all users may search."""
     with tempfile.TemporaryDirectory(prefix="sgctl-") as folder, socket.socket(socket.AF_UNIX) as server:
         Path(folder).chmod(0o755)
         name = Path(folder) / "run" / "db.sock"

@@ -1,4 +1,4 @@
-"""Limits of projects in the policy database, and databases from before there were any."""
+"""Limits of projects in the policy database, and databases of versions before limits."""
 
 from __future__ import annotations
 

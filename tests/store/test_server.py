@@ -1,4 +1,4 @@
-"""The private server's life, and schema versions."""
+"""Start and end of the private server, and schema versions."""
 
 from __future__ import annotations
 

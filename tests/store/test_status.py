@@ -1,4 +1,4 @@
-"""What controllers report, the zones they get, and waiting for them."""
+"""Reports of controllers, their conntrack zones, and waiting for their reports."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_reports_are_no_policy(store: Store) -> None:
 
 
 def test_a_generation_that_came_while_reporting_does_not_wait(store: Store, connect: Connect) -> None:
-    """It changes no object, but somebody waits for the switches to have it."""
+    """The generation changes no object, but a client waits until the switches have it."""
     connect().commit(())
     store.report([BR0], [UPLINK])
     start = time.monotonic()

@@ -1,4 +1,4 @@
-"""How messages and differences of rows are read; no server needed."""
+"""Parsing of messages and of differences of rows, without a server."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_garbage_is_an_error(garbage: bytes) -> None:
 
 
 def test_reading_takes_time_in_proportion_to_size() -> None:
-    """A snapshot arrives in many pieces; looking at all of it for each would take minutes."""
+    """A snapshot arrives in many pieces; parsing it from the start for each piece would take minutes."""
     big = json.dumps({"rows": [{"text": "x" * 50, "n": n} for n in range(100_000)]}).encode()
     reader = MessageReader()
     got = [each for at in range(0, len(big), 4096) for each in reader.feed(big[at : at + 4096])]

@@ -1,4 +1,4 @@
-"""Several writers at once, and a server that dies under them: nothing is lost, no number reused."""
+"""Several concurrent writers, and a server that is killed: no write is lost, no rule number reused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who plans on the policy is not overtaken by those who write all the time, and nobody can hold up others."""
+"""A writer that plans is not overtaken by constant writers, and no writer can block the others for long."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_plan_is_made_once_while_somebody_writes_all_the_time(store: Store, co
 
 
 def test_turns_go_by_the_order_of_asking(store: Store, connect: Connect) -> None:
-    """Each of several writers that write all the time makes each plan once."""
+    """Each of several constant writers makes each of its plans once."""
     calls = []
 
     def write(one: Store) -> None:

@@ -1,4 +1,4 @@
-"""Waiting in tests for what a store or a switch watcher takes in."""
+"""Helpers that wait until a store or a switch watcher has received updates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sgctl.store.local import LocalSwitches
 
 
 def changes_until(store: Store, condition: Callable[[], bool], seconds: float = 10.0) -> list[Change]:
-    """Run the store until the condition holds; the changes on the way."""
+    """Run the store until the condition holds; returns the changes meanwhile."""
     changes: list[Change] = []
     deadline = time.monotonic() + seconds
     while True:

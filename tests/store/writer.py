@@ -14,7 +14,7 @@ from tests.store.samples import new_id
 
 
 def main(remote: str, group: str, count: str) -> None:
-    """Write; what is refused or lost is tried again with the same id, as a service would."""
+    """Write rules; retry a refused or lost commit with the same id, as a service would."""
     with closing(Store.connect(remote)) as store:
         for _ in range(int(count)):
             one = Rule(new_id(), 0, group, Direction.INGRESS, Ethertype.IPV4)
