@@ -1,4 +1,4 @@
-"""Images of Debian's releases, made once."""
+"""Images of Debian's releases, each made once."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ def images() -> Iterator[Callable[[str], Image]]:
 
 @pytest.fixture
 def hosts() -> Iterator[ExitStack]:
-    """What a test enters here ends with it."""
+    """The contexts that a test enters here end with the test."""
     with ExitStack() as stack:
         yield stack

@@ -1,4 +1,4 @@
-"""One host as Debian ships it: README's tour, command by command, on both datapaths."""
+"""README's tour on a stock Debian host, command by command, on both datapaths."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PING = "ip netns exec web1 ping -c1 -W1 10.0.0.2"
 
 
 def type_in(host: Machine, command: str) -> tuple[int | None, str]:
-    """One command of a shell that goes on: variables stay from one to the next."""
+    """Run a command as in one shell session: variables are kept from one command to the next."""
     keep = f"status=$?; export -p >{SESSION}; exit $status"
     return host.attempt(f"cd {CLONE}; [ ! -e {SESSION} ] || . {SESSION}; {command}\n{keep}", 120)
 
 
 def take(host: Machine, step: tour.Step) -> None:
-    """Type a command in, and look for what README says that it prints."""
+    """Run a command, and check for the lines that README prints after it."""
     code, output = type_in(host, step.command)
     assert not step.missing(output), f"{step.command}\n{output}"
     assert code == 0 or step.printed, f"{step.command}: exit {code}\n{output}"
@@ -38,7 +38,7 @@ def take(host: Machine, step: tour.Step) -> None:
 
 
 def tour_on(host: Machine, change: Callable[[str], str]) -> None:
-    """The whole tour; `change` is made to each command."""
+    """Run the whole tour; `change` is applied to each command."""
     start, *others = [step._replace(command=change(step.command)) for step in tour.steps()]
     host.run(f"rm -rf {SESSION} /var/lib/sgctl")
     host.run(
@@ -54,7 +54,7 @@ def tour_on(host: Machine, change: Callable[[str], str]) -> None:
 
 
 def clean_up(host: Machine) -> None:
-    """What README says at the tour's end."""
+    """Run the commands that README gives at the end of the tour."""
     host.run("ovs-vsctl del-br br0; ip netns delete web1; ip netns delete db1; ip link delete lan")
     host.run("pkill -INT -s $(cat /run/controller)")
     wait_until(lambda: host.attempt("pgrep ryu-manager")[0] == 1, "the controller has ended", 60)

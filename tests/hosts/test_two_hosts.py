@@ -1,4 +1,4 @@
-"""Two hosts as Debian ships them: one policy, packets from one to the other, and a reboot of each."""
+"""Two stock Debian hosts: one policy, packets between the hosts, and a reboot of each."""
 
 from __future__ import annotations
 
@@ -45,30 +45,30 @@ class Site(NamedTuple):
 
     @property
     def address(self) -> str:
-        """The machine's."""
+        """The IPv4 address of the machine."""
         return f"10.0.0.{self.number}"
 
     @property
     def mac(self) -> str:
-        """The machine's."""
+        """The MAC of the machine."""
         return f"02:00:00:00:00:0{self.number}"
 
     def sgctl(self, command: str) -> str:
-        """A command of ours on the host, which is slower than any real one."""
+        """Run `sgctl` on the host, with more patience because the host is slow."""
         return self.host.run(
             f"cd {CLONE}; SGCTL_PATIENCE=10 SGCTL_DB={DATABASE} .venv/bin/sgctl {command}", 120
         )
 
     def serves_api(self) -> bool:
-        """Whether the host's controller is up."""
+        """Whether the REST API of the host's controller answers."""
         return self.host.attempt("curl -s http://127.0.0.1:9696/")[0] == 0
 
     def reaches(self, url: str) -> bool:
-        """Whether the machine does."""
+        """Whether the machine can fetch the URL."""
         return self.host.attempt(f"ip netns exec {self.machine} curl -sf -m 5 -o /dev/null {url}")[0] == 0
 
     def pings(self, address: str) -> bool:
-        """Whether the machine gets an answer."""
+        """Whether the machine gets an answer to a ping."""
         return self.host.attempt(f"ip netns exec {self.machine} ping -c1 -W2 {address}")[0] == 0
 
     def has_heard(self) -> bool:
@@ -77,7 +77,7 @@ class Site(NamedTuple):
 
 
 def boot_script(site: Site) -> str:
-    """What makes a host's network and its machine again at each boot."""
+    """The script that sets up the host's network and its machine at each boot."""
     machine = site.machine
     return f"""\
 ip address add 192.0.2.{site.number}/24 dev eth0; ip link set eth0 up; ip link set eth1 up; ip link set lo up
@@ -99,7 +99,7 @@ while True:
 
 
 def set_up(site: Site) -> None:
-    """A host with a bridge, a machine on it, and the controller as a service."""
+    """Set up a host with a bridge, a machine on it, and the controller as a service."""
     unit = (REPOSITORY / "docs/sgctl.service").read_text().replace("/opt/sgctl", f"{CLONE}/.venv")
     files = {
         "/root/boot.sh": boot_script(site),
@@ -119,7 +119,7 @@ def set_up(site: Site) -> None:
 
 
 def is_enforced(web: Site, database: Site) -> None:
-    """The first policy holds between the hosts, both ways."""
+    """Check that the first policy is enforced between the hosts, both ways."""
     assert web.reaches(f"http://{database.address}:3306/")
     assert not web.reaches(f"http://{database.address}:80/")
     assert not web.pings(database.address)
@@ -129,7 +129,7 @@ def is_enforced(web: Site, database: Site) -> None:
 
 
 def reboot(site: Site, other: Site, enforced: Callable[[], None]) -> None:
-    """Reboot a host while the other's machine sends what the rebooting one must never let in."""
+    """Reboot a host while the other host's machine sends packets that must never reach its machine."""
     other.host.run(f"ip -n {other.machine} neigh replace {site.address} lladdr {site.mac} dev eth0")
     send = f"while sleep 0.05; do echo forbidden >/dev/udp/{site.address}/{FORBIDDEN}; done"
     other.host.run(f"systemd-run --quiet --unit=sender ip netns exec {other.machine} bash -c '{send}'")

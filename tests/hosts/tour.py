@@ -1,4 +1,4 @@
-"""README's tour as it is printed: its commands, and what each prints there."""
+"""README's tour: its commands, and the output that README shows for each."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _PROMPT = "# "
 _ANYTHING = "…"
 _VARYING = re.compile(r"0x[0-9a-f]+|\d+(?=ms)|(?<=[A-Z] {2}) *\d+")
-"""Identities, times, counters."""
+"""Parts of the output that vary: identities, times, counters."""
 
 
 class Step(NamedTuple):
-    """A command and the lines that README prints after it; those with … match more than they say."""
+    """A command and the output lines that README shows; a … in a line matches any text."""
 
     command: str
     printed: tuple[str, ...]
@@ -57,7 +57,7 @@ def _unfinished(command: str) -> bool:
 
 
 def _pattern(line: str) -> re.Pattern[str]:
-    """Blanks in a row count as one, and columns may be wider or narrower elsewhere."""
+    """A pattern for a printed line. Repeated blanks count as one, since widths of columns vary."""
     line = re.sub(_VARYING, "\0", line)
     text = re.escape(" ".join(line.split()))
     return re.compile(text.replace(re.escape("\0"), "(?:0x[0-9a-f]+|[0-9]+)").replace(_ANYTHING, ".*"))

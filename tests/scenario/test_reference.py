@@ -1,4 +1,4 @@
-"""The scenarios' expectations against the reference verdict: two readings of one policy, without a switch."""
+"""Compares the scenarios' expectations with the reference verdict, without a switch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scenarios through the runner: Mininet, `ryu-manager sgctl`, the `sgctl` command, real packets."""
+"""Runs the scenarios: with Mininet, `ryu-manager sgctl`, the `sgctl` command and real packets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lab.scenario import TOPOLOGIES
 RUNNER = TOPOLOGIES.parent / "mininet" / "run.py"
 LIMIT_SECONDS = 600
 PATIENCE = ("--timeout", "12") if DATAPATH is Datapath.KERNEL else ()
-"""A guest is slow, and what is allowed must not look denied."""
+"""The time limit of a probe: a guest is slow, and an allowed probe must not look denied."""
 
 pytestmark = pytest.mark.switch
 
@@ -78,7 +78,7 @@ def test_a_missing_rule_marks_exactly_its_cells() -> None:
 
 
 def test_without_a_policy_every_denied_probe_turns_wrong() -> None:
-    """The proof that no probe is denied by the bench itself, attacks included."""
+    """Proves that the test bench itself denies no probe, attacks included."""
     done = run("cloudstack-basic-zone", "--no-policy", "-o", "json", *PATIENCE)
     assert done.code == 1, done.errors
     found = probes(done.output)
@@ -115,7 +115,7 @@ def namespace_of(link: Path) -> str:
 
 
 def processes(runner: subprocess.Popen[bytes]) -> list[Path]:
-    """Those of the runner's own PID namespace, once it has one."""
+    """The processes in the runner's PID namespace, once it exists."""
     theirs = namespace_of(Path(f"/proc/{runner.pid}/ns/pid_for_children"))
     if theirs in ("", namespace_of(Path("/proc/self/ns/pid"))):
         return []
