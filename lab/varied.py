@@ -135,18 +135,18 @@ FIELDS: dict[str, _Make] = {
     "nw_proto of IPv6": lambda r: _ipv6(nh=r.randrange(256)) / _BODY,
     _OF_PAIRED: lambda r: _virtual_router(ttl=r.randrange(256)),
 }
-"""By what varies: the next frame of its sender."""
+"""By the name of the varied fields: a function that returns the sender's next frame."""
 COMPARED_WHOLE: dict[str, _Make] = {
     "eth_type": lambda r: Ether(src=ATTACKER.mac, dst=VICTIM.mac, type=r.randrange(0x600, 1 << 16)) / _BODY,
     "eth_dst that nobody has": lambda r: _ipv4(_mac(r)) / _UDP,
     "nd_target": lambda r: _solicitation(target=_ip6(r)),
     "nd_target of an advertisement": lambda r: _advertisement(target=_ip6(r)),
 }
-"""The same of what is not found out by few bits (docs/decisions/megaflows.md)."""
+"""The same for fields that the flows must compare whole (docs/decisions/megaflows.md)."""
 
 
 def sender_of(name: str) -> Host:
-    """Who sends the frames that vary this."""
+    """The host that sends the frames that vary these fields."""
     return PAIRED if name == _OF_PAIRED else ATTACKER
 
 
