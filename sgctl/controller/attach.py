@@ -188,7 +188,7 @@ class Attachments:
         if interface is None:
             return None
         if interface.mirror and not interface.is_declared:
-            copies = f"gets copies of the traffic of other ports, from mirror {interface.mirror}"
+            copies = f"gets copies of the traffic of other ports, sent by mirror {interface.mirror}"
             return Role(interface, State.MIRROR, reason=copies)
         if interface.obstacle:
             return Role(interface, State.QUARANTINED, reason=interface.obstacle)

@@ -29,7 +29,7 @@ def test_drift_is_put_right_and_reported(site: Site) -> None:
     site.ovs.ofctl("del-flows", "br0", "table=11")
     site.ovs.ofctl("add-flow", "br0", "cookie=0x5c00000000000001,table=70,priority=60000,ip,actions=output:1")
     line = re.compile(
-        r"^\d{4}-\d\d-\d\d [\d:.]{12} WARNING [\w.]+: switch br0 \([0-9a-f]{16}\): \d+ flows .* put right$",
+        r"^\d{4}-\d\d-\d\d [\d:.]{12} WARNING [\w.]+: switch br0 \([0-9a-f]{16}\): \d+ flows .* corrected$",
         re.MULTILINE,
     )
     wait_until(lambda: bool(line.search(site.controller.log.read_text())), "the drift is noticed")
