@@ -13,7 +13,6 @@ from pathlib import Path
 
 from flows import wire
 from flows.flow import Flow
-from sgctl.switch.channel import BUDGET
 
 _HEADER = struct.Struct("!BBHI")
 _HELLO, _ERROR, _ECHO_REQUEST, _ECHO_REPLY, _BARRIER_REPLY = 0, 1, 2, 3, 21
@@ -60,7 +59,8 @@ class BareClient:
 
     def _make_meters(self, edits: Sequence[wire.Edit]) -> None:
         numbers = {edit.meter for edit in edits if isinstance(edit, Flow)} - {0}
-        mods = [wire.meter_mod(wire.MeterCommand.ADD, each, BUDGET, self._xid) for each in numbers]
+        add, budget_of = wire.MeterCommand.ADD, wire.BUDGETS.of_meter
+        mods = [wire.meter_mod(add, each, budget_of(each), self._xid) for each in numbers]
         self._socket.sendall(b"".join([*mods, wire.barrier_request(self._xid)]))
         self._await(_BARRIER_REPLY)
 

@@ -18,6 +18,7 @@ from flows.actions import SetField
 from flows.attachment import Attachment, may_stray
 from flows.board import Board, Owner
 from flows.flow import Flow, FlowDiff, FlowKey
+from flows.fragment_budget import ruleless_flows
 from flows.identities import LocalSet, local_number
 from flows.local import (
     CHUNK,
@@ -158,9 +159,9 @@ class BridgeCompiler:
             self._refresh_scope(network)
         for port in touched.ports & self._ofport_of.keys():
             self._refresh_port(self._ofport_of[port])
-        for group in touched.egress_groups:
+        for group in touched.kinds_of_rules:
             for identity in self._rules.identities_of(group):
-                self._refresh_egress_open(identity)
+                self._refresh_identity(identity)
 
     def parts(self) -> Iterator[FlowDiff]:
         """The beginning of a large change, a few ports at a time; `flush` gives the end.
@@ -284,7 +285,7 @@ class BridgeCompiler:
         if self._ports_of_identity[at.identity] == 1 and not local_set.unrestricted:
             self._identities[at.identity] = local_set
             self._rules.add_identity(at.identity, local_set.groups)
-            self._refresh_egress_open(at.identity)
+            self._refresh_identity(at.identity)
 
     def _let_go(self, at: Attachment) -> None:
         self._ports_of_identity[at.identity] -= 1
@@ -293,7 +294,7 @@ class BridgeCompiler:
             local_set = self._identities.pop(at.identity, None)
             if local_set is not None:
                 self._rules.remove_identity(at.identity, local_set.groups)
-                self._refresh_egress_open(at.identity)
+                self._refresh_identity(at.identity)
 
     def _move(self, current: Attachment | None, wanted: Attachment | None) -> None:
         """A port that is up is heard of in its zone: in broadcasts, and in what remote groups mean there."""
@@ -325,7 +326,8 @@ class BridgeCompiler:
         if zone is not None and self._presence.rescope(zone, self._policy.scope_of(network_id)):
             self._rules.refresh_zone(zone, self._policy.scope_of(network_id))
 
-    def _refresh_egress_open(self, identity: int) -> None:
+    def _refresh_identity(self, identity: int) -> None:
+        """What depends on whether the groups of an identity have any rules of a kind."""
         local_set = self._identities.get(identity)
         is_open = (
             local_set is not None
@@ -333,6 +335,14 @@ class BridgeCompiler:
             and not self._policy.has_egress_rules(local_set.groups)
         )
         self._board.assign(("egress-open", identity), egress_open_flows(identity) if is_open else ())
+        ruleless = [
+            version
+            for version in (4, 6)
+            if local_set is not None
+            and not is_open
+            and not self._policy.has_rules_for(local_set.groups, version)
+        ]
+        self._board.assign(("ruleless", identity), ruleless_flows(identity, ruleless))
 
     def _refresh_broadcast(self, zone: int, chunk: int) -> None:
         """Once for all ports of a chunk that came or went; the list of chunks may have changed with it."""

@@ -21,6 +21,7 @@ from flows.control import (
 )
 from flows.fields import Term, ct_state
 from flows.flow import Flow
+from flows.fragment_budget import port_fragment_flows
 from flows.holders import found_flow, guard_flows, held_flows, noting_holder
 from flows.model import AddressPair, Prefix
 from flows.pipeline import Priority
@@ -43,6 +44,7 @@ def port_flows(at: Attachment) -> list[Flow]:
     pairs = address_pairs(at.port)
     return [
         *_classify(at, in_port),
+        *port_fragment_flows(at, in_port),
         *(_spoof_flows(at, in_port, pairs) if at.port.port_security_enabled else ()),
         *_receive_flows(at, pairs),
         *_link_flows(at),
@@ -198,14 +200,16 @@ def _to_mac_flows(at: Attachment, mac: str) -> Iterator[Flow]:
     """The MAC of a pair goes to whom it belongs, if that port is here, too; else to who holds it."""
     to_mac = (p.ZONE(at.zone), f.ETH_DST(mac_number(mac)))
     priority = Priority.NORMAL if mac == at.port.mac else Priority.LOW
+    receiver: tuple[Action, ...] = ()
     if mac in at.macs_held_in_turn():
         yield from held_flows(at, mac)
     else:
-        actions = (SetField(p.OUT, at.ofport), SetField(p.DESTINATION, at.identity), call(p.RECEIVER))
-        yield Flow(p.FORWARD, priority, to_mac, actions)
+        receiver = (SetField(p.OUT, at.ofport), SetField(p.DESTINATION, at.identity))
+        yield Flow(p.FORWARD, priority, to_mac, (*receiver, call(p.RECEIVER)))
     if at.uplinked:
         entry = p.FORWARD if at.stateless else p.CONNTRACK
-        yield Flow(p.UPLINK_DELIVER, priority, to_mac, (call(entry),))
+        known = () if at.stateless else receiver  # whose share of fragments it is
+        yield Flow(p.UPLINK_DELIVER, priority, to_mac, (*known, call(entry)))
 
 
 def _link_flows(at: Attachment) -> Iterator[Flow]:

@@ -245,7 +245,7 @@ RETURNED = _table(
     "RETURNED",
     "IP from an uplink with a local port's address: where a router joins subnets, ask conntrack",
     Reason.UPLINK_SPOOF,
-    {ZONE, f.ETH_DST, f.ETH_TYPE},
+    {ZONE, f.ETH_DST, f.ETH_TYPE, f.IP_FRAG},
 )
 RETURNED_TRACKED = _table(
     17, "RETURNED_TRACKED", "back from conntrack, as in TRACKED", Reason.NOT_TRACKED, _TRACKED
@@ -264,7 +264,13 @@ ROUTER_MAC = _table(
     Reason.UPLINK_SPOOF,
     {f.ETH_SRC, LOCAL, f.CONJ_ID},
 )
-CONNTRACK = _table(20, "CONNTRACK", "one conntrack lookup per packet", Reason.NOT_TRACKED, {f.ETH_TYPE})
+CONNTRACK = _table(
+    20,
+    "CONNTRACK",
+    "one conntrack lookup per packet; no fragments of a port without a rule for their ethertype",
+    Reason.NOT_TRACKED,
+    {f.ETH_TYPE, f.IP_FRAG, SOURCE, DESTINATION},
+)
 TRACKED = _table(
     21,
     "TRACKED",
@@ -459,9 +465,9 @@ RECEIVER = _table(
 DEST_CONNTRACK = _table(
     49,
     "DEST_CONNTRACK",
-    "what a stateless sender sent is tracked for the receiver, unless it is a message of the link",
+    "what is untracked is tracked for the receiver, fragments as in CONNTRACK, messages of the link never",
     Reason.NOT_TRACKED,
-    {f.CT_STATE, f.ETH_TYPE, VIEW},
+    {f.CT_STATE, f.ETH_TYPE, f.IP_FRAG, VIEW, DESTINATION},
 )
 DEST_TRACKED = _table(50, "DEST_TRACKED", "back from conntrack, as in TRACKED", Reason.NOT_TRACKED, _TRACKED)
 DEST_CHECK = _table(
@@ -538,6 +544,20 @@ PROTOCOL = _table(
     "the IP protocol against those that rules name, bit by bit: MEMBER has what was read of it",
     Miss.RETURN,
     {MEMBER, FLAGS, f.ETH_TYPE},
+)
+FRAGMENTS = _table(
+    66,
+    "FRAGMENTS",
+    "fragments before they wait in conntrack: a meter for each port, sending or receiving",
+    Miss.RETURN,
+    {f.IN_PORT, OUT},
+)
+NETWORK_FRAGMENTS = _table(
+    67,
+    "NETWORK_FRAGMENTS",
+    "fragments before they wait in conntrack: a meter for all of a network",
+    Miss.RETURN,
+    {ZONE},
 )
 INGRESS_ANY = _table(70, "INGRESS_ANY", "ingress rules from any remote", Miss.RETURN, _RULES)
 INGRESS_MEMBER = _table(
@@ -636,6 +656,11 @@ def conjunction_priority(rule_number: int, *, all_protocols: bool = False) -> in
 ROUTER_OF_ORIGINAL: Final = 80
 ROUTER_OF_REPLY: Final = 32
 """The bits of a connection's label from which on the MAC of the router is, by direction; 48 each."""
+
+FRAGMENT_METERS: Final = 1 << 16
+"""A port's meter for fragments has its number plus this; its meter for what needs no rule, its number."""
+NETWORK_METERS: Final = 1 << 17
+"""The meter for all fragments of a network has its zone plus this."""
 
 COOKIE_TAG: Final = 0x5C
 """Top byte of the cookie of every flow of ours; the rest is a hash of the flow's content."""

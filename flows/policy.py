@@ -130,7 +130,8 @@ class Touched:
     networks: set[str] = field(default_factory=set)
     ports: set[str] = field(default_factory=set)
     rules: set[str] = field(default_factory=set)
-    egress_groups: set[str] = field(default_factory=set)
+    kinds_of_rules: set[str] = field(default_factory=set)
+    """The groups that have the first rule of a direction and IP version, or no longer have one."""
     members: set[tuple[str, Member]] = field(default_factory=set)
     prefixes: set[tuple[Selector, Prefix]] = field(default_factory=set)
 
@@ -147,7 +148,8 @@ class Policy:
         self.rules_of_group: defaultdict[str, set[str]] = defaultdict(set)
         self.ports_of_network: defaultdict[str, set[str]] = defaultdict(set)
         self.port_of_iface: dict[str, str] = {}
-        self.egress_rules: Counter[str] = Counter()
+        self.kinds_of_rules: Counter[tuple[str, Direction, int]] = Counter()
+        """How many rules a group has, by direction and IP version."""
         self.members: defaultdict[str, Counter[Member]] = defaultdict(Counter)
         self.bound: set[str] = set()
         """The ids of the ports that some host has bound."""
@@ -222,7 +224,11 @@ class Policy:
 
     def has_egress_rules(self, groups: Iterable[str]) -> bool:
         """Whether any of the groups has an egress rule."""
-        return any(self.egress_rules[group] for group in groups)
+        return any(self.kinds_of_rules[group, Direction.EGRESS, each] for group in groups for each in (4, 6))
+
+    def has_rules_for(self, groups: Iterable[str], version: int) -> bool:
+        """Whether any of the groups has a rule, of either direction, for this IP version."""
+        return any(self.kinds_of_rules[group, each, version] for group in groups for each in Direction)
 
     def _step(self, change: Change, touched: Touched) -> None:
         kind = change.kind
@@ -244,9 +250,10 @@ class Policy:
             if rule is None:
                 continue
             touched.rules.add(rule.id)
-            if rule.direction is Direction.EGRESS:
-                self.egress_rules[rule.group_id] += step
-                touched.egress_groups.add(rule.group_id)
+            kind = rule.group_id, rule.direction, rule.ethertype.version
+            self.kinds_of_rules[kind] += step
+            if self.kinds_of_rules[kind] == (step > 0):
+                touched.kinds_of_rules.add(rule.group_id)
             if step < 0:
                 self.rules_of_group[rule.group_id].discard(rule.id)
                 self.rules.pop(rule.id, None)

@@ -41,6 +41,10 @@ class Reason(IntEnum):
     OFF_LINK = 24, "neighbour discovery for a destination that is not on the network's link"
     CONTROL_BUDGET = 25, "more ARP, neighbour discovery, DHCP and the like than one port may send"
     RETURNED_PROBE = 26, "a probe for loops that came back by the uplink it left by"
+    EGRESS_FRAGMENT = 27, "a fragment, and no rule of the sender is for its ethertype"
+    INGRESS_FRAGMENT = 28, "a fragment, and no rule of the receiver is for its ethertype"
+    FRAGMENT_BUDGET = 29, "more fragments than one port may send, and get from outside"
+    NETWORK_FRAGMENT_BUDGET = 30, "more fragments than all ports of one network may send and get"
 
     explanation: str
 

@@ -47,7 +47,8 @@ def routed_flows(network: Network, zone: int) -> Iterator[Flow]:
             continue
         here = (p.ZONE(zone), family)
         lookup = Conntrack(p.ZONE, p.RETURNED_TRACKED.id)
-        yield Flow(p.RETURNED, Priority.NORMAL, here, (lookup,))
+        yield Flow(p.RETURNED, Priority.NORMAL, (*here, NO_FRAGMENT), (lookup,))
+        yield Flow(p.RETURNED, Priority.DEFAULT, here, (call(p.FRAGMENTS), lookup))
         for subnet in subnets:
             to = (*here, *prefix_term(destination, subnet))
             within = (*to, *prefix_term(source, subnet))
@@ -82,7 +83,8 @@ def _leaving_flows() -> Iterator[Flow]:
                 p.VIA_ROUTER, Priority.HIGH, (state, family, NO_FRAGMENT), (known, unknown, *FIND_UPLINK)
             )
             whole = Conntrack(p.ZONE, p.COMMITTED.id, commit=True, notes=notes)
-            yield Flow(p.VIA_ROUTER, Priority.NORMAL, (state, family), (unknown, whole))
+            budget = (call(p.FRAGMENTS),) if state is UNTRACKED else ()  # tracked, they passed it before
+            yield Flow(p.VIA_ROUTER, Priority.NORMAL, (state, family), (*budget, unknown, whole))
 
 
 def _same_mac_flows() -> Iterator[Flow]:

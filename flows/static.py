@@ -75,7 +75,7 @@ STATELESS = p.FLAGS(p.STATELESS, p.STATELESS)
 UNNAMED = p.FLAGS(p.UNNAMED, p.UNNAMED)
 NO_FRAGMENT = f.IP_FRAG(0, f.FRAG_LATER)
 
-RECEIVER_REASONS = frozenset({Reason.INGRESS_POLICY})
+RECEIVER_REASONS = frozenset({Reason.INGRESS_POLICY, Reason.INGRESS_FRAGMENT})
 """Drops that are counted for the receiving port; all others are the sender's."""
 
 TELL_ALL: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.BROADCAST), call(p.EXIT))
@@ -310,9 +310,12 @@ def _track() -> Iterator[Flow]:
     """Only what is tracked goes on."""
     sender = (), p.CONNTRACK, p.TRACKED, p.SOURCE_CHECK
     receiver = (UNTRACKED,), p.DEST_CONNTRACK, p.DEST_TRACKED, p.DEST_CHECK
+    yield Flow(p.FRAGMENTS, Priority.DEFAULT, (), (call(p.NETWORK_FRAGMENTS),))
     for untracked, before, after, check in (sender, receiver):
         for family in (IPV4_TERM, IPV6_TERM):
-            yield Flow(before, Priority.NORMAL, (*untracked, family), (Conntrack(p.ZONE, after.id),))
+            kind, lookup = (*untracked, family), Conntrack(p.ZONE, after.id)
+            yield Flow(before, Priority.NORMAL, (*kind, NO_FRAGMENT), (lookup,))
+            yield Flow(before, Priority.DEFAULT, kind, (call(p.FRAGMENTS), lookup))
             yield Flow(after, Priority.NORMAL, (TRACKED, family, NO_FRAGMENT), (call(check),))
             yield Flow(after, Priority.DEFAULT, (TRACKED, family), (DISCARD_LEFT_OVER, call(check)))
     yield Flow(p.DEST_CONNTRACK, Priority.DEFAULT, (TRACKED,), (call(p.DEST_CHECK),))

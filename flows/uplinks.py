@@ -11,6 +11,7 @@ from flows import pipeline as p
 from flows.actions import Action, Bundle, Learn, Output, PopVlan, PushVlan, SetField, ToController
 from flows.control import DHCP_FROM_SERVER
 from flows.flow import Flow
+from flows.fragment_budget import network_fragment_flow
 from flows.model import Network
 from flows.pipeline import Priority
 from flows.reasons import Reason
@@ -80,7 +81,8 @@ class Segment:
 def segment_flows(segment: Segment) -> list[Flow]:
     """How a network enters and leaves the bridge."""
     parts = (_enter_flows(segment), _link_flows(segment), _exit_flows(segment))
-    return [*chain.from_iterable(parts), *routed_flows(segment.network, segment.zone)]
+    routed = routed_flows(segment.network, segment.zone)
+    return [*chain.from_iterable(parts), *routed, network_fragment_flow(segment.zone)]
 
 
 def _link_flows(segment: Segment) -> Iterator[Flow]:

@@ -88,6 +88,8 @@ class Refusal(Enum):
     FOREIGN_ADDRESS = "it is for an address that the receiving port does not have"
     RECEIVER_RULES = "no rule of the receiver's groups allows it"
     RECEIVER_DOWN = "the receiving port is administratively down"
+    SENDER_FRAGMENT = "a fragment, and no rule of the sender's groups is for its ethertype"
+    RECEIVER_FRAGMENT = "a fragment, and no rule of the receiver's groups is for its ethertype"
 
 
 class Exemption(Enum):
@@ -237,25 +239,71 @@ def _control_verdict(packet: Packet, receiver: Port | None) -> Verdict:
 
 
 def _judge_sides(text: PolicyText, packet: Packet, sender: Port | None, receiver: Port | None) -> Verdict:
-    if sender is not None and _is_forged_error(text, packet, sender):
-        return Verdict(Refusal.FORGED_ERROR)
+    refusal = None if sender is None else _refused_before_rules(text, packet, sender)
+    if refusal is not None:
+        return Verdict(refusal)
     at_sender = _grant(text, packet, sender, Direction.EGRESS)
     if at_sender is None:
         return Verdict(_refusal(text, packet, sender, Refusal.SENDER_RULES))
-    if receiver is not None and not receiver.admin_state_up:
-        return Verdict(Refusal.RECEIVER_DOWN, at_sender)
-    heard = receiver is None or _has_address(receiver, packet.header.destination)
-    if receiver is not None and not heard and not _advertises(receiver, packet):
-        return Verdict(Refusal.FOREIGN_ADDRESS, at_sender)
+    refusal = None if receiver is None else _refused_at_receiver(text, packet, sender, receiver)
+    if refusal is not None:
+        return Verdict(refusal, at_sender)
     at_receiver = _grant(text, packet, receiver, Direction.INGRESS)
     if at_receiver is None:
         return Verdict(_refusal(text, packet, receiver, Refusal.RECEIVER_RULES), at_sender)
     return Verdict(None, at_sender, at_receiver)
 
 
+def _refused_before_rules(text: PolicyText, packet: Packet, sender: Port) -> Refusal | None:
+    if _is_lost_fragment(text, packet, sender):
+        return Refusal.SENDER_FRAGMENT
+    return Refusal.FORGED_ERROR if _is_forged_error(text, packet, sender) else None
+
+
+def _refused_at_receiver(
+    text: PolicyText, packet: Packet, sender: Port | None, receiver: Port
+) -> Refusal | None:
+    """What stops a packet before the receiver's rules are asked."""
+    if not receiver.admin_state_up:
+        return Refusal.RECEIVER_DOWN
+    lost = not _is_tracked(text, packet, sender) and _is_lost_fragment(text, packet, receiver)
+    if sender is None and lost:  # found out where it enters
+        return Refusal.RECEIVER_FRAGMENT
+    if not _has_address(receiver, packet.header.destination) and not _advertises(receiver, packet):
+        return Refusal.FOREIGN_ADDRESS
+    return Refusal.RECEIVER_FRAGMENT if lost else None
+
+
 def _has_address(port: Port, address: Prefix) -> bool:
     """A port without port security may have any."""
     return not port.port_security_enabled or any(pair.prefix.covers(address) for pair in pairs_of(port))
+
+
+def _is_tracked(text: PolicyText, packet: Packet, sender: Port | None) -> bool:
+    """Whether it has been looked up before it comes to its receiver's side."""
+    if sender is None:  # for a MAC that is held in turn, whose packet it is shows afterwards
+        return _comes_back(text, packet) or bool(packet.or_receivers)
+    return not (sender.port_security_enabled and (packet.advertisement or _is_stateless(text, sender)))
+
+
+def _is_lost_fragment(text: PolicyText, packet: Packet, port: Port) -> bool:
+    """Whether it is a fragment, and the port has no rule of either direction for its ethertype."""
+    if not packet.later_fragment or packet.advertisement or not port.port_security_enabled:
+        return False
+    version = packet.header.source.version
+    own = _rules_of(text, port)
+    is_open = _is_open_until_rule(text, port) and not any(map(_is_egress, own))
+    has_rule = any(rule.ethertype.version == version for rule in own)
+    return not (_is_stateless(text, port) or is_open or has_rule)
+
+
+def _rules_of(text: PolicyText, port: Port) -> list[Rule]:
+    groups = effective_groups(text, port)
+    return [rule for rule in text.rules.values() if rule.group_id in groups]
+
+
+def _is_open_until_rule(text: PolicyText, port: Port) -> bool:
+    return text.networks[port.network_id].egress_default is EgressDefault.OPEN_UNTIL_RULE
 
 
 def _is_forged_error(text: PolicyText, packet: Packet, sender: Port) -> bool:
@@ -296,10 +344,8 @@ def _asked(
     text: PolicyText, packet: Packet, port: Port, direction: Direction, subject: Conversation
 ) -> Grant | None:
     """What the rules of the port's groups say in one direction."""
-    groups = effective_groups(text, port)
-    own = [rule for rule in text.rules.values() if rule.group_id in groups]
-    network = text.networks[port.network_id]
-    open_until_rule = network.egress_default is EgressDefault.OPEN_UNTIL_RULE
+    own = _rules_of(text, port)
+    open_until_rule = _is_open_until_rule(text, port)
     if direction is Direction.EGRESS and open_until_rule and not any(map(_is_egress, own)):
         return Grant(exemption=Exemption.EGRESS_OPEN)
     allowing = [

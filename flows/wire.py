@@ -17,8 +17,10 @@ from flows.pipeline import (
     COOKIE_TAG,
     DROPPED,
     DROPS_COOKIE,
+    FRAGMENT_METERS,
     LEARNED_COOKIE_TAG,
     LEARNING,
+    NETWORK_METERS,
     OUT,
     TABLE_BY_ID,
 )
@@ -38,7 +40,7 @@ _ALL_TABLES = 0xFF
 _ANY = 0xFFFFFFFF
 _NO_BUFFER = 0xFFFFFFFF
 _EXACT_COOKIE = (1 << 64) - 1
-_KILOBITS, _WITH_BURST, _COUNTING = 1, 4, 8
+_WITH_BURST, _COUNTING = 4, 8
 _DROP = 1
 _HEADER = struct.Struct("!BBHI")
 _METER_MOD = struct.Struct("!BBHIHHI")
@@ -85,9 +87,10 @@ class DropCounters(NamedTuple):
         """Those of an OpenFlow port: of what it sent, and of what was for it."""
         return [cls((IN_PORT(ofport),)), cls((OUT(ofport),))]
 
-    def senders(self) -> list[int]:
-        """The OpenFlow ports about whose own packets they are."""
-        return [term.value for term in self.match if term.field is IN_PORT]
+    def meters(self) -> list[int]:
+        """The meters of the OpenFlow ports about whose own packets they are."""
+        senders = [term.value for term in self.match if term.field is IN_PORT]
+        return [*senders, *(FRAGMENT_METERS + ofport for ofport in senders)]
 
 
 def delete_counters(counters: DropCounters, xid: int = 0) -> bytes:
@@ -96,11 +99,42 @@ def delete_counters(counters: DropCounters, xid: int = 0) -> bytes:
     return _flow_mod(_DELETE, DROPPED.id, cookie, 0, match_bytes(counters.match), xid)
 
 
+class MeterUnit(IntEnum):
+    """What a meter counts (OpenFlow 1.4 section 7.3.4.4)."""
+
+    KILOBITS = 1
+    PACKETS = 2
+
+
 class Budget(NamedTuple):
-    """What a meter lets pass: `rate` kilobits a second, and `burst` kilobits at once."""
+    """What a meter lets pass: `rate` units a second, and `burst` units at once."""
 
     rate: int
     burst: int
+    unit: MeterUnit = MeterUnit.KILOBITS
+
+    def times(self, factor: int) -> Budget:
+        """So many of it."""
+        return self._replace(rate=self.rate * factor, burst=self.burst * factor)
+
+
+class Budgets(NamedTuple):
+    """What one port may send without a rule, and the fragments that it may send, and get from outside."""
+
+    control: Budget
+    fragments: Budget
+
+    def of_meter(self, number: int) -> Budget:
+        """What the meter with this number lets pass: by its number it is a port's, or a network's."""
+        if number < FRAGMENT_METERS:
+            return self.control
+        return self.fragments if number < NETWORK_METERS else self.fragments.times(PORTS_AT_ONCE)
+
+
+PORTS_AT_ONCE = 3
+"""So many ports of a network may use up all of their fragments at the same time."""
+BUDGETS = Budgets(Budget(rate=128, burst=512), Budget(rate=15, burst=400, unit=MeterUnit.PACKETS))
+"""Some 250 ARP requests a second, and 1,000 at once; some 600 fragments in 15 seconds."""
 
 
 class MeterCommand(IntEnum):
@@ -119,7 +153,7 @@ METER_EXISTS, UNKNOWN_METER = 1, 3
 def meter_mod(command: MeterCommand, number: int, budget: Budget, xid: int = 0) -> bytes:
     """The meter mod for a meter with one band, which drops. Modifying one forgets what it has counted."""
     length = _METER_MOD.size + _BAND.size
-    head = (VERSION, METER_MOD, length, xid, command, _KILOBITS | _WITH_BURST | _COUNTING, number)
+    head = (VERSION, METER_MOD, length, xid, command, budget.unit | _WITH_BURST | _COUNTING, number)
     return _METER_MOD.pack(*head) + _BAND.pack(_DROP, _BAND.size, budget.rate, budget.burst)
 
 

@@ -13,6 +13,7 @@ from lab.attack import (
     OPEN,
     PAIRED,
     PARTNER,
+    PLAIN,
     RIVAL,
     RIVAL_ADDRESS,
     SHARED_ADDRESS,
@@ -34,6 +35,7 @@ _GROUPS = {
     NEIGHBOUR: ["talks", "serves", "friends"],
     PAIRED: ["talks", "serves", "routers"],
     PARTNER: ["talks", "serves", "routers"],
+    PLAIN: ["plain"],
 }
 _SHARED = [{"ip_address": SHARED_ADDRESS, "mac_address": SHARED_MAC}]
 RIVAL_RANGES = ("10.0.0.104/29", "2001:db8::1:0/112")
@@ -66,6 +68,7 @@ def _groups() -> list[Document]:
         group("open", *(_rule(family, "ingress") for family in FAMILIES)),
         group("serves", *(rule for family in FAMILIES for rule in _service(family)), friends_only),
         group("friends"),
+        group("plain", _rule("IPv4", "egress"), _rule("IPv4", "ingress")),
         group("routers", _rule("IPv4", "ingress", protocol="vrrp", remote_group="routers")),
     ]
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 from uuid import uuid4
 
+from flows.wire import BUDGETS, MeterUnit
 from lab import netns, process
 from lab.control import Control
 from lab.datapath import DATAPATH, Datapath, clear_kernel
 from lab.process import LabError
 from lab.running import Running
 
+_UNITS = {MeterUnit.KILOBITS: "kbps", MeterUnit.PACKETS: "pktps"}
 _METER = re.compile(r"\bactions=meter:(\d+)")
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -166,7 +168,8 @@ class OvsServers:
     def add_meters(self, bridge: str, flows: str) -> None:
         """Make the meters that these flows (lines for `ovs-ofctl`) use: `ovs-ofctl` does not make them."""
         for number in sorted(set(map(int, _METER.findall(flows)))):
-            band = f"meter={number},kbps,burst,stats,bands=type=drop,rate=128,burst_size=512"
+            rate, burst, unit = BUDGETS.of_meter(number)
+            band = f"meter={number},{_UNITS[unit]},burst,stats,bands=type=drop,rate={rate},burst_size={burst}"
             self.ofctl("add-meter", bridge, band)
 
     def appctl(self, command: str, *arguments: str) -> str:

@@ -65,6 +65,10 @@ LIMITS = """## What is not stopped
   ([decision](decisions/bound-members.md)).
 * **Errors from the outside.** Any router on the path may tell about a connection, so ICMP errors from
   uplinks are believed.
+* **Large datagrams and new connections within a network.** Three ports of a network, or a neighbour on its
+  LAN, can use up what the network may have of fragments, and one port what it may have of connections
+  ([decision](decisions/tracker-shares.md)). Other networks do not notice; with the kernel's default memory
+  for fragments they do when two ports work together.
 * **Shared addresses.** Ports with the same allowed address pair can take the address from each other: that
   is its purpose. While one of them is on another bridge, who is on the wire between the bridges can take it,
   too.

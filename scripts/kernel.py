@@ -23,7 +23,8 @@ from sgctl.store.liveness import PATIENCE
 
 SYSTEMS = (
     *("address_ranges", "atomic", "behind_a_port", "bonds", "bound_members", "devices", "drop_counters"),
-    *("enforcement", "honest_failover", "honest_paths", "loops", "routed_subnets", "uplink_kinds"),
+    *("enforcement", "fragment_budget", "honest_failover", "honest_paths", "loops", "routed_subnets"),
+    "uplink_kinds",
 )
 """The tests of tests/system whose result depends on the datapath."""
 TESTS = (

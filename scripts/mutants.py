@@ -21,6 +21,7 @@ TESTS = (
     "tests/unit/test_flows_services.py",
     "tests/unit/test_flows_pipeline.py",
     "tests/unit/test_flows_exempt.py",
+    "tests/unit/test_flows_fragment_budget.py",
     "tests/unit/test_flows_shapes.py",
     "tests/ovs",
     "tests/unit/test_flows_paths.py",
@@ -686,6 +687,66 @@ MUTANTS = (
         "(ARP_TERM,), (call(p.NEIGHBOUR),))",
     ),
     Mutant("questions from outside are taken for announcements", "static", "in range(32))", "in range(31))"),
+    Mutant(
+        "fragments: those of a port without a rule wait in the tracker",
+        "compiler",
+        "and not self._policy.has_rules_for(local_set.groups, version)",
+        "and False",
+    ),
+    Mutant(
+        "fragments: answers to who has only ingress rules are lost",
+        "policy",
+        "for group in groups for each in Direction)",
+        "for group in groups for each in (Direction.EGRESS,))",
+    ),
+    Mutant(
+        "fragments: an ingress rule does not let them in at once",
+        "policy",
+        "if self.kinds_of_rules[kind] == (step > 0):",
+        "if self.kinds_of_rules[kind] == (step > 0) and rule.direction is Direction.EGRESS:",
+    ),
+    Mutant(
+        "fragments: those that a router brings back cost nothing",
+        "routed",
+        "(call(p.FRAGMENTS), lookup)",
+        "(lookup,)",
+    ),
+    Mutant(
+        "fragments: those of a stateless sender to a router cost nothing",
+        "routed",
+        "if state is UNTRACKED else ()",
+        "if False else ()",
+    ),
+    Mutant(
+        "fragments: those from outside cost the receiver nothing",
+        "fragment_budget",
+        "yield Flow(p.FRAGMENTS, Priority.NORMAL, (p.OUT(at.ofport),), pay)",
+        "pass",
+    ),
+    Mutant(
+        "fragments: ports without port security pay nothing",
+        "local",
+        "*port_fragment_flows(at, in_port),",
+        "*(port_fragment_flows(at, in_port) if at.port.port_security_enabled else ()),",
+    ),
+    Mutant(
+        "fragments: nothing changes with the last rule of a kind",
+        "policy",
+        "if self.kinds_of_rules[kind] == (step > 0):",
+        "if self.kinds_of_rules[kind] == step:",
+    ),
+    Mutant(
+        "fragments: a port pays for itself and not for its network",
+        "fragment_budget",
+        "pay = (Meter(p.FRAGMENT_METERS + at.ofport), call(p.NETWORK_FRAGMENTS))",
+        "pay = (Meter(p.FRAGMENT_METERS + at.ofport),)",
+    ),
+    Mutant(
+        "fragments: who pays for those from outside is not known before the tracker",
+        "local",
+        "known = () if at.stateless else receiver",
+        "known = ()",
+    ),
 )
 
 

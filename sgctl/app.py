@@ -10,7 +10,7 @@ from typing import Any
 
 from ryu.base.app_manager import RyuApp
 
-from flows.wire import Budget
+from flows.wire import Budget, Budgets, MeterUnit
 from sgctl import runtime
 from sgctl.controller.connected import Expected, Report
 from sgctl.controller.loop import ControlLoop
@@ -51,9 +51,10 @@ class SecurityGroups(RyuApp):
         self._server: PolicyServer | None = None
         self._mastership = Mastership()
         try:
-            budget = Budget(*self._settings.control_budget)
+            fragments = Budget(*self._settings.fragment_budget, MeterUnit.PACKETS)
+            budgets = Budgets(Budget(*self._settings.control_budget), fragments)
             events = self._connected, self._disconnected, self._wake
-            self._connections = Connections(*events, self._name_of, self._take_in, budget)
+            self._connections = Connections(*events, self._name_of, self._take_in, budgets)
             self._lines = DirectLines(self._settings.ovsdb, self._listener(), self._connections.attend)
             self._check_seconds = self._settings.check_seconds
             self._main_thread = MainThread(self._settings.ovsdb)

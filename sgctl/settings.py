@@ -14,7 +14,7 @@ from pathlib import Path
 MOST_CONNECTIONS = 0x7FFFFFFF
 """The highest connection limit of a network that Open vSwitch accepts."""
 NO_LIMIT = 1 << 24
-"""Kilobits per second that stand for "no limit": 16 Gbit/s, more than any port sends."""
+"""Kilobits, or fragments, per second that stand for "no limit": 16 Gbit/s, more than any port sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,13 @@ SETTINGS = (
         "and the like) that one port may send; 0 is no limit",
     ),
     Setting("sgctl_control_burst", "512", "kilobits of such control traffic that one port may send at once"),
+    Setting(
+        "sgctl_fragment_rate",
+        "15",
+        "fragments per second that one port may send, and get from outside; three times as many for all of a "
+        "network; 0 is no limit",
+    ),
+    Setting("sgctl_fragment_burst", "400", "fragments that one port may send and get at once"),
     Setting(
         "sgctl_connections",
         "",
@@ -162,6 +169,8 @@ class Settings:
     project: str = ""
     control_rate: str = "0"
     control_burst: str = "0"
+    fragment_rate: str = "0"
+    fragment_burst: str = "0"
     connections: str = ""
 
     @classmethod
@@ -178,6 +187,8 @@ class Settings:
             openflow_names=frozenset(filter(None, map(str.strip, values["sgctl_openflow_names"].split(",")))),
             control_rate=values["sgctl_control_rate"],
             control_burst=values["sgctl_control_burst"],
+            fragment_rate=values["sgctl_fragment_rate"],
+            fragment_burst=values["sgctl_fragment_burst"],
             connections=values["sgctl_connections"],
         )
 
@@ -204,10 +215,18 @@ class Settings:
     @property
     def control_budget(self) -> tuple[int, int]:
         """Control traffic per port: rate (kilobits per second) and burst (kilobits). Raises ValueError."""
-        rate, burst = self.control_rate, self.control_burst
-        for name, text in (("sgctl-control-rate", rate), ("sgctl-control-burst", burst)):
+        return self._budget("control", "kilobits")
+
+    @property
+    def fragment_budget(self) -> tuple[int, int]:
+        """Fragments per port: rate (per second) and burst. Raises ValueError."""
+        return self._budget("fragment", "fragments")
+
+    def _budget(self, kind: str, unit: str) -> tuple[int, int]:
+        rate, burst = (getattr(self, f"{kind}_{part}") for part in ("rate", "burst"))
+        for part, text in (("rate", rate), ("burst", burst)):
             if not (text.isascii() and text.isdigit() and int(text) <= NO_LIMIT):
-                raise ValueError(f"{name}: {text!r} is no number of kilobits from 0 to {NO_LIMIT}")
+                raise ValueError(f"sgctl-{kind}-{part}: {text!r} is no number of {unit} from 0 to {NO_LIMIT}")
         return (int(rate), int(burst)) if int(rate) else (NO_LIMIT, NO_LIMIT)
 
     @property

@@ -116,6 +116,9 @@ class _Words:
             yield f"or let {end} send it itself, or a router outside"
         if verdict.refusal in (Refusal.ADMIN_DOWN, Refusal.RECEIVER_DOWN):
             yield "with admin_state_up: true on that port, the rules would decide"
+        if verdict.refusal in (Refusal.SENDER_FRAGMENT, Refusal.RECEIVER_FRAGMENT):
+            version = self._packet.header.source.version
+            yield f"with a rule for IPv{version}, of either direction, on that port, the rules would decide"
         if verdict.refusal in (Refusal.SENDER_RULES, Refusal.RECEIVER_RULES):
             yield from self._missing_rule(_side_of(verdict.refusal))
 

@@ -28,20 +28,30 @@ def drop_records(picture: Picture, tools: SwitchTools) -> Iterator[dict[str, obj
         flows = [InstalledFlow.parse(line) for line in tools.flows(managed.bridge.name)]
         counters = [flow for flow in flows if flow.table == p.DROPPED.id and flow.cookie == p.DROPS_COOKIE]
         counted = [_counted(flow) for flow in counters]
-        for ofport, packets in tools.metered(managed.bridge.name).items():
+        for meter, packets in tools.metered(managed.bridge.name).items():
             if packets:
-                counted.append(_Counted(int(Reason.CONTROL_BUDGET), {"in_port": str(ofport)}, packets))
+                counted.append(_Counted.of_meter(meter, packets))
         names = Names(picture.engine.policy, managed)
         for each in sorted(counted, key=lambda each: -each.packets):
             yield _record(managed, names, each)
 
 
 class _Counted(NamedTuple):
-    """How many packets were dropped for a reason, at the port that the conditions name."""
+    """How many packets were dropped for a reason, at the port or in the network that the conditions name."""
 
     reason: int
     conditions: Mapping[str, str]
     packets: int
+
+    @classmethod
+    def of_meter(cls, number: int, packets: int) -> _Counted:
+        """What a meter of a port, or of a network, has dropped."""
+        if number >= p.NETWORK_METERS:
+            zone = str(number - p.NETWORK_METERS)
+            return cls(int(Reason.NETWORK_FRAGMENT_BUDGET), {p.ZONE.name: zone}, packets)
+        of_fragments, ofport = divmod(number, p.FRAGMENT_METERS)
+        reason = Reason.FRAGMENT_BUDGET if of_fragments else Reason.CONTROL_BUDGET
+        return cls(int(reason), {"in_port": str(ofport)}, packets)
 
 
 def _counted(flow: InstalledFlow) -> _Counted:
@@ -56,15 +66,22 @@ def _record(managed: ManagedBridge, names: Names, counted: _Counted) -> dict[str
     word = reason.name if reason else f"UNKNOWN_{number}"
     interface, port = _end(names, conditions)
     return {
-        "name": f"{managed.bridge.name}:{interface}:{word}",
+        "name": f"{managed.bridge.name}:{interface or port}:{word}",
         "bridge": managed.bridge.name,
         "interface": interface,
         "port": port,
-        "direction": "to" if p.OUT.name in conditions else "from",
+        "direction": _direction(reason, conditions),
         "reason": word,
         "explanation": reason.explanation if reason else "this version of sgctl does not know the reason",
         "packets": packets,
     }
+
+
+def _direction(reason: Reason | None, conditions: Mapping[str, str]) -> str:
+    """As the workload sees it."""
+    if reason in (Reason.FRAGMENT_BUDGET, Reason.NETWORK_FRAGMENT_BUDGET):
+        return "both"
+    return "to" if p.OUT.name in conditions else "from"
 
 
 def _end(names: Names, conditions: Mapping[str, str]) -> tuple[str, str]:
@@ -72,6 +89,8 @@ def _end(names: Names, conditions: Mapping[str, str]) -> tuple[str, str]:
 
     `ovs-ofctl` prints reserved port numbers as words, such as LOCAL and CONTROLLER.
     """
+    if p.ZONE.name in conditions:
+        return "", f"network {names.zone(int(conditions[p.ZONE.name]))}"
     text = conditions.get(p.OUT.name) or conditions.get("in_port", "ANY")
     if text == "LOCAL":
         text = str(OPENFLOW_LOCAL)

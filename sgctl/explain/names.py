@@ -218,5 +218,6 @@ _OWNERS: dict[str, Callable[[Names, int | str], str]] = {
     "port": lambda names, key: f"port {names.bound_port(int(key))}",
     "broadcast": lambda names, key: f"network {names.zone(int(key))}",
     "egress-open": lambda names, key: names.value(p.LOCAL, int(key)),
+    "ruleless": lambda names, key: names.value(p.LOCAL, int(key)),
     "rule": lambda names, key: f"rule {names.rule(int(key))}",
 }

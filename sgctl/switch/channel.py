@@ -28,8 +28,6 @@ REQUESTS_AROUND = 4
 FEW_EDITS = 256
 """Up to this number of edits, the barrier before the commit is left out if their shapes are known to be
 readable. With more edits that barrier costs little."""
-BUDGET = wire.Budget(rate=128, burst=512)
-"""A port's control traffic that needs no rule: some 250 ARP requests a second, and 1,000 at once."""
 MATCH_FRAGMENTS = 3
 """OFPC_FRAG_NX_MATCH of Open vSwitch: first fragments keep their ports (ovs-ofctl(8), set-frags)."""
 
@@ -54,15 +52,15 @@ class Channel:
         connection: Connection,
         on_its_way: Callable[[], None] = lambda: None,
         name_of: NameOf = by_number,
-        budget: wire.Budget = BUDGET,
+        budgets: wire.Budgets = wire.BUDGETS,
     ) -> None:
         """`on_its_way` is called when a large change has been sent and the switch is processing it.
 
-        `name_of` returns the name of a switch in the log. `budget` is the limit of the flows' meters.
+        `name_of` returns the name of a switch in the log. `budgets` has the limits of the flows' meters.
         """
         self._name_of = name_of
         self._on_its_way = on_its_way
-        self._budget = budget
+        self._budgets = budgets
         self._meters: set[int] = set()
         self._connection = connection
         self._exchange = Exchange()
@@ -164,8 +162,8 @@ class Channel:
                 self._meters.add(edit.meter)
                 yield from self._meter_mods(exchange, edit.meter, _METER_REQUESTS)
             elif isinstance(edit, wire.DropCounters):
-                for ofport in edit.senders():
-                    yield from self._meter_mods(exchange, ofport, _METER_REQUESTS[:1])
+                for meter in edit.meters():
+                    yield from self._meter_mods(exchange, meter, _METER_REQUESTS[:1])
             yield wire.bundle_edit(self._bundle, edit, exchange.ask(edit))
 
     def _meter_mods(
@@ -174,7 +172,7 @@ class Channel:
         """Modify the meter if it exists and add it if not; one of the two requests fails as expected."""
         for command, failure in requests:
             xid = exchange.ask(f"meter {number}", Refusal(wire.METER_FAILED, failure))
-            yield wire.meter_mod(command, number, self._budget, xid)
+            yield wire.meter_mod(command, number, self._budgets.of_meter(number), xid)
 
     def role_generation(self) -> int:
         """The generation of the newest master so far; 2⁶⁴ - 1 for none. Raises SwitchRefused."""

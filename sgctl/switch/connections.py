@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from flows.wire import Budget
-from sgctl.switch.channel import BUDGET, Channel, NameOf, by_number
+from flows.wire import BUDGETS, Budgets
+from sgctl.switch.channel import Channel, NameOf, by_number
 from sgctl.switch.connection import Connection
 from sgctl.switch.messages import MalformedError, PacketIn
 from sgctl.switch.seldom import SeldomLog
@@ -31,9 +31,9 @@ class Connections:
         on_its_way: Callable[[], None] = lambda: None,
         name_of: NameOf = by_number,
         take_in: Callable[[int, PacketIn], None] = lambda _, __: None,
-        budget: Budget = BUDGET,
+        budgets: Budgets = BUDGETS,
     ) -> None:
-        """`on_its_way`, `name_of` and `budget` are passed to the channels.
+        """`on_its_way`, `name_of` and `budgets` are passed to the channels.
 
         `take_in` is called with the datapath id and each frame that a switch sends to the controller.
         """
@@ -42,7 +42,7 @@ class Connections:
         self._connected = connected
         self._disconnected = disconnected
         self._on_its_way = on_its_way
-        self._budget = budget
+        self._budgets = budgets
         self._current: dict[int, tuple[Connection, Channel]] = {}
         self._seldom = SeldomLog(LOG)
 
@@ -76,7 +76,7 @@ class Connections:
         return True
 
     def _serve(self, connection: Connection) -> None:
-        channel = Channel(connection, self._on_its_way, self._name_of, self._budget)
+        channel = Channel(connection, self._on_its_way, self._name_of, self._budgets)
         self._current[connection.dpid] = connection, channel
         LOG.info("switch %s connected", channel.name)
         self._connected(channel)

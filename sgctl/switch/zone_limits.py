@@ -1,6 +1,6 @@
-"""Connection limits of conntrack zones, which Open vSwitch accepts only through its control socket.
+"""Limits of the connection tracker, which Open vSwitch accepts only through its control socket.
 
-Source: ovs-vswitchd(8), `dpctl/ct-set-limits` and `dpctl/ct-del-limits`.
+Source: ovs-vswitchd(8), `dpctl/ct-set-limits`, `dpctl/ct-del-limits` and `dpctl/ipf-set-max-nfrags`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ KERNEL_SIZE = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 LEAST_SHARE = 16
 """Every network gets at least a 16th of the connection tracker, however many networks there are."""
 
+MOST_FRAGMENTS = 5000
+"""The highest limit of waiting fragments that the userspace datapath accepts. Its default is 1,000."""
+
 _UNIX = "unix:"
+_USERSPACE = "netdev@"
 _COMMAND_SECONDS = 10
 _AT_ONCE = 500
 
@@ -48,15 +52,18 @@ class ZoneLimits:
         self._connections = connections
         self._applied: dict[Zone, int] = {}
         self._sizes: dict[str, int] = {}
+        self._roomy: set[str] = set()
         self.problems: dict[Zone, str] = {}
 
     def forget(self) -> None:
         """Forget all applied limits, because the switch may have been restarted."""
         self._applied.clear()
         self._sizes.clear()
+        self._roomy.clear()
 
     def apply(self, asked: Mapping[Zone, int | None]) -> None:
         """Set exactly these limits, by datapath (such as `netdev@ovs-netdev`) and zone."""
+        self._make_room({datapath for datapath, _ in asked})
         wanted = self._wanted(asked)
         gone = self._applied.keys() - wanted.keys()
         for datapath, numbers in _by_datapath(gone):
@@ -70,6 +77,13 @@ class ZoneLimits:
             problem = self._call("dpctl/ct-set-limits", datapath, *limits)
             self._note_problem(problem, ((datapath, number) for number in numbers), asked)
         self._applied.update(changed)
+
+    def _make_room(self, datapaths: set[str]) -> None:
+        """Raise the limit of waiting fragments, once for each datapath."""
+        for datapath in datapaths - self._roomy:
+            if datapath.startswith(_USERSPACE):
+                self._call("dpctl/ipf-set-max-nfrags", datapath, str(MOST_FRAGMENTS))
+        self._roomy |= datapaths
 
     def _note_problem(self, problem: str, zones: Iterable[Zone], asked: Mapping[Zone, int | None]) -> None:
         for zone in zones:
@@ -126,7 +140,7 @@ class ZoneLimits:
     def _control_socket(self) -> Path:
         """The path of the control socket. Raises OSError or ValueError if it cannot be found."""
         if self._directory is None:
-            raise ValueError("connection limits need the control socket of an Open vSwitch on this machine")
+            raise ValueError("limits of the connection tracker need an Open vSwitch on this machine")
         pid = int((self._directory / "ovs-vswitchd.pid").read_text(encoding="ascii"))
         return self._directory / f"ovs-vswitchd.{pid}.ctl"
 

@@ -29,7 +29,18 @@ from scapy.layers.sctp import SCTP, SCTPChunkInit
 from scapy.packet import Packet
 
 from flows.reasons import Reason
-from lab.attack import ATTACKER, OPEN, ROUTER, VICTIM, Family, Host, OnKernel, said
+from lab.attack import (
+    ATTACKER,
+    OPEN,
+    OUTSIDE,
+    PLAIN,
+    ROUTER,
+    VICTIM,
+    Family,
+    Host,
+    OnKernel,
+    said,
+)
 from lab.attack_policy import TCP_SERVICE, UDP_SERVICE
 from tests.attacks.connections import CLOSED
 from tests.attacks.discovery import fragmented_router_advertisement, large_router_advertisement
@@ -46,13 +57,13 @@ _FRAGMENT_BYTES = 1400
 """Open vSwitch takes fragments below 1200 bytes (IPv4) or 1280 (IPv6) that are not the last for an attack."""
 
 
-def _large(receiver: Host, port: int) -> list[Packet]:
+def _large(receiver: Host, port: int, sender: Host = ATTACKER) -> list[Packet]:
     datagram = UDP(sport=CLIENT_PORT, dport=port) / bytes(2500)
-    return list(fragment(ip(ATTACKER, receiver, id=next(_IDENTIFIERS)) / datagram, fragsize=_FRAGMENT_BYTES))
+    return list(fragment(ip(sender, receiver, id=next(_IDENTIFIERS)) / datagram, fragsize=_FRAGMENT_BYTES))
 
 
-def _large6(receiver: Host, port: int) -> list[Packet]:
-    head = ip6(ATTACKER, receiver) / IPv6ExtHdrFragment(id=next(_IDENTIFIERS))
+def _large6(receiver: Host, port: int, sender: Host = ATTACKER) -> list[Packet]:
+    head = ip6(sender, receiver) / IPv6ExtHdrFragment(id=next(_IDENTIFIERS))
     return list(fragment6(head / UDP(sport=CLIENT_PORT, dport=port) / bytes(2500), _FRAGMENT_BYTES))
 
 
@@ -170,6 +181,19 @@ def _fragments() -> None:
         None,
         said(ATTACKER, _large6(OPEN, CLOSED), OPEN),
     )
+
+
+def _without_a_rule() -> None:
+    """The connection tracker never sees them: it has few places for fragments."""
+    for words, sender, receiver, reason in (
+        ("from a port without a rule for IPv6", PLAIN, OPEN, Reason.EGRESS_FRAGMENT),
+        ("from a port without a rule for IPv6, to the outside", PLAIN, OUTSIDE, Reason.EGRESS_FRAGMENT),
+        ("from outside, to a port without a rule for IPv6", OUTSIDE, PLAIN, Reason.INGRESS_FRAGMENT),
+    ):
+        honest = said(sender, _large(receiver, UDP_SERVICE, sender), receiver)
+        whole = _large6(receiver, UDP_SERVICE, sender)
+        for part, frames in (("a large datagram", whole), ("a first fragment alone", whole[:1])):
+            FRAGMENT_ATTACKS.add(f"IPv6: {part} {words}", sender, frames, reason, honest)
 
 
 def _headless(receiver: Host, port: int) -> list[Packet]:
@@ -305,6 +329,7 @@ def _protocols() -> None:
 
 
 _fragments()
+_without_a_rule()
 _options()
 _extensions()
 _protocols()

@@ -63,7 +63,7 @@ class OpenFlow:
 
     def _make_meters(self, numbers: set[int]) -> None:
         for number in numbers:
-            self._ask([wire.meter_mod(wire.MeterCommand.ADD, number, wire.Budget(128, 512))], [])
+            self._ask([wire.meter_mod(wire.MeterCommand.ADD, number, wire.BUDGETS.of_meter(number))], [])
         self._meters |= numbers
 
     def _ask(self, messages: Sequence[bytes], edits: Sequence[wire.Edit]) -> None:

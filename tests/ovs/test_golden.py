@@ -97,6 +97,7 @@ SCENARIOS: dict[str, tuple[LocalState, list[PolicyObject]]] = {
             Rule("r16", 16, "web", INGRESS, IPV4),
         ],
     ),
+    "no-rules-for-ipv6": (AT, [BLUE, WEB, port(1, "web"), Rule("r16", 16, "web", INGRESS, IPV4)]),
     "tagged-uplinks": (
         LocalState(
             ports={300: "p1"}, uplinks={8: frozenset(["blue"]), 9: frozenset(["blue"])}, zones={"blue": 10}

@@ -18,6 +18,7 @@ from flows.model import (
     Rule,
     SecurityGroup,
 )
+from flows.reasons import Reason
 from flows.verdict import Conversation, Packet, State, judge
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
@@ -113,6 +114,24 @@ def test_a_range_that_begins_at_port_zero_is_no_permit_for_other_protocols(bridg
     for protocol in (17, 132, 47):
         packet = Packet("blue", "p0", "p1", Conversation(ONE, TWO, protocol, 0, 0), later_fragment=True)
         check(bridge, objects, packet, allowed=False)
+
+
+@pytest.mark.parametrize("kind", ["first", "later"])
+def test_a_fragment_of_a_port_without_a_rule_for_its_ethertype(bridge: BareBridge, kind: str) -> None:
+    """It is not looked up; a whole packet is, and the rules say no."""
+    groups = SecurityGroup("g0", "g0"), SecurityGroup("g1", "g1")
+    rules = everything_out(16, "g0"), ingress(17, "g1", 17)
+    load(bridge, [BLUE, *groups, *rules, port("p0", "g0"), port("p1", "g1")])
+    sent = f"dl_src={mac_of('p0')},dl_dst={mac_of('p1')},udp6,ipv6_src={ONE6},ipv6_dst={TWO6}"
+    got = f"dl_src=02:00:00:00:ff:01,dl_dst={mac_of('p1')},udp6,ipv6_src=2001:db8::9,ipv6_dst={TWO6}"
+    for port_name, text, alone, whole in (
+        ("p0", sent, Reason.EGRESS_FRAGMENT, Reason.EGRESS_POLICY),
+        ("blue-up", got, Reason.INGRESS_FRAGMENT, Reason.INGRESS_POLICY),
+    ):
+        traced = bridge.trace(f"in_port={wiring.INTERFACES[port_name]},{text},nw_frag={kind}")
+        assert (traced.reason, traced.outputs) == (alone, frozenset())
+        assert "ct(" not in traced.text
+        assert bridge.trace(f"in_port={wiring.INTERFACES[port_name]},{text}").reason is whole
 
 
 def test_an_address_pair_with_a_neighbours_mac_does_not_take_its_frames(bridge: BareBridge) -> None:

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from lab.datapath import DATAPATH, Datapath
 from lab.netns import Workload
 from lab.process import run
 from lab.site import Site, group
@@ -19,6 +20,8 @@ FAR4, FAR6 = "198.51.100.2", "2001:db8:1::2"
 GATEWAY4, GATEWAY6 = "10.0.0.254", "2001:db8::fe"
 NARROW = 1300
 """The MTU of the link behind the router, in bytes."""
+JUMBO = 9000
+"""An MTU in bytes: 60 KB need 7 fragments. The userspace tracker accepts at most 32."""
 _LARGE = 200_000
 PING = {"direction": "ingress", "protocol": "icmp", "type": 8}
 PING6 = {"direction": "ingress", "ethertype": "IPv6", "protocol": "ipv6-icmp", "type": 128}
@@ -68,6 +71,13 @@ def test_ping_in_both_families_also_in_fragments(site: Site, host: Workload) -> 
         assert pings(host, address), address
     for address in (GATEWAY4, GATEWAY6, "10.0.0.2", "2001:db8::2"):
         assert pings(host, address, "-s", "3000"), address
+    if DATAPATH is Datapath.USERSPACE:
+        for each in (host, neighbour):
+            each.run("ip", "link", "set", "eth0", "mtu", str(JUMBO))
+            run(["ip", "link", "set", each.name, "mtu", str(JUMBO)])
+    for address in ("10.0.0.2", "2001:db8::2"):
+        answers = host.run("ping", "-c", "3", "-i", "0.2", "-W", "5", "-s", "60000", address)
+        assert " 0% packet loss" in answers
     for address in ("10.0.0.1", "2001:db8::1"):
         assert not pings(neighbour, address), address
 

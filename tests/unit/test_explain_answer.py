@@ -249,6 +249,15 @@ def test_later_fragments_have_no_ports() -> None:
     assert frame.header[2:] == (6, 0, 0)
 
 
+def test_a_fragment_that_nobody_looks_up_needs_a_rule_of_its_ethertype(text: PolicyText) -> None:
+    large = Conversation(Prefix.parse("2001:db8::1"), Prefix.parse("2001:db8::2"), 17, 0, 0)
+    said = answer(text, Packet("blue", "p1", "p2", large, later_fragment=True))
+    assert said.reasons == ("dropped: a fragment, and no rule of the sender's groups is for its ethertype",)
+    assert said.changes == (
+        "with a rule for IPv6, of either direction, on that port, the rules would decide",
+    )
+
+
 def test_extension_headers_are_walked() -> None:
     ends = "20010db8000000000000000000000001" + "20010db8000000000000000000000002"
     hop_by_hop = "11 00 0000 00000000"

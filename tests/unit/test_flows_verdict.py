@@ -263,6 +263,30 @@ def test_later_fragments_pass_by_protocol() -> None:
         assert judge(text(OUT, ports), fragment).allowed is allowed
 
 
+def test_later_fragments_need_a_rule_of_their_ethertype_before_any_other_question() -> None:
+    """Of either direction, since answers may be large."""
+    fragment = packet(WEB, DB, 17, 0, 0, later_fragment=True)
+    received = packet(None, DB, 17, 0, 0, later_fragment=True)
+    assert judge(text(), fragment).refusal is Refusal.SENDER_FRAGMENT
+    assert judge(text(), received).refusal is Refusal.RECEIVER_FRAGMENT
+    assert judge(text(rule("in", "g-web")), fragment).refusal is Refusal.SENDER_RULES
+    assert judge(text(OUT), fragment).refusal is Refusal.RECEIVER_RULES, "the sender's lookup holds it"
+    answers = rule("sql", "g-db", Direction.EGRESS), rule("v6", "g-db", ethertype=Ethertype.IPV6)
+    assert judge(text(answers[0]), received).refusal is Refusal.RECEIVER_RULES
+    assert judge(text(answers[1]), received).refusal is Refusal.RECEIVER_FRAGMENT
+
+
+def test_who_is_not_tracked_or_open_may_send_fragments_without_a_rule() -> None:
+    fragment = packet(WEB, None, 17, 0, 0, later_fragment=True)
+    stateless = SecurityGroup("g-web", "w", stateful=False)
+    assert judge(text(stateless), fragment).refusal is Refusal.SENDER_RULES
+    open_net = replace(NET, egress_default=EgressDefault.OPEN_UNTIL_RULE)
+    assert judge(text(network=open_net), fragment).allowed
+    to_db = replace(fragment, receiver=DB, header=fragment.header._replace(destination=A["db"]))
+    untracked = text(stateless, rule("out", "g-web", Direction.EGRESS), network=NET)
+    assert judge(untracked, to_db).refusal is Refusal.RECEIVER_FRAGMENT
+
+
 def test_neighbour_discovery_is_not_a_matter_of_rules() -> None:
     solicitation = Packet("net", WEB, DB, Conversation(A["web6"], A["db6"], 58, 135, 0), hops=255)
     with pytest.raises(ValueError, match="neighbour discovery"):

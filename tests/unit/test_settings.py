@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sgctl.settings import NO_LIMIT, Settings
+from flows.wire import BUDGETS
+from sgctl.settings import NO_LIMIT, SETTINGS, Settings
 
 
 def test_defaults_are_the_machines_own_places() -> None:
@@ -47,17 +47,28 @@ def test_check_interval_is_a_number_of_seconds() -> None:
             assert Settings.from_environment({"SGCTL_CHECK_INTERVAL": wrong}).check_seconds
 
 
-@pytest.mark.parametrize("text", ["fast", "-1", "1.5", "", "99999999"])
-def test_a_budget_is_a_number_of_kilobits(text: str) -> None:
-    values = {"SGCTL_CONTROL_RATE": "64", "SGCTL_CONTROL_BURST": "256"}
-    assert Settings.from_environment(values).control_budget == (64, 256)
-    settings = replace(Settings.from_environment(values), control_burst=text)
-    with pytest.raises(ValueError, match="sgctl-control-burst"):
-        _ = settings.control_budget
+@pytest.mark.parametrize("text", ["fast", "-1", "1.5", "", "99999999", "٣"])
+@pytest.mark.parametrize(("kind", "unit"), [("control", "kilobits"), ("fragment", "fragments")])
+def test_a_budget_is_two_numbers(kind: str, unit: str, text: str) -> None:
+    values = {f"sgctl_{kind}_rate": "64", f"sgctl_{kind}_burst": "256"}
+    good = {setting.name: setting.default({}) for setting in SETTINGS} | values
+    assert getattr(Settings.from_values(good), f"{kind}_budget") == (64, 256)
+    for part in ("rate", "burst"):
+        wrong = Settings.from_values({**good, f"sgctl_{kind}_{part}": text})
+        with pytest.raises(ValueError, match=f"sgctl-{kind}-{part}: '{text}' is no number of {unit}"):
+            getattr(wrong, f"{kind}_budget")
 
 
-def test_a_rate_of_zero_is_no_limit() -> None:
-    assert Settings.from_environment({"SGCTL_CONTROL_RATE": "0"}).control_budget == (NO_LIMIT, NO_LIMIT)
+@pytest.mark.parametrize("kind", ["control", "fragment"])
+def test_a_rate_of_zero_is_no_limit(kind: str) -> None:
+    settings = Settings.from_environment({f"SGCTL_{kind.upper()}_RATE": "0"})
+    assert getattr(settings, f"{kind}_budget") == (NO_LIMIT, NO_LIMIT)
+
+
+def test_defaults_are_the_budgets_of_the_benchmarks_and_tests() -> None:
+    settings = Settings.from_environment({})
+    assert settings.control_budget == BUDGETS.control[:2]
+    assert settings.fragment_budget == BUDGETS.fragments[:2]
 
 
 def test_connections_of_a_network_are_a_share_unless_a_number_is_given() -> None:
