@@ -14,11 +14,11 @@ from scapy.packet import Raw
 
 from lab.attack import SHARED_MAC, Host
 from lab.controller import Controller
-from lab.datapath import Datapath
+from lab.datapath import DATAPATH, FRAGMENT_TIMES, Datapath
 from lab.netns import Workload
 from lab.ovs import PrivateOvs
 from lab.packet_tap import PacketTap
-from lab.process import wait_until
+from lab.process import run, wait_until
 from lab.scenario.model import Document
 from lab.site import ALL_OUT, Site, document, group
 from lab.workloads import Workloads
@@ -49,6 +49,13 @@ _PATIENCE, _SHORT_PATIENCE = 5.0, 0.5
 
 Taps = dict[Host, PacketTap]
 Drop = tuple[str, str, str]
+
+
+@pytest.fixture(autouse=True)
+def fragments_wait() -> None:
+    """As long as Linux lets IPv4 fragments wait by default, whatever earlier tests have set."""
+    if DATAPATH is Datapath.KERNEL:
+        run(["sysctl", "-qw", *(f"{name}=30" for name in FRAGMENT_TIMES)])
 
 
 @pytest.fixture
