@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from bench.record import Record
 from bench.workload import Workload
-from flows.model import Change
+from flows.policy.objects import Change
 from lab.process import LabError
 from sgctl.store import Store
 from sgctl.store.server import PolicyServer

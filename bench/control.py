@@ -12,10 +12,10 @@ from bench.installation import BRIDGE, Installation
 from bench.openflow import BareClient
 from bench.record import Record
 from bench.workload import NETWORK, Workload, interface, local_port, remote_member, tcp_rule
-from flows import pipeline, wire
-from flows.flow import Flow
-from flows.model import Change, PolicyObject
-from flows.services import IPV4_TERM
+from flows.compiler.services import IPV4_TERM
+from flows.openflow import pipeline, wire
+from flows.openflow.flow import Flow
+from flows.policy.objects import Change, PolicyObject
 
 LIMIT_BRIDGE = "limit"
 _NEW_PORT = 1_000_000

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from bench.record import Record
 from bench.workload import NETWORK, Workload, identifier
-from flows import wire
-from flows.compiler import BridgeCompiler, LocalState
-from flows.flow import Flow
-from flows.model import Change, Port, Rule
-from flows.policy import Policy
-from sgctl.ryu_manager import COLLECTOR_THRESHOLDS
+from flows.compiler.bridge import BridgeCompiler, LocalState
+from flows.openflow import wire
+from flows.openflow.flow import Flow
+from flows.policy.index import Policy
+from flows.policy.objects import Change, Port, Rule
+from sgctl.ryu.manager import COLLECTOR_THRESHOLDS
 
 _ROUNDS = 5
 

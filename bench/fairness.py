@@ -21,7 +21,7 @@ from bench import crowd
 from bench.installation import BRIDGE, Installation
 from bench.record import MILLISECONDS, Record
 from bench.workload import Workload, identifier, interface, local_port
-from flows.model import Change, Meta, Port
+from flows.policy.objects import Change, Meta, Port
 from lab.process import LabError
 
 _ADMIN = "the-admins-own-token"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from flows.model import Change
+from flows.policy.objects import Change
 from lab.controller import Controller
 from lab.ovs import PrivateOvs
 from lab.process import LabError, wait_until

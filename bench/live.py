@@ -28,7 +28,7 @@ from bench.workload import (
     mac,
     tcp_rule,
 )
-from flows.model import Change, Rule
+from flows.policy.objects import Change, Rule
 from lab.netns import Workload as Machine
 from lab.ovs import PrivateOvs
 from lab.process import LabError, wait_until

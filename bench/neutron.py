@@ -10,7 +10,7 @@ from typing import Any
 from bench.installation import add_interfaces
 from bench.record import Record
 from bench.workload import OPEN_PORTS, Workload, interface, local_port, remote_member
-from flows.model import Port
+from flows.policy.objects import Port
 from lab.ovs import PrivateOvs
 from lab.process import LabError
 from sgctl.store.server import ALLOCATOR

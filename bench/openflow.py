@@ -11,8 +11,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows import wire
-from flows.flow import Flow
+from flows.openflow import wire
+from flows.openflow.flow import Flow
 
 _HEADER = struct.Struct("!BBHI")
 _HELLO, _ERROR, _ECHO_REQUEST, _ECHO_REPLY, _BARRIER_REPLY = 0, 1, 2, 3, 21

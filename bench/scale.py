@@ -15,8 +15,9 @@ from collections.abc import Iterator
 
 from bench.record import Record
 from bench.workload import NETWORK, TCP, identifier
-from flows.compiler import BridgeCompiler, LocalState
-from flows.model import (
+from flows.compiler.bridge import BridgeCompiler, LocalState
+from flows.policy.index import Policy
+from flows.policy.objects import (
     FIRST_RULE_NUMBER,
     AddressGroup,
     Change,
@@ -29,9 +30,8 @@ from flows.model import (
     Rule,
     SecurityGroup,
 )
-from flows.policy import Policy
-from sgctl.ryu_manager import COLLECTOR_THRESHOLDS
-from sgctl.store.garbage import much_may_stay
+from sgctl.ovsdb.garbage import much_may_stay
+from sgctl.ryu.manager import COLLECTOR_THRESHOLDS
 
 PORTS, GROUPS, RULES, ADDRESSES = 10_000, 1_000, 100_000, 100_000
 ADDRESS_GROUPS = 1_000

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from bench.installation import Installation
 from bench.record import Record
 from bench.workload import Workload, interface, local_port, remote_member, tcp_rule
-from flows.model import Change, PolicyObject
+from flows.policy.objects import Change, PolicyObject
 from lab.process import LabError
 
 RATE = 1000

@@ -9,7 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import NAMESPACE_OID, uuid5
 
-from flows.model import Change, Direction, Ethertype, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
+from flows.policy.objects import (
+    Change,
+    Direction,
+    Ethertype,
+    Network,
+    PolicyObject,
+    Port,
+    Prefix,
+    Rule,
+    SecurityGroup,
+)
 
 TCP = 6
 NETWORK = "blue"

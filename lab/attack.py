@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from typing import Protocol, cast
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.datapath import Datapath
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import (
     EVERYBODY,
     GREEN,

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from flows import pipeline
-from flows.reasons import Reason
+from flows.openflow import pipeline
+from flows.openflow.reasons import Reason
 from lab.ovs import PrivateOvs
 from lab.process import wait_until
 

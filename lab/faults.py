@@ -18,7 +18,7 @@ from random import Random
 from typing import NamedTuple
 from uuid import uuid4
 
-from flows.model import Change, Direction, Ethertype, Rule, SecurityGroup
+from flows.policy.objects import Change, Direction, Ethertype, Rule, SecurityGroup
 from lab.netns import Workload
 from lab.process import LabError, wait_until
 from lab.site import ALL_OUT, Site, document, group, tcp_in

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from uuid import uuid4
 
-from flows.wire import BUDGETS, MeterUnit
+from flows.openflow.wire import BUDGETS, MeterUnit
 from lab import netns, process
 from lab.control import Control
 from lab.datapath import DATAPATH, Datapath, clear_kernel

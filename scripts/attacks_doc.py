@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import EVERYBODY, INSIDE, Attack, Family, Host, Send
 from tests.attacks.table import ATTACKS, FAMILIES
 

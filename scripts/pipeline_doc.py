@@ -10,13 +10,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flows.compiler import LocalState, compile_bridge
-from flows.model import Change, Direction, Ethertype, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
-from flows.pipeline import REGISTERS, TABLES, Table
-from flows.policy import Policy
-from flows.reasons import Reason
-from flows.services import ICMP
-from flows.sieve import COMPARING
+from flows.compiler.bridge import LocalState, compile_bridge
+from flows.compiler.services import ICMP
+from flows.compiler.sieve import COMPARING
+from flows.openflow.pipeline import REGISTERS, TABLES, Table
+from flows.openflow.reasons import Reason
+from flows.policy.index import Policy
+from flows.policy.objects import (
+    Change,
+    Direction,
+    Ethertype,
+    Network,
+    PolicyObject,
+    Port,
+    Prefix,
+    Rule,
+    SecurityGroup,
+)
 from lab.ovs import PrivateOvs
 
 PAGE = Path(__file__).parent.parent / "docs" / "pipeline.md"
@@ -26,7 +36,7 @@ _SHOWN = 4
 
 INTRODUCTION = """# The pipeline
 
-This page is made by `scripts/pipeline_doc.py` from the declarations in `flows/pipeline.py` and from
+This page is made by `scripts/pipeline_doc.py` from the declarations in `flows/openflow/pipeline.py` and from
 the flow table of a real switch; a test fails when it no longer tells the truth.
 
 Directions are relative to the workload: *egress* leaves the port's machine, *ingress* enters it.

@@ -15,10 +15,10 @@ def __getattr__(name: str) -> type:
     if name != APPLICATION:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        application: type = getattr(import_module(f"{__name__}.app"), APPLICATION)
+        application: type = getattr(import_module(f"{__name__}.ryu.app"), APPLICATION)
     except AttributeError as error:
         # Ryu reads this package with inspect.getmembers, which takes AttributeError for "not there".
-        raise ImportError(f"cannot load {__name__}.app: {error}") from error
+        raise ImportError(f"cannot load {__name__}.ryu.app: {error}") from error
     application.__module__ = __name__  # Ryu only accepts a class of the module that it was told to load
     return application
 

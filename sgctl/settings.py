@@ -1,6 +1,6 @@
 """The settings of the controller and the command line, in one table.
 
-This module does not import Ryu, because the command line never loads it. `sgctl.ryu_manager` turns the table
+This module does not import Ryu, because the command line never loads it. `sgctl.ryu.manager` turns the table
 into command line options.
 """
 

@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from flows.model import Prefix
+from flows.policy.objects import Prefix
 
 T = TypeVar("T")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flows.model import Change
-from flows.policy import Policy
+from flows.policy.index import Policy
+from flows.policy.objects import Change
 from sgctl.cli.output.terminal import Failure
 from sgctl.cli.session import Session, plain_failures
-from sgctl.explain.expected import Picture, Unexplained
+from sgctl.explain.expected import ExpectedState, Unexplained
 from sgctl.explain.switch import SwitchTools
 
 
@@ -32,10 +32,10 @@ def stored_policy(session: Session) -> Policy:
     return policy
 
 
-def expected_state(session: Session) -> Picture:
+def expected_state(session: Session) -> ExpectedState:
     """The policy, and the flows that this machine's switches should have. Raises Failure."""
     with plain_failures():
-        return Picture(session.store, session.local)
+        return ExpectedState(session.store, session.local)
 
 
 def switch_tools(session: Session) -> SwitchTools:

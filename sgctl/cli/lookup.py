@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
+from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
 from sgctl.cli import kinds
 from sgctl.cli.output.terminal import Failure
 from sgctl.service.draft import Draft

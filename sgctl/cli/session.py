@@ -23,8 +23,8 @@ from sgctl.service.plan import Plan
 from sgctl.service.transaction import Committed, transact
 from sgctl.settings import Settings
 from sgctl.store import Store, StoreError
-from sgctl.store.devices import Interface
-from sgctl.store.local import LocalSwitches
+from sgctl.vswitch.devices import Interface
+from sgctl.vswitch.local import LocalSwitches
 
 T = TypeVar("T", bound=Named)
 P = ParamSpec("P")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator
 from hashlib import blake2b
 
-from sgctl.store.identifiers import command
-from sgctl.store.local import Bridge, LocalSwitches
+from sgctl.ovsdb.identifiers import command
 from sgctl.switch.listener import Listener
+from sgctl.vswitch.local import Bridge, LocalSwitches
 
 OPENFLOW = "OpenFlow14"
 SECURE = "secure"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Protocol
 
-from flows.flow import Flow, FlowDiff, FlowKey
-from sgctl.store.local import Bridge
+from flows.openflow.flow import Flow, FlowDiff, FlowKey
 from sgctl.switch.listener import Listener
+from sgctl.vswitch.local import Bridge
 
 
 class SessionHandle(Protocol):
@@ -23,8 +23,8 @@ class SessionHandle(Protocol):
         """End the session; the switch keeps its flows."""
 
 
-class Pulse(Protocol):
-    """Whether a switch answers; see `sgctl.switch.pulse`."""
+class EchoProbe(Protocol):
+    """Whether a switch answers; see `sgctl.switch.echo_probe`."""
 
     @property
     def silent(self) -> bool:
@@ -58,7 +58,7 @@ OpenSession = Callable[[int, Expected, Report], SessionHandle]
 """Opens the session of a connected switch, from generation, expected flows and report function."""
 
 
-TakePulse = Callable[[Callable[[bool], None]], Pulse]
+TakePulse = Callable[[Callable[[bool], None]], EchoProbe]
 """Creates the pulse of a connected switch, which calls the argument with each result: whether it changed."""
 
 
@@ -69,7 +69,7 @@ class Connection:
     `tuned` are the Controller rows for which those settings were written.
     """
 
-    def __init__(self, dpid: int, open_session: OpenSession, pulse: Pulse) -> None:
+    def __init__(self, dpid: int, open_session: OpenSession, pulse: EchoProbe) -> None:
         self.dpid = dpid
         self.open_session = open_session
         self.pulse = pulse

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from flows.compiler import BridgeCompiler, LocalState
-from flows.flow import FlowDiff
-from flows.model import Change, Network, Port
-from flows.policy import Policy
-from sgctl.controller.attach import Attachments, Place, Roles
+from flows.compiler.bridge import BridgeCompiler, LocalState
+from flows.openflow.flow import FlowDiff
+from flows.policy.index import Policy
+from flows.policy.objects import Change, Network, Port
+from sgctl.controller.bindings import Attachments, Place, Roles
 from sgctl.controller.ways import ways
-from sgctl.store.devices import Interface
-from sgctl.store.local import Bridge
-from sgctl.store.uplinks import Declaration
+from sgctl.vswitch.devices import Interface
+from sgctl.vswitch.local import Bridge
+from sgctl.vswitch.uplinks import Declaration
 
 ZoneKey = tuple[str, str]
 """Bridge name and network id."""

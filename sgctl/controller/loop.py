@@ -14,19 +14,19 @@ from dataclasses import replace
 
 from ovs.poller import POLLIN, Poller
 
-from flows.flow import Flow, FlowDiff, FlowKey
-from flows.pipeline import tracked_prefixes
+from flows.openflow.flow import Flow, FlowDiff, FlowKey
+from flows.openflow.pipeline import tracked_prefixes
 from sgctl.controller.bridges import insecure, unusable, unused
-from sgctl.controller.connected import Connection, Lines, OpenSession, Pulse, TakePulse
+from sgctl.controller.connected import Connection, EchoProbe, Lines, OpenSession, TakePulse
 from sgctl.controller.engine import Engine, ManagedBridge, ZoneKey
 from sgctl.controller.inquiry import SILENT, Inquiry
 from sgctl.controller.loops import LoopWatch
 from sgctl.controller.status import BindingKey, binding_rows, moved_rows, switch_row
+from sgctl.ovsdb.garbage import much_may_stay
 from sgctl.store import BindingStatus, Store, StoreError, SwitchStatus
-from sgctl.store.garbage import much_may_stay
 from sgctl.store.liveness import namesake
-from sgctl.store.local import LocalSwitches
 from sgctl.switch.zone_limits import ZoneLimits
+from sgctl.vswitch.local import LocalSwitches
 
 LOG = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ class ControlLoop:
             self._store.answer(self._chassis, number)
 
     @property
-    def _pulses(self) -> list[Pulse]:
+    def _pulses(self) -> list[EchoProbe]:
         """The pulses of the connected bridges."""
         connected = self._connections.items()
         return [connection.pulse for dpid, connection in connected if dpid in self._engine.bridges]

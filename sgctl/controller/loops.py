@@ -14,12 +14,12 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
-from flows.actions import Action
-from flows.model import Network
-from sgctl.controller.attach import Role
+from flows.openflow.actions import Action
+from flows.policy.objects import Network
+from sgctl.controller.bindings import Role
 from sgctl.controller.engine import ManagedBridge
 from sgctl.controller.ways import probe_mac, way
-from sgctl.store.uplinks import read_loops
+from sgctl.vswitch.uplinks import read_loops
 
 LOG = logging.getLogger(__name__)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from flows.board import Owner
-from flows.flow import match_text
-from flows.pipeline import TABLE_BY_ID, ZONE
-from flows.policy import Policy
-from sgctl.controller.attach import Place, Role
+from flows.compiler.claims import Owner
+from flows.openflow.flow import match_text
+from flows.openflow.pipeline import TABLE_BY_ID, ZONE
+from flows.policy.index import Policy
+from sgctl.controller.bindings import Place, Role
 from sgctl.controller.engine import Engine, ManagedBridge
 from sgctl.store import BindingStatus, SwitchStatus
-from sgctl.store.local import Bridge
+from sgctl.vswitch.local import Bridge
 
 BindingKey = tuple[str, str]
 """A switch's key and an interface name."""

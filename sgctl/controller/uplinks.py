@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from flows.model import Network
-from flows.policy import Policy
-from sgctl.store.uplinks import EVERY_NETWORK, Declaration, is_for_every, word_for
+from flows.policy.index import Policy
+from flows.policy.objects import Network
+from sgctl.vswitch.uplinks import EVERY_NETWORK, Declaration, is_for_every, word_for
 
 
 class Meaning(NamedTuple):

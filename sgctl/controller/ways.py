@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from flows.uplinks import Uplink
-from sgctl.controller.attach import Role
+from flows.compiler.uplinks import Uplink
+from sgctl.controller.bindings import Role
 
 
 def way(role: Role) -> Uplink:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from flows.model import Direction, Port, Prefix, Rule
-from flows.verdict import (
+from flows.policy.objects import Direction, Port, Prefix, Rule
+from flows.reference.verdict import (
     Conversation,
     Grant,
     Packet,

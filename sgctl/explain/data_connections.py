@@ -6,7 +6,7 @@ Sources: RFC 959 (FTP), RFC 1350 section 4 (TFTP), RFC 3261 (SIP), RFC 2326 (RTS
 
 from __future__ import annotations
 
-from flows.packet import TCP, UDP, Conversation
+from flows.reference.packet import TCP, UDP, Conversation
 
 _MEDIA = "agrees on other ports for the media, and those need rules of their own"
 _FTP = (

@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from flows import pipeline as p
-from flows.reasons import Reason
+from flows.openflow import pipeline as p
+from flows.openflow.reasons import Reason
 from sgctl.controller.engine import ManagedBridge
 from sgctl.explain.dump import InstalledFlow
-from sgctl.explain.expected import Picture
+from sgctl.explain.expected import ExpectedState
 from sgctl.explain.names import Names
 from sgctl.explain.switch import SwitchTools
-from sgctl.store.devices import OPENFLOW_LOCAL
+from sgctl.vswitch.devices import OPENFLOW_LOCAL
 
 _CONDITION = re.compile(r"\b(\w+)=([^,\s]+)")
 _REASONS = {reason.value: reason for reason in Reason}
@@ -21,7 +21,7 @@ _MADE_THE_COUNTER = 1
 """The packet for which the switch learns a counting flow is not counted by that flow."""
 
 
-def drop_records(picture: Picture, tools: SwitchTools) -> Iterator[dict[str, object]]:
+def drop_records(picture: ExpectedState, tools: SwitchTools) -> Iterator[dict[str, object]]:
     """One record for each port and reason; on each bridge the largest count comes first."""
     for dpid in picture.managed(None):
         managed = picture.engine.bridges[dpid]

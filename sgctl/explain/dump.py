@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from flows import pipeline as p
-from flows.board import Owner
-from flows.flow import FlowKey
-from flows.model import Port
-from flows.pipeline import COOKIE_TAG, LEARNED_COOKIE_TAG
-from flows.policy import Policy, member_addresses
+from flows.compiler.claims import Owner
+from flows.openflow import pipeline as p
+from flows.openflow.flow import FlowKey
+from flows.openflow.pipeline import COOKIE_TAG, LEARNED_COOKIE_TAG
+from flows.policy.index import Policy, member_addresses
+from flows.policy.objects import Port
 from sgctl.controller.engine import ManagedBridge
 from sgctl.explain.expected import Unexplained
 from sgctl.explain.names import Names, table_name

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flows.policy import Policy
-from flows.verdict import PolicyText
+from flows.policy.index import Policy
+from flows.reference.verdict import PolicyText
 from sgctl.controller.engine import Engine
 from sgctl.store import Store
-from sgctl.store.local import LocalSwitches
+from sgctl.vswitch.local import LocalSwitches
 
 
 class Unexplained(Exception):
@@ -20,7 +20,7 @@ def text_of(policy: Policy) -> PolicyText:
     return PolicyText(*objects, unbound=unbound)
 
 
-class Picture:
+class ExpectedState:
     """Policy, bridges and expected flows of one host at one moment; `refresh` updates all of them."""
 
     def __init__(self, store: Store, local: LocalSwitches) -> None:

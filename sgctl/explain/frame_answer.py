@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flows.frame import (
+from flows.policy.objects import Port, Prefix
+from flows.reference.frame import (
     ADVERTISEMENT,
     REPLY,
     REQUEST,
@@ -17,8 +18,7 @@ from flows.frame import (
     judge_frame,
     receiver_of,
 )
-from flows.model import Port, Prefix
-from flows.verdict import PolicyText
+from flows.reference.verdict import PolicyText
 
 _ARP_WORDS = {REQUEST: "ARP request for", REPLY: "ARP reply to"}
 

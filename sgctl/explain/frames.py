@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from flows.exempt import is_discovery
-from flows.frame import ADVERTISEMENT, SOLICITATION, Arp, Neighbour
-from flows.model import Prefix
-from flows.validate import WITH_PORTS
-from flows.verdict import Conversation
+from flows.policy.objects import Prefix
+from flows.policy.validate import WITH_PORTS
+from flows.reference.exempt import is_discovery
+from flows.reference.frame import ADVERTISEMENT, SOLICITATION, Arp, Neighbour
+from flows.reference.verdict import Conversation
 from sgctl.explain.expected import Unexplained
 
 _IPV4, _IPV6, _ARP, _VLANS = 0x0800, 0x86DD, 0x0806, (0x8100, 0x88A8)

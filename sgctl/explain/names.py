@@ -6,16 +6,16 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
 
-from flows import pipeline as p
-from flows.board import Owner
-from flows.fields import Field
-from flows.identities import LocalSet
-from flows.model import PolicyObject, Rule
-from flows.pipeline import REGISTERS, TABLE_BY_ID, TABLES
-from flows.policy import Policy, Selector, SelectorKind
-from flows.reasons import Reason
+from flows.compiler.claims import Owner
+from flows.compiler.identities import LocalSet
+from flows.openflow import pipeline as p
+from flows.openflow.fields import Field
+from flows.openflow.pipeline import REGISTERS, TABLE_BY_ID, TABLES
+from flows.openflow.reasons import Reason
+from flows.policy.index import Policy, Selector, SelectorKind
+from flows.policy.objects import PolicyObject, Rule
 from sgctl.controller.engine import ManagedBridge
-from sgctl.store.devices import OPENFLOW_LOCAL
+from sgctl.vswitch.devices import OPENFLOW_LOCAL
 
 _REGISTER_NAMES = {field: name for name, field in REGISTERS.items()}
 _BY_FIELD_NAME = {field.name: field for field in _REGISTER_NAMES}

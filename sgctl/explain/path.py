@@ -9,12 +9,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from flows import pipeline as p
-from flows.frame import Frame, FrameRefusal, is_group, judge_frame
-from flows.model import Network
-from flows.packet import ICMPV6, UDP
-from flows.reasons import Reason
-from flows.verdict import Conversation, Exemption, Packet, PolicyText, Refusal, State, Verdict, judge
+from flows.openflow import pipeline as p
+from flows.openflow.reasons import Reason
+from flows.policy.objects import Network
+from flows.reference.frame import Frame, FrameRefusal, is_group, judge_frame
+from flows.reference.packet import ICMPV6, UDP
+from flows.reference.verdict import (
+    Conversation,
+    Exemption,
+    Packet,
+    PolicyText,
+    Refusal,
+    State,
+    Verdict,
+    judge,
+)
 from sgctl.controller.engine import ManagedBridge
 from sgctl.explain.expected import Unexplained
 from sgctl.explain.names import Names, table_name

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flows.frame import Frame, holders_of, is_group, is_no_source
-from flows.model import Port, Prefix
-from flows.packet import USUAL_HOPS
-from flows.policy import member_addresses
-from flows.validate import WITH_PORTS
-from flows.verdict import Conversation, Packet, PolicyText, State
+from flows.policy.index import member_addresses
+from flows.policy.objects import Port, Prefix
+from flows.policy.validate import WITH_PORTS
+from flows.reference.frame import Frame, holders_of, is_group, is_no_source
+from flows.reference.packet import USUAL_HOPS
+from flows.reference.verdict import Conversation, Packet, PolicyText, State
 from sgctl.explain.expected import Unexplained
 from sgctl.explain.frames import ReadFrame, is_error, read_frame
 from sgctl.explain.services import ALL, FULL, Services

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from flows.model import Direction, EgressDefault, Port, Prefix, Rule
-from flows.policy import Policy, member_addresses
-from flows.verdict import TCP, Conversation, rule_allows
+from flows.policy.index import Policy, member_addresses
+from flows.policy.objects import Direction, EgressDefault, Port, Prefix, Rule
+from flows.reference.verdict import TCP, Conversation, rule_allows
 from sgctl.explain.expected import text_of
 from sgctl.explain.question import Service
 from sgctl.explain.services import Services, union

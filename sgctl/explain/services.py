@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from flows.model import Rule
+from flows.policy.objects import Rule
 from sgctl.service import protocols
 
 Range = tuple[int, int]

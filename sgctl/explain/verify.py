@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from flows.flow import Flow
-from flows.pipeline import COOKIE_TAG, TABLE_BY_ID
-from flows.wire import is_learned
-from sgctl.explain.expected import Picture
+from flows.openflow.flow import Flow
+from flows.openflow.pipeline import COOKIE_TAG, TABLE_BY_ID
+from flows.openflow.wire import is_learned
+from sgctl.explain.expected import ExpectedState
 from sgctl.explain.names import Names
 from sgctl.explain.switch import SwitchTools
 
@@ -100,7 +100,7 @@ def _compare(
 class Verifier:
     """Compares and repairs the switches of this host."""
 
-    def __init__(self, picture: Picture, tools: SwitchTools) -> None:
+    def __init__(self, picture: ExpectedState, tools: SwitchTools) -> None:
         self._picture = picture
         self._tools = tools
 

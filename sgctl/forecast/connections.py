@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from flows.model import Direction, EgressDefault, Port, Prefix, Rule
-from flows.verdict import TCP, Conversation, Packet, PolicyText, State, effective_groups, judge
+from flows.policy.objects import Direction, EgressDefault, Port, Prefix, Rule
+from flows.reference.verdict import TCP, Conversation, Packet, PolicyText, State, effective_groups, judge
 from sgctl.service import protocols
 
 _LINE = re.compile(r"^(\w+),orig=\(([^)]*)\),reply=\([^)]*\)(.*)$")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from flows.compiler import BridgeCompiler
-from flows.flow import Flow, FlowKey
-from flows.model import Change, Port
+from flows.compiler.bridge import BridgeCompiler
+from flows.openflow.flow import Flow, FlowKey
+from flows.policy.objects import Change, Port
 from sgctl.controller.engine import Engine
 from sgctl.store import BindingState, BindingStatus, Store
-from sgctl.store.devices import Interface
-from sgctl.store.local import Bridge, LocalSwitches
+from sgctl.vswitch.devices import Interface
+from sgctl.vswitch.local import Bridge, LocalSwitches
 
 _ZONES = range(1, 65535)
 _NO_INTERFACES: tuple[Interface, ...] = ()

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from flows.model import AddressGroup, Change, Network, Port, Rule, SecurityGroup
-from flows.verdict import PolicyText
+from flows.policy.objects import AddressGroup, Change, Network, Port, Rule, SecurityGroup
+from flows.reference.verdict import PolicyText
 from sgctl.forecast.connections import Connection, Cut, cuts
 from sgctl.forecast.fleet import Cost, Fleet, SwitchForecast
 from sgctl.service.advice import Advice, advise
 from sgctl.service.draft import Draft, Objects
-from sgctl.service.outlook import outlook
 from sgctl.service.plan import Plan
+from sgctl.service.preview import preview
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def forecast(
     bound on some host.
     """
     before = Draft(objects)
-    after, changes = outlook(objects, plan.changes)
+    after, changes = preview(objects, plan.changes)
     gone = [change.old for change in changes if isinstance(change.old, Rule) and change.new is None]
     new = [change.new for change in changes if isinstance(change.new, Rule) and change.old is None]
     old_costs = fleet.costs(rule.number for rule in gone)

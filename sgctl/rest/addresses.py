@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.model import Prefix
+from flows.policy.objects import Prefix
 
 
 def read_network(text: str) -> Prefix:

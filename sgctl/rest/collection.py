@@ -18,7 +18,7 @@ from sgctl.rest.routing import Context
 from sgctl.rest.schemas import TAGS, Checker, check, mapping, read_json
 from sgctl.rest.view import View
 from sgctl.service.draft import Draft
-from sgctl.service.edits import settle
+from sgctl.service.edits import checked_plan
 from sgctl.service.errors import PolicyError
 from sgctl.service.plan import Plan
 from sgctl.store import Store, StoreError
@@ -227,7 +227,7 @@ class Collection(Generic[T]):
             identifiers[:] = apply(edit)
             if counted:
                 check_quotas(edit, store.quotas, context.backend.limits)
-            return settle(edit.draft)
+            return checked_plan(edit.draft)
 
         def show(view: View) -> tuple[View, list[T | None]]:
             return view, [self.resource.item(view, identifier) for identifier in identifiers]

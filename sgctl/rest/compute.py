@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from flows.model import Port, SecurityGroup
+from flows.policy.objects import Port, SecurityGroup
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body, Json, Response, reply
@@ -14,7 +14,7 @@ from sgctl.rest.routing import Context, Handler, Route
 from sgctl.rest.schemas import Schema, envelope, read_json
 from sgctl.rest.servers import Server, find_server, groups_of, render_interface, render_server, servers
 from sgctl.rest.view import View
-from sgctl.service.edits import settle
+from sgctl.service.edits import checked_plan
 from sgctl.service.plan import Plan
 from sgctl.store import Store
 
@@ -169,7 +169,7 @@ def _commit(context: Context, apply: Callable[[EditContext], None]) -> None:
     def decide(store: Store) -> Plan:
         edit = EditContext.of(store.objects, context.caller)
         apply(edit)
-        return settle(edit.draft)
+        return checked_plan(edit.draft)
 
     context.backend.policy.change(context.request.turn, decide, lambda _: None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
-from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
+from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
 from sgctl.rest.credentials import Caller
 from sgctl.rest.errors import forbidden, not_found
 from sgctl.rest.http import Body

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from sgctl.ovsdb.library import poller
 from sgctl.rest.liveness import HostLiveness
 from sgctl.rest.pace import Pace
 from sgctl.rest.turns import FairQueue, Rank, Turn
@@ -22,7 +23,6 @@ from sgctl.rest.view import View
 from sgctl.service.plan import Plan
 from sgctl.service.transaction import attempt
 from sgctl.store import Conflict, Store, StoreError
-from sgctl.store.ovs_library import poller
 
 LOG = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flows.model import KINDS
+from flows.policy.objects import KINDS
 from sgctl.rest.credentials import Caller
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body, Response, reply

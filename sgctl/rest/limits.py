@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
+from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
 from sgctl.rest.credentials import AccessError
 
 UNLIMITED = -1

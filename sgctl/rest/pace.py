@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from flows.model import Change, Port, Rule
+from flows.policy.objects import Change, Port, Rule
 from sgctl.service.draft import Objects
 from sgctl.store import Store
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from flows.validate import LONGEST_TEXT
+from flows.policy.validate import LONGEST_TEXT
 from sgctl.rest.credentials import Caller
 from sgctl.rest.edit_context import EditContext, owner
 from sgctl.rest.errors import ApiError, bad_request, forbidden, not_found

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
-from flows.model import Meta, PolicyObject
+from flows.policy.objects import Meta, PolicyObject
 from sgctl.rest.credentials import Caller
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import not_found

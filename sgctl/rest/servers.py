@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from flows.model import Network, Port, SecurityGroup
+from flows.policy.objects import Network, Port, SecurityGroup
 from sgctl.rest.credentials import Caller
 from sgctl.rest.edit_context import may_see
 from sgctl.rest.errors import ApiError

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TypeVar, cast
 
-from flows.model import PolicyObject, Port, Rule
+from flows.policy.objects import PolicyObject, Port, Rule
 from sgctl.service.draft import Objects
 from sgctl.store import BindingState, BindingStatus, SwitchStatus
 

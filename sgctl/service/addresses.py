@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from uuid import uuid4
 
-from flows.model import Network, Port, Prefix, SubnetDetail
+from flows.policy.objects import Network, Port, Prefix, SubnetDetail
 from sgctl.service.draft import Draft
 from sgctl.service.subnets import details_of
 

@@ -6,9 +6,18 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from flows.model import AddressGroup, Direction, Ethertype, Network, Port, Prefix, Rule, SecurityGroup
-from flows.policy import link_local
-from flows.validate import ICMP, ICMPV6
+from flows.policy.index import link_local
+from flows.policy.objects import (
+    AddressGroup,
+    Direction,
+    Ethertype,
+    Network,
+    Port,
+    Prefix,
+    Rule,
+    SecurityGroup,
+)
+from flows.policy.validate import ICMP, ICMPV6
 from sgctl.service.draft import Draft
 from sgctl.service.kinds import describe
 

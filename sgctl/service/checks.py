@@ -1,4 +1,4 @@
-"""Checks of a draft: each object by itself (`flows.validate`), and the objects together.
+"""Checks of a draft: each object by itself (`flows.policy.validate`), and the objects together.
 
 Only edited objects are reported, so inconsistent rows written by another tool do not block other edits.
 """
@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from flows.model import Change, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
-from flows.validate import check
+from flows.policy.objects import Change, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
+from flows.policy.validate import check
 from sgctl.service.addresses import host_range
 from sgctl.service.draft import Draft
 from sgctl.service.errors import Code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar, cast
 
-from flows.model import KINDS, Change, PolicyObject
+from flows.policy.objects import KINDS, Change, PolicyObject
 
 Objects = Mapping[type[PolicyObject], Mapping[str, PolicyObject]]
 """Policy objects by kind and id, as `Store.objects` has them."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from flows.model import Direction, Ethertype, Meta, PolicyObject, Rule, SecurityGroup
-from flows.validate import check
+from flows.policy.objects import Direction, Ethertype, Meta, PolicyObject, Rule, SecurityGroup
+from flows.policy.validate import check
 from sgctl.service.checks import violations
 from sgctl.service.draft import Draft
 from sgctl.service.errors import Finding, PolicyError, Source
@@ -16,7 +16,7 @@ DEFAULT_GROUP = "default"
 """The name of the group that a project's ports have by default."""
 
 
-def settle(draft: Draft) -> Plan:
+def checked_plan(draft: Draft) -> Plan:
     """The draft's edits as a plan. Raises PolicyError with every problem."""
     changes = tuple(draft.changes())
     findings = [

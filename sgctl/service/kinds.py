@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
+from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
 from sgctl.service.subnets import Subnet
 
 NOUNS: dict[type[object], str] = {

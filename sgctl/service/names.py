@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol, TypeVar, cast
 
-from flows.model import AddressGroup, Network, PolicyObject, Rule, SecurityGroup
+from flows.policy.objects import AddressGroup, Network, PolicyObject, Rule, SecurityGroup
 from sgctl.service.draft import Draft
 from sgctl.service.errors import Code
 from sgctl.service.kinds import NOUNS, describe

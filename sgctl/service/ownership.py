@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.model import Port
+from flows.policy.objects import Port
 from sgctl.service.draft import Draft
 
 DEFAULT_GROUP_TAG = "sgctl:default-group"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from flows.model import Change, Rule
+from flows.policy.objects import Change, Rule
 from sgctl.service.draft import Draft, Key
 
 

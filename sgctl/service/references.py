@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
+from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
 from sgctl.service.draft import Draft
 
 

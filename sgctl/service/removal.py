@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from flows.model import Network, PolicyObject, Port, Rule, SecurityGroup
+from flows.policy.objects import Network, PolicyObject, Port, Rule, SecurityGroup
 from sgctl.service.checks import Violation, in_use_by, violations
 from sgctl.service.draft import Draft, Key, Objects
 from sgctl.service.errors import Code, Finding, PolicyError, Source

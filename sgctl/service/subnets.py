@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from uuid import NAMESPACE_OID, uuid5
 
-from flows.model import Network, Port, Prefix, SubnetDetail
+from flows.policy.objects import Network, Port, Prefix, SubnetDetail
 from sgctl.service.draft import Draft
 
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sgctl.service.draft import Objects
+from sgctl.service.metadata import with_metadata
 from sgctl.service.plan import Plan
-from sgctl.service.stamps import stamped
 from sgctl.store import Conflict, Store
 
 LONGEST_PAUSE = 0.2
@@ -56,5 +56,5 @@ def attempt(store: Store, decide: Callable[[Objects], Plan]) -> Committed:
     if not plan.changes:
         return Committed(plan, generation)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    changes = stamped(plan.changes, store.objects, now)
+    changes = with_metadata(plan.changes, store.objects, now)
     return Committed(plan, store.commit(changes, at_generation=generation))

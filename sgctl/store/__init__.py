@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sgctl.store.errors import Conflict, StoreError
+from sgctl.ovsdb.errors import Conflict, StoreError
 from sgctl.store.status import BindingState, BindingStatus, SwitchStatus
 from sgctl.store.store import Store
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from flows.model import (
+from flows.policy.objects import (
     NO_META,
     AddressGroup,
     AddressPair,
@@ -27,8 +27,8 @@ from flows.model import (
     SecurityGroup,
     SubnetDetail,
 )
-from flows.validate import Problem, check
-from sgctl.store.replica import Json, Row, elements
+from flows.policy.validate import Problem, check
+from sgctl.ovsdb.replica import Json, Row, elements
 
 EMPTY: Json = ["set", []]
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from flows.model import Change, PolicyObject, Rule, SecurityGroup
-from flows.validate import MAX_RULE_NUMBER, check
+from flows.policy.objects import Change, PolicyObject, Rule, SecurityGroup
+from flows.policy.validate import MAX_RULE_NUMBER, check
+from sgctl.ovsdb.errors import Conflict, StoreError
+from sgctl.ovsdb.replica import Json, Operation, Replica, elements, first_error
+from sgctl.ovsdb.requests import describe_error
 from sgctl.store import codec, explain
-from sgctl.store.errors import Conflict, StoreError
-from sgctl.store.questions import describe_error
-from sgctl.store.replica import Json, Operation, Replica, elements, first_error
 from sgctl.store.status import row_is
 from sgctl.store.view import PolicyView
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from flows.model import Change, PolicyObject
+from flows.policy.objects import Change, PolicyObject
+from sgctl.ovsdb.replica import Json, Row, elements
 from sgctl.store import codec
-from sgctl.store.replica import Json, Row, elements
 from sgctl.store.schema import shipped
 
 Rows = Mapping[str, Mapping[str, Row]]

@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from sgctl.store.errors import StoreError
-from sgctl.store.identifiers import command
+from sgctl.ovsdb.errors import StoreError
+from sgctl.ovsdb.identifiers import command
 from sgctl.store.store import Store
 
 DEAD = "no controller runs there"

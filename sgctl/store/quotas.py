@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sgctl.store.replica import Operation, Row
+from sgctl.ovsdb.replica import Operation, Row
 from sgctl.store.status import KeyedRows, row_is
 
 Limits = Mapping[str, int]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sgctl.store.errors import StoreError
+from sgctl.ovsdb.errors import StoreError
 
 DATABASE = "sgctl"
 SCHEMA_FILE = Path(__file__).with_name("sgctl.ovsschema")

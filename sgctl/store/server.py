@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sgctl.store.errors import StoreError
+from sgctl.ovsdb.errors import StoreError
 from sgctl.store.schema import DATABASE, SCHEMA_FILE, is_older, missing, parse_version, shipped
 
 _COMMAND_SECONDS = 60.0

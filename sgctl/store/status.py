@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from sgctl.store.replica import Operation, Row
+from sgctl.ovsdb.replica import Operation, Row
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -9,16 +9,16 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any, Self
 
-from flows.model import Change, PolicyObject
+from flows.policy.objects import Change, PolicyObject
+from sgctl.ovsdb.errors import StoreError
+from sgctl.ovsdb.garbage import much_may_stay
+from sgctl.ovsdb.identifiers import lock_name
+from sgctl.ovsdb.permission import refusal
+from sgctl.ovsdb.replica import SLOWEST_ROUND_MS, Operation, Replica, first_error
+from sgctl.ovsdb.requests import describe_error
 from sgctl.store import schema
 from sgctl.store.commit import Commit
-from sgctl.store.errors import StoreError
-from sgctl.store.garbage import much_may_stay
-from sgctl.store.identifiers import lock_name
-from sgctl.store.permission import refusal
-from sgctl.store.questions import describe_error
 from sgctl.store.quotas import Limits, no_quota_operations, quota_operations, read_quota
-from sgctl.store.replica import SLOWEST_ROUND_MS, Operation, Replica, first_error
 from sgctl.store.status import (
     BindingStatus,
     BoundPorts,

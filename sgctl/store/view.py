@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from flows.model import (
+from flows.policy.objects import (
     FIRST_RULE_NUMBER,
     KINDS,
     Change,
@@ -21,8 +21,8 @@ from flows.model import (
     Port,
     Rule,
 )
+from sgctl.ovsdb.replica import Row
 from sgctl.store import codec
-from sgctl.store.replica import Row
 
 Key = tuple[type[PolicyObject], str]
 """An object's kind and id."""

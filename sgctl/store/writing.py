@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sgctl.store.replica import Replica
+from sgctl.ovsdb.replica import Replica
 
 PATIENCE_SECONDS = 1.0
 _LOCK = "writers_of_sgctl"

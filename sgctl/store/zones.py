@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sgctl.store.errors import StoreError
-from sgctl.store.replica import Operation, Row
+from sgctl.ovsdb.errors import StoreError
+from sgctl.ovsdb.replica import Operation, Row
 from sgctl.store.status import KeyedRows, row_is
 
 LOWEST_ZONE, HIGHEST_ZONE = 1, 65534

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from flows.pipeline import LEARNING, TABLE_BY_ID
-from flows.wire import Installed
+from flows.openflow.pipeline import LEARNING, TABLE_BY_ID
+from flows.openflow.wire import Installed
 
 
 class CountingChannel(Protocol):

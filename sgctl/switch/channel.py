@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import chain
 
-from flows import wire
-from flows.actions import Action
-from flows.flow import Flow
-from flows.shapes import shape
+from flows.openflow import wire
+from flows.openflow.actions import Action
+from flows.openflow.flow import Flow
+from flows.openflow.message_signature import signature
 from sgctl import runtime
 from sgctl.switch import messages
 from sgctl.switch.connection import Connection
@@ -26,7 +26,7 @@ REQUESTS_OF_METER = len(_METER_REQUESTS)
 REQUESTS_AROUND = 4
 """Open, barrier, commit, barrier."""
 FEW_EDITS = 256
-"""Up to this number of edits, the barrier before the commit is left out if their shapes are known to be
+"""Up to this number of edits, the barrier before the commit is left out if their signatures are known to be
 readable. With more edits that barrier costs little."""
 MATCH_FRAGMENTS = 3
 """OFPC_FRAG_NX_MATCH of Open vSwitch: first fragments keep their ports (ovs-ofctl(8), set-frags)."""
@@ -122,20 +122,20 @@ class Channel:
 
         Open vSwitch leaves messages that it cannot read out of the bundle, and would commit the rest.
         Therefore the commit is sent only after a barrier without errors, or if the switch has already read
-        messages of the same shapes.
+        messages of the same signatures.
         """
         count = len(edits) if isinstance(edits, Sequence) else MOST_EDITS
-        shapes = self._shapes(edits) if isinstance(edits, Sequence) and count <= FEW_EDITS else None
+        signatures = self._signatures(edits) if isinstance(edits, Sequence) and count <= FEW_EDITS else None
         self._bundle += 1
         exchange = self._begin(count * (1 + REQUESTS_OF_METER) + REQUESTS_AROUND)
         unsent = self._filling(exchange, edits)
         try:
-            if shapes is None or not shapes <= self._readable:
+            if signatures is None or not signatures <= self._readable:
                 self._send(unsent)
                 self._send([wire.barrier_request(exchange.ask("the bundle's messages"))])
                 exchange.answer()
             self._send(chain(unsent, _commit(exchange, self._bundle)))
-            if shapes is None:
+            if signatures is None:
                 self._on_its_way()
             exchange.answer()
         except BaseException:  # no bundle may stay open, even if this green thread is killed
@@ -144,12 +144,12 @@ class Channel:
             )
             self._meters.clear()
             raise
-        self._readable |= shapes or frozenset()
+        self._readable |= signatures or frozenset()
 
-    def _shapes(self, edits: Sequence[wire.Edit]) -> frozenset[Hashable] | None:
-        """The shapes of the edits; None if a meter must be created first, because the flow depends on it."""
+    def _signatures(self, edits: Sequence[wire.Edit]) -> frozenset[Hashable] | None:
+        """The edits' signatures; None if a meter must be created first, because the flow depends on it."""
         new = any(isinstance(edit, Flow) and edit.meter and edit.meter not in self._meters for edit in edits)
-        return None if new else frozenset(map(shape, edits))
+        return None if new else frozenset(map(signature, edits))
 
     def _filling(self, exchange: Exchange, edits: Iterable[wire.Edit]) -> Iterator[bytes]:
         """The messages that open and fill the bundle.

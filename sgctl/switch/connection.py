@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flows.wire import VERSION
+from flows.openflow.wire import VERSION
 from sgctl import runtime
 from sgctl.runtime import Event, Queue, Thread
 from sgctl.switch import messages

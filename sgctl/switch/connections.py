@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from flows.wire import BUDGETS, Budgets
+from flows.openflow.wire import BUDGETS, Budgets
 from sgctl.switch.channel import Channel, NameOf, by_number
 from sgctl.switch.connection import Connection
 from sgctl.switch.messages import MalformedError, PacketIn
-from sgctl.switch.seldom import SeldomLog
+from sgctl.switch.rate_limited_log import RateLimitedLog
 
 LOG = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Connections:
         self._on_its_way = on_its_way
         self._budgets = budgets
         self._current: dict[int, tuple[Connection, Channel]] = {}
-        self._seldom = SeldomLog(LOG)
+        self._seldom = RateLimitedLog(LOG)
 
     def attend(self, connection: Connection) -> None:
         """Serve a connection until it ends."""

@@ -14,7 +14,7 @@ from sgctl.switch.admission import Admission, Certificates
 from sgctl.switch.connection import Connection
 from sgctl.switch.listener import Listener
 from sgctl.switch.peers import Address
-from sgctl.switch.seldom import SeldomLog
+from sgctl.switch.rate_limited_log import RateLimitedLog
 
 LOG = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Door:
         self._attend = attend
         self._unknown: Counter[str] = Counter()
         self._inside = 0
-        self._seldom = SeldomLog(LOG)
+        self._seldom = RateLimitedLog(LOG)
 
     def run(self) -> None:
         """Listen forever. Ends the process if the port is already in use."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 
-from flows.wire import Installed
+from flows.openflow.wire import Installed
 from sgctl.runtime import Event
 from sgctl.switch.error_names import error_text
 from sgctl.switch.messages import Refusal, Reply
-from sgctl.switch.seldom import SeldomLog
+from sgctl.switch.rate_limited_log import RateLimitedLog
 
 LOG = logging.getLogger(__name__)
-_SELDOM = SeldomLog(LOG)
+_SELDOM = RateLimitedLog(LOG)
 """Limits the log, because a peer can send errors without a request at any rate."""
 
 REPLY_SECONDS = 60.0

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
-from flows.wire import VERSION, Installed, installed_flow
+from flows.openflow.wire import VERSION, Installed, installed_flow
 
 
 class Kind(IntEnum):

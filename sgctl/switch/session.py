@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from flows import wire
-from flows.flow import Flow, FlowDiff, FlowError, FlowKey
-from flows.pipeline import COOKIE_TAG
+from flows.openflow import wire
+from flows.openflow.flow import Flow, FlowDiff, FlowError, FlowKey
+from flows.openflow.pipeline import COOKIE_TAG
 from sgctl import runtime
 from sgctl.switch.bypass import BypassWatch
 from sgctl.switch.channel import Channel

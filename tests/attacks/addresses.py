@@ -6,7 +6,7 @@ from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import LLC, SNAP, Dot3, Ether
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import (
     ATTACKER,
     NEIGHBOUR,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scapy.layers.l2 import ARP, LLC, SNAP, Dot3, Ether
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import ATTACKER, NEIGHBOUR, OUTSIDE, ROUTER, VICTIM, Family, said
 from tests.attacks.packets import BROADCAST, NO_MAC, REPLY, REQUEST, arp, ether, ieee802
 

@@ -12,7 +12,7 @@ from scapy.layers.inet6 import (
 )
 from scapy.packet import Packet
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import ATTACKER, MUTE, NEIGHBOUR, OUTSIDE, ROUTER, VICTIM, Family, Host, OnKernel, Send, said
 from lab.attack_policy import FRIENDS_ONLY, TCP_SERVICE, UDP_SERVICE
 from tests.attacks.packets import CLIENT_PORT, discard, echo, echo6, ip, ip6, syn, udp

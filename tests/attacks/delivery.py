@@ -7,8 +7,8 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-from flows.pipeline import FDB_LIMIT
-from flows.reasons import Reason
+from flows.openflow.pipeline import FDB_LIMIT
+from flows.openflow.reasons import Reason
 from lab.attack import (
     ATTACKER,
     EVERYBODY,

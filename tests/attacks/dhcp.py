@@ -9,7 +9,7 @@ from scapy.layers.inet6 import ICMPv6ND_RS, IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import ATTACKER, INSIDE, MUTE, NEIGHBOUR, ROUTER, VICTIM, WORKLOADS, Family, Host, said
 from tests.attacks.packets import BROADCAST, ether, ip, ip6, multicast
 

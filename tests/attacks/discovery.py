@@ -18,7 +18,7 @@ from scapy.layers.inet6 import (
 )
 from scapy.packet import Packet
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import (
     ATTACKER,
     NEIGHBOUR,

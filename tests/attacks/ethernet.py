@@ -6,7 +6,7 @@ from scapy.layers.inet import IP
 from scapy.layers.l2 import LLC, SNAP, STP, Dot1AD, Dot1Q, Dot3, Ether
 from scapy.packet import Packet
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import (
     ATTACKER,
     DISABLED,

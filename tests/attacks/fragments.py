@@ -28,7 +28,7 @@ from scapy.layers.l2 import GRE
 from scapy.layers.sctp import SCTP, SCTPChunkInit
 from scapy.packet import Packet
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import (
     ATTACKER,
     OPEN,

@@ -21,7 +21,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import INSIDE, MUTE, NEIGHBOUR, OUTSIDE, ROUTER, VICTIM, Family, Host, said
 from tests.attacks.packets import (
     ALL_NODES,

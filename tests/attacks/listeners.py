@@ -21,7 +21,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import ATTACKER, NEIGHBOUR, OPEN, ROUTER, VICTIM, WORKLOADS, Family, Host, OnKernel, said
 from tests.attacks.packets import ALL_NODES, ALL_ROUTERS, echo6, ether, ip, ip6, multicast
 

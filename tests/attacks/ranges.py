@@ -7,7 +7,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import ATTACKER, NEIGHBOUR, RIVAL, VICTIM, Family, Host, said
 from lab.attack_policy import RIVAL_RANGES
 from tests.attacks.packets import (

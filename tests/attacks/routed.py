@@ -7,7 +7,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import NEIGHBOUR, OUTSIDE, ROUTED, ROUTER, VICTIM, Family, Host, said
 from lab.attack_policy import DISCARD, UDP_SERVICE
 from tests.attacks.packets import CLIENT_PORT, udp

@@ -9,7 +9,7 @@ from scapy.layers.l2 import Ether
 from scapy.layers.vrrp import VRRP
 from scapy.packet import Packet
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import (
     ATTACKER,
     EVERYBODY,

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import EVERYBODY, Attack, Send
 from lab.attack_bench import AttackBench
 from lab.datapath import DATAPATH

@@ -8,7 +8,7 @@ from scapy.layers.l2 import GRE, LLC, SNAP, Dot3, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet
 
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
 from lab.attack import ATTACKER, NEIGHBOUR, OPEN, ROUTER, VICTIM, Family, Host, said
 from tests.attacks.connections import CLOSED
 from tests.attacks.packets import discard, ip, ip6, syn, udp

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.model import Network, Port, Rule, SecurityGroup
+from flows.policy.objects import Network, Port, Rule, SecurityGroup
 from sgctl.service.draft import Objects
 from sgctl.service.manifests import documents, plan
 from sgctl.service.plan import Plan

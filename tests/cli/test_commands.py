@@ -20,7 +20,12 @@ SCRIPT = (
     "except SystemExit: pass\n"
     "print(*sorted(sys.modules))\n"
 )
-COMPILER, MANIFESTS, JSON_SCHEMA, RICH = "flows.compiler", "sgctl.service.manifests", "jsonschema", "rich"
+COMPILER, MANIFESTS, JSON_SCHEMA, RICH = (
+    "flows.compiler.bridge",
+    "sgctl.service.manifests",
+    "jsonschema",
+    "rich",
+)
 
 
 def commands(group: click.Group) -> Iterator[tuple[str, click.Command]]:

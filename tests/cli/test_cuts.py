@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from flows.model import (
+from flows.policy.objects import (
     AddressGroup,
     Direction,
     EgressDefault,
@@ -16,7 +16,7 @@ from flows.model import (
     Rule,
     SecurityGroup,
 )
-from flows.verdict import Conversation, Packet, PolicyText, State, judge
+from flows.reference.verdict import Conversation, Packet, PolicyText, State, judge
 from sgctl.forecast.connections import Connection, cuts, parse
 
 ZONES = {7: "n"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.model import Rule, SecurityGroup
+from flows.policy.objects import Rule, SecurityGroup
 from sgctl.store import Store
 from tests.cli.conftest import Cli
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.model import Port
+from flows.policy.objects import Port
 from sgctl.store import BindingState, BindingStatus, Store, SwitchStatus
 from tests.cli.conftest import Cli, Enforcer
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.model import Network
+from flows.policy.objects import Network
 from sgctl.store import Store
 from tests.cli.conftest import Cli
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from flows.compiler import LocalState, compile_bridge
-from flows.model import KINDS, Change, PolicyObject, Rule
-from flows.policy import Policy as CompiledPolicy
-from flows.validate import check
+from flows.compiler.bridge import LocalState, compile_bridge
+from flows.policy.index import Policy as CompiledPolicy
+from flows.policy.objects import KINDS, Change, PolicyObject, Rule
+from flows.policy.validate import check
 from sgctl.service.errors import PolicyError
 from sgctl.service.manifests import documents, plan
 from tests.examples import examples

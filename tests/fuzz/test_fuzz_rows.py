@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from flows.compiler import LocalState, compile_bridge
-from flows.model import KINDS, Change, Rule
-from flows.policy import Policy
-from flows.validate import check
+from flows.compiler.bridge import LocalState, compile_bridge
+from flows.policy.index import Policy
+from flows.policy.objects import KINDS, Change, Rule
+from flows.policy.validate import check
 from sgctl.store import Store
 from sgctl.store.schema import SCHEMA_FILE
 from sgctl.store.server import PolicyServer

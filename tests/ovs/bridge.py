@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-from flows.flow import Flow, FlowDiff, FlowKey
-from flows.pipeline import FDB, HOLDER
-from flows.reasons import Reason
-from flows.wire import Installed
+from flows.openflow.flow import Flow, FlowDiff, FlowKey
+from flows.openflow.pipeline import FDB, HOLDER
+from flows.openflow.reasons import Reason
+from flows.openflow.wire import Installed
 from lab.datapath import Datapath
 from lab.drop_counts import drop_counts
 from lab.ovs import PrivateOvs

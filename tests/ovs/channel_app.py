@@ -16,10 +16,10 @@ from typing import Any
 from ryu.base.app_manager import RyuApp
 from ryu.lib import hub
 
-from flows import actions as a
-from flows import pipeline as p
-from flows import wire
-from flows.flow import Flow, FlowDiff, FlowError, FlowKey
+from flows.openflow import actions as a
+from flows.openflow import pipeline as p
+from flows.openflow import wire
+from flows.openflow.flow import Flow, FlowDiff, FlowError, FlowKey
 from sgctl.switch import exchange
 from sgctl.switch.admission import Admission
 from sgctl.switch.channel import Channel

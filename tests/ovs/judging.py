@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.compiler import compile_bridge
-from flows.model import Change, PolicyObject, Port
-from flows.pipeline import EGRESS_OPEN
-from flows.policy import Policy
-from flows.reasons import Reason
-from flows.verdict import Exemption, Grant, Packet, PolicyText, Refusal, Verdict, judge
+from flows.compiler.bridge import compile_bridge
+from flows.openflow.pipeline import EGRESS_OPEN
+from flows.openflow.reasons import Reason
+from flows.policy.index import Policy
+from flows.policy.objects import Change, PolicyObject, Port
+from flows.reference.verdict import Exemption, Grant, Packet, PolicyText, Refusal, Verdict, judge
 from tests.ovs import wiring
 from tests.ovs.bridge import BareBridge
 from tests.ovs.packets import as_flow, tracked_as

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from flows import wire
-from flows.flow import Flow
+from flows.openflow import wire
+from flows.openflow.flow import Flow
 
 _HELLO, _ERROR, _ECHO_REQUEST, _ECHO_REPLY = 0, 1, 2, 3
 _MULTIPART_REQUEST, _MULTIPART_REPLY, _BARRIER_REPLY = 18, 19, 21

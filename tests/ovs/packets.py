@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
-from flows.model import Port, Prefix
-from flows.packet import USUAL_HOPS
-from flows.pipeline import ROUTER_OF_ORIGINAL, ROUTER_OF_REPLY
-from flows.policy import link_local, member_addresses
-from flows.verdict import Conversation, Packet, PolicyText, State
+from flows.openflow.pipeline import ROUTER_OF_ORIGINAL, ROUTER_OF_REPLY
+from flows.policy.index import link_local, member_addresses
+from flows.policy.objects import Port, Prefix
+from flows.reference.packet import USUAL_HOPS
+from flows.reference.verdict import Conversation, Packet, PolicyText, State
 from tests.unit.strategies import ADDRESSES, ICMP_TYPES, OUTSIDE, PAIR_MACS, PORT_EDGES
 
 OUTSIDE_MAC = "02:00:00:00:ff:01"

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from flows.compiler import LocalState, compile_bridge
-from flows.local import CHUNK
-from flows.model import (
+from flows.compiler.bridge import LocalState, compile_bridge
+from flows.compiler.local import CHUNK
+from flows.policy.index import Policy
+from flows.policy.objects import (
     AddressPair,
     Change,
     Direction,
@@ -22,7 +23,6 @@ from flows.model import (
     Rule,
     SecurityGroup,
 )
-from flows.policy import Policy
 from lab.ovs import PrivateOvs
 from tests.ovs.bridge import BareBridge
 

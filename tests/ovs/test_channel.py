@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flows import pipeline as p
+from flows.openflow import pipeline as p
 from lab import process
 from lab.controller import RYU_MANAGER, free_port
 from lab.ovs import PrivateOvs

@@ -11,8 +11,8 @@ from scapy.layers.l2 import Ether
 from scapy.layers.sctp import SCTP, SCTPChunkInit, SCTPChunkInitAck
 from scapy.packet import Packet, Raw
 
-from flows.model import Direction, Ethertype, PolicyObject, Prefix, Rule, SecurityGroup
-from flows.pipeline import ROUTER_OF_ORIGINAL
+from flows.openflow.pipeline import ROUTER_OF_ORIGINAL
+from flows.policy.objects import Direction, Ethertype, PolicyObject, Prefix, Rule, SecurityGroup
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
 from tests.ovs.bridge import BareBridge

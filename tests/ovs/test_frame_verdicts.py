@@ -17,11 +17,11 @@ from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, I
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
-from flows.frame import Frame, FrameRefusal, is_no_source, judge_frame, shows_holder
-from flows.model import PolicyObject, Port
-from flows.policy import link_local, member_addresses
-from flows.reasons import Reason
-from flows.verdict import PolicyText, State
+from flows.openflow.reasons import Reason
+from flows.policy.index import link_local, member_addresses
+from flows.policy.objects import PolicyObject, Port
+from flows.reference.frame import Frame, FrameRefusal, is_no_source, judge_frame, shows_holder
+from flows.reference.verdict import PolicyText, State
 from lab.ovs import PrivateOvs
 from sgctl.explain.path import FRAME_REASONS
 from sgctl.explain.question import ask_frame

@@ -7,8 +7,17 @@ from typing import NamedTuple
 
 import pytest
 
-from flows.model import Direction, Ethertype, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
-from flows.reasons import Reason
+from flows.openflow.reasons import Reason
+from flows.policy.objects import (
+    Direction,
+    Ethertype,
+    Network,
+    PolicyObject,
+    Port,
+    Prefix,
+    Rule,
+    SecurityGroup,
+)
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
 from tests.ovs.bridge import BareBridge

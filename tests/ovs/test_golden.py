@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.compiler import LocalState, base_flows, compile_bridge
-from flows.flow import Flow, FlowKey
-from flows.model import (
+from flows.compiler.bridge import LocalState, base_flows, compile_bridge
+from flows.compiler.uplinks import Uplink
+from flows.openflow.flow import Flow, FlowKey
+from flows.policy.index import Policy
+from flows.policy.objects import (
     AddressGroup,
     AddressPair,
     Change,
@@ -27,8 +29,6 @@ from flows.model import (
     Rule,
     SecurityGroup,
 )
-from flows.policy import Policy
-from flows.uplinks import Uplink
 
 GOLDEN = Path(__file__).parent / "golden"
 EGRESS, INGRESS = Direction.EGRESS, Direction.INGRESS

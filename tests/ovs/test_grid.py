@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.model import (
+from flows.policy.objects import (
     AddressGroup,
     Direction,
     Ethertype,
@@ -19,7 +19,7 @@ from flows.model import (
     Rule,
     SecurityGroup,
 )
-from flows.verdict import Conversation, Packet, PolicyText, State, judge
+from flows.reference.verdict import Conversation, Packet, PolicyText, State, judge
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
 from tests.ovs.bridge import BareBridge

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from flows.model import (
+from flows.openflow.reasons import Reason
+from flows.policy.objects import (
     AddressPair,
     Direction,
     Ethertype,
@@ -18,8 +19,7 @@ from flows.model import (
     Rule,
     SecurityGroup,
 )
-from flows.reasons import Reason
-from flows.verdict import Conversation, Packet, State, judge
+from flows.reference.verdict import Conversation, Packet, State, judge
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
 from tests.ovs.bridge import BareBridge

@@ -9,10 +9,12 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
-from flows import pipeline as p
-from flows.compiler import BridgeCompiler, LocalState, compile_bridge
-from flows.flow import Flow, FlowKey
-from flows.model import (
+from flows.compiler.bridge import BridgeCompiler, LocalState, compile_bridge
+from flows.openflow import pipeline as p
+from flows.openflow.flow import Flow, FlowKey
+from flows.openflow.reasons import Reason
+from flows.policy.index import Policy
+from flows.policy.objects import (
     AddressPair,
     Change,
     Direction,
@@ -24,8 +26,6 @@ from flows.model import (
     Rule,
     SecurityGroup,
 )
-from flows.policy import Policy
-from flows.reasons import Reason
 from lab.ovs import PrivateOvs
 from tests.ovs.bridge import BareBridge
 from tests.ovs.tracing import Trace

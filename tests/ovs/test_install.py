@@ -8,18 +8,18 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from flows import actions as a
-from flows import fields as f
-from flows import pipeline as p
-from flows.flow import Flow, FlowDiff, FlowKey
-from flows.model import PolicyObject
-from flows.wire import Installed
+from flows.openflow import actions as a
+from flows.openflow import fields as f
+from flows.openflow import pipeline as p
+from flows.openflow.flow import Flow, FlowDiff, FlowKey
+from flows.openflow.wire import Installed
+from flows.policy.objects import PolicyObject
 from lab.ovs import PrivateOvs
 from tests.ovs.bridge import BareBridge
 from tests.ovs.openflow import Refused
 from tests.unit.strategies import policies
-from tests.unit.test_flows_paths import Paths
-from tests.unit.test_flows_pipeline import compiled
+from tests.unit.test_compiler_paths import Paths
+from tests.unit.test_openflow_pipeline import compiled
 
 pytestmark = pytest.mark.switch
 

@@ -6,11 +6,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from flows.compiler import LocalState, compile_bridge
-from flows.model import Change, Direction, Ethertype, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
-from flows.pipeline import EGRESS_PREFIX, INGRESS_PREFIX
-from flows.policy import Policy
-from flows.verdict import Conversation, Packet, State, judge
+from flows.compiler.bridge import LocalState, compile_bridge
+from flows.openflow.pipeline import EGRESS_PREFIX, INGRESS_PREFIX
+from flows.policy.index import Policy
+from flows.policy.objects import (
+    Change,
+    Direction,
+    Ethertype,
+    Network,
+    PolicyObject,
+    Port,
+    Prefix,
+    Rule,
+    SecurityGroup,
+)
+from flows.reference.verdict import Conversation, Packet, State, judge
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
 from tests.ovs.bridge import BareBridge

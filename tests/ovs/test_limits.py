@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from flows import pipeline as p
-from flows import wire
-from flows.actions import Conjunction
-from flows.board import MOST_CLAIMS
-from flows.compiler import BridgeCompiler, LocalState
-from flows.flow import Flow, FlowError, FlowKey
-from flows.model import (
+from flows.compiler.bridge import BridgeCompiler, LocalState
+from flows.compiler.claims import MOST_CLAIMS
+from flows.openflow import pipeline as p
+from flows.openflow import wire
+from flows.openflow.actions import Conjunction
+from flows.openflow.flow import Flow, FlowError, FlowKey
+from flows.openflow.pipeline import EGRESS_RULES, RULES_PER_BAND, conjunction_priority
+from flows.policy.index import Policy
+from flows.policy.objects import (
     AddressPair,
     Change,
     Direction,
@@ -24,8 +26,6 @@ from flows.model import (
     Rule,
     SecurityGroup,
 )
-from flows.pipeline import EGRESS_RULES, RULES_PER_BAND, conjunction_priority
-from flows.policy import Policy
 from lab.ovs import PrivateOvs
 from tests.ovs.bridge import BareBridge
 

@@ -11,11 +11,11 @@ from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
-from flows.frame import Frame
-from flows.model import AddressPair, Network, PolicyObject, Port, Prefix
-from flows.policy import link_local
-from flows.sieve import MOST
-from flows.verdict import PolicyText, State
+from flows.compiler.sieve import MOST
+from flows.policy.index import link_local
+from flows.policy.objects import AddressPair, Network, PolicyObject, Port, Prefix
+from flows.reference.frame import Frame
+from flows.reference.verdict import PolicyText, State
 from lab.ovs import PrivateOvs
 from sgctl.explain.question import ask_frame
 from tests.ovs import wiring

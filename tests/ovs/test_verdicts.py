@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from flows import validate
-from flows.model import Network, PolicyObject
-from flows.verdict import Packet, judge
+from flows.policy import validate
+from flows.policy.objects import Network, PolicyObject
+from flows.reference.verdict import Packet, judge
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
 from tests.ovs.bridge import BareBridge

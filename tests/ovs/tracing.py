@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from flows import pipeline as p
-from flows.reasons import Reason
+from flows.openflow import pipeline as p
+from flows.openflow.reasons import Reason
 
 _TABLE = re.compile(r"^ *(\d+)\. ")
 _RULE = re.compile(rf"set_field:(0x[0-9a-f]+|\d+)->{p.VERDICT.name}\b")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flows.compiler import LocalState
-from flows.model import Network
-from flows.verdict import PolicyText
+from flows.compiler.bridge import LocalState
+from flows.policy.objects import Network
+from flows.reference.verdict import PolicyText
 from tests.unit.strategies import NETWORKS, PORTS
 
 OFPORTS = {port: number for number, port in enumerate(PORTS, 1)}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.model import AddressGroup, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
-from flows.policy import Policy
-from flows.verdict import Conversation, Packet, PolicyText, judge
+from flows.policy.index import Policy
+from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
+from flows.reference.verdict import Conversation, Packet, PolicyText, judge
 from lab.scenario import TOPOLOGIES, Cell, Edit, Scenario, Verdict, find, load
 from lab.scenario.expectations import choose_address
 from lab.scenario.model import Interface, Service

@@ -18,10 +18,10 @@ import signal  # noqa: E402
 import time  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from flows.model import Change, SecurityGroup  # noqa: E402
+from flows.policy.objects import Change, SecurityGroup  # noqa: E402
 from sgctl.store import Store  # noqa: E402
-from sgctl.store.local import LocalSwitches  # noqa: E402
 from sgctl.store.server import PolicyServer  # noqa: E402
+from sgctl.vswitch.local import LocalSwitches  # noqa: E402
 from tests.store.samples import new_id  # noqa: E402
 
 gaps: list[float] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import uuid4
 
-from flows.model import (
+from flows.policy.objects import (
     AddressGroup,
     AddressPair,
     Change,

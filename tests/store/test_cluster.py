@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.model import Rule
+from flows.policy.objects import Rule
 from sgctl.store import Store
 from sgctl.store.schema import DATABASE, SCHEMA_FILE
 from sgctl.store.server import prepare_remote

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from flows.flow import Flow, FlowDiff, FlowKey
-from flows.model import Change, Network, Port, Prefix
+from flows.openflow.flow import Flow, FlowDiff, FlowKey
+from flows.policy.objects import Change, Network, Port, Prefix
 from lab import process
 from lab.ovs import PrivateOvs
 from sgctl.controller import loop
 from sgctl.controller.connected import Expected, Report
 from sgctl.controller.loop import ControlLoop
 from sgctl.store import Store
-from sgctl.store.local import LocalSwitches
 from sgctl.store.server import PolicyServer
 from sgctl.switch.listener import Listener
 from sgctl.switch.zone_limits import ZoneLimits
+from sgctl.vswitch.local import LocalSwitches
 
 DPID = 1
 PORTS = 40

@@ -10,9 +10,9 @@ import pytest
 
 from lab.ovs import PrivateOvs
 from sgctl.store import StoreError
-from sgctl.store.devices import Interface
-from sgctl.store.local import Bridge, LocalSwitches
-from sgctl.store.uplinks import Declaration
+from sgctl.vswitch.devices import Interface
+from sgctl.vswitch.local import Bridge, LocalSwitches
+from sgctl.vswitch.uplinks import Declaration
 from tests.store.waiting import watch_until
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sgctl.ovsdb.identifiers import lock_name
+from sgctl.ovsdb.replica import Replica
 from sgctl.store import Store, StoreError, SwitchStatus, schema
-from sgctl.store.identifiers import lock_name
-from sgctl.store.replica import Replica
 from sgctl.store.server import PolicyServer
 from tests.store.waiting import changes_until
 

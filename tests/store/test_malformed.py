@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.model import (
+from flows.policy.objects import (
     AddressGroup,
     Change,
     Direction,

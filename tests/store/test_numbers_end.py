@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from flows.model import Rule
-from flows.validate import MAX_RULE_NUMBER
+from flows.policy.objects import Rule
+from flows.policy.validate import MAX_RULE_NUMBER
 from sgctl.store import Store, StoreError
 from tests.store.samples import create, group, rule
 

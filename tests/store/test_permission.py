@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from sgctl.ovsdb.permission import refusal
 from sgctl.store import Store, StoreError
-from sgctl.store.local import LocalSwitches
-from sgctl.store.permission import refusal
+from sgctl.vswitch.local import LocalSwitches
 
 pytestmark = pytest.mark.usefixtures("root")
 NOBODY = 65534

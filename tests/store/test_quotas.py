@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.model import Network
+from flows.policy.objects import Network
 from lab.process import wait_until
 from sgctl.store import Store, StoreError
 from sgctl.store.schema import shipped

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.model import Network, SecurityGroup
+from flows.policy.objects import Network, SecurityGroup
 from sgctl.store import Store, StoreError
 from sgctl.store.schema import shipped
 from sgctl.store.server import PolicyServer, prepare_remote

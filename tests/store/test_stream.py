@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sgctl.ovsdb.library import Connection, MessageReader, ovs
+from sgctl.ovsdb.replica import Column, elements
 from sgctl.store.codec import TABLES
-from sgctl.store.ovs_library import Connection, MessageReader, ovs
-from sgctl.store.replica import Column, elements
 from sgctl.store.schema import shipped
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -118,7 +118,7 @@ def test_every_field_of_the_model_has_a_column_of_the_schema() -> None:
 
 
 def test_a_command_that_connects_does_not_load_eventlet() -> None:
-    program = "import sys, sgctl.store, sgctl.store.local; print(sys.modules.get('eventlet', 'absent'))"
+    program = "import sys, sgctl.store, sgctl.vswitch.local; print(sys.modules.get('eventlet', 'absent'))"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         capture_output=True,

@@ -14,7 +14,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from flows.model import Change, PolicyObject, Rule, SecurityGroup
+from flows.policy.objects import Change, PolicyObject, Rule, SecurityGroup
 from sgctl.store import Store, StoreError, codec
 from sgctl.store.server import PolicyServer
 from tests.store.samples import create, group, rule

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from flows.model import SecurityGroup
+from flows.policy.objects import SecurityGroup
 from sgctl.service.draft import Draft, Objects
-from sgctl.service.edits import settle
+from sgctl.service.edits import checked_plan
 from sgctl.service.plan import Plan
 from sgctl.service.transaction import transact
 from sgctl.store import Store, writing
@@ -22,7 +22,7 @@ MANY = 50
 def new_group(objects: Objects) -> Plan:
     draft = Draft(objects)
     draft.put(group())
-    return settle(draft)
+    return checked_plan(draft)
 
 
 def test_a_plan_is_made_once_while_somebody_writes_all_the_time(store: Store, connect: Connect) -> None:

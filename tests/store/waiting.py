@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from flows.model import Change
+from flows.policy.objects import Change
 from sgctl.store import Store
-from sgctl.store.local import LocalSwitches
+from sgctl.vswitch.local import LocalSwitches
 
 
 def changes_until(store: Store, condition: Callable[[], bool], seconds: float = 10.0) -> list[Change]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 
-from flows.model import Change, Direction, Ethertype, Rule
+from flows.policy.objects import Change, Direction, Ethertype, Rule
 from sgctl.store import Store, StoreError
 from tests.store.samples import new_id
 

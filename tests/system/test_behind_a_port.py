@@ -8,7 +8,7 @@ import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from flows.pipeline import FDB, FDB_LIMIT
+from flows.openflow.pipeline import FDB, FDB_LIMIT
 from lab.netns import Workload
 from lab.packet_tap import PacketTap
 from lab.process import wait_until

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flows.model import Port
+from flows.policy.objects import Port
 from lab.process import LabError
 from lab.site import ALL_OUT, NETWORK, Site, connects, document, group, tcp_in
 from sgctl.store import BindingState, BindingStatus, Store, SwitchStatus

@@ -13,7 +13,7 @@ import pytest
 
 from lab.ovs import PrivateOvs
 from lab.site import Site
-from sgctl.switch.pulse import ANSWER_SECONDS
+from sgctl.switch.echo_probe import ANSWER_SECONDS
 
 pytestmark = pytest.mark.switch
 

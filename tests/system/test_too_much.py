@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 
 from bench.installation import BRIDGE, Installation
-from flows.board import MOST_CLAIMS
-from flows.model import (
+from flows.compiler.claims import MOST_CLAIMS
+from flows.openflow.pipeline import ALL_HOLDERS, INGRESS_ANY, SHARED
+from flows.policy.objects import (
     AddressPair,
     Change,
     Direction,
@@ -21,7 +22,6 @@ from flows.model import (
     Rule,
     SecurityGroup,
 )
-from flows.pipeline import ALL_HOLDERS, INGRESS_ANY, SHARED
 
 pytestmark = pytest.mark.switch
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from flows.model import KINDS, PolicyObject, Rule
+from flows.policy.objects import KINDS, PolicyObject, Rule
 from sgctl.service.draft import Draft
 from sgctl.service.errors import Finding, PolicyError
 from sgctl.service.manifests import documents, manifest, plan, to_yaml

@@ -6,9 +6,9 @@ import warnings
 from functools import singledispatch
 from typing import Any
 
-from flows import actions as a
-from flows.fields import Field, Term
-from flows.flow import Flow
+from flows.openflow import actions as a
+from flows.openflow.fields import Field, Term
+from flows.openflow.flow import Flow
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Ryu is from before these warnings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from flows.model import (
+from flows.policy.objects import (
     AddressGroup,
     AddressPair,
     Direction,

@@ -14,8 +14,8 @@ from bench.goals import GOALS
 from bench.record import Record
 from bench.report import rows, table, write_report
 from bench.workload import Workload
-from flows.model import Port, Rule
-from flows.validate import check
+from flows.policy.objects import Port, Rule
+from flows.policy.validate import check
 
 KEYS = {"figure", "ours", "unit", "neutron", "ovn", "limit", "goal", "met"}
 

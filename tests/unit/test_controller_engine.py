@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.compiler import LocalState, compile_bridge
-from flows.model import Change, Meta, Network, PolicyObject, Port, SecurityGroup
-from sgctl.controller.attach import Role
+from flows.compiler.bridge import LocalState, compile_bridge
+from flows.policy.objects import Change, Meta, Network, PolicyObject, Port, SecurityGroup
+from sgctl.controller.bindings import Role
 from sgctl.controller.engine import Engine
 from sgctl.store import BindingState
-from sgctl.store.devices import Interface
-from sgctl.store.local import Bridge
-from sgctl.store.uplinks import Declaration
+from sgctl.vswitch.devices import Interface
+from sgctl.vswitch.local import Bridge
+from sgctl.vswitch.uplinks import Declaration
 
 BLUE = Network("net-blue", "blue")
 RED = Network("net-red", "red", segmentation_id=7)

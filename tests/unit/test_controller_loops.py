@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from flows.actions import Action, Output
-from flows.model import Change, Network
+from flows.openflow.actions import Action, Output
+from flows.policy.objects import Change, Network
 from sgctl.controller.engine import Engine
 from sgctl.controller.loops import MOST_PROBES, OPEN_SECONDS, LoopWatch
-from sgctl.store.devices import Interface
-from sgctl.store.local import Bridge
-from sgctl.store.uplinks import write_loops
+from sgctl.vswitch.devices import Interface
+from sgctl.vswitch.local import Bridge
+from sgctl.vswitch.uplinks import write_loops
 
 DPID = 1
 

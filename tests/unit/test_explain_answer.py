@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flows.frame import Frame
-from flows.model import (
+from flows.policy.index import Policy
+from flows.policy.objects import (
     AddressGroup,
     Change,
     Direction,
@@ -17,8 +17,8 @@ from flows.model import (
     Rule,
     SecurityGroup,
 )
-from flows.policy import Policy
-from flows.verdict import Conversation, Packet, PolicyText, State
+from flows.reference.frame import Frame
+from flows.reference.verdict import Conversation, Packet, PolicyText, State
 from sgctl.explain.answer import Answer, answer, describe_packet
 from sgctl.explain.expected import Unexplained
 from sgctl.explain.frame_answer import FrameAnswer, answer_frame, describe_frame

@@ -8,9 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.model import Change, Direction, Ethertype, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
-from flows.policy import Policy
-from flows.verdict import Conversation, Packet, PolicyText, judge
+from flows.policy.index import Policy
+from flows.policy.objects import (
+    Change,
+    Direction,
+    Ethertype,
+    Network,
+    PolicyObject,
+    Port,
+    Prefix,
+    Rule,
+    SecurityGroup,
+)
+from flows.reference.verdict import Conversation, Packet, PolicyText, judge
 from sgctl.explain.expected import text_of
 from sgctl.explain.question import Service
 from sgctl.explain.reach import Reach

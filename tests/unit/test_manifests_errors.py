@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.model import Network, Port
+from flows.policy.objects import Network, Port
 from sgctl.service.errors import Code, Finding, PolicyError
 from sgctl.service.manifests import documents, read_files
 from sgctl.service.manifests.yaml_reader import MAX_DEPTH

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.model import Network, Port, Rule, SecurityGroup
+from flows.policy.objects import Network, Port, Rule, SecurityGroup
 from sgctl.service.names import resolve
 from sgctl.service.plan import Action
 from tests.unit.manifests_support import Policy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.model import AddressPair, EgressDefault, Network, Port, Prefix, Rule, SecurityGroup
+from flows.policy.objects import AddressPair, EgressDefault, Network, Port, Prefix, Rule, SecurityGroup
 from sgctl.service import protocols
 from sgctl.service.names import resolve
 from sgctl.service.plan import Action

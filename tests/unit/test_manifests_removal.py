@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
+from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
 from sgctl.service.errors import Code, PolicyError
 from sgctl.service.manifests import documents
 from sgctl.service.names import resolve

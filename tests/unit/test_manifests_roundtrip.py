@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.model import (
+from flows.policy.objects import (
     AddressGroup,
     AddressPair,
     EgressDefault,
@@ -25,7 +25,7 @@ from flows.model import (
     SecurityGroup,
     SubnetDetail,
 )
-from flows.validate import check
+from flows.policy.validate import check
 from sgctl.service.checks import violations
 from sgctl.service.manifests.rules import permission
 from sgctl.service.plan import Action

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from flows.model import KINDS, Change, Direction, Ethertype, Port, Rule
+from flows.policy.objects import KINDS, Change, Direction, Ethertype, Port, Rule
 from sgctl.rest.pace import LARGE, PATIENCE_SECONDS, Pace, weight
 from sgctl.store import SwitchStatus
 

@@ -8,7 +8,7 @@ import textwrap
 
 PREPARED = """
     import inspect, sys
-    from sgctl import ryu_repair
+    from sgctl.ryu import repair as ryu_repair
     ryu_repair.prepare()
     ryu_repair.repair_imports()
 """
@@ -23,7 +23,7 @@ def run(program: str) -> None:
 
 def test_what_takes_long_is_not_loaded() -> None:
     run("""
-        import ryu.cmd.manager, sgctl.app
+        import ryu.cmd.manager, sgctl.ryu.app
         slow = {"setuptools", "pkg_resources", "distutils", "dns", "eventlet.support.greendns", "jsonschema"}
         assert not slow & sys.modules.keys(), slow & sys.modules.keys()
     """)

@@ -17,7 +17,7 @@ import pytest
 import sgctl
 from lab.controller import RYU_MANAGER, free_port
 from lab.process import answers, wait_until
-from sgctl.ryu_repair import is_source_file
+from sgctl.ryu.repair import is_source_file
 
 ROOT = Path(sgctl.__file__).parents[1]
 
@@ -119,12 +119,14 @@ def test_start_prints_no_warning(start: Start, application: str, port_option: st
 
 
 @pytest.mark.parametrize("folder", [ROOT, RYU_MANAGER.parent, Path("/")])
-@pytest.mark.parametrize("command", [[RYU_MANAGER], [sys.executable, "-m", "sgctl.ryu_manager"]])
+@pytest.mark.parametrize("command", [[RYU_MANAGER], [sys.executable, "-m", "sgctl.ryu.manager"]])
 def test_package_is_found_from_any_folder(
     start: Start, folder: Path, command: list[str | Path], port_option: str, tmp_path: Path
 ) -> None:
     (tmp_path / "app.py").write_text(APPLICATION)
-    (tmp_path / "sitecustomize.py").write_text(f"import sgctl; sgctl.__path__.insert(0, {str(tmp_path)!r})")
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import sgctl.ryu; sgctl.ryu.__path__.insert(0, {str(tmp_path)!r})"
+    )
     environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
     process = start([*command, "sgctl", port_option], cwd=folder, env=environ)
     serves(process, port_option)
@@ -174,7 +176,7 @@ def test_port_in_use_is_one_line_and_exit_1(iproute2: None, start: Start, applic
 
 
 def test_help_tells_our_options_and_defaults(start: Start) -> None:
-    text = " ".join(start([sys.executable, "-m", "sgctl.ryu_manager", "--help"]).communicate()[0].split())
+    text = " ".join(start([sys.executable, "-m", "sgctl.ryu.manager", "--help"]).communicate()[0].split())
     assert "--sgctl-state-dir" in text
     assert "openflow listen host (default 127.0.0.1)" in text
 
@@ -192,7 +194,7 @@ def test_only_files_named_as_such_are_files(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_broken_application_is_an_error_not_an_absence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sgctl.app", sys)
+    monkeypatch.setitem(sys.modules, "sgctl.ryu.app", sys)
     with pytest.raises(ImportError, match="SecurityGroups"):
         _ = sgctl.SecurityGroups
     with pytest.raises(AttributeError):

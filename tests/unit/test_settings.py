@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.wire import BUDGETS
+from flows.openflow.wire import BUDGETS
 from sgctl.settings import NO_LIMIT, SETTINGS, Settings
 
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.actions import Output
-from flows.wire import Installed
+from flows.openflow.actions import Output
+from flows.openflow.wire import Installed
 from sgctl.switch import messages as m
 from sgctl.switch.messages import Kind, MalformedError, Message, Refusal, Reply
 from tests.unit import ryu_encoding as ryu

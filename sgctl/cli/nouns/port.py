@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from flows.model import Network, Prefix, SecurityGroup
+from flows.policy.objects import Network, Prefix, SecurityGroup
 from sgctl.cli import kinds
 from sgctl.cli.completers import names_of
 from sgctl.cli.lookup import find, find_all

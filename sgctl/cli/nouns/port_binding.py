@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from flows.model import Network, Port
+from flows.policy.objects import Network, Port
 from sgctl.cli import kinds
 from sgctl.cli.completers import names_of
 from sgctl.cli.options import wait_options
 from sgctl.cli.output.terminal import Failure
 from sgctl.cli.session import Session, pass_session, plain_failures
 from sgctl.cli.waiting import finish_here
-from sgctl.controller.attach import vlans_of_port
+from sgctl.controller.bindings import vlans_of_port
 
 
 @click.command()

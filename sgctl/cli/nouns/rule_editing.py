@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import click
 
-from flows.model import Rule, SecurityGroup
+from flows.policy.objects import Rule, SecurityGroup
 from sgctl.cli import kinds
 from sgctl.cli.completers import names_of
 from sgctl.cli.nouns.noun import Options

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from flows.model import Network
+from flows.policy.objects import Network
 from sgctl.cli import kinds
 from sgctl.cli.completers import names_of
 from sgctl.cli.lookup import find

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from flows.model import Network, Prefix
+from flows.policy.objects import Network, Prefix
 from sgctl.cli import kinds
 from sgctl.cli.completers import names_of
 from sgctl.cli.nouns.noun import Data, Options, assign, discard, extend, naming_object

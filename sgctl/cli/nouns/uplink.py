@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from flows.model import Network
+from flows.policy.objects import Network
 from sgctl.cli import kinds
 from sgctl.cli.completers import names_of
 from sgctl.cli.lookup import find_all
@@ -15,8 +15,8 @@ from sgctl.cli.output.tables import UPLINK_COLUMNS
 from sgctl.cli.output.terminal import Failure
 from sgctl.cli.session import Session, pass_session, plain_failures
 from sgctl.cli.waiting import finish_here
-from sgctl.controller.attach import vlans_of_uplink
-from sgctl.store.uplinks import EVERY_NETWORK, Declaration, declare, is_for_every
+from sgctl.controller.bindings import vlans_of_uplink
+from sgctl.vswitch.uplinks import EVERY_NETWORK, Declaration, declare, is_for_every
 
 
 @click.command("set")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from flows.model import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
-from flows.policy import member_addresses
+from flows.policy.index import member_addresses
+from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
 from sgctl.cli import kinds
 from sgctl.cli.kinds import Kind
 from sgctl.cli.output.records import RECORDS, Record, Snapshot, rule_record

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.model import Rule, SecurityGroup
-from flows.verdict import Conversation
+from flows.policy.objects import Rule, SecurityGroup
+from flows.reference.verdict import Conversation
 from sgctl.cli.output.records import rule_record
 from sgctl.cli.output.text import sentence
 from sgctl.forecast.connections import Cut

@@ -9,8 +9,17 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
-from flows.model import AddressGroup, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup, SubnetDetail
-from flows.validate import ICMP, ICMPV6
+from flows.policy.objects import (
+    AddressGroup,
+    Network,
+    PolicyObject,
+    Port,
+    Prefix,
+    Rule,
+    SecurityGroup,
+    SubnetDetail,
+)
+from flows.policy.validate import ICMP, ICMPV6
 from sgctl.cli import kinds
 from sgctl.service import protocols
 from sgctl.service.draft import Draft

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from flows.model import PolicyObject
+from flows.policy.objects import PolicyObject
 from sgctl.cli import kinds
 from sgctl.cli.completers import complete_words
 from sgctl.cli.lookup import CLASSES

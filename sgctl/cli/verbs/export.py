@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from flows.model import PolicyObject
+from flows.policy.objects import PolicyObject
 from sgctl.cli import kinds
 from sgctl.cli.lookup import CLASSES
 from sgctl.cli.options import output_option

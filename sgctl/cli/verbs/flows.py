@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from flows.model import Port, Rule, SecurityGroup
-from flows.pipeline import TABLES
+from flows.openflow.pipeline import TABLES
+from flows.policy.objects import Port, Rule, SecurityGroup
 from sgctl.cli import kinds
 from sgctl.cli.completers import names_of
 from sgctl.cli.explaining import expected_state, explained, switch_tools

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from flows.model import SecurityGroup
+from flows.policy.objects import SecurityGroup
 from sgctl.cli import kinds
 from sgctl.cli.completers import complete_words
 from sgctl.cli.kinds import Kind

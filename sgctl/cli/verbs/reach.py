@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flows.model import Direction
+from flows.policy.objects import Direction
 from sgctl.cli import kinds
 from sgctl.cli.completers import names_of
 from sgctl.cli.explaining import explained, stored_policy

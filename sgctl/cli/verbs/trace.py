@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from flows.frame import Frame
-from flows.verdict import Packet, PolicyText, State
+from flows.reference.frame import Frame
+from flows.reference.verdict import Packet, PolicyText, State
 from sgctl.cli import kinds
 from sgctl.cli.completers import names_of
 from sgctl.cli.explaining import expected_state, explained, stored_policy, switch_tools

@@ -10,7 +10,7 @@ from sgctl.cli.output.render import print_json
 from sgctl.cli.output.terminal import FAILED, plain
 from sgctl.cli.output.text import show
 from sgctl.cli.session import Session, pass_session
-from sgctl.explain.expected import Picture, Unexplained
+from sgctl.explain.expected import ExpectedState, Unexplained
 from sgctl.explain.names import table_name
 from sgctl.explain.verify import Difference, Kind, Verifier, removal
 
@@ -59,7 +59,7 @@ def _repair(verifier: Verifier, found: dict[int, list[Difference]]) -> None:
                 raise Unexplained("flows still differ after the repair: somebody else keeps changing them")
 
 
-def _record(picture: Picture, verifier: Verifier, dpid: int, each: Difference) -> dict[str, object]:
+def _record(picture: ExpectedState, verifier: Verifier, dpid: int, each: Difference) -> dict[str, object]:
     managed, names = picture.engine.bridges[dpid], verifier.names(dpid)
     keys = {flow.cookie: key for key, flow in managed.compiler.flows.items()}
     owners = managed.compiler.owners(keys[each.cookie]) if each.cookie in keys else []

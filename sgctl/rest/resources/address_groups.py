@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from uuid import uuid4
 
-from flows.model import AddressGroup, Prefix
+from flows.policy.objects import AddressGroup, Prefix
 from sgctl.rest.addresses import cidr, read_network
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError, bad_request

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import uuid4
 
-from flows.model import EgressDefault, Network
-from flows.validate import MOST_CONNECTIONS
+from flows.policy.objects import EgressDefault, Network
+from flows.policy.validate import MOST_CONNECTIONS
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError, bad_request, forbidden
 from sgctl.rest.http import Body

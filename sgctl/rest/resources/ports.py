@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import uuid4
 
-from flows.model import AddressPair, Network, Port, Prefix
+from flows.policy.objects import AddressPair, Network, Port, Prefix
 from sgctl.rest.addresses import read_address
 from sgctl.rest.edit_context import NOUNS, EditContext
 from sgctl.rest.errors import ApiError, bad_request, forbidden, not_found

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from flows.model import Direction, Ethertype, Network, Prefix, Rule, SecurityGroup
-from flows.validate import ICMP, ICMPV6
+from flows.policy.objects import Direction, Ethertype, Network, Prefix, Rule, SecurityGroup
+from flows.policy.validate import ICMP, ICMPV6
 from sgctl.rest.addresses import cidr, read_network
 from sgctl.rest.edit_context import NOUNS, EditContext, owner
 from sgctl.rest.errors import ApiError, bad_request

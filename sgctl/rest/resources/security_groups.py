@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import uuid4
 
-from flows.model import Rule, SecurityGroup
+from flows.policy.objects import Rule, SecurityGroup
 from sgctl.rest.credentials import Caller
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar, TypeVar, cast
 
-from flows.model import PolicyObject
+from flows.policy.objects import PolicyObject
 from sgctl.rest.resource import Resource
 from sgctl.rest.view import View
 from sgctl.service.draft import Draft

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from flows.model import Network, Prefix, SubnetDetail
+from flows.policy.objects import Network, Prefix, SubnetDetail
 from sgctl.rest.addresses import address_text, cidr, read_address, read_network
 from sgctl.rest.edit_context import NOUNS, EditContext
 from sgctl.rest.errors import ApiError, bad_request, forbidden

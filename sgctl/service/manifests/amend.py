@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flows.model import PolicyObject, Rule, SecurityGroup
+from flows.policy.objects import PolicyObject, Rule, SecurityGroup
 from sgctl.service.draft import Draft, Objects
-from sgctl.service.edits import permission, permissions_of, settle
+from sgctl.service.edits import checked_plan, permission, permissions_of
 from sgctl.service.errors import Code, Finding, PolicyError, Source
 from sgctl.service.kinds import MANIFEST_KINDS, NOUNS, describe
 from sgctl.service.manifests.documents import OWN, Document, Spec
 from sgctl.service.manifests.export import manifest
+from sgctl.service.manifests.manifest_draft import ManifestDraft
 from sgctl.service.manifests.own_rules import read_rule
 from sgctl.service.manifests.planner import plan
-from sgctl.service.manifests.planning import Planning
 from sgctl.service.manifests.rules import RuleReader
 from sgctl.service.manifests.schema import check
 from sgctl.service.names import Unresolved, resolve
@@ -58,7 +58,7 @@ def plan_new_rule(objects: Objects, group: str, identifier: str, spec: Spec, pro
 
     Like Neutron, refuses a rule that permits the same as an existing rule of the group.
     """
-    planning = Planning(objects)
+    planning = ManifestDraft(objects)
     holder = _find(planning.draft, SecurityGroup, group)
     data = {
         "apiVersion": OWN,
@@ -81,7 +81,7 @@ def plan_new_rule(objects: Objects, group: str, identifier: str, spec: Spec, pro
         raise _refused(SecurityGroup, holder.name, "", f"{describe(twin)} permits the same", Code.TAKEN)
     planning.draft.put(rule)
     try:
-        return settle(planning.draft)
+        return checked_plan(planning.draft)
     except PolicyError as error:  # name the group: the new rule has no name and its id will not be used
         source = Source(kind=MANIFEST_KINDS[SecurityGroup], name=holder.name)
         raise PolicyError(replace(finding, source=source) for finding in error.findings) from error
@@ -91,7 +91,7 @@ def plan_rule_notes(objects: Objects, reference: str, edit: Callable[[Rule], Rul
     """Plan a change of a rule's name, description or tags only. Raises PolicyError."""
     draft = Draft(objects)
     draft.put(edit(_find(draft, Rule, reference)))
-    return settle(draft)
+    return checked_plan(draft)
 
 
 def _find(draft: Draft, kind: type[PolicyObject], reference: str) -> Any:

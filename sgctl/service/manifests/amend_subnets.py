@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flows.model import Network
+from flows.policy.objects import Network
 from sgctl.service.draft import Draft, Objects
 from sgctl.service.errors import Code, Finding, PolicyError, Source
 from sgctl.service.kinds import MANIFEST_KINDS

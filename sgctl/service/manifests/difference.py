@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from flows.model import Change, PolicyObject, Rule, SecurityGroup
+from flows.policy.objects import Change, PolicyObject, Rule, SecurityGroup
 from sgctl.service.draft import Draft, Key, Objects
 from sgctl.service.kinds import MANIFEST_KINDS
 from sgctl.service.manifests.export import manifest, to_yaml
-from sgctl.service.outlook import outlook
 from sgctl.service.plan import Action, Plan
+from sgctl.service.preview import preview
 
 _CONTEXT = 3
 
@@ -41,7 +41,7 @@ class Difference:
 
 def differences(objects: Objects, plan: Plan) -> list[Difference]:
     """One difference per changed object, sorted by kind and name; a group's rules are part of the group."""
-    before, now = Draft(objects), outlook(objects, plan.changes)[0]
+    before, now = Draft(objects), preview(objects, plan.changes)[0]
     found = []
     for kind, identifier in dict.fromkeys(map(_subject, plan.changes)):
         sides = before.get(kind, identifier), now.get(kind, identifier)

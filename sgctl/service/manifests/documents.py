@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flows.model import AddressGroup, Network, PolicyObject, Port, SecurityGroup
+from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, SecurityGroup
 from sgctl.service.errors import Code, Finding, PolicyError, Source
 from sgctl.service.manifests.yaml_reader import Path, YamlDocument, YamlError, read
 

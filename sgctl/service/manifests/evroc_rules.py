@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from flows.model import Ethertype, Meta
+from flows.policy.objects import Ethertype, Meta
 from sgctl.service import protocols
 from sgctl.service.manifests.documents import Spec
 from sgctl.service.manifests.rules import Invalid, Remote, RuleReader, StatedRule, family_of, icmp_of

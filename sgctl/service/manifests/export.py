@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import yaml
 
-from flows.model import AddressGroup, EgressDefault, Network, PolicyObject, Port, Rule, SecurityGroup
-from flows.validate import ICMP, ICMPV6
+from flows.policy.objects import AddressGroup, EgressDefault, Network, PolicyObject, Port, Rule, SecurityGroup
+from flows.policy.validate import ICMP, ICMPV6
 from sgctl.service import protocols
 from sgctl.service.draft import Draft
 from sgctl.service.kinds import MANIFEST_KINDS

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.model import AddressGroup, Prefix, SecurityGroup
+from flows.policy.objects import AddressGroup, Prefix, SecurityGroup
 from sgctl.service.manifests import evroc_rules, own_rules
 from sgctl.service.manifests.documents import OWN, Document
-from sgctl.service.manifests.planning import Planning, Statement, metadata, prefixes
+from sgctl.service.manifests.manifest_draft import ManifestDraft, Statement, metadata, prefixes
 from sgctl.service.manifests.rules import (
     RuleReader,
     StatedRule,
@@ -18,14 +18,14 @@ from sgctl.service.manifests.rules import (
 )
 
 
-def state_address_group(planning: Planning, document: Document, group: AddressGroup) -> None:
+def state_address_group(planning: ManifestDraft, document: Document, group: AddressGroup) -> None:
     """Change the draft to match an AddressGroup document."""
     addresses: list[Prefix] = prefixes(planning, document, ("spec", "addresses"))
     stated = replace(group, addresses=frozenset(addresses), meta=metadata(document, group))
     planning.state(stated, Statement(document))
 
 
-def state_security_group(planning: Planning, document: Document, group: SecurityGroup) -> None:
+def state_security_group(planning: ManifestDraft, document: Document, group: SecurityGroup) -> None:
     """Change the draft to match a SecurityGroup document of sgctl or evroc."""
     reader = RuleReader(planning, document, group.id)
     own = document.kind is not None and document.kind.api_version == OWN

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import cast
 from uuid import uuid4
 
-from flows.model import Meta, Network, Port
+from flows.policy.objects import Meta, Network, Port
 from sgctl.service.addresses import new_mac
 from sgctl.service.errors import Code
 from sgctl.service.kinds import describe
 from sgctl.service.manifests.documents import Document, Spec
-from sgctl.service.manifests.planning import Planning, Statement
+from sgctl.service.manifests.manifest_draft import ManifestDraft, Statement
 from sgctl.service.manifests.ports import read_groups
 from sgctl.service.manifests.yaml_reader import Path
 from sgctl.service.ownership import MACHINE_OWNER, ports_of
@@ -19,7 +19,9 @@ from sgctl.service.ownership import MACHINE_OWNER, ports_of
 _MEMBERSHIPS = ("spec", "networking", "securityGroups", "securityGroupMemberships")
 
 
-def state_machine(planning: Planning, document: Document, stated_groups: dict[str, Document]) -> list[Port]:
+def state_machine(
+    planning: ManifestDraft, document: Document, stated_groups: dict[str, Document]
+) -> list[Port]:
     """Change the draft to match a VirtualMachine document; returns the machine's ports.
 
     `stated_groups` holds, by port id, the Port documents that set security groups.
@@ -40,14 +42,14 @@ def state_machine(planning: Planning, document: Document, stated_groups: dict[st
     return ports
 
 
-def _groups(planning: Planning, document: Document) -> frozenset[str]:
+def _groups(planning: ManifestDraft, document: Document) -> frozenset[str]:
     networking = cast("Spec", document.spec.get("networking", {}))
     memberships = cast("Spec", networking.get("securityGroups", {})).get("securityGroupMemberships", ())
     references = [membership["name"] for membership in cast("list[Spec]", memberships)]
     return read_groups(planning, document, _MEMBERSHIPS, references, "name")
 
 
-def _new_port(planning: Planning, document: Document) -> list[Port]:
+def _new_port(planning: ManifestDraft, document: Document) -> list[Port]:
     """A new port on the only network; if that is impossible, reports a problem and returns an empty list."""
     machine = document.source.name
     usable = ("", planning.project(document))

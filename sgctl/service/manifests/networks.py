@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import cast
 from uuid import uuid4
 
-from flows.model import EgressDefault, Ethertype, Meta, Network, SecurityGroup
+from flows.policy.objects import EgressDefault, Ethertype, Meta, Network, SecurityGroup
 from sgctl.service.manifests.documents import Document
-from sgctl.service.manifests.planning import Planning, Statement, metadata
+from sgctl.service.manifests.manifest_draft import ManifestDraft, Statement, metadata
 from sgctl.service.manifests.rules import Remote, RuleReader, StatedRule, all_egress, replace_rules
 from sgctl.service.manifests.subnets import with_subnets
 from sgctl.service.ownership import DEFAULT_GROUP_TAG
@@ -21,7 +21,7 @@ PROFILES = {
 }
 
 
-def state_network(planning: Planning, document: Document, network: Network) -> None:
+def state_network(planning: ManifestDraft, document: Document, network: Network) -> None:
     """Change the draft to match a Network document."""
     spec = document.spec
     profile = cast("str", spec.get("defaults", "openstack"))
@@ -38,7 +38,9 @@ def state_network(planning: Planning, document: Document, network: Network) -> N
     planning.state(with_subnets(planning, document, stated), Statement(document))
 
 
-def _default_group(planning: Planning, document: Document, network: Network, makes_one: bool) -> str | None:
+def _default_group(
+    planning: ManifestDraft, document: Document, network: Network, makes_one: bool
+) -> str | None:
     name = cast("str | None", document.spec.get("default_group"))
     if makes_one:
         name = name or f"default-{network.name or network.id}"
@@ -52,7 +54,7 @@ def _default_group(planning: Planning, document: Document, network: Network, mak
     return group.id if group is not None else None
 
 
-def _make_default_group(planning: Planning, document: Document, network: Network, name: str) -> str:
+def _make_default_group(planning: ManifestDraft, document: Document, network: Network, name: str) -> str:
     """Create a group that permits all egress, and ingress from the network's own subnets; returns its id."""
     description = f"Default group of network {network.name}"
     meta = Meta(description[:255], planning.project(document), tags=frozenset({DEFAULT_GROUP_TAG}))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from flows.model import Ethertype, Meta
-from flows.validate import ICMP, ICMPV6, PORTS_UNSEEN, WITH_PORTS, why_no_ports
+from flows.policy.objects import Ethertype, Meta
+from flows.policy.validate import ICMP, ICMPV6, PORTS_UNSEEN, WITH_PORTS, why_no_ports
 from sgctl.service import protocols
 from sgctl.service.manifests.documents import Spec
 from sgctl.service.manifests.rules import Invalid, Remote, RuleReader, StatedRule, family_of, icmp_of

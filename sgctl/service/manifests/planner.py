@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from flows.model import AddressGroup, Network, PolicyObject, Port, SecurityGroup
+from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, SecurityGroup
 from sgctl.service.checks import violations
 from sgctl.service.draft import Key, Objects
 from sgctl.service.errors import Code, Finding, PolicyError, Source
@@ -13,8 +13,8 @@ from sgctl.service.manifests import schema
 from sgctl.service.manifests.documents import Document
 from sgctl.service.manifests.groups import state_address_group, state_security_group
 from sgctl.service.manifests.machines import state_machine
+from sgctl.service.manifests.manifest_draft import ManifestDraft
 from sgctl.service.manifests.networks import state_network
-from sgctl.service.manifests.planning import Planning
 from sgctl.service.manifests.ports import state_port
 from sgctl.service.manifests.pruning import Bounds, prune
 from sgctl.service.plan import Action, Outcome, Plan, Summary
@@ -31,7 +31,7 @@ def plan(objects: Objects, documents: Sequence[Document], bounds: Bounds | None 
 
 class _Planner:
     def __init__(self, objects: Objects, documents: Sequence[Document], bounds: Bounds | None) -> None:
-        self._planning = Planning(objects)
+        self._planning = ManifestDraft(objects)
         self._documents = list(documents)
         self._bounds = bounds
         self._pruned: tuple[Outcome, ...] = ()

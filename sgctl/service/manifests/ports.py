@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-from flows.model import AddressPair, Network, Port, Prefix, SecurityGroup
+from flows.policy.objects import AddressPair, Network, Port, Prefix, SecurityGroup
 from sgctl.service.addresses import new_mac
 from sgctl.service.manifests.documents import Document, Spec
-from sgctl.service.manifests.planning import Planning, Statement, metadata, prefixes
+from sgctl.service.manifests.manifest_draft import ManifestDraft, Statement, metadata, prefixes
 from sgctl.service.manifests.yaml_reader import Path
 
 _RENAMED: dict[str, Path] = {"network_id": ("network",)}
 
 
-def state_port(planning: Planning, document: Document, identifier: str) -> None:
+def state_port(planning: ManifestDraft, document: Document, identifier: str) -> None:
     """Change the draft to match a Port document."""
     spec, old = document.spec, planning.draft.get(Port, identifier)
     references = cast("list[str]", spec.get("security_groups", []))
@@ -50,7 +50,7 @@ def state_port(planning: Planning, document: Document, identifier: str) -> None:
 
 
 def read_groups(
-    planning: Planning, document: Document, path: Path, references: Sequence[object], *below: str
+    planning: ManifestDraft, document: Document, path: Path, references: Sequence[object], *below: str
 ) -> frozenset[str]:
     """The ids of the groups in a list of references; `below` is the path from an item to its reference."""
     found = [
@@ -61,7 +61,7 @@ def read_groups(
 
 
 def _addresses(
-    planning: Planning, document: Document, network: Network, old: Port | None
+    planning: ManifestDraft, document: Document, network: Network, old: Port | None
 ) -> tuple[Prefix, ...]:
     """The addresses that the port already has on this network, else new addresses."""
     if old is not None and old.network_id == network.id:
@@ -73,7 +73,7 @@ def _addresses(
         return ()
 
 
-def _pairs(planning: Planning, document: Document, mac: str) -> tuple[AddressPair, ...]:
+def _pairs(planning: ManifestDraft, document: Document, mac: str) -> tuple[AddressPair, ...]:
     pairs = []
     for position, pair in enumerate(cast("list[Spec]", document.spec.get("allowed_address_pairs", ()))):
         try:

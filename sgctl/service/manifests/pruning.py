@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from flows.model import KINDS, Network, PolicyObject, Rule, SecurityGroup
+from flows.policy.objects import KINDS, Network, PolicyObject, Rule, SecurityGroup
 from sgctl.service.draft import Draft, Key
 from sgctl.service.kinds import MANIFEST_KINDS
 from sgctl.service.ownership import DEFAULT_GROUP_TAG

@@ -8,10 +8,19 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, cast
 from uuid import uuid4
 
-from flows.model import AddressGroup, Direction, Ethertype, Meta, Network, Prefix, Rule, SecurityGroup
-from flows.validate import ICMP, ICMPV6
+from flows.policy.objects import (
+    AddressGroup,
+    Direction,
+    Ethertype,
+    Meta,
+    Network,
+    Prefix,
+    Rule,
+    SecurityGroup,
+)
+from flows.policy.validate import ICMP, ICMPV6
 from sgctl.service.manifests.documents import Document, Spec
-from sgctl.service.manifests.planning import Planning, Statement
+from sgctl.service.manifests.manifest_draft import ManifestDraft, Statement
 from sgctl.service.manifests.yaml_reader import Path
 
 
@@ -55,7 +64,7 @@ def permission(rule: Rule) -> tuple[object, ...]:
 class RuleReader:
     """Reads the rules of one group's document, and reports problems to the planning."""
 
-    def __init__(self, planning: Planning, document: Document, group_id: str) -> None:
+    def __init__(self, planning: ManifestDraft, document: Document, group_id: str) -> None:
         self.planning = planning
         self.document = document
         self.group_id = group_id
@@ -119,7 +128,9 @@ class RuleReader:
         return first, last
 
 
-def replace_rules(planning: Planning, document: Document, group_id: str, stated: list[StatedRule]) -> None:
+def replace_rules(
+    planning: ManifestDraft, document: Document, group_id: str, stated: list[StatedRule]
+) -> None:
     """Replace the group's rules with the stated rules.
 
     A stated rule that permits the same as an old rule keeps the old rule's id and number.

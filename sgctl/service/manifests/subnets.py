@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
-from flows.model import Network, Prefix, SubnetDetail
+from flows.policy.objects import Network, Prefix, SubnetDetail
 from sgctl.service.manifests.documents import Document
-from sgctl.service.manifests.planning import Planning
+from sgctl.service.manifests.manifest_draft import ManifestDraft
 from sgctl.service.manifests.yaml_reader import Path
 from sgctl.service.subnets import default_detail
 
 _PATH: Path = ("spec", "subnets")
 
 
-def with_subnets(planning: Planning, document: Document, network: Network) -> Network:
+def with_subnets(planning: ManifestDraft, document: Document, network: Network) -> Network:
     """The network with the subnets of the document; reports problems.
 
     A subnet that the document gives only as a CIDR keeps its existing details.
@@ -33,7 +33,7 @@ def with_subnets(planning: Planning, document: Document, network: Network) -> Ne
 
 
 def _read(
-    planning: Planning, document: Document, path: Path, item: str | dict[str, Any]
+    planning: ManifestDraft, document: Document, path: Path, item: str | dict[str, Any]
 ) -> Prefix | SubnetDetail | None:
     reader = _Reader(planning, document)
     if isinstance(item, str):
@@ -45,7 +45,7 @@ def _read(
 class _Reader:
     """Reads the values of one document, and reports problems."""
 
-    def __init__(self, planning: Planning, document: Document) -> None:
+    def __init__(self, planning: ManifestDraft, document: Document) -> None:
         self._planning = planning
         self._document = document
 

@@ -1,0 +1,1 @@
+"""The compiler of one bridge: policy, bound ports and uplinks in, flows out."""

@@ -1,0 +1,118 @@
+"""MACs and addresses that several ports may use: who has them now, and what the outside may say of them.
+
+An address is found by asking everybody who may have it. A MAC leads to the port that used it last with an
+address of an allowed address pair: that is learned by the switch, which needs no controller for it. What was
+learned only chooses among the ports that may use the MAC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flows.compiler.attachment import Attachment, mac_number
+from flows.compiler.control import (
+    ARP_TERM,
+    GROUP_MAC,
+    NEIGHBOUR_ADVERTISEMENT,
+    NEIGHBOUR_SOLICITATION,
+    SOLICITATION,
+    icmpv6,
+)
+from flows.compiler.services import IPV4_TERM, IPV6_TERM, prefix_term
+from flows.compiler.static import TELL_OUTSIDE, call, drop
+from flows.openflow import fields as f
+from flows.openflow import pipeline as p
+from flows.openflow.actions import Action, Learn, Output, SetField
+from flows.openflow.fields import Field, Match
+from flows.openflow.flow import Flow
+from flows.openflow.pipeline import PREFIX_BASE, Priority
+from flows.openflow.reasons import Reason
+from flows.policy.objects import Prefix
+
+LINK_LOCAL = Prefix.parse("fe80::/10")
+
+
+def noting_holder(at: Attachment, mac: str, address: Prefix) -> tuple[Action, ...]:
+    """What a frame from this pair does besides: it shows where the MAC is.
+
+    Only with an address that the policy names for the MAC. That of a stand-by speaks, too: its kernel reports
+    multicast listeners from the link-local address that it makes of the MAC.
+    """
+    named = any(pair.mac == mac and pair.prefix.covers(address) for pair in at.port.allowed_address_pairs)
+    return (_learn(mac, f.IN_PORT),) if named and mac in at.macs_held_in_turn() else ()
+
+
+def _learn(mac: str, holder: Field | int) -> Action:
+    return Learn(
+        table=p.HOLDER.id,
+        priority=Priority.NORMAL,
+        cookie=p.HOLDER_COOKIE | mac_number(mac),
+        idle_timeout=0,
+        hard_timeout=p.HOLDER_SECONDS,
+        limit=p.HOLDER_LIMIT,
+        matches=((p.ZONE, p.ZONE), (f.ETH_SRC, f.ETH_DST)),
+        loads=((holder, p.OUT),),
+        bound=True,
+    )
+
+
+def held_flows(at: Attachment, mac: str) -> Iterator[Flow]:
+    """How frames reach a MAC that other ports may use, too."""
+    zone, to_mac = p.ZONE(at.zone), f.ETH_DST(mac_number(mac))
+    deliver = (SetField(p.DESTINATION, at.identity), call(p.RECEIVER))
+    find = (SetField(p.OUT, 0), call(p.HOLDER), call(p.HOLDER_OUT))
+    yield Flow(p.FORWARD, Priority.LOW, (zone, to_mac), find)
+    yield Flow(p.HOLDER_OUT, Priority.NORMAL, (zone, p.OUT(at.ofport), to_mac), deliver)
+    yield Flow(p.ALL_HOLDERS, Priority.NORMAL, (zone, to_mac), (SetField(p.OUT, at.ofport), *deliver))
+    outside: tuple[Action, ...] = ()
+    if at.leads_outside(mac):
+        outside = (call(p.EXIT),)
+        yield Flow(p.HOLDER_OUT, Priority.NORMAL, (zone, p.OUT(p.ELSEWHERE), to_mac), outside)
+        sighted = (zone, f.ETH_SRC(mac_number(mac)))
+        yield Flow(p.SIGHTED, Priority.NORMAL, sighted, (_learn(mac, p.ELSEWHERE),))
+    yield Flow(p.HOLDER_OUT, Priority.LOW, (zone, to_mac), (call(p.ALL_HOLDERS), *outside))
+
+
+def found_flow(at: Attachment, prefix: Prefix) -> Flow:
+    """Who is asked for an address: its owner; outside, too, where another owner or most of a range may be."""
+    zone, out, match = p.ZONE(at.zone), Output(at.ofport), _request(prefix)
+    priority = PREFIX_BASE + prefix.length
+    if prefix.is_host:
+        outside = TELL_OUTSIDE if at.leads_outside(prefix) else ()
+        return Flow(p.NEIGHBOUR, priority, (zone, *match), (out, *outside))
+    # A request to one MAC is for who has that MAC, and may have nothing to do with the range.
+    return Flow(p.NEIGHBOUR, priority, (zone, GROUP_MAC, *match), (out, *TELL_OUTSIDE))
+
+
+def _request(prefix: Prefix) -> Match:
+    """A request for the MAC of an address in this prefix."""
+    if prefix.version == 4:
+        return (ARP_TERM, f.ARP_OP(1), *prefix_term(f.ARP_TPA, prefix))
+    return (*SOLICITATION, *prefix_term(f.ND_TARGET, prefix))
+
+
+def guard_flows(at: Attachment) -> Iterator[Flow]:
+    """The outside may claim nothing that only ports on this bridge may use."""
+    zone = p.ZONE(at.zone)
+    for claim in _claims(at):
+        yield Flow(p.UPLINK, Priority.HIGH, (zone, *claim), drop(Reason.UPLINK_SPOOF))
+    for address in at.exclusive_addresses():
+        source = (IPV4_TERM, f.IPV4_SRC) if address.version == 4 else (IPV6_TERM, f.IPV6_SRC)
+        match = (zone, source[0], source[1](address.value))
+        if LINK_LOCAL.covers(address):  # which no router forwards (RFC 4291 section 2.5.6)
+            yield Flow(p.UPLINK, Priority.HIGH, match, drop(Reason.UPLINK_SPOOF))
+        else:
+            yield Flow(p.UPLINK, Priority.NORMAL, match, (call(p.RETURNED),))
+
+
+def _claims(at: Attachment) -> Iterator[Match]:
+    for mac in map(mac_number, at.exclusive_macs()):
+        yield (f.ETH_SRC(mac),)
+        yield (ARP_TERM, f.ARP_SHA(mac))
+        yield (*icmpv6(NEIGHBOUR_SOLICITATION), f.ND_SLL(mac))
+        yield (*icmpv6(NEIGHBOUR_ADVERTISEMENT), f.ND_TLL(mac))
+    for address in at.exclusive_addresses():
+        if address.version == 4:
+            yield (ARP_TERM, f.ARP_SPA(address.value))
+        else:
+            yield (*icmpv6(NEIGHBOUR_ADVERTISEMENT), f.ND_TARGET(address.value))

@@ -1,0 +1,260 @@
+"""What one bridge knows of its bound ports, and the flows each of them needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from flows.compiler.attachment import Attachment, address_pairs, mac_number, source_macs
+from flows.compiler.control import (
+    ADVERTISEMENT,
+    ARP_TERM,
+    DHCP_FROM_CLIENT,
+    LIMITED_BROADCAST,
+    NOT_ROUTED,
+    SOLICITATION,
+    SOLICITED_NODE,
+    VRRP4_ANY_HOPS,
+    VRRP6_ANY_HOPS,
+)
+from flows.compiler.fragment_budget import port_fragment_flows
+from flows.compiler.holders import found_flow, guard_flows, held_flows, noting_holder
+from flows.compiler.services import IPV4_TERM, IPV6_TERM, prefix_term
+from flows.compiler.sieve import known_flows, own_mac, port_sieve_flows
+from flows.compiler.static import TELL_ALL, TELL_OUTSIDE, call, compare_hops, drop, on_link, question
+from flows.compiler.uplinks import learn
+from flows.openflow import fields as f
+from flows.openflow import pipeline as p
+from flows.openflow.actions import Action, Meter, Output, SetField
+from flows.openflow.fields import Term, ct_state
+from flows.openflow.flow import Flow
+from flows.openflow.pipeline import Priority
+from flows.openflow.reasons import Reason
+from flows.policy.objects import AddressPair, Prefix
+
+NO_ADDRESS, NO_ADDRESS6 = Prefix(4, 0, 32), Prefix(6, 0, 128)
+CHUNK = 256
+"""OpenFlow port numbers per flow that is for all ports of a network: bounds what adding one rewrites."""
+
+
+def port_flows(at: Attachment) -> list[Flow]:
+    """Everything the switch must know about one bound port, apart from rules."""
+    in_port = f.IN_PORT(at.ofport)
+    if not at.port.admin_state_up:
+        return [Flow(p.CLASSIFY, Priority.NORMAL, (in_port,), drop(Reason.ADMIN_DOWN))]
+    pairs = address_pairs(at.port)
+    return [
+        *_classify(at, in_port),
+        *port_fragment_flows(at, in_port),
+        *(_spoof_flows(at, in_port, pairs) if at.port.port_security_enabled else ()),
+        *_receive_flows(at, pairs),
+        *_link_flows(at),
+    ]
+
+
+def _classify(at: Attachment, in_port: Term) -> Iterator[Flow]:
+    start = p.SPOOF if at.port.port_security_enabled else p.ADMIT
+    known: list[Action] = [SetField(p.ZONE, at.zone), SetField(p.SOURCE, at.identity)]
+    if at.stateless:
+        known.append(SetField(p.FLAGS, p.STATELESS))
+    if at.port.port_security_enabled:
+        known.append(own_mac(at))
+    else:
+        known.append(learn(at.zone, at.ofport))
+        no_mac = (in_port, f.ETH_SRC(0))
+        yield Flow(p.CLASSIFY, Priority.NORMAL + 50, no_mac, drop(Reason.BAD_SOURCE_MAC))
+    yield Flow(p.CLASSIFY, Priority.NORMAL, (in_port,), (*known, call(start)))
+
+
+def _spoof_flows(at: Attachment, in_port: Term, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
+    yield Flow(p.BUDGET, Priority.NORMAL, (in_port,), (Meter(at.ofport),))
+    yield from port_sieve_flows(at, in_port)
+    for ethertype in sorted(at.port.permitted_ethertypes):
+        yield Flow(p.SPOOF, Priority.NORMAL, (in_port, f.ETH_TYPE(ethertype)), (call(p.OWN_MAC),))
+    for mac in source_macs(at.port):
+        yield from _mac_flows(at, in_port, mac)
+    for pair in pairs:
+        yield from (_ipv4_pair_flows if pair.prefix.version == 4 else _ipv6_pair_flows)(at, in_port, pair)
+        if at.port.allowed_address_pairs:
+            yield _vrrp_flow(at, in_port, pair)
+    for prefix in dict.fromkeys(pair.prefix for pair in pairs):
+        yield from _related_flows(in_port, prefix)
+
+
+def _mac_flows(at: Attachment, in_port: Term, text: str) -> Iterator[Flow]:
+    """What a MAC may send before it has an address: ARP probes, DHCP, address detection."""
+    mac, note = mac_number(text), noting_holder(at, text, NO_ADDRESS)
+    source = (in_port, f.ETH_SRC(mac))
+    probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), f.ARP_SHA(mac))
+    yield Flow(p.SPOOF_ARP, Priority.NORMAL, probe, (*note, call(p.ASKED)))
+    discover = (IPV4_TERM, f.IPV4_SRC(0), LIMITED_BROADCAST, *DHCP_FROM_CLIENT[1:])
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, *discover), (*note, call(p.PROTOCOL)))
+    note = noting_holder(at, text, NO_ADDRESS6)
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, IPV6_TERM, f.IPV6_SRC(0)), (*note, call(p.PROTOCOL)))
+    solicitation = (*source, *SOLICITATION, f.ND_SLL(mac))
+    yield Flow(p.SPOOF_ND, Priority.LOW, solicitation, (call(p.ON_LINK),))
+
+
+def _ipv4_pair_flows(at: Attachment, in_port: Term, pair: AddressPair) -> Iterator[Flow]:
+    mac, prefix, note = mac_number(pair.mac), pair.prefix, noting_holder(at, *pair)
+    source = (in_port, f.ETH_SRC(mac))
+    arp = (*source, ARP_TERM, *prefix_term(f.ARP_SPA, prefix), f.ARP_SHA(mac))
+    yield Flow(p.SPOOF_ARP, Priority.NORMAL, arp, (*note, call(p.ASKED)))
+    if prefix.is_host:
+        own, address = f.ARP_TPA(prefix.value), f.ARP_SPA(prefix.value)
+        yield Flow(p.ANNOUNCING, Priority.NORMAL, (*source, ARP_TERM, address, own), TELL_ALL)
+        probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), own)
+        yield Flow(p.ANNOUNCING, Priority.NORMAL, probe, _to_other_owners(at, prefix))
+    ip = (*source, IPV4_TERM, *prefix_term(f.IPV4_SRC, prefix))
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (*note, call(p.PROTOCOL)))
+
+
+def _to_other_owners(at: Attachment, address: Prefix) -> tuple[Action, ...]:
+    """Who is asked whether an own address is in use: if no other port may have it, the outside."""
+    return (call(p.NEIGHBOUR),) if address in at.shared else TELL_OUTSIDE
+
+
+def _ipv6_pair_flows(at: Attachment, in_port: Term, pair: AddressPair) -> Iterator[Flow]:
+    mac, prefix, note = mac_number(pair.mac), pair.prefix, noting_holder(at, *pair)
+    source = (in_port, f.ETH_SRC(mac))
+    ip = (*source, IPV6_TERM, *prefix_term(f.IPV6_SRC, prefix))
+    yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (*note, call(p.PROTOCOL)))
+    target = prefix_term(f.ND_TARGET, prefix)
+    detection = (*source, *SOLICITATION, f.IPV6_SRC(0), SOLICITED_NODE, *target, f.ND_SLL(0))
+    # An address in a wider prefix may be a neighbour's.
+    asked, rank = (_to_other_owners(at, prefix), 50) if prefix.is_host else ((call(p.ON_LINK),), 0)
+    yield Flow(p.SPOOF_ND, Priority.HIGH + rank, detection, asked)
+    without_address = 0  # as an answer to a solicitation that knew the MAC already (RFC 4861 section 4.4)
+    for link_address in (mac, without_address):
+        advertisement = (*source, *ADVERTISEMENT, *target, f.ND_TLL(link_address))
+        yield Flow(p.SPOOF_ND, Priority.NORMAL, advertisement, (*note, call(p.ON_LINK)))
+
+
+def _permitted_flows(at: Attachment, mac: int) -> Iterator[Flow]:
+    """Other protocols than IP, to and from one of the port's MACs; neither tracked nor asked of rules."""
+    zone = p.ZONE(at.zone)
+    for ethertype in sorted(at.port.permitted_ethertypes):
+        kind = f.ETH_TYPE(ethertype)
+        sent = (f.IN_PORT(at.ofport), f.ETH_SRC(mac), kind)
+        yield Flow(p.SENDER, Priority.NORMAL, sent, (call(p.FORWARD),))
+        yield Flow(p.RECEIVER, Priority.HIGH, (p.OUT(at.ofport), kind), (call(p.OUTPUT),))
+        if at.uplinked:
+            yield Flow(p.UPLINK_DELIVER, Priority.HIGH, (zone, f.ETH_DST(mac), kind), (call(p.FORWARD),))
+
+
+def _vrrp_flow(at: Attachment, in_port: Term, pair: AddressPair) -> Flow:
+    """A virtual router's advertisement is a matter of the rules: the egress rules are asked first."""
+    of4 = pair.prefix.version == 4
+    group, field = (VRRP4_ANY_HOPS, f.IPV4_SRC) if of4 else (VRRP6_ANY_HOPS, f.IPV6_SRC)
+    match = (in_port, f.ETH_SRC(mac_number(pair.mac)), *group, *prefix_term(field, pair.prefix))
+    checked = (*noting_holder(at, *pair), *compare_hops(NOT_ROUTED), call(p.VRRP))
+    return Flow(p.SPOOF_IP, Priority.HIGH, match, checked)
+
+
+def _related_flows(in_port: Term, prefix: Prefix) -> Iterator[Flow]:
+    """Errors about connections that an own address opened, or accepted."""
+    for family, state, end, actions in _ERRORS_ABOUT[prefix.version]:
+        match = (in_port, family, state, *prefix_term(end, prefix))
+        yield Flow(p.RELATED, Priority.NORMAL, match, actions)
+
+
+def _errors_about(family: Term, opener: f.Field, acceptor: f.Field) -> _RelatedKinds:
+    """By the end of the connection that the address is; the same for all ports, so it is made once."""
+    ends = (
+        (ct_state("-new+rel-rpl-inv+trk"), opener, p.EGRESS_TABLES),
+        (ct_state("-new+rel+rpl-inv+trk"), acceptor, p.INGRESS_TABLES),
+    )
+    return tuple(
+        (family, state, end, question(p.SOURCE, tables, p.SOURCE_VERDICT)) for state, end, tables in ends
+    )
+
+
+_RelatedKinds = tuple[tuple[Term, Term, f.Field, tuple[Action, ...]], ...]
+_ERRORS_ABOUT = {
+    4: _errors_about(IPV4_TERM, f.CT_NW_SRC, f.CT_NW_DST),
+    6: _errors_about(IPV6_TERM, f.CT_IPV6_SRC, f.CT_IPV6_DST),
+}
+
+
+def _receive_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
+    """How frames reach the port."""
+    for mac in source_macs(at.port):
+        yield from _to_mac_flows(at, mac)
+        yield from _permitted_flows(at, mac_number(mac))
+    yield from _address_flows(at, pairs)
+    if not at.port.port_security_enabled:
+        yield from _part_flows(p.LISTENERS, at, (Output(at.ofport),))
+        behind = (p.ZONE(at.zone), p.OUT(at.ofport))
+        yield Flow(p.UPLINK_OUT, Priority.NORMAL, behind, (Output(at.ofport),))
+    elif at.port.allowed_address_pairs:
+        hear = (SetField(p.OUT, at.ofport), SetField(p.DESTINATION, at.identity), call(p.DEST_STATELESS))
+        yield from _part_flows(p.SHARED, at, hear)
+    for prefix in dict.fromkeys(pair.prefix for pair in pairs):
+        yield found_flow(at, prefix)
+        if prefix.version == 4:
+            yield from known_flows(at, prefix)
+    if at.uplinked:
+        yield from guard_flows(at)
+
+
+def _to_mac_flows(at: Attachment, mac: str) -> Iterator[Flow]:
+    """The MAC of a pair goes to whom it belongs, if that port is here, too; else to who holds it."""
+    to_mac = (p.ZONE(at.zone), f.ETH_DST(mac_number(mac)))
+    priority = Priority.NORMAL if mac == at.port.mac else Priority.LOW
+    receiver: tuple[Action, ...] = ()
+    if mac in at.macs_held_in_turn():
+        yield from held_flows(at, mac)
+    else:
+        receiver = (SetField(p.OUT, at.ofport), SetField(p.DESTINATION, at.identity))
+        yield Flow(p.FORWARD, priority, to_mac, (*receiver, call(p.RECEIVER)))
+    if at.uplinked:
+        entry = p.FORWARD if at.stateless else p.CONNTRACK
+        known = () if at.stateless else receiver  # whose share of fragments it is
+        yield Flow(p.UPLINK_DELIVER, priority, to_mac, (*known, call(entry)))
+
+
+def _link_flows(at: Attachment) -> Iterator[Flow]:
+    """What the network's subnets do not say of its link: shared addresses; without subnets, the usual ones.
+
+    Interface identifiers have 64 bits (RFC 4291 section 2.5.1), so that is how large a link of IPv6 is.
+    """
+    own = () if at.subnets6 else at.port.fixed_ips
+    around = [Prefix(6, ip.value >> 64 << 64, 64) for ip in own if ip.version == 6]
+    shared = [pair.prefix for pair in at.port.allowed_address_pairs if pair.prefix.is_host]
+    for prefix in dict.fromkeys([*around, *shared]):
+        if prefix.version == 6:
+            yield on_link(p.ZONE(at.zone), prefix)
+
+
+def _part_flows(table: p.Table, at: Attachment, actions: tuple[Action, ...]) -> Iterator[Flow]:
+    """The port's part of what a table does for all ports of a network: in its chunk, and the way there."""
+    zone, chunk = p.ZONE(at.zone), at.ofport // CHUNK + 1
+    yield Flow(table, Priority.NORMAL, (zone, p.OUT(chunk)), actions)
+    yield Flow(table, Priority.NORMAL, (zone, p.OUT(0)), (SetField(p.OUT, chunk), call(table)))
+
+
+def _address_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
+    """Whose MAC it is says nothing of whose packet it is: an answer must not reach somebody else."""
+    if not at.port.port_security_enabled:
+        return
+    check = p.DEST_STATELESS if at.stateless else p.DEST_CONNTRACK
+    for prefix in dict.fromkeys(pair.prefix for pair in pairs):
+        family, field = (IPV4_TERM, f.IPV4_DST) if prefix.version == 4 else (IPV6_TERM, f.IPV6_DST)
+        match = (p.OUT(at.ofport), family, *prefix_term(field, prefix))
+        yield Flow(p.RECEIVER, Priority.NORMAL, match, (call(check),))
+        if prefix.version == 4:
+            arp = (p.OUT(at.ofport), ARP_TERM, *prefix_term(f.ARP_TPA, prefix))
+            yield Flow(p.RECEIVER, Priority.NORMAL, arp, (call(p.OUTPUT),))
+
+
+def broadcast_chunk(zone: int, chunk: int, ports: Iterable[int]) -> Flow:
+    """One part of the ports of a network that must see what the network says to all."""
+    outputs = tuple(Output(ofport) for ofport in sorted(ports))
+    return Flow(p.BROADCAST, Priority.NORMAL, (p.ZONE(zone), p.OUT(chunk + 1)), outputs)
+
+
+def broadcast_root(zone: int, chunks: Iterable[int]) -> Flow:
+    """Visits every chunk of a network."""
+    visits: list[Action] = []
+    for chunk in sorted(chunks):
+        visits += [SetField(p.OUT, chunk + 1), call(p.BROADCAST)]
+    return Flow(p.BROADCAST, Priority.NORMAL, (p.ZONE(zone), p.OUT(0)), tuple(visits))

@@ -1,0 +1,67 @@
+"""Which IP protocols rules name: a workload's packet of another one is found out by the first wrong bit.
+
+OpenFlow matches the protocol as a whole only, but Open vSwitch copies single bits of it into a register, and
+a megaflow holds no more than these (docs/decisions/megaflows.md). For a packet of an unnamed protocol, the
+lookup of rules ends before those that name one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flows.compiler.services import ICMP, ICMPV6, TCP, UDP, ethertype_term
+from flows.compiler.static import STATELESS, call
+from flows.openflow import fields as f
+from flows.openflow import pipeline as p
+from flows.openflow.actions import Action, Move, SetField
+from flows.openflow.flow import Flow
+from flows.openflow.pipeline import Priority
+from flows.policy.objects import Ethertype
+
+_FRAGMENT = 44
+_ALWAYS_NAMED = {
+    Ethertype.IPV4: frozenset({ICMP, TCP, UDP}),
+    Ethertype.IPV6: frozenset({ICMPV6, TCP, UDP, _FRAGMENT}),
+}
+"""What most rules name. Of a later fragment of IPv6 the protocol reads as that of the fragment header."""
+_BITS = 8
+_READ_BIT = 63
+"""Where MEMBER has the bit that was read last. Below are how many were read before, and these."""
+
+
+def protocol_flows() -> Iterator[Flow]:
+    """What every bridge has of it."""
+    for ethertype, named in _ALWAYS_NAMED.items():
+        begin = (p.MEMBER(0), ethertype_term(ethertype))
+        yield Flow(p.PROTOCOL, Priority.NORMAL, begin, _read(0, 0))
+        for protocol in sorted(named):
+            yield from _path(ethertype, protocol)
+    for flags, match in ((p.UNNAMED | p.STATELESS, (STATELESS,)), (p.UNNAMED, ())):
+        unnamed = (SetField(p.MEMBER, 0), SetField(p.FLAGS, flags), call(p.LINK_MESSAGE))
+        yield Flow(p.PROTOCOL, Priority.LOW if match else Priority.DEFAULT, match, unnamed)
+
+
+def named_protocol(ethertype: Ethertype, protocol: int) -> Iterator[Flow]:
+    """What a rule needs besides that names a protocol; rules share it."""
+    if protocol not in _ALWAYS_NAMED[ethertype]:
+        yield from _path(ethertype, protocol)
+
+
+def _path(ethertype: Ethertype, protocol: int) -> Iterator[Flow]:
+    for count in range(_BITS):
+        left = _BITS - count
+        bit = protocol >> left - 1 & 1
+        match = (p.MEMBER(bit << _READ_BIT | _state(count, protocol >> left)), ethertype_term(ethertype))
+        found = (SetField(p.MEMBER, 0), call(p.ADMIT))
+        following = _read(count + 1, protocol >> left - 1) if left > 1 else found
+        yield Flow(p.PROTOCOL, Priority.NORMAL, match, following)
+
+
+def _read(count: int, before: int) -> tuple[Action, ...]:
+    """Read the next bit, after so many others, which are `before`."""
+    bit = Move(f.IP_PROTO, p.MEMBER, _BITS - 1 - count, _READ_BIT, most=1)
+    return (SetField(p.MEMBER, _state(count, before)), bit, call(p.PROTOCOL))
+
+
+def _state(count: int, before: int) -> int:
+    return count + 1 << _BITS | before

@@ -1,0 +1,253 @@
+"""Active rules: each is one conjunction of local identity, remote identity and service.
+
+A rule is active on a bridge while one of its ports carries the rule's group. The product of ports,
+remotes and rules never appears: ports meet rules in identities, and so do remotes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from flows.compiler.claims import ClaimTable, Owner
+from flows.compiler.named_protocols import named_protocol
+from flows.compiler.remotes import MemberTable, PrefixTable, is_member_selector
+from flows.compiler.services import ethertype_term, has_service, service_matches
+from flows.openflow import pipeline as p
+from flows.openflow.actions import Conjunction, SetField
+from flows.openflow.fields import CONJ_ID, Field, Match, Term
+from flows.openflow.flow import Flow, FlowKey
+from flows.openflow.pipeline import EGRESS_TABLES, INGRESS_TABLES, Priority, Table, conjunction_priority
+from flows.policy.index import ANY, Policy, Selector, SelectorKind, Touched, selector_of
+from flows.policy.objects import Direction, Rule
+
+Side = tuple[Direction, int]
+SIDES: tuple[Side, ...] = tuple((direction, version) for direction in Direction for version in (4, 6))
+
+
+@lru_cache(maxsize=1 << 12)
+def _clause(number: int, position: int, clauses: int) -> tuple[Conjunction]:
+    """Remembered, because all flows of a clause can share it."""
+    return (Conjunction(number, position, clauses),)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where a rule's flows stand and how many clauses its conjunction has.
+
+    `owner` is whom the flows belong to; it sorts by rule number.
+    """
+
+    rule: Rule
+    selector: Selector
+    table: Table
+    clauses: int
+    owner: Owner
+
+    @classmethod
+    def of(cls, rule: Rule) -> Shape:
+        """The shape follows from the rule alone."""
+        tables = EGRESS_TABLES if rule.direction is Direction.EGRESS else INGRESS_TABLES
+        selector = selector_of(rule)
+        table = tables.any if selector == ANY else tables.rules
+        return cls(
+            rule, selector, table, 1 + has_service(rule) + (selector != ANY), owner=("rule", rule.number)
+        )
+
+    @property
+    def side(self) -> Side:
+        """Direction and family."""
+        return (self.rule.direction, self.rule.ethertype.version)
+
+    @property
+    def priority(self) -> int:
+        """That of all its flows."""
+        if self.clauses == 1:
+            return Priority.UNCONDITIONAL
+        return conjunction_priority(self.rule.number, all_protocols=not has_service(self.rule))
+
+    def key(self, match: Match) -> FlowKey:
+        """The key of a clause flow of this rule."""
+        family = ethertype_term(self.rule.ethertype)
+        return FlowKey(self.table.id, self.priority, (family, *match))
+
+    def clause(self, position: int) -> tuple[Conjunction]:
+        """The action of a clause; positions count from 1: local, service if any, remote last."""
+        return _clause(self.rule.number, position, self.clauses)
+
+    def base_flows(self) -> Iterable[Flow]:
+        """What does not depend on ports and remotes: the conjunction's result and its service."""
+        if self.clauses == 1:
+            return
+        priority = self.priority
+        accept = (SetField(p.VERDICT, self.rule.number),)
+        yield Flow(self.table, priority, self.key((CONJ_ID(self.rule.number),)).match, accept)
+        if self.rule.protocol is not None:
+            clause = self.clause(2)
+            for match in service_matches(self.rule):
+                yield Flow(self.table, priority, match, clause)
+            yield from named_protocol(self.rule.ethertype, self.rule.protocol)
+
+
+@dataclass
+class SideState:
+    """One direction of one family: the rules by remote, and the remotes' tables."""
+
+    members: MemberTable
+    prefixes: PrefixTable
+    by_selector: defaultdict[Selector, dict[str, Shape]] = field(default_factory=lambda: defaultdict(dict))
+
+
+class RuleBook:
+    """Keeps the flows of all active rules in a claim table."""
+
+    def __init__(self, policy: Policy, claims: ClaimTable, zones_of_scope: dict[str, set[int]]) -> None:
+        self._policy = policy
+        self._claims = claims
+        self._active: dict[str, Shape] = {}
+        self._locals: defaultdict[str, set[int]] = defaultdict(set)
+        self._sides = {side: self._side_state(side, zones_of_scope) for side in SIDES}
+
+    def _side_state(self, side: Side, zones_of_scope: dict[str, set[int]]) -> SideState:
+        tables = EGRESS_TABLES if side[0] is Direction.EGRESS else INGRESS_TABLES
+
+        def member_watcher(selector: Selector, number: int, appeared: bool) -> None:
+            self._remote_identity(side, selector, p.MEMBER(number), appeared)
+
+        def prefix_watcher(selector: Selector, number: int, appeared: bool) -> None:
+            self._remote_identity(side, selector, p.PREFIX(number), appeared)
+
+        return SideState(
+            MemberTable(self._claims, tables.member, side, member_watcher, zones_of_scope),
+            PrefixTable(self._claims, tables.prefix, side, prefix_watcher),
+        )
+
+    def add_identity(self, number: int, groups: Iterable[str]) -> None:
+        """The first port with this local identity was bound."""
+        for group in groups:
+            self._locals[group].add(number)
+            for rule_id in self._policy.rules_of_group.get(group, ()):
+                if rule_id in self._active:
+                    self._claim_local(self._active[rule_id], number)
+                else:
+                    self.refresh_rule(rule_id)
+
+    def remove_identity(self, number: int, groups: Iterable[str]) -> None:
+        """The last port with this local identity is gone."""
+        for group in groups:
+            self._locals[group].discard(number)
+            for shape in [
+                self._active[r] for r in self._policy.rules_of_group.get(group, ()) if r in self._active
+            ]:
+                self._claims.withdraw(shape.owner, shape.key((p.LOCAL(number),)))
+                self.refresh_rule(shape.rule.id)
+
+    def identities_of(self, group: str) -> set[int]:
+        """The local identities that include a group."""
+        return self._locals.get(group, set())
+
+    def remote_identities(self) -> dict[int, frozenset[Selector]]:
+        """The sets of selectors that are in use, by number."""
+        tables = [table for state in self._sides.values() for table in (state.members, state.prefixes)]
+        return {
+            table.identities.number(selectors): selectors
+            for table in tables
+            for selectors in table.identities.sets()
+        }
+
+    def refresh_rule(self, rule_id: str) -> None:
+        """Activate, deactivate or replace one rule, as the policy and the bound ports now want."""
+        rule = self._policy.rules.get(rule_id)
+        wanted = Shape.of(rule) if rule is not None and self._locals.get(rule.group_id) else None
+        current = self._active.get(rule_id)
+        if wanted == current:
+            return
+        if current is not None:
+            self._deactivate(current)
+        if wanted is not None:
+            self._activate(wanted)
+
+    def update(self, touched: Touched) -> None:
+        """Take in what a change of the policy touched of remotes and rules."""
+        for selector, prefix in touched.prefixes:
+            present = prefix in self._policy.prefixes_of(selector)
+            for state in self._watching(selector):
+                state.prefixes.set_prefix(selector, prefix, present)
+        selectors = {group: Selector(SelectorKind.GROUP, group) for group, _ in touched.members}
+        watching = {group: self._watching(selector) for group, selector in selectors.items()}
+        for group, member in touched.members:
+            for state in watching[group]:
+                state.members.set_member(selectors[group], member, member in self._policy.members[group])
+        for rule in touched.rules:
+            self.refresh_rule(rule)
+
+    def _watching(self, selector: Selector) -> list[SideState]:
+        return [state for state in self._sides.values() if selector in state.by_selector]
+
+    def refresh_zone(self, zone: int, scope: str | None) -> None:
+        """A network appeared on the bridge, left it, or changed its address scope."""
+        for state in self._sides.values():
+            state.members.refresh_zone(zone, scope)
+
+    def _activate(self, shape: Shape) -> None:
+        self._active[shape.rule.id] = shape
+        self._claims.assign(shape.owner, shape.base_flows())
+        for number in self._locals[shape.rule.group_id]:
+            self._claim_local(shape, number)
+        if shape.selector != ANY:
+            self._attach_remote(shape)
+
+    def _deactivate(self, shape: Shape) -> None:
+        del self._active[shape.rule.id]
+        self._claims.release(shape.owner)
+        if shape.selector != ANY:
+            self._detach_remote(shape)
+
+    def _claim_local(self, shape: Shape, number: int) -> None:
+        accept = (SetField(p.VERDICT, shape.rule.number),)
+        actions = accept if shape.clauses == 1 else shape.clause(1)
+        self._claims.claim(shape.owner, shape.key((p.LOCAL(number),)), actions)
+
+    def _attach_remote(self, shape: Shape) -> None:
+        state = self._sides[shape.side]
+        first = shape.selector not in state.by_selector
+        state.by_selector[shape.selector][shape.rule.id] = shape
+        if first:
+            self._watch_selector(state, shape.selector, present=True)
+        else:
+            table, register = self._remote_table(state, shape.selector)
+            for number in table.identities.of_selector[shape.selector]:
+                self._claims.claim(shape.owner, shape.key((register(number),)), shape.clause(shape.clauses))
+
+    def _detach_remote(self, shape: Shape) -> None:
+        state = self._sides[shape.side]
+        del state.by_selector[shape.selector][shape.rule.id]
+        if not state.by_selector[shape.selector]:
+            self._watch_selector(state, shape.selector, present=False)
+            del state.by_selector[shape.selector]
+
+    def _watch_selector(self, state: SideState, selector: Selector, *, present: bool) -> None:
+        """The first rule names a remote, or the last one stopped: its addresses come or go."""
+        if is_member_selector(selector):
+            for member in self._policy.members.get(selector.key, ()):
+                state.members.set_member(selector, member, present)
+        else:
+            for prefix in self._policy.prefixes_of(selector):
+                state.prefixes.set_prefix(selector, prefix, present)
+
+    @staticmethod
+    def _remote_table(state: SideState, selector: Selector) -> tuple[MemberTable | PrefixTable, Field]:
+        if is_member_selector(selector):
+            return state.members, p.MEMBER
+        return state.prefixes, p.PREFIX
+
+    def _remote_identity(self, side: Side, selector: Selector, condition: Term, appeared: bool) -> None:
+        """An identity that holds a selector came into use or went out of it."""
+        for shape in self._sides[side].by_selector.get(selector, {}).values():
+            key = shape.key((condition,))
+            if appeared:
+                self._claims.claim(shape.owner, key, shape.clause(shape.clauses))
+            else:
+                self._claims.withdraw(shape.owner, key)

@@ -1,0 +1,130 @@
+"""A rule's service (protocol, ports, ICMP type) as flow conditions.
+
+Every service is written twice into the same tables: for new connections (and where there are none)
+on the packet's own header, so that Open vSwitch's prefix tries keep megaflows wide; for known
+connections on their first packet's tuple, so that both directions are judged by the same rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from flows.openflow import fields as f
+from flows.openflow import pipeline
+from flows.openflow.fields import Field, Match, Term, ct_state
+from flows.openflow.pipeline import VIEW
+from flows.policy.objects import Ethertype, Prefix, Rule
+
+TCP, UDP, SCTP = 6, 17, 132
+ICMP, ICMPV6 = 1, 58
+MAX_PORT = 0xFFFF
+
+BY_HEADER: Match = (VIEW(pipeline.BY_HEADER),)
+BY_CONNECTION: Match = (VIEW(0), ct_state("-new-inv+trk"))
+"""Both conditions: a stateless side looks at the header even of a packet that the other side tracked."""
+
+_PORT_FIELDS = {TCP: f.TCP_DST, UDP: f.UDP_DST, SCTP: f.SCTP_DST}
+_ICMP_FIELDS = {ICMP: (f.ICMPV4_TYPE, f.ICMPV4_CODE), ICMPV6: (f.ICMPV6_TYPE, f.ICMPV6_CODE)}
+
+IPV4_TERM = f.ETH_TYPE(0x0800)
+IPV6_TERM = f.ETH_TYPE(0x86DD)
+
+_LATER = f.IP_FRAG(f.FRAG_LATER, f.FRAG_LATER)
+_LATER_IPV6: Match = (*BY_HEADER, IPV6_TERM, f.IP_PROTO(44), _LATER)
+"""Of a later fragment Open vSwitch reads the fragment header as the protocol (RFC 8200 section 4.5)."""
+
+
+def ethertype_term(ethertype: Ethertype) -> Term:
+    """The condition that a packet is of this family."""
+    return IPV4_TERM if ethertype is Ethertype.IPV4 else IPV6_TERM
+
+
+def prefix_term(field: Field, prefix: Prefix) -> tuple[Term, ...]:
+    """Match an address field against a prefix; length 0 needs no condition."""
+    return (field(prefix.value, prefix.mask),) if prefix.length else ()
+
+
+def port_masks(low: int, high: int) -> Iterator[tuple[int, int]]:
+    """The fewest (value, mask) pairs of 16 bits that cover the inclusive range low–high exactly."""
+    while low <= high:
+        size = low & -low or MAX_PORT + 1
+        while size > high - low + 1:
+            size >>= 1
+        yield low, MAX_PORT & ~(size - 1)
+        low += size
+
+
+def has_service(rule: Rule) -> bool:
+    """Whether the rule restricts more than the address family."""
+    return rule.protocol is not None
+
+
+def service_matches(rule: Rule) -> tuple[Match, ...]:
+    """The clauses of the rule's service: together they match exactly the packets it names.
+
+    Later fragments carry neither ports nor ICMP type, and the userspace datapath does not even give
+    them their connection's. A rule that names either admits them by protocol; the receiver cannot
+    use them without the first fragment, which must pass on its own. Of DCCP and UDP-Lite Open vSwitch
+    sees no ports, so a rule that names some admits nothing.
+    """
+    assert rule.protocol is not None, "callers ask has_service first"
+    known = _matches(rule.ethertype, rule.protocol, (rule.port_range_min, rule.port_range_max))
+    return (*known, _LATER_IPV6) if rule.ethertype is Ethertype.IPV6 else known
+
+
+Bounds = tuple[int | None, int | None]
+"""The two numbers that a rule may give: an inclusive range of ports, or ICMP type and code."""
+
+
+@lru_cache(maxsize=1 << 14)
+def _matches(ethertype: Ethertype, protocol: int, bounds: Bounds) -> tuple[Match, ...]:
+    """Remembered, because many rules name the same service and can share its conditions."""
+    family = ethertype_term(ethertype)
+    header = (*BY_HEADER, family, f.IP_PROTO(protocol))
+    tracked = (*BY_CONNECTION, family, f.CT_NW_PROTO(protocol))
+    if bounds[0] is None:
+        return header, tracked
+    if protocol in _PORT_FIELDS:
+        return tuple(_port_matches(_PORT_FIELDS[protocol], bounds, header, tracked))
+    if protocol in _ICMP_FIELDS:
+        header_terms = _icmp_terms(_ICMP_FIELDS[protocol], bounds)
+        tracked_terms = _icmp_terms((f.CT_TP_SRC, f.CT_TP_DST), bounds)
+        return header + header_terms, tracked + tracked_terms, *_later_fragments(header, tracked)
+    return ()
+
+
+def _port_matches(field: Field, bounds: Bounds, header: Match, tracked: Match) -> Iterator[Match]:
+    low, high = bounds
+    assert low is not None and high is not None
+    if (low, high) == (0, MAX_PORT):
+        yield header
+        yield tracked
+        return
+    conditions = [
+        (header, field),
+        *(_sctp_tracked(header) if field is f.SCTP_DST else [(tracked, f.CT_TP_DST)]),
+    ]
+    for value, mask in port_masks(low, high):
+        yield from ((*match, port(value, mask)) for match, port in conditions)
+    yield from _later_fragments(header, tracked)
+
+
+def _sctp_tracked(header: Match) -> list[tuple[Match, Field]]:
+    """Userspace conntrack knows no SCTP ports: all talk of two hosts is one connection, with port 0.
+
+    So every packet of it shows its own: the port that was asked for is a reply's source.
+    """
+    states = ("-new-rel-rpl-inv+trk", f.SCTP_DST), ("-new-rel+rpl-inv+trk", f.SCTP_SRC)
+    return [((VIEW(0), ct_state(state), *header[len(BY_HEADER) :]), port) for state, port in states]
+
+
+def _later_fragments(header: Match, tracked: Match) -> Iterator[Match]:
+    if IPV4_TERM in header:
+        yield (*header, _LATER)
+    yield (*tracked, _LATER)
+
+
+def _icmp_terms(type_and_code: tuple[Field, Field], bounds: Bounds) -> Match:
+    pairs = zip(type_and_code, bounds, strict=True)
+    return tuple(field(value) for field, value in pairs if value is not None)

@@ -1,0 +1,195 @@
+"""What is wrong in a workload's frame is found by the first wrong bit.
+
+A megaflow of Open vSwitch holds every bit that was looked at. Looking up a whole field looks at all of it, so
+that each forged MAC would be a megaflow of its own, and thousands of them slow down everybody. For addresses
+of IP packets Open vSwitch can do better (`prefixes` of Flow_Table in ovs-vswitchd.conf.db(5)), but not for
+other fields. Hence these tables compare a field with what the port may say, which a register holds, bit after
+bit: the first that differs decides, and the megaflow holds no more. They only sort out: what they let pass is
+compared as a whole by the tables after them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from flows.compiler.attachment import Attachment, address_pairs, mac_number, source_macs
+from flows.compiler.control import (
+    ARP_TERM,
+    GROUP_MAC,
+    NEIGHBOUR_ADVERTISEMENT,
+    NEIGHBOUR_SOLICITATION,
+    READABLE_ARP,
+    icmpv6,
+)
+from flows.compiler.services import IPV4_TERM, IPV6_TERM
+from flows.compiler.static import TELL_ALL, TELL_OUTSIDE, call, drop
+from flows.openflow import fields as f
+from flows.openflow import pipeline as p
+from flows.openflow.actions import Action, SetField
+from flows.openflow.fields import Field, Match, Term
+from flows.openflow.flow import Flow
+from flows.openflow.pipeline import Priority, Table
+from flows.openflow.reasons import Reason
+from flows.policy.objects import Prefix
+
+MOST = 4
+"""So many MACs and addresses besides the first are compared. Of a port with more, nothing is sorted out."""
+_NO_ADDRESS = 0xFFFFFFFF
+"""0.0.0.0/32 as PREFIX holds it: the sender of ARP probes (RFC 5227 section 2.1.1)."""
+_WHOLE = 32
+"""The bits of an IPv4 address."""
+BITS_AT_ONCE, BITS_IN_ALL = 2, 30
+"""So many bits of an address are compared at a time with those that ports here have, and so many in all.
+
+A step is a flow for each beginning that there is. The last bits would be a flow for each address."""
+_ANY = 1 << 63
+"""In LOCAL: no MAC to compare with."""
+_ANY_MAC = p.LOCAL(_ANY, _ANY)
+_SOLICITATION, _ADVERTISEMENT = icmpv6(NEIGHBOUR_SOLICITATION), icmpv6(NEIGHBOUR_ADVERTISEMENT)
+COMPARING = frozenset(
+    table.id for table in (p.OWN_MAC, p.OWN_ARP, p.OWN_ADDRESS, p.OWN_LINK, p.NO_LINK, p.IN_SUBNET)
+)
+"""The tables that compare bit by bit, from priority NORMAL on."""
+
+
+def sieve_flows() -> Iterator[Flow]:
+    """What is common to all ports."""
+    yield from _differences(p.OWN_MAC, f.ETH_SRC, (call(p.OTHER_MAC),))
+    yield Flow(p.OWN_MAC, Priority.DEFAULT, (), (call(p.SENDER),))
+    spoofed = ((ARP_TERM, Reason.ARP_SPOOF), (IPV4_TERM, Reason.IP_SPOOF), (IPV6_TERM, Reason.IP_SPOOF))
+    for kind, reason in spoofed:
+        yield Flow(p.OTHER_MAC, Priority.LOW, (kind,), drop(reason))
+    yield from _arp_flows()
+    yield from _link_address_flows()
+    yield from _asked_flows()
+
+
+def _arp_flows() -> Iterator[Flow]:
+    yield from _differences(p.OWN_ARP, f.ARP_SHA, drop(Reason.ARP_SPOOF), (ARP_TERM,))
+    address = (SetField(p.PREFIX, _NO_ADDRESS), call(p.OWN_ADDRESS))
+    for priority, match in ((Priority.GUARD, (_ANY_MAC,)), (Priority.DEFAULT, ())):
+        yield Flow(p.OWN_ARP, priority, match, address)
+    yield from _address_differences(p.OWN_ADDRESS, f.ARP_SPA, p.OTHER_ADDRESS)
+    yield Flow(p.OWN_ADDRESS, Priority.DEFAULT, (), (call(p.SPOOF_ARP),))
+
+
+def _link_address_flows() -> Iterator[Flow]:
+    """Of solicitations and advertisements: their link address is the source MAC, or they have none."""
+    for kind, field in ((_SOLICITATION, f.ND_SLL), (_ADVERTISEMENT, f.ND_TLL)):
+        yield from _differences(p.OWN_LINK, field, (call(p.NO_LINK),), kind)
+        for bit in range(field.bits):
+            said = (*kind, field(1 << bit, 1 << bit))
+            yield Flow(p.NO_LINK, Priority.NORMAL + bit, said, drop(Reason.ND_SPOOF))
+    for table in (p.OWN_LINK, p.NO_LINK):
+        yield Flow(table, Priority.DEFAULT, (), (call(p.SPOOF_ND),))
+    yield Flow(p.OWN_LINK, Priority.GUARD, (_ANY_MAC,), (call(p.SPOOF_ND),))
+
+
+def _differences(table: Table, field: Field, actions: tuple[Action, ...], kind: Match = ()) -> Iterator[Flow]:
+    """What happens where a bit of the field is not that of LOCAL."""
+    for bit in range(field.bits):
+        one = 1 << bit
+        for own, said in ((one, 0), (0, one)):
+            match = (*kind, p.LOCAL(own, one), field(said, one))
+            yield Flow(table, Priority.NORMAL + bit, match, actions)
+
+
+def _address_differences(table: Table, field: Field, other: Table) -> Iterator[Flow]:
+    """The same for an address of ARP and the one in PREFIX, where the mask beside it has the bit."""
+    for bit in range(32):
+        one = 1 << bit
+        for own, said in ((one, 0), (0, one)):
+            held = p.PREFIX(own << 32 | one, one << 32 | one)
+            yield Flow(table, Priority.NORMAL + bit, (ARP_TERM, held, field(said, one)), (call(other),))
+
+
+def _asked_flows() -> Iterator[Flow]:
+    """Who asks by ARP for an address that is in none of the network's subnets asks for nobody here."""
+    yield Flow(p.ASKED, Priority.DEFAULT, (), (SetField(p.PREFIX, _NO_ADDRESS), call(p.IN_SUBNET)))
+    yield from _address_differences(p.IN_SUBNET, f.ARP_TPA, p.OTHER_SUBNET)
+    yield Flow(p.OTHER_SUBNET, Priority.DEFAULT, (), (call(p.ANNOUNCING),))
+    yield Flow(p.IN_SUBNET, Priority.DEFAULT, (), (call(p.KNOWN),))
+    yield Flow(p.KNOWN, Priority.HIGH, (_compared(_WHOLE),), (call(p.ANNOUNCING),))
+    yield Flow(p.KNOWN, Priority.DEFAULT, (), (call(p.NOBODY),))
+    yield Flow(p.ANNOUNCING, Priority.DEFAULT, (), (call(p.NEIGHBOUR),))
+    yield Flow(p.NOBODY, Priority.LOW + 10, (GROUP_MAC, *READABLE_ARP[1]), TELL_ALL)
+    yield Flow(p.NOBODY, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
+    yield Flow(p.NOBODY, Priority.DEFAULT, (), (SetField(p.VIEW, p.OF_NOBODY), call(p.FORWARD)))
+    foreign = (p.VIEW(p.OF_NOBODY), ARP_TERM)
+    yield Flow(p.RECEIVER, Priority.HIGH + 50, foreign, drop(Reason.FOREIGN_ADDRESS))
+
+
+def subnet_flows(zone: Term, subnets: Iterable[Prefix]) -> Iterator[Flow]:
+    """With what a network compares the addresses that are asked for: its subnets hold all of its ports'."""
+    held = [_NO_ADDRESS, *(_masked(subnet) for subnet in subnets if subnet.version == 4)]
+    if len(held) in range(2, MOST + 2):
+        yield from _next_flows(zone, p.PREFIX, held, (p.OTHER_SUBNET, p.IN_SUBNET), ())
+        yield Flow(p.OTHER_SUBNET, Priority.NORMAL, (zone, p.PREFIX(held[-1])), (call(p.NOBODY),))
+
+
+def known_flows(at: Attachment, prefix: Prefix) -> Iterator[Flow]:
+    """What tells an IPv4 address or range of the port from those that nobody here has, a few bits at a time.
+
+    Ports whose addresses begin alike share flows.
+    """
+    for subnet in at.subnets4 if len(at.subnets4) <= MOST else ():
+        if subnet.covers(prefix):
+            yield from _path(p.ZONE(at.zone), subnet.length, prefix)
+
+
+def _path(zone: Term, start: int, prefix: Prefix) -> Iterator[Flow]:
+    last = min(prefix.length, BITS_IN_ALL)
+    for length in range(start, last, BITS_AT_ONCE):
+        end = min(length + BITS_AT_ONCE, last)
+        mask = _mask(end)
+        match = (zone, _compared(length), ARP_TERM, f.ARP_TPA(prefix.value & mask, mask))
+        if end < last:
+            yield Flow(p.KNOWN, Priority.NORMAL, match, (SetField(p.PREFIX, mask), call(p.KNOWN)))
+        else:
+            yield Flow(p.KNOWN, Priority.HIGH, match, (call(p.ANNOUNCING),))
+    if start >= last:
+        yield Flow(p.KNOWN, Priority.HIGH, (zone, _compared(start)), (call(p.ANNOUNCING),))
+
+
+def _compared(length: int) -> Term:
+    """So many bits of the address have been compared, as the mask in PREFIX says."""
+    return p.PREFIX(_mask(length), _mask(_WHOLE))
+
+
+def _mask(length: int) -> int:
+    return Prefix(4, 0, length).mask
+
+
+def _masked(prefix: Prefix) -> int:
+    """An IPv4 prefix as PREFIX holds it: the address, and the mask below it."""
+    return prefix.value << 32 | prefix.mask
+
+
+def own_mac(at: Attachment) -> SetField:
+    """The MAC that a frame of the port is compared with first."""
+    return SetField(p.LOCAL, mac_number(source_macs(at.port)[0]))
+
+
+def port_sieve_flows(at: Attachment, in_port: Term) -> Iterator[Flow]:
+    """With what else the frames of a port are compared."""
+    macs = list(map(mac_number, source_macs(at.port)))
+    tables, any_mac = (p.OTHER_MAC, p.OWN_MAC), (SetField(p.LOCAL, _ANY), call(p.SENDER))
+    yield from _next_flows(in_port, p.LOCAL, macs, tables, any_mac)
+    own = (pair.prefix for pair in address_pairs(at.port) if pair.prefix.version == 4)
+    addresses = list(dict.fromkeys([_NO_ADDRESS, *map(_masked, own)]))
+    tables = p.OTHER_ADDRESS, p.OWN_ADDRESS
+    yield from _next_flows(in_port, p.PREFIX, addresses, tables, (call(p.SPOOF_ARP),))
+
+
+def _next_flows(
+    at: Term, register: Field, values: list[int], tables: tuple[Table, Table], unsorted: tuple[Action, ...]
+) -> Iterator[Flow]:
+    """In the first of `tables`, after each value: what the second compares next. Too many are `unsorted`."""
+    table, compare = tables
+    if len(values) > MOST + 1:
+        yield Flow(table, Priority.NORMAL, (at, register(values[0])), unsorted)
+        return
+    for value, following in pairwise(values):
+        actions = (SetField(register, following), call(compare))
+        yield Flow(table, Priority.NORMAL, (at, register(value)), actions)

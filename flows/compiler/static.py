@@ -1,0 +1,392 @@
+"""The flows that every bridge has, whatever the policy: they tie the tables together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flows.compiler.control import (
+    ADVERTISEMENT,
+    ADVERTISEMENT_TO_ALL,
+    ARP_TERM,
+    FROM_CLIENTS,
+    GROUP_MAC,
+    LIMITED_BROADCAST,
+    MULTICAST4,
+    MULTICAST6,
+    NEIGHBOUR_ADVERTISEMENT,
+    NEIGHBOUR_SOLICITATION,
+    NOT_FORWARDED,
+    NOT_ROUTED,
+    OF_CLIENTS,
+    READABLE_ARP,
+    RESERVED_FOR_ROUTERS,
+    RESERVED_FOR_SERVERS,
+    SOLICITATION,
+    SOLICITED_NODE,
+    TO_LINK,
+    TO_ONE_HOST,
+    TOLD_TO_ALL,
+    VRRP4,
+    VRRP6,
+    VRRP_MAC4,
+    VRRP_MAC6,
+    icmpv6,
+)
+from flows.compiler.services import ICMPV6, IPV4_TERM, IPV6_TERM, prefix_term
+from flows.openflow import fields as f
+from flows.openflow import pipeline as p
+from flows.openflow.actions import Action, Clone, Conntrack, Learn, Move, OutputRegister, Resubmit, SetField
+from flows.openflow.fields import Match, Term, ct_state
+from flows.openflow.flow import Flow
+from flows.openflow.pipeline import Priority, RuleTables, Table
+from flows.openflow.reasons import Reason
+from flows.policy.objects import Prefix
+
+UNTAGGED = f.VLAN_VID(0)
+REQUEST_TO_ALL: Match = (GROUP_MAC, *READABLE_ARP[0])
+TRACKED, UNTRACKED = ct_state("+trk"), ct_state("-trk")
+INVALID = ct_state("+inv+trk")
+NEW = ct_state("+new+trk")
+ORIGINAL = ct_state("-rpl+trk")
+REPLY = ct_state("+rpl+trk")
+RELATED = ct_state("+rel-inv+trk")
+
+
+def call(table: Table) -> Resubmit:
+    """Look up in another table."""
+    return Resubmit(table.id)
+
+
+def drop(reason: Reason) -> tuple[Action, ...]:
+    """Note the reason and go where packets die."""
+    return (SetField(p.REASON, reason), call(p.DROP))
+
+
+COMMIT: Action = Clone((Conntrack(p.ZONE, commit=True),))
+"""Remember the connection. What else the tracker lets go at that moment ends with the copy."""
+COMMIT_WHOLE: Action = Conntrack(p.ZONE, p.COMMITTED.id, commit=True)
+"""The same for fragments: those of which the first was refused wait here, and never become whole."""
+DISCARD_LEFT_OVER: Action = Clone((Conntrack(p.NO_NETWORK),))
+"""Of a packet in more fragments than fit a batch, the tracker adds the rest to whatever it looks up next.
+
+In a zone of no network, where copies of fragments do not meet the fragments themselves.
+"""
+STATELESS = p.FLAGS(p.STATELESS, p.STATELESS)
+UNNAMED = p.FLAGS(p.UNNAMED, p.UNNAMED)
+NO_FRAGMENT = f.IP_FRAG(0, f.FRAG_LATER)
+
+RECEIVER_REASONS = frozenset({Reason.INGRESS_POLICY, Reason.INGRESS_FRAGMENT})
+"""Drops that are counted for the receiving port; all others are the sender's."""
+
+TELL_ALL: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.BROADCAST), call(p.EXIT))
+"""To every local port of the network but the sender, and out of its uplinks."""
+FIND_UPLINK: tuple[Action, ...] = (call(p.FDB), call(p.UPLINK_OUT))
+"""Out of the uplink where the destination has been seen, or of all."""
+TELL_OUTSIDE: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.LISTENERS), call(p.EXIT))
+"""To the local ports without port security, and out of the network's uplinks."""
+TELL_SHARERS: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.SHARED), *TELL_OUTSIDE)
+"""To the local ports that have an allowed address pair, and as `TELL_OUTSIDE`."""
+
+
+def exempt(table: Table) -> tuple[Action, ...]:
+    """On to `table` as a message of the link, of which the rules are not asked."""
+    return (SetField(p.VIEW, p.OF_LINK), call(table))
+
+
+AS_WANTED = p.MEMBER(p.HOPS_AS_WANTED)
+_READ_BIT = 63
+"""Where MEMBER has the bit that was read last. Below are the hop limit wanted and the number of that bit."""
+
+
+def compare_hops(wanted: int, bit: int = 7) -> tuple[Action, ...]:
+    """Compare the hop limit of an IP packet with the one wanted, from this bit on; `AS_WANTED` if it is."""
+    read = Move(f.IP_TTL, p.MEMBER, bit, _READ_BIT, most=1)
+    return (SetField(p.MEMBER, wanted << 8 | bit), read, call(p.HOP_LIMIT))
+
+
+def _hop_limits() -> Iterator[Flow]:
+    """OpenFlow matches a hop limit as a whole only, but copies single bits of it into a register."""
+    for family, wanted in ((IPV4_TERM, NOT_ROUTED), (IPV6_TERM, NOT_ROUTED), (IPV6_TERM, NOT_FORWARDED)):
+        for bit in range(8):
+            equal = p.MEMBER((wanted >> bit & 1) << _READ_BIT | wanted << 8 | bit)
+            go_on = compare_hops(wanted, bit - 1) if bit else (SetField(p.MEMBER, p.HOPS_AS_WANTED),)
+            yield Flow(p.HOP_LIMIT, Priority.NORMAL, (equal, family), go_on)
+    yield Flow(p.HOP_LIMIT, Priority.DEFAULT, (), (SetField(p.MEMBER, 0),))
+
+
+def _vrrp() -> Iterator[Flow]:
+    for match in (VRRP4, VRRP6):
+        yield Flow(p.VRRP, Priority.NORMAL, (AS_WANTED, *match), (call(p.SOURCE_STATELESS),))
+    yield Flow(p.VRRP, Priority.DEFAULT, (), (call(p.ADMIT),))
+
+
+def on_link(zone: Term, prefix: Prefix) -> Flow:
+    """Neighbours of a network may be told and asked at the addresses of an IPv6 prefix."""
+    match = (zone, IPV6_TERM, *prefix_term(f.IPV6_DST, prefix))
+    return Flow(p.ON_LINK, Priority.NORMAL, match, exempt(p.NEIGHBOUR))
+
+
+ANSWERS = Priority.GUARD + 3
+"""The priority in ADMIT of what trusted servers say to one host."""
+
+
+def static_flows() -> list[Flow]:
+    """All of them, in no particular order."""
+    return [
+        *_misses(),
+        *_classify(),
+        *_uplink_delivery(),
+        *_announced(),
+        *_spoof(),
+        *_on_link(),
+        *_hop_limits(),
+        *_vrrp(),
+        *_admit(),
+        *_track(),
+        *_checks(),
+        *_delivery(),
+        *_rule_tables(p.EGRESS_TABLES),
+        *_rule_tables(p.INGRESS_TABLES),
+    ]
+
+
+def _misses() -> Iterator[Flow]:
+    for table in p.TABLES:
+        if isinstance(table.miss, Reason) and table is not p.DROP:
+            yield Flow(table, Priority.MISS, (), drop(table.miss))
+    for reason in Reason:
+        yield Flow(p.DROP, Priority.NORMAL, (p.REASON(reason),), _count(reason))
+
+
+def _count(reason: Reason) -> tuple[Action, ...]:
+    """Count the drop for the port that it concerns: the receiver where it refused, else the sender."""
+    port = p.OUT if reason in RECEIVER_REASONS else f.IN_PORT
+    counter = Learn(
+        table=p.DROPPED.id,
+        priority=Priority.NORMAL,
+        cookie=p.DROPS_COOKIE,
+        idle_timeout=0,
+        limit=p.DROPS_LIMIT,
+        matches=((p.REASON, p.REASON), (port, port)),
+    )
+    return (counter, call(p.DROPPED))
+
+
+def _classify() -> Iterator[Flow]:
+    group_bit = 1 << 40
+    many = f.ETH_SRC(group_bit, group_bit)
+    yield Flow(p.CLASSIFY, Priority.GUARD + 200, (many,), drop(Reason.BAD_SOURCE_MAC))
+    tag_present = 0x1000
+    yield Flow(p.CLASSIFY, Priority.GUARD, (f.VLAN_VID(tag_present, tag_present),), drop(Reason.VLAN_TAG))
+
+
+def _uplink_delivery() -> Iterator[Flow]:
+    """Frames for local ports have flows of their own; here is what is common to all networks."""
+    table = p.UPLINK_DELIVER
+    yield from _unreadable_from_uplinks()
+    for match in READABLE_ARP:
+        yield Flow(table, Priority.HIGH, match, (call(p.NEIGHBOUR),))
+    for match in (SOLICITATION, ADVERTISEMENT):
+        yield Flow(table, Priority.HIGH, match, exempt(p.NEIGHBOUR))
+    for match in TO_ONE_HOST:
+        yield Flow(table, Priority.HIGH, match, exempt(p.FORWARD))
+    for match in TOLD_TO_ALL:
+        yield Flow(table, Priority.GUARD, match, TELL_ALL)
+    yield Flow(table, Priority.GUARD, REQUEST_TO_ALL, (call(p.ANNOUNCED),))
+    for match in (VRRP4, VRRP6):
+        yield Flow(table, Priority.GUARD, match, TELL_SHARERS)
+    yield Flow(table, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
+    yield Flow(table, Priority.DEFAULT, (), (call(p.EXIT),))
+
+
+def _announced() -> Iterator[Flow]:
+    """A host that takes over an address asks for it by ARP, of itself (RFC 5227 section 2.3).
+
+    OpenFlow cannot compare two fields; they differ where they differ in one of their bits.
+    """
+    for bit in (1 << number for number in range(32)):
+        for sender, target in ((bit, 0), (0, bit)):
+            differs = (ARP_TERM, f.ARP_SPA(sender, bit), f.ARP_TPA(target, bit))
+            yield Flow(p.ANNOUNCED, Priority.NORMAL, differs, (call(p.NEIGHBOUR),))
+    yield Flow(p.ANNOUNCED, Priority.DEFAULT, (ARP_TERM,), TELL_ALL)
+
+
+def _unreadable_from_uplinks() -> Iterator[Flow]:
+    """What Open vSwitch reads as empty passes every guard of a local port's address."""
+    yield Flow(p.UPLINK_DELIVER, Priority.NORMAL + 50, (ARP_TERM,), drop(Reason.UNREADABLE))
+    for kind in (NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT):
+        match = (*icmpv6(kind), f.ND_TARGET(0))
+        yield Flow(p.UPLINK, Priority.GUARD, match, drop(Reason.UNREADABLE))
+
+
+def _spoof() -> Iterator[Flow]:
+    for readable in READABLE_ARP:
+        yield Flow(p.SPOOF, Priority.NORMAL, readable, (call(p.BUDGET), call(p.OWN_MAC)))
+    yield Flow(p.SPOOF, Priority.LOW, (ARP_TERM,), drop(Reason.UNREADABLE))
+    yield Flow(p.SENDER, Priority.HIGH, (ARP_TERM,), (call(p.OWN_ARP),))
+    for family in (IPV4_TERM, IPV6_TERM):
+        yield Flow(p.SPOOF, Priority.NORMAL, (family,), (call(p.OWN_MAC),))
+        yield Flow(p.SENDER, Priority.HIGH, (family,), (call(p.SPOOF_IP),))
+    yield from _spoof_neighbour()
+
+
+def _spoof_neighbour() -> Iterator[Flow]:
+    """A message that Open vSwitch cannot parse reads as one without target and link address."""
+    yield Flow(p.SPOOF_ND, Priority.LOW, (*SOLICITATION, f.ND_SLL(0)), (call(p.ON_LINK),))
+    unspecified = (*SOLICITATION, f.IPV6_SRC(0))
+    yield Flow(p.SPOOF_ND, Priority.NORMAL, unspecified, drop(Reason.ND_SPOOF))
+    for message in (SOLICITATION, ADVERTISEMENT):
+        yield Flow(p.SPOOF_ND, Priority.GUARD, (*message, f.ND_TARGET(0)), drop(Reason.ND_SPOOF))
+
+
+def _on_link() -> Iterator[Flow]:
+    """Where neighbour discovery of workloads may go; the networks' subnets have flows of their own."""
+    for match in ((*SOLICITATION, SOLICITED_NODE), ADVERTISEMENT_TO_ALL, (IPV6_TERM, TO_LINK)):
+        yield Flow(p.ON_LINK, Priority.NORMAL, match, exempt(p.NEIGHBOUR))
+
+
+def _admit() -> Iterator[Flow]:
+    yield from _admit_unrestricted()
+    yield from _admit_control()
+    many = (GROUP_MAC,), (IPV4_TERM, MULTICAST4), (IPV4_TERM, LIMITED_BROADCAST), (IPV6_TERM, MULTICAST6)
+    for table in (p.ADMIT, p.LINK_MESSAGE):
+        for match in many:
+            yield Flow(table, Priority.LOW, match, drop(Reason.BUM))
+        yield from _packets(table, IPV4_TERM, f.IPV4_SRC)
+        yield from _packets(table, IPV6_TERM, f.IPV6_SRC)
+
+
+def _packets(table: Table, family: Term, source: f.Field) -> Iterator[Flow]:
+    """Of a packet like any other: what goes on."""
+    unspecified = (family, source(0))
+    yield Flow(table, Priority.NORMAL, unspecified, drop(Reason.UNSPECIFIED_SOURCE))
+    yield Flow(table, Priority.DEFAULT + 5, (STATELESS, family), (call(p.SOURCE_STATELESS),))
+    yield Flow(table, Priority.DEFAULT, (family,), (call(p.CONNTRACK),))
+
+
+def _admit_control() -> Iterator[Flow]:
+    """The protocols that run the network: who may say what, and to whom it goes.
+
+    Of ICMPv6 the kind is looked at first. In one look, every IPv6 packet would be compared by its hop limit.
+    Flows that have it as a condition ask for a register first, so that it is not compared as a whole.
+    """
+    for match in RESERVED_FOR_SERVERS:
+        yield Flow(p.ADMIT, Priority.HIGH, match, drop(Reason.DHCP_SERVER))
+    for match in RESERVED_FOR_ROUTERS:
+        yield Flow(p.ADMIT, Priority.HIGH, match, drop(Reason.ROUTER_ADVERTISEMENT))
+    for kind, hops in OF_CLIENTS.items():
+        yield Flow(p.ADMIT, Priority.HIGH, icmpv6(kind), (*compare_hops(hops), call(p.LINK_MESSAGE)))
+    for match in FROM_CLIENTS:
+        of_icmp = f.IP_PROTO(ICMPV6) in match
+        where = (p.LINK_MESSAGE, (AS_WANTED, *match)) if of_icmp else (p.ADMIT, match)
+        yield Flow(where[0], Priority.HIGH, where[1], (call(p.BUDGET), *TELL_OUTSIDE))
+    for match in (SOLICITATION, ADVERTISEMENT):
+        actions = (call(p.BUDGET), call(p.OWN_LINK))
+        yield Flow(p.LINK_MESSAGE, Priority.HIGH, (AS_WANTED, *match), actions)
+
+
+def _admit_unrestricted() -> Iterator[Flow]:
+    """A port without port security speaks as an uplink does, but its packets are tracked."""
+    source = p.SOURCE(p.UNRESTRICTED)
+    ranked: tuple[tuple[Match, tuple[Action, ...]], ...] = (
+        ((), (call(p.FORWARD),)),
+        ((IPV6_TERM,), (call(p.CONNTRACK),)),
+        ((IPV4_TERM,), (call(p.CONNTRACK),)),
+        *((match, exempt(p.FORWARD)) for match in TO_ONE_HOST),
+        ((GROUP_MAC,), TELL_OUTSIDE),
+        (ADVERTISEMENT, exempt(p.NEIGHBOUR)),
+        (SOLICITATION, exempt(p.NEIGHBOUR)),
+        ((ARP_TERM,), (call(p.NEIGHBOUR),)),
+        *((match, TELL_ALL) for match in TOLD_TO_ALL),
+        (REQUEST_TO_ALL, (call(p.ANNOUNCED),)),
+        *(((group,), TELL_SHARERS) for group in (VRRP_MAC4, VRRP_MAC6)),
+    )
+    assert ranked[ANSWERS - Priority.GUARD][0] is TO_ONE_HOST[0], "above what is tracked"
+    for rank, (match, actions) in enumerate(ranked):
+        yield Flow(p.ADMIT, Priority.GUARD + rank, (source, *match), actions)
+
+
+def _track() -> Iterator[Flow]:
+    """Only what is tracked goes on."""
+    sender = (), p.CONNTRACK, p.TRACKED, p.SOURCE_CHECK
+    receiver = (UNTRACKED,), p.DEST_CONNTRACK, p.DEST_TRACKED, p.DEST_CHECK
+    yield Flow(p.FRAGMENTS, Priority.DEFAULT, (), (call(p.NETWORK_FRAGMENTS),))
+    for untracked, before, after, check in (sender, receiver):
+        for family in (IPV4_TERM, IPV6_TERM):
+            kind, lookup = (*untracked, family), Conntrack(p.ZONE, after.id)
+            yield Flow(before, Priority.NORMAL, (*kind, NO_FRAGMENT), (lookup,))
+            yield Flow(before, Priority.DEFAULT, kind, (call(p.FRAGMENTS), lookup))
+            yield Flow(after, Priority.NORMAL, (TRACKED, family, NO_FRAGMENT), (call(check),))
+            yield Flow(after, Priority.DEFAULT, (TRACKED, family), (DISCARD_LEFT_OVER, call(check)))
+    yield Flow(p.DEST_CONNTRACK, Priority.DEFAULT, (TRACKED,), (call(p.DEST_CHECK),))
+    for before in (p.DEST_CONNTRACK, p.DEST_STATELESS):
+        yield Flow(before, Priority.HIGH, (UNTRACKED, p.VIEW(p.OF_LINK)), (call(p.OUTPUT),))
+
+
+def _checks() -> Iterator[Flow]:
+    for trusted in (p.SOURCE(0), p.SOURCE(p.UNRESTRICTED)):
+        yield Flow(p.SOURCE_CHECK, Priority.GUARD, (trusted,), (call(p.FORWARD),))
+    yield Flow(p.SOURCE_CHECK, Priority.NORMAL + 60, (RELATED,), (call(p.RELATED),))
+    yield from _ask(p.SOURCE_CHECK, p.SOURCE, p.EGRESS_TABLES, p.INGRESS_TABLES, p.SOURCE_VERDICT)
+    stateless = question(p.SOURCE, p.EGRESS_TABLES, p.SOURCE_VERDICT, p.BY_HEADER)
+    yield Flow(p.SOURCE_STATELESS, Priority.DEFAULT, (), stateless)
+    yield Flow(p.SOURCE_VERDICT, Priority.NORMAL, (p.VERDICT(0),), drop(Reason.EGRESS_POLICY))
+    yield Flow(p.SOURCE_VERDICT, Priority.DEFAULT, (), (call(p.FORWARD),))
+
+    yield Flow(p.RECEIVER, Priority.GUARD, (p.DESTINATION(p.UNRESTRICTED),), (call(p.OUTPUT),))
+    to_client = (UNTRACKED, p.VIEW(p.OF_LINK), IPV4_TERM, LIMITED_BROADCAST)
+    yield Flow(p.RECEIVER, Priority.HIGH, to_client, (call(p.OUTPUT),))
+    # An address that is taken is told to a sender that has none yet (RFC 5227 section 2.1.1).
+    yield Flow(p.RECEIVER, Priority.HIGH, (*READABLE_ARP[1], f.ARP_TPA(0)), (call(p.OUTPUT),))
+    yield from _ask(p.DEST_CHECK, p.DESTINATION, p.INGRESS_TABLES, p.EGRESS_TABLES, p.DEST_VERDICT)
+    stateless = question(p.DESTINATION, p.INGRESS_TABLES, p.DEST_VERDICT, p.BY_HEADER)
+    for family in (ARP_TERM, IPV4_TERM, IPV6_TERM):
+        yield Flow(p.RECEIVER, Priority.LOW, (family,), drop(Reason.FOREIGN_ADDRESS))
+    for family in (IPV4_TERM, IPV6_TERM):
+        yield Flow(p.DEST_STATELESS, Priority.DEFAULT, (family,), stateless)
+    yield Flow(p.DEST_VERDICT, Priority.NORMAL, (p.VERDICT(0),), drop(Reason.INGRESS_POLICY))
+    yield Flow(p.DEST_VERDICT, Priority.DEFAULT, (), (call(p.OUTPUT),))
+
+
+def _ask(
+    table: Table, identity: f.Field, original: RuleTables, reply: RuleTables, verdict: Table
+) -> Iterator[Flow]:
+    """One side of the check: a reply is judged by the rules that let its connection be opened."""
+    yield Flow(table, Priority.NORMAL + 50, (INVALID,), drop(Reason.INVALID))
+    yield Flow(table, Priority.NORMAL + 10, (NEW,), question(identity, original, verdict, p.BY_HEADER))
+    yield Flow(table, Priority.NORMAL, (ORIGINAL,), question(identity, original, verdict))
+    yield Flow(table, Priority.NORMAL, (REPLY,), question(identity, reply, verdict))
+
+
+def question(identity: f.Field, tables: RuleTables, verdict: Table, view: int = 0) -> tuple[Action, ...]:
+    """Call the rule tables as a subroutine, then let `verdict` act on what they found."""
+    arguments = (Move(identity, p.LOCAL), SetField(p.VIEW, view), SetField(p.VERDICT, 0))
+    return (*arguments, call(tables.any), call(verdict))
+
+
+def _rule_tables(tables: RuleTables) -> Iterator[Flow]:
+    forget = (SetField(p.MEMBER, 0), SetField(p.PREFIX, 0))
+    calls = (call(tables.member), call(tables.prefix), call(tables.rules))
+    yield Flow(tables.any, Priority.MISS, (), (*forget, *calls))
+    yield Flow(tables.any, Priority.UNNAMED, (UNNAMED,), (*forget, *calls))
+    yield Flow(tables.rules, Priority.UNNAMED, (UNNAMED,), (SetField(p.VERDICT, 0),))
+
+
+def _delivery() -> Iterator[Flow]:
+    yield Flow(p.FORWARD, Priority.HIGH, (GROUP_MAC,), drop(Reason.BUM))
+    for group in ((VRRP_MAC4, IPV4_TERM), (VRRP_MAC6, IPV6_TERM)):
+        yield Flow(p.FORWARD, Priority.GUARD, group, TELL_SHARERS)
+    yield Flow(p.FORWARD, Priority.DEFAULT, (), (call(p.EXIT),))
+    for announcement in (READABLE_ARP[1], ADVERTISEMENT_TO_ALL):
+        yield Flow(p.NEIGHBOUR, Priority.LOW + 10, (GROUP_MAC, *announcement), TELL_ALL)
+    asks_for_nothing = (GROUP_MAC, *SOLICITATION, f.ND_TARGET(0))  # it could not be read
+    yield Flow(p.NEIGHBOUR, Priority.GUARD, asks_for_nothing, TELL_OUTSIDE)
+    yield Flow(p.NEIGHBOUR, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
+    yield Flow(p.NEIGHBOUR, Priority.DEFAULT, (), (call(p.FORWARD),))
+    for family in (IPV4_TERM, IPV6_TERM):
+        whole = (NEW, family, NO_FRAGMENT)
+        yield Flow(p.OUTPUT, Priority.HIGH, whole, (COMMIT, OutputRegister(p.OUT)))
+        yield Flow(p.OUTPUT, Priority.NORMAL, (NEW, family), (COMMIT_WHOLE,))
+    yield Flow(p.OUTPUT, Priority.DEFAULT, (), (OutputRegister(p.OUT),))
+    yield Flow(p.COMMITTED, Priority.NORMAL, (TRACKED, p.OUT(0)), FIND_UPLINK)
+    yield Flow(p.COMMITTED, Priority.DEFAULT, (TRACKED,), (OutputRegister(p.OUT),))

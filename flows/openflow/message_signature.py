@@ -1,0 +1,69 @@
+"""What decides whether Open vSwitch can read a flow mod: everything that it says but free numbers.
+
+Open vSwitch reads each message by itself. Fields and their prerequisites, masks, kinds of actions and the
+table decide; most numbers do not. So where it has read one message, it reads all of the same signature
+(`ofputil_decode_flow_mod` of Open vSwitch 3.1; OpenFlow 1.4 section 7.3.4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from flows.openflow import fields as f
+from flows.openflow import pipeline as p
+from flows.openflow.actions import Action, Bundle, Conjunction, Meter, Output, SetField
+from flows.openflow.fields import Term
+from flows.openflow.flow import Flow, FlowKey
+from flows.openflow.wire import DropCounters, Edit
+
+FIRST_RESERVED_PORT = 0xFF00
+"""OFPP_MAX: OpenFlow port numbers from here on have meanings of their own."""
+
+_NUMBERS = frozenset(
+    {
+        *(p.LOCAL, p.MEMBER, p.PREFIX, p.SOURCE, p.DESTINATION, p.ZONE, p.OUT, p.REASON),
+        *(f.ETH_SRC, f.ETH_DST, f.IPV4_SRC, f.IPV4_DST, f.IPV6_SRC, f.IPV6_DST),
+        *(f.ARP_SPA, f.ARP_TPA, f.ARP_SHA, f.ND_TARGET, f.ND_SLL, f.ND_TLL),
+        *(f.TCP_SRC, f.TCP_DST, f.UDP_SRC, f.UDP_DST, f.SCTP_SRC, f.SCTP_DST),
+        *(f.CT_NW_SRC, f.CT_NW_DST, f.CT_IPV6_SRC, f.CT_IPV6_DST, f.CT_TP_SRC, f.CT_TP_DST, f.CONJ_ID),
+    }
+)
+"""Fields of which every value can be matched, and upon which no other field depends."""
+
+
+def signature(edit: Edit) -> Hashable:
+    """Equal for edits of which Open vSwitch reads all or none."""
+    match edit:
+        case Flow():
+            (table, _, terms), actions = edit.key, edit.actions
+            return table, tuple(map(_term, terms)), tuple(dict.fromkeys(map(_action, actions)))
+        case FlowKey():
+            return edit.table, tuple(map(_term, edit.match))
+        case DropCounters():
+            return DropCounters, tuple(map(_term, edit.match))
+        case _:
+            return int
+
+
+def _term(term: Term) -> Hashable:
+    field, value, mask, _ = term
+    if field in _NUMBERS:
+        return field, mask is not None
+    return (field, value >= FIRST_RESERVED_PORT) if field is f.IN_PORT else term
+
+
+def _action(action: Action) -> Hashable:
+    """With its kind, since actions of different kinds can be equal tuples."""
+    match action:
+        case Conjunction():
+            return Conjunction, action.clause, action.clauses
+        case Output():
+            return Output, action.ofport >= FIRST_RESERVED_PORT
+        case Bundle():
+            return Bundle, len(action.members), action.spread, action.into
+        case SetField():
+            return SetField, action.field
+        case Meter():
+            return Meter
+        case _:
+            return type(action), action

@@ -1,0 +1,266 @@
+"""The policy objects: what a security group means, with no word of how a switch enforces it.
+
+Objects are immutable values. They hold what has already been validated (`flows.policy.validate`);
+ids are opaque strings, unique within their kind. Terms follow the Neutron API reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from netaddr import INET_PTON, AddrFormatError
+from netaddr.strategy import ipv4, ipv6
+
+
+class Direction(StrEnum):
+    """Relative to the workload: egress leaves the port's machine, ingress enters it."""
+
+    INGRESS = "ingress"
+    EGRESS = "egress"
+
+
+class Ethertype(StrEnum):
+    """The address family a rule speaks about."""
+
+    IPV4 = "IPv4"
+    IPV6 = "IPv6"
+
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return 4 if self is Ethertype.IPV4 else 6
+
+
+class EgressDefault(StrEnum):
+    """What a port may send while none of its groups has an egress rule."""
+
+    DENY = "deny"
+    OPEN_UNTIL_RULE = "open-until-rule"
+
+
+class Prefix(NamedTuple):
+    """An IP network: version 4 or 6, network address as an integer with host bits zero, length."""
+
+    version: int
+    value: int
+    length: int
+
+    @classmethod
+    def parse(cls, text: str) -> Prefix:
+        """Read an address or a CIDR; an address means a host prefix (/32 or /128).
+
+        Raises ValueError when the text is neither, or when host bits are set.
+        """
+        address_text, slash, length_text = text.partition("/")
+        version, family, bits = (6, ipv6, 128) if ":" in address_text else (4, ipv4, 32)
+        try:
+            value = family.str_to_int(address_text, INET_PTON)
+        except (AddrFormatError, ValueError, TypeError) as error:
+            raise ValueError(f"{text!r} is not an IP address or CIDR") from error
+        if slash and not (length_text.isascii() and length_text.isdigit() and int(length_text) <= bits):
+            raise ValueError(f"{text!r} has no prefix length from 0 to {bits}")
+        prefix = cls(version, value, int(length_text) if slash else bits)
+        if prefix.value & ~prefix.mask:
+            network = prefix._replace(value=prefix.value & prefix.mask)
+            raise ValueError(f"{text!r} has host bits set; did you mean {network}?")
+        return prefix
+
+    @property
+    def bits(self) -> int:
+        """Address width: 32 or 128."""
+        return 32 if self.version == 4 else 128
+
+    @property
+    def is_host(self) -> bool:
+        """True for a single address."""
+        return self.length == self.bits
+
+    @property
+    def mask(self) -> int:
+        """The network mask as an integer of `bits` bits."""
+        return ((1 << self.length) - 1) << (self.bits - self.length)
+
+    def covers(self, other: Prefix) -> bool:
+        """Whether every address of `other` is in this prefix."""
+        return (
+            self.version == other.version
+            and self.length <= other.length
+            and other.value & self.mask == self.value
+        )
+
+    @property
+    def address(self) -> str:
+        """The network address without its length."""
+        text: str = (ipv4 if self.version == 4 else ipv6).int_to_str(self.value)
+        return text
+
+    def __str__(self) -> str:
+        return self.address if self.is_host else f"{self.address}/{self.length}"
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What users attach to an object and the switch never sees. Times are RFC 3339, UTC."""
+
+    description: str = ""
+    project_id: str = ""
+    tags: frozenset[str] = frozenset()
+    created_at: str = ""
+    updated_at: str = ""
+    revision_number: int = 0
+
+
+NO_META = Meta()
+"""The one of all objects that have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubnetDetail:
+    """What users say of one of a network's subnets; addresses are handed out by it, switches ignore it.
+
+    `gateway` is a host prefix, None when there is none. `pools` are inclusive ranges of address values.
+    """
+
+    prefix: Prefix
+    name: str = ""
+    description: str = ""
+    gateway: Prefix | None = None
+    pools: tuple[tuple[int, int], ...] = ()
+    enable_dhcp: bool = True
+    dns_nameservers: tuple[Prefix, ...] = ()
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """An isolated layer 2 segment, enforced on every bridge where one of its ports is bound.
+
+    `segmentation_id` is the VLAN id on uplinks (inclusive range 1–4094; None is untagged).
+    Group membership is known by address, and addresses are only unique within an address scope:
+    networks share group members when they name the same scope; without one a network stands alone.
+    `default_group` is the group of a port that has none of its own. `connection_limit` bounds how many
+    connections the network may have on one bridge (at least 1; None is no bound). With `bound_members_only`
+    its ports are members of their groups only while some host has them bound. `subnet_details` are of
+    some of the subnets; one of a prefix that is not among `subnets` means nothing.
+    """
+
+    id: str
+    name: str
+    segmentation_id: int | None = None
+    subnets: tuple[Prefix, ...] = ()
+    address_scope: str | None = None
+    egress_default: EgressDefault = EgressDefault.DENY
+    default_group: str | None = None
+    connection_limit: int | None = None
+    bound_members_only: bool = False
+    subnet_details: tuple[SubnetDetail, ...] = ()
+    meta: Meta = NO_META
+
+
+class AddressPair(NamedTuple):
+    """A source a port may use besides its own: MAC `aa:bb:cc:dd:ee:ff` and address or CIDR."""
+
+    mac: str
+    prefix: Prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A workload's attachment. `iface_id` is the value of `external_ids:iface-id` that binds it.
+
+    `permitted_ethertypes` are Ethernet types (0x0600–0xffff) it may exchange besides ARP, IPv4 and IPv6.
+    """
+
+    id: str
+    name: str
+    network_id: str
+    mac: str
+    iface_id: str
+    fixed_ips: tuple[Prefix, ...] = ()
+    security_groups: frozenset[str] = frozenset()
+    allowed_address_pairs: tuple[AddressPair, ...] = ()
+    port_security_enabled: bool = True
+    permitted_ethertypes: frozenset[int] = frozenset()
+    admin_state_up: bool = True
+    device_id: str = ""
+    device_owner: str = ""
+    meta: Meta = NO_META
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroup:
+    """A set of rules and, by the ports that carry it, a set of addresses."""
+
+    id: str
+    name: str
+    stateful: bool = True
+    meta: Meta = NO_META
+
+
+@dataclass(frozen=True, slots=True)
+class AddressGroup:
+    """A named set of addresses and CIDRs."""
+
+    id: str
+    name: str
+    addresses: frozenset[Prefix] = frozenset()
+    meta: Meta = NO_META
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One permission of a security group.
+
+    `number` is unique, never reused and at least `FIRST_RULE_NUMBER`: it is the conjunction id.
+    `protocol` is an IP protocol number (0–255; 58 is ICMPv6), None is any. For TCP, UDP and SCTP
+    `port_range_min`/`max` are an inclusive range 0–65535; for ICMP they are type and code (0–255).
+    At most one `remote_…` is set; none means any remote. `remote_network_id`
+    stands for all subnets of that network.
+    """
+
+    id: str
+    number: int
+    group_id: str
+    direction: Direction
+    ethertype: Ethertype
+    protocol: int | None = None
+    port_range_min: int | None = None
+    port_range_max: int | None = None
+    remote_ip_prefix: Prefix | None = None
+    remote_group_id: str | None = None
+    remote_address_group_id: str | None = None
+    remote_network_id: str | None = None
+    name: str = ""
+    meta: Meta = NO_META
+
+
+FIRST_RULE_NUMBER = 16
+"""Numbers below are verdicts with no rule in the database behind them."""
+
+PolicyObject = Network | Port | SecurityGroup | AddressGroup | Rule
+KINDS: tuple[type[PolicyObject], ...] = (Network, SecurityGroup, AddressGroup, Rule, Port)
+
+
+class Change(NamedTuple):
+    """One object's step from `old` to `new`; None is absence. Both have the same kind and id."""
+
+    old: PolicyObject | None
+    new: PolicyObject | None
+
+    @property
+    def kind(self) -> type[PolicyObject]:
+        """The class of the object that changed."""
+        return type(self._present)
+
+    @property
+    def id(self) -> str:
+        """The id of the object that changed."""
+        return self._present.id
+
+    @property
+    def _present(self) -> PolicyObject:
+        present = self.new if self.new is not None else self.old
+        assert present is not None, "a change has at least one side"
+        return present

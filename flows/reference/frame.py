@@ -1,0 +1,377 @@
+"""The reference verdict on what no rule is about: ARP, neighbour discovery, other Ethernet types.
+
+As plain as the reference for packets, and as ignorant of tables and switches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from flows.policy.objects import Network, Port, Prefix
+from flows.reference.exempt import ALL_NODES, LINK_LOCAL
+from flows.reference.packet import macs_of, pairs_of
+
+_SOLICITED_NODE = Prefix.parse("ff02::1:ff00:0/104")
+REQUEST, REPLY = 1, 2
+SOLICITATION, ADVERTISEMENT = 135, 136
+
+
+@dataclass(frozen=True)
+class Arp:
+    """What an ARP message says of its sender (RFC 826); operation 0 is one that a switch cannot read."""
+
+    operation: int
+    mac: str
+    address: Prefix
+    target: Prefix
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Neighbour solicitation or advertisement (RFC 4861 sections 4.3 and 4.4), with a hop limit of 255.
+
+    `source` and `destination` are those of its IPv6 header. `target` is None when a switch cannot read the
+    message. `link_address` is the MAC in the source's or the target's option, None without it.
+    """
+
+    kind: int
+    source: Prefix
+    target: Prefix | None
+    link_address: str | None
+    destination: Prefix
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame that a port sends, by its id; `message` is None for what is neither ARP nor discovery."""
+
+    sender: str
+    source_mac: str
+    destination_mac: str
+    ethertype: int
+    tagged: bool = False
+    message: Arp | Neighbour | None = None
+
+
+class FrameRefusal(Enum):
+    """Why a frame goes nowhere."""
+
+    SOURCE_MAC = "the source MAC is zero or a group address"
+    TAGGED = "a workload may not send tagged frames"
+    ADMIN_DOWN = "the sending port is administratively down"
+    ETHERTYPE = (
+        "neither ARP nor IP, nor of the Ethernet types that are permitted from the sending port's MACs"
+    )
+    UNREADABLE = "ARP that the switch cannot read, though a host might"
+    ARP_SPOOF = "ARP that announces another MAC or address than the sending port's"
+    SPOOFED_SOURCE = "MAC and source address are not a pair of the sending port"
+    ND_SPOOF = "neighbour discovery with another MAC or address than the sending port's"
+    OFF_LINK = "neighbour discovery for a destination that is not on the network's link"
+    FOREIGN_ADDRESS = "it is for an address that the receiving port does not have"
+    NOT_UNICAST = "a workload may not send multicast or broadcast"
+    RECEIVER = "the receiving port takes no frames of this Ethernet type"
+
+
+class FrameVerdict(NamedTuple):
+    """`refusal` is None for a frame that may pass: to these ports, and `outside` by the uplinks."""
+
+    refusal: FrameRefusal | None
+    ports: frozenset[str] = frozenset()
+    outside: bool = False
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it may pass, even when there is nobody to whom it goes."""
+        return self.refusal is None
+
+
+ELSEWHERE = ""
+"""Instead of a port's id: it is not on the sender's switch."""
+NOTHING_SEEN: Mapping[str, str] = MappingProxyType({})
+
+
+def judge_frame(
+    networks: Mapping[str, Network],
+    ports: Mapping[str, Port],
+    frame: Frame,
+    elsewhere: Collection[str] = (),
+    last_used: Mapping[str, str] = NOTHING_SEEN,
+) -> FrameVerdict:
+    """Whether the frame may pass, and to whom it goes.
+
+    All ports of its network are on one switch but those whose ids are `elsewhere`. `last_used` tells which
+    port used a MAC of several last, by MAC; ELSEWHERE is one behind an uplink. Raises KeyError for ids that
+    are not there, ValueError for a packet that is a matter of rules.
+    """
+    sender = ports[frame.sender]
+    refusal = _refusal(sender, frame)
+    if refusal is not None:
+        return FrameVerdict(refusal)
+    alive = [each for each in ports.values() if each.network_id == sender.network_id and each.admin_state_up]
+    here = [port for port in alive if port.id not in elsewhere]
+    network, said = networks[sender.network_id], frame.message
+    if sender.port_security_enabled and isinstance(said, Neighbour) and not _is_on_link(network, here, said):
+        return FrameVerdict(FrameRefusal.OFF_LINK)
+    return _Delivery(alive, elsewhere, last_used, sender, frame).verdict()
+
+
+def _is_on_link(network: Network, here: Iterable[Port], said: Neighbour) -> bool:
+    """Whether its destination is the group that the message is for, or an address of the network's link."""
+    groups = _SOLICITED_NODE if said.kind == SOLICITATION else ALL_NODES
+    if groups.covers(said.destination):
+        return True
+    return any(prefix.covers(said.destination) for prefix in _link_of(network, here))
+
+
+def _link_of(network: Network, here: Iterable[Port]) -> Iterator[Prefix]:
+    """The IPv6 subnets, or where none is declared what is around the ports' addresses; what ports share."""
+    subnets = [subnet for subnet in network.subnets if subnet.version == 6]
+    yield LINK_LOCAL
+    yield from subnets
+    for port in here:
+        yield from (pair.prefix for pair in port.allowed_address_pairs if pair.prefix.is_host)
+        if not subnets:
+            yield from (Prefix(6, ip.value >> 64 << 64, 64) for ip in port.fixed_ips if ip.version == 6)
+
+
+def _refusal(sender: Port, frame: Frame) -> FrameRefusal | None:
+    if is_group(frame.source_mac):
+        return FrameRefusal.SOURCE_MAC
+    if frame.tagged:
+        return FrameRefusal.TAGGED
+    if not sender.admin_state_up:
+        return FrameRefusal.ADMIN_DOWN
+    if sender.port_security_enabled:
+        return _refusal_of_kind(sender, frame)
+    return FrameRefusal.SOURCE_MAC if is_no_source(frame.source_mac) else None
+
+
+def _refusal_of_kind(sender: Port, frame: Frame) -> FrameRefusal | None:
+    if isinstance(frame.message, Arp):
+        return _arp_refusal(sender, frame.source_mac, frame.message)
+    if isinstance(frame.message, Neighbour):
+        return _discovery_refusal(sender, frame.source_mac, frame.message)
+    if frame.ethertype in (0x0800, 0x86DD):
+        if is_no_source(frame.source_mac):
+            return FrameRefusal.SPOOFED_SOURCE  # no port's own
+        raise ValueError("an IP packet is judged by rules")
+    permitted = frame.ethertype in sender.permitted_ethertypes and frame.source_mac in macs_of(sender)
+    return None if permitted else FrameRefusal.ETHERTYPE
+
+
+def _arp_refusal(sender: Port, mac: str, said: Arp) -> FrameRefusal | None:
+    if said.operation not in (REQUEST, REPLY):
+        return FrameRefusal.UNREADABLE
+    probe = said.operation == REQUEST and said.address.value == 0 and mac in macs_of(sender)
+    own = probe or _covered(said.address, _own(sender, mac))
+    return None if own and said.mac == mac else FrameRefusal.ARP_SPOOF
+
+
+def _discovery_refusal(sender: Port, mac: str, said: Neighbour) -> FrameRefusal | None:
+    nobody = said.source.value == 0 and mac in macs_of(sender)
+    if not nobody and not _covered(said.source, _own(sender, mac)):
+        return FrameRefusal.SPOOFED_SOURCE
+    if said.target is None or said.link_address not in (None, mac):
+        return FrameRefusal.ND_SPOOF
+    own = _covered(said.target, _own(sender, mac))
+    if said.kind == ADVERTISEMENT:
+        return None if own else FrameRefusal.ND_SPOOF
+    detection = own and said.link_address is None and _SOLICITED_NODE.covers(said.destination)
+    return FrameRefusal.ND_SPOOF if said.source.value == 0 and not detection else None
+
+
+def shows_holder(sender: Port, frame: Frame) -> bool:
+    """Whether the frame shows that its sender holds the source MAC, which others may use, too.
+
+    It does when it comes from an address that an allowed address pair names for the MAC, whatever becomes of
+    it later.
+    """
+    said, mac = frame.message, frame.source_mac
+    named = {pair.prefix for pair in sender.allowed_address_pairs if pair.mac == mac}
+    if isinstance(said, Arp):
+        return _arp_refusal(sender, mac, said) is None and _covered(said.address, named)
+    if not isinstance(said, Neighbour):
+        return False
+    refusal = _discovery_refusal(sender, mac, said)
+    if refusal is FrameRefusal.SPOOFED_SOURCE:
+        return False
+    announced = said.target if said.kind == ADVERTISEMENT and refusal is None else None
+    return any(_covered(address, named) for address in (said.source, announced) if address is not None)
+
+
+class _Delivery:
+    """To whom a frame goes that passed the sender's checks."""
+
+    def __init__(
+        self,
+        alive: Iterable[Port],
+        elsewhere: Collection[str],
+        last_used: Mapping[str, str],
+        sender: Port,
+        frame: Frame,
+    ) -> None:
+        self._others = [port for port in alive if port.id != sender.id]
+        self._peers = [port for port in self._others if port.id not in elsewhere]
+        self._away = [port for port in self._others if port.id in elsewhere]
+        self._last_used = last_used
+        self._sender, self._frame = sender, frame
+
+    def verdict(self) -> FrameVerdict:
+        frame, said = self._frame, self._frame.message
+        if isinstance(said, Arp | Neighbour):
+            if self._tells_all(said):
+                return self._to(self._peers, outside=True)
+            if self._asks_outside(said):
+                return self._to_servers()
+            return self._neighbour(said)
+        if not is_group(frame.destination_mac):
+            return self._by_mac()
+        if self._sender.port_security_enabled:
+            return FrameVerdict(FrameRefusal.NOT_UNICAST)
+        return self._to_servers()
+
+    def _tells_all(self, said: Arp | Neighbour) -> bool:
+        """An announcement of what belongs to the sender, or to somebody trusted, to everybody."""
+        group = is_group(self._frame.destination_mac)
+        if isinstance(said, Neighbour):
+            return group and said.kind == ADVERTISEMENT and said.destination == ALL_NODES
+        if group and said.operation == REPLY:
+            return True
+        announced = said.address == said.target
+        if self._sender.port_security_enabled:
+            return announced and said.address in _own(self._sender, self._frame.source_mac)
+        return group and said.operation == REQUEST and announced
+
+    def _asks_outside(self, said: Arp | Neighbour) -> bool:
+        """Address detection for an own address that no other port may have."""
+        if not self._sender.port_security_enabled or said.target is None:
+            return False
+        nobody = said.address if isinstance(said, Arp) else said.source
+        request = said.operation == REQUEST if isinstance(said, Arp) else said.kind == SOLICITATION
+        own = said.target in _own(self._sender, self._frame.source_mac)
+        return request and nobody.value == 0 and own and not self._is_shared(said.target)
+
+    def _is_shared(self, address: Prefix) -> bool:
+        return any(_owns(port, address) for port in self._others)
+
+    def _to_owners(self, owners: Iterable[Port], address: Prefix | None) -> FrameVerdict:
+        """To those here, and to where another port that may have the address is, if that is not here."""
+        if not any(_owns(port, address) for port in self._away):
+            return self._to(owners, outside=False)
+        return self._to((*owners, *self._servers()), outside=True)
+
+    def _neighbour(self, said: Arp | Neighbour) -> FrameVerdict:
+        """A request goes to the owner of the address only; without one, to whose range it is in, too."""
+        request = said.operation == REQUEST if isinstance(said, Arp) else said.kind == SOLICITATION
+        holders = _nearest([self._sender, *self._peers], said.target) if request else Holders()
+        if holders.own:
+            return self._to_owners(holders.ports, said.target)
+        if not is_group(self._frame.destination_mac):
+            return self._by_mac()
+        return self._to((*holders.ports, *self._servers()), outside=True)
+
+    def _by_mac(self) -> FrameVerdict:
+        receivers, outside = self._holders(self._frame.destination_mac)
+        takers = receivers if self._frame.message is not None else list(filter(self._takes, receivers))
+        if self._all_refuse(receivers, takers) and not outside:
+            return FrameVerdict(FrameRefusal.RECEIVER)
+        hearers = [port for port in takers if _hears(port, self._frame.message)]
+        if self._all_refuse(takers, hearers) and not outside:
+            return FrameVerdict(FrameRefusal.FOREIGN_ADDRESS)
+        return self._to(hearers, outside)
+
+    def _all_refuse(self, asked: Sequence[Port], willing: Sequence[Port]) -> bool:
+        """Whether some refuse the frame, and nobody takes it but perhaps its sender, who never gets it."""
+        return len(willing) < len(asked) and all(port is self._sender for port in willing)
+
+    def _takes(self, port: Port) -> bool:
+        return not port.port_security_enabled or self._frame.ethertype in port.permitted_ethertypes
+
+    def _holders(self, mac: str) -> tuple[list[Port], bool]:
+        """Who may hold a MAC now: ports here, and whether the outside may."""
+        here = holders_of([self._sender, *self._peers], mac)
+        if not here:
+            return [], True
+        away = here[0].mac != mac and any(mac in macs_of(port) for port in self._away)
+        last = self._last_used.get(mac)
+        if last == ELSEWHERE and away:
+            return [], True
+        known = [port for port in here if port.id == last]
+        return (known, False) if known else (here, away)
+
+    def _to_servers(self) -> FrameVerdict:
+        """Servers and routers are outside, and on ports without port security."""
+        return self._to(self._servers(), outside=True)
+
+    def _servers(self) -> list[Port]:
+        return [port for port in self._peers if not port.port_security_enabled]
+
+    def _to(self, ports: Iterable[Port], outside: bool) -> FrameVerdict:
+        return FrameVerdict(None, frozenset(port.id for port in ports) - {self._sender.id}, outside)
+
+
+def _hears(port: Port, said: Arp | Neighbour | None) -> bool:
+    """Whether a message to the port's MAC is for one of its addresses, or says that none is free for it."""
+    if said is None or not port.port_security_enabled:
+        return True
+    own = [pair.prefix for pair in pairs_of(port)]
+    if isinstance(said, Neighbour):
+        return _covered(said.destination, own)
+    return _covered(said.target, own) or (said.operation == REPLY and said.target.value == 0)
+
+
+def receiver_of(ports: Iterable[Port], mac: str) -> Port | None:
+    """The port to which a MAC leads, or the first of those to which it may."""
+    return next(iter(holders_of(ports, mac)), None)
+
+
+def holders_of(ports: Iterable[Port], mac: str) -> list[Port]:
+    """The ports to one of which a MAC leads, by id: the one whose own it is, else all that may use it."""
+    found = [port for port in ports if mac in macs_of(port)]
+    found.sort(key=lambda port: (port.mac != mac, port.id))
+    return found[:1] if found and found[0].mac == mac else found
+
+
+def is_no_source(mac: str) -> bool:
+    """Whether a MAC cannot be a sender's: it is zero, or stands for many."""
+    return is_group(mac) or not int(mac.replace(":", ""), 16)
+
+
+def is_group(mac: str) -> bool:
+    """Whether a MAC stands for many."""
+    return bool(int(mac[:2], 16) & 1)
+
+
+def _own(port: Port, mac: str) -> set[Prefix]:
+    """The addresses and CIDRs that a port may use with one MAC."""
+    return {pair.prefix for pair in pairs_of(port) if pair.mac == mac}
+
+
+def _owns(port: Port, address: Prefix | None) -> bool:
+    return any(pair.prefix == address for pair in pairs_of(port))
+
+
+class Holders(NamedTuple):
+    """The ports with the longest prefix that covers an address; it is their `own` when that is all of it."""
+
+    ports: tuple[Port, ...] = ()
+    own: bool = False
+
+
+def _nearest(ports: Iterable[Port], address: Prefix | None) -> Holders:
+    if address is None:
+        return Holders()
+    covering = [
+        (pair.prefix, port) for port in ports for pair in pairs_of(port) if pair.prefix.covers(address)
+    ]
+    length = max((prefix.length for prefix, _ in covering), default=-1)
+    nearest = tuple(port for prefix, port in covering if prefix.length == length)
+    return Holders(nearest, own=length == address.bits)
+
+
+def _covered(address: Prefix, prefixes: Iterable[Prefix]) -> bool:
+    return any(prefix.covers(address) for prefix in prefixes)

@@ -1,0 +1,1 @@
+"""An OVSDB client (RFC 7047): rows that keep themselves current, and transactions."""

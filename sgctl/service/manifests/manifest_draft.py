@@ -1,0 +1,164 @@
+"""The state while manifests are planned: the draft, the document behind each object, and the problems."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar, cast
+from uuid import uuid4
+
+from flows.policy.objects import AddressGroup, Meta, Network, PolicyObject, Prefix, SecurityGroup
+from sgctl.service.addresses import AddressPool
+from sgctl.service.draft import Draft, Key, Objects
+from sgctl.service.errors import Code, Finding
+from sgctl.service.kinds import NOUNS
+from sgctl.service.manifests.documents import Document
+from sgctl.service.manifests.yaml_reader import Path
+from sgctl.service.names import Unresolved, resolve
+
+T = TypeVar("T", bound=PolicyObject)
+
+_METADATA_FIELDS = ("id", "name", "description", "tags", "project_id")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The document and the part of it that describe an object, and the path of each field in it."""
+
+    document: Document
+    prefix: Path = ("spec",)
+    renamed: Mapping[str, Path] = field(default_factory=dict)
+
+    def path(self, name: str) -> Path:
+        """The path of a field by its Neutron name, which may end in list positions (`fixed_ips[0]`)."""
+        steps: list[str | int] = [
+            int(step) if step.isdigit() else step for step in re.findall(r"[^.\[\]]+", name)
+        ]
+        if not steps:
+            return ()
+        head, rest = str(steps[0]), steps[1:]
+        if self.prefix == ("spec",) and head in _METADATA_FIELDS:
+            return ("metadata", head, *rest)
+        return (*self.prefix, *self.renamed.get(head, (head,)), *rest)
+
+
+class ManifestDraft:
+    """The draft of the new policy with its problems. Does not access a database."""
+
+    def __init__(self, objects: Objects) -> None:
+        self.draft = Draft(objects)
+        self.addresses = AddressPool(self.draft)
+        self.findings: list[Finding] = []
+        self.statements: dict[Key, Statement] = {}
+        self._ids: dict[Document, str] = {}
+        self._stated: dict[tuple[type[object], str], tuple[str, ...]] = {}
+
+    def report(self, document: Document, path: Path, reason: str, code: Code = Code.INVALID) -> None:
+        """Report a problem; the plan then fails."""
+        self.findings.append(document.finding(path, reason, code))
+
+    def state(self, obj: PolicyObject, statement: Statement) -> None:
+        """Put an object into the draft and remember the statement it comes from."""
+        self.statements[type(obj), obj.id] = statement
+        self.draft.put(obj)
+
+    def refer(self, document: Document, path: Path, kind: type[T], reference: object) -> T | None:
+        """The object that a document refers to by name or id; if there is none, reports it and returns None.
+
+        Objects in the documents take precedence, even of other projects: one user wrote all documents.
+        """
+        stated = self._stated.get((kind, str(reference)), ())
+        if len(stated) == 1 and (found := self.draft.get(kind, stated[0])):
+            return found
+        try:
+            return resolve(self.draft, kind, str(reference), self.project(document))
+        except Unresolved as error:
+            self.report(document, path, str(error), error.code)
+            return None
+
+    def declare(self, documents: list[Document]) -> None:
+        """Determine each document's object, before any reference is resolved.
+
+        A document may refer to names in later documents and in other files.
+        """
+        first: dict[object, Document] = {}
+        for document in documents:
+            key = self._identify(document)
+            if key in first:
+                self.report(document, ("metadata", "name"), _stated_twice(first[key]))
+                self._ids.pop(document, None)
+            elif key is not None:
+                first[key] = document
+        for document in documents:
+            self._announce(document)
+
+    def _identify(self, document: Document) -> object:
+        known, name, wanted = document.kind, document.source.name, document.metadata.get("id")
+        if known is None or not (name or wanted):
+            if known is not None and "name" in document.metadata:
+                self.report(document, ("metadata", "name"), "must not be empty where there is no id")
+            return None
+        if known.states is None:
+            return known.kind, name
+        found = self.draft.where(known.states, "name", name)
+        named = [obj for obj in found if obj.meta.project_id == document.project]
+        if not isinstance(wanted, str) and len(named) > 1:
+            ids = ", ".join(sorted(obj.id for obj in named))
+            reason = f"{len(named)} {NOUNS[known.states]}s are called {name!r}; add metadata.id: one of {ids}"
+            self.report(document, ("metadata", "name"), reason, Code.AMBIGUOUS)
+            return None
+        identifier = wanted if isinstance(wanted, str) else named[0].id if named else None
+        self._ids[document] = identifier or str(uuid4())
+        return known.states, identifier or (document.project, name)
+
+    def _announce(self, document: Document) -> None:
+        """Put the object into the draft, so that its name resolves. No document refers to ports."""
+        kind, identifier = document.kind, self._ids.get(document)
+        if kind is None or identifier is None or kind.states not in (Network, SecurityGroup, AddressGroup):
+            return
+        key = kind.states, document.source.name
+        self._stated[key] = (*self._stated.get(key, ()), identifier)
+        new = kind.states(identifier, "", meta=Meta(project_id=document.project))
+        self.draft.put(replace(self.draft.get(kind.states, identifier) or new, name=document.source.name))
+
+    def project(self, document: Document) -> str:
+        """The document's project. Without `project_id`, an existing object stays in its project."""
+        kind, identifier = document.kind, self._ids.get(document)
+        if "project_id" in document.metadata or kind is None or kind.states is None or identifier is None:
+            return document.project
+        known = self.draft.before(kind.states, identifier)
+        return document.project if known is None else known.meta.project_id
+
+    def identifier(self, document: Document) -> str | None:
+        """The id of the document's object, whether new or existing; None if it could not be determined."""
+        return self._ids.get(document)
+
+
+def _stated_twice(first: Document) -> str:
+    return f"is stated twice, first in {first.source.at(first.yaml.line(()) if first.yaml else 0)}"
+
+
+def metadata(document: Document, old: PolicyObject | None) -> Meta:
+    """The metadata of a document; timestamps and revision number are kept, and so is an unstated project."""
+    before = old.meta if old is not None else Meta(project_id=document.project)
+    stated = document.metadata
+    return Meta(
+        description=str(stated.get("description", "")),
+        project_id=str(stated.get("project_id", before.project_id)),
+        tags=frozenset(cast("list[str]", stated.get("tags", ()))),
+        created_at=before.created_at,
+        updated_at=before.updated_at,
+        revision_number=before.revision_number,
+    )
+
+
+def prefixes(planning: ManifestDraft, document: Document, path: Path) -> list[Prefix]:
+    """The addresses or CIDRs of a list in the spec; reports malformed ones as problems."""
+    found = []
+    for position, text in enumerate(cast("list[str]", document.spec.get(str(path[-1]), ()))):
+        try:
+            found.append(Prefix.parse(text))
+        except ValueError as error:
+            planning.report(document, (*path, position), str(error))
+    return found

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.compiler.identities import LocalSet, content_number, local_number
+from flows.openflow.pipeline import FIRST_IDENTITY, UNRESTRICTED
+from flows.policy.objects import EgressDefault
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
+SETS = st.frozensets(NAMES, max_size=6)
+
+
+@given(st.lists(NAMES, unique=True), st.randoms())
+def test_a_set_has_one_number_whatever_its_order(parts: list[str], random: object) -> None:
+    assert content_number(parts) == content_number(reversed(parts)) == content_number(sorted(parts))
+
+
+@given(SETS, SETS)
+def test_different_sets_have_different_numbers(one: frozenset[str], other: frozenset[str]) -> None:
+    assert (content_number(one) == content_number(other)) == (one == other)
+
+
+def test_the_parts_of_a_set_do_not_run_together() -> None:
+    assert len({content_number(parts) for parts in (["ab", "c"], ["a", "bc"], ["abc"], ["a", "b", "c"])}) == 4
+
+
+@given(SETS)
+def test_numbers_are_64_bits_and_none_with_a_meaning(parts: frozenset[str]) -> None:
+    assert FIRST_IDENTITY <= content_number(parts) < 1 << 64
+
+
+def test_numbers_survive_a_restart() -> None:
+    """Fixed for good: another host, or the next version, must see the same identities."""
+    assert content_number(["a", "b"]) == 0xFFC151170352BAA3
+
+
+@given(SETS, st.sampled_from(EgressDefault), st.booleans())
+def test_what_decides_a_ports_rules_is_in_its_identity(
+    groups: frozenset[str], default: EgressDefault, stateless: bool
+) -> None:
+    number = local_number(LocalSet(groups, default, stateless=stateless))
+    assert number != UNRESTRICTED
+    assert number != local_number(LocalSet(groups | {"one more"}, default, stateless=stateless))
+    others = [each for each in EgressDefault if each is not default]
+    assert number not in {local_number(LocalSet(groups, other, stateless=stateless)) for other in others}
+
+
+def test_ports_without_security_share_one_identity() -> None:
+    one, other = LocalSet(frozenset(), unrestricted=True), LocalSet(frozenset("g"), unrestricted=True)
+    assert local_number(one) == local_number(other) == UNRESTRICTED

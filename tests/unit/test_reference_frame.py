@@ -1,0 +1,27 @@
+"""What the reference says of frames that no rule is about, where a bridge is too much to show it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flows.policy.objects import AddressPair, Network, Port, Prefix
+from flows.reference.frame import Frame, FrameRefusal, judge_frame
+
+LLDP, SHARED = 0x88CC, "02:00:00:00:00:0f"
+NETWORK = Network("net", "blue")
+
+
+def holder(name: str, number: int, *ethertypes: int) -> Port:
+    """A port that may use the shared MAC besides its own."""
+    pair = AddressPair(SHARED, Prefix.parse(f"10.0.0.{number}"))
+    port = Port(name, name, "net", f"02:00:00:00:00:0{number}", name, allowed_address_pairs=(pair,))
+    return replace(port, permitted_ethertypes=frozenset(ethertypes))
+
+
+def test_a_sender_does_not_take_its_own_frame() -> None:
+    """It may have the MAC as well as another port, which does not take such frames."""
+    ports = {"a": holder("a", 1, LLDP), "b": holder("b", 2)}
+    frame = Frame("a", ports["a"].mac, SHARED, LLDP)
+    assert judge_frame({"net": NETWORK}, ports, frame).refusal is FrameRefusal.RECEIVER
+    ports["b"] = holder("b", 2, LLDP)
+    assert judge_frame({"net": NETWORK}, ports, frame).ports == {"b"}

@@ -1,0 +1,128 @@
+"""A switch that hangs is told from one that is busy, and nobody is told too early."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lab.process import wait_until
+from sgctl.controller.inquiry import Inquiry
+from sgctl.switch import echo_probe as pulse
+from sgctl.switch.echo_probe import EchoProbe
+from sgctl.switch.main_thread import Look, MainThread
+
+IDLE = Look(runs=False, ticks=7)
+
+
+class Thread(MainThread):
+    """Shows one look after the other, and the last one again."""
+
+    def __init__(self, *looks: Look | None) -> None:
+        super().__init__("")
+        self._looks = list(looks)
+
+    def look(self) -> Look | None:
+        return self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
+
+
+def at_once(work: Callable[[], None]) -> None:
+    """A green thread that runs when it is made."""
+    work()
+
+
+def results(thread: Thread, answers: Sequence[bool]) -> list[bool]:
+    """Whether the switch was called silent, after each question that it answered or not."""
+    told: list[bool] = []
+    coming: Iterator[bool] = iter(answers)
+    taken = EchoProbe(lambda _: next(coming), thread, at_once, lambda _: told.append(taken.silent))
+    taken.ask()
+    assert not taken.pending
+    return told
+
+
+@pytest.mark.parametrize(
+    ("looks", "silent"),
+    [
+        ((IDLE, IDLE), True),
+        ((IDLE, IDLE._replace(ticks=8)), False),
+        ((IDLE, IDLE._replace(runs=True)), False),
+        ((None,), False),  # it may be busy, for all that can be seen
+    ],
+    ids=["hangs", "has worked", "wants a processor", "cannot be seen"],
+)
+def test_who_does_nothing_and_does_not_answer_hangs(looks: tuple[Look | None, ...], silent: bool) -> None:
+    assert results(Thread(*looks), [False, True]) == [silent, False]
+
+
+def test_who_cannot_be_seen_may_be_busy_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "UNSEEN_SECONDS", 0.0)
+    assert results(Thread(None), [False, True]) == [True, False]
+
+
+def test_a_busy_switch_that_is_stopped_then_hangs() -> None:
+    works = [IDLE._replace(ticks=ticks) for ticks in (1, 2, 3)]
+    assert results(Thread(*works), [False, False, False, True]) == [False, False, True, False]
+
+
+class Slow:
+    """A switch whose answer takes a while."""
+
+    silent = pending = False
+
+    def ask(self) -> None:
+        self.pending = True
+
+    def close(self) -> None:
+        """Nothing is under way."""
+
+
+def test_a_question_is_answered_when_the_switches_have_answered() -> None:
+    inquiry, switch = Inquiry(), Slow()
+    assert inquiry.settled(4, 4, [switch]) is None
+    assert not switch.pending, "nobody has asked"
+    assert inquiry.settled(5, 4, [switch]) is None
+    assert inquiry.settled(6, 4, [switch]) is None
+    switch.pending = False
+    assert inquiry.settled(6, 4, [switch]) == 5, "the switch was asked before the sixth question came"
+    assert inquiry.settled(6, 5, [switch]) is None
+    assert switch.pending
+    assert inquiry.settled(6, 5, []) == 6, "a switch that is gone is waited for no more"
+
+
+def test_a_main_thread_is_seen_at_work(tmp_path: Path) -> None:
+    remote = f"unix:{tmp_path}/db.sock"
+    assert MainThread(remote).look() is None
+    assert MainThread("tcp:127.0.0.1:6640").look() is None
+    with busy_process() as pid:
+        (tmp_path / "ovs-vswitchd.pid").write_text(f"{pid}\n")
+        thread = MainThread(remote)
+        before = seen(thread)
+        wait_until(lambda: seen(thread).ticks > before.ticks, "work that is seen")
+        assert seen(thread).worked_since(before)
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: not seen(thread).runs, "the process has stopped")
+        assert not seen(thread).worked_since(seen(thread))
+
+
+@contextmanager
+def busy_process() -> Iterator[int]:
+    """The process id of one that never pauses."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            yield busy.pid
+        finally:
+            busy.kill()
+
+
+def seen(thread: MainThread) -> Look:
+    """What the thread does now."""
+    look = thread.look()
+    assert look is not None
+    return look
