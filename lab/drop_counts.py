@@ -7,14 +7,13 @@ from collections import Counter
 from pathlib import Path
 
 from flows.openflow import pipeline
+from flows.openflow import registers as r
 from flows.openflow.reasons import Reason
 from lab.ovs import PrivateOvs
 from lab.process import wait_until
 
 _REASONS = {int(reason): reason for reason in Reason}
-_DROPPED = re.compile(
-    rf"table_id={pipeline.DROP.id},.*n_packets=(\d+).*{pipeline.REASON.name}=(0x[0-9a-f]+|\d+)"
-)
+_DROPPED = re.compile(rf"table_id={pipeline.DROP.id},.*n_packets=(\d+).*{r.REASON.name}=(0x[0-9a-f]+|\d+)")
 
 
 def drop_counts(ovs: PrivateOvs, bridge: str) -> Counter[Reason]:

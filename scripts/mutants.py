@@ -61,8 +61,8 @@ MUTANTS = (
     Mutant(
         "rules keep a local identity that nobody has any more",
         "compiler/rules",
-        "self._claims.withdraw(shape.owner, shape.key((p.LOCAL(number),)))",
-        "shape.key((p.LOCAL(number),))",
+        "self._claims.withdraw(shape.owner, shape.key((r.LOCAL(number),)))",
+        "shape.key((r.LOCAL(number),))",
     ),
     Mutant(
         "addresses of a remote stay after its last rule",
@@ -108,7 +108,7 @@ MUTANTS = (
     Mutant(
         "members of one network are members in all",
         "compiler/remotes",
-        "self._flows(address, selectors, p.ZONE(zone))",
+        "self._flows(address, selectors, r.ZONE(zone))",
         "self._flows(address, selectors)",
     ),
     Mutant(
@@ -132,13 +132,13 @@ MUTANTS = (
     Mutant(
         "the sender's rule counts for the receiver, too",
         "compiler/static",
-        "SetField(p.VIEW, view), SetField(p.VERDICT, 0))",
-        "SetField(p.VIEW, view))",
+        "SetField(r.VIEW, view), SetField(r.VERDICT, 0))",
+        "SetField(r.VIEW, view))",
     ),
     Mutant(
         "the sender's remote counts for the receiver, too",
         "compiler/static",
-        "forget = (SetField(p.MEMBER, 0), SetField(p.PREFIX, 0))",
+        "forget = (SetField(r.MEMBER, 0), SetField(r.PREFIX, 0))",
         "forget = ()",
     ),
     Mutant(
@@ -150,19 +150,19 @@ MUTANTS = (
     Mutant(
         "nothing is dropped at the sender",
         "compiler/static",
-        "(p.VERDICT(0),), drop(Reason.EGRESS_POLICY)",
-        "(p.VERDICT(0),), (call(p.FORWARD),)",
+        "(r.VERDICT(0),), drop(Reason.EGRESS_POLICY)",
+        "(r.VERDICT(0),), (call(p.FORWARD),)",
     ),
     Mutant(
         "nothing is dropped at the receiver",
         "compiler/static",
-        "(p.VERDICT(0),), drop(Reason.INGRESS_POLICY)",
-        "(p.VERDICT(0),), (call(p.OUTPUT),)",
+        "(r.VERDICT(0),), drop(Reason.INGRESS_POLICY)",
+        "(r.VERDICT(0),), (call(p.OUTPUT),)",
     ),
     Mutant(
         "new connections are judged as known ones",
         "compiler/static",
-        "(NEW,), question(identity, original, verdict, p.BY_HEADER)",
+        "(NEW,), question(identity, original, verdict, r.BY_HEADER)",
         "(NEW,), question(identity, original, verdict)",
     ),
     Mutant(
@@ -180,7 +180,7 @@ MUTANTS = (
     Mutant(
         "all ports hear what is for routers and servers",
         "compiler/static",
-        "TELL_OUTSIDE: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.LISTENERS), call(p.EXIT))",
+        "TELL_OUTSIDE: tuple[Action, ...] = (SetField(r.OUT, 0), call(p.LISTENERS), call(p.EXIT))",
         "TELL_OUTSIDE: tuple[Action, ...] = TELL_ALL",
     ),
     Mutant(
@@ -216,20 +216,20 @@ MUTANTS = (
     Mutant(
         "an unnamed protocol is tracked for a stateless sender",
         "compiler/named_protocols",
-        "(p.UNNAMED | p.STATELESS, (STATELESS,))",
-        "(p.UNNAMED, (STATELESS,))",
+        "(r.UNNAMED | r.STATELESS, (STATELESS,))",
+        "(r.UNNAMED, (STATELESS,))",
     ),
     Mutant(
         "no rule allows an unnamed protocol",
         "compiler/static",
         "yield Flow(tables.any, Priority.UNNAMED, (UNNAMED,), (*forget, *calls))",
-        "yield Flow(tables.any, Priority.UNNAMED, (UNNAMED,), (SetField(p.VERDICT, 0),))",
+        "yield Flow(tables.any, Priority.UNNAMED, (UNNAMED,), (SetField(r.VERDICT, 0),))",
     ),
     Mutant(
         "hop limits are as wanted when their last bit is",
         "compiler/static",
-        "equal = p.MEMBER((wanted >> bit & 1) << _READ_BIT | wanted << 8 | bit)",
-        "equal = p.MEMBER((wanted >> (bit if bit else 1) & 1) << _READ_BIT | wanted << 8 | bit)",
+        "equal = r.MEMBER((wanted >> bit & 1) << _READ_BIT | wanted << 8 | bit)",
+        "equal = r.MEMBER((wanted >> (bit if bit else 1) & 1) << _READ_BIT | wanted << 8 | bit)",
     ),
     Mutant(
         "virtual routers are heard with any hop limit",
@@ -252,20 +252,20 @@ MUTANTS = (
     Mutant(
         "frames of a port with several MACs are compared with the first only",
         "compiler/sieve",
-        "yield from _next_flows(in_port, p.LOCAL, macs, tables, any_mac)",
+        "yield from _next_flows(in_port, r.LOCAL, macs, tables, any_mac)",
         "yield from ()",
     ),
     Mutant(
         "a port with many MACs may use none but the first",
         "compiler/sieve",
-        "(SetField(p.LOCAL, _ANY), call(p.SENDER))",
+        "(SetField(r.LOCAL, _ANY), call(p.SENDER))",
         "(call(p.SENDER),)",
     ),
     Mutant(
         "the mask of an own address does not count",
         "compiler/sieve",
-        "held = p.PREFIX(own << 32 | one, one << 32 | one)",
-        "held = p.PREFIX(own << 32, one << 32)",
+        "held = r.PREFIX(own << 32 | one, one << 32 | one)",
+        "held = r.PREFIX(own << 32, one << 32)",
     ),
     Mutant(
         "an address that a port has outside of all subnets is found by nobody",
@@ -288,14 +288,14 @@ MUTANTS = (
     Mutant(
         "connections are never remembered",
         "compiler/static",
-        "whole, (COMMIT, OutputRegister(p.OUT))",
-        "whole, (OutputRegister(p.OUT),)",
+        "whole, (COMMIT, OutputRegister(r.OUT))",
+        "whole, (OutputRegister(r.OUT),)",
     ),
     Mutant(
         "fragments that the tracker gives up follow the packet that is committed",
         "compiler/static",
-        "COMMIT: Action = Clone((Conntrack(p.ZONE, commit=True),))",
-        "COMMIT: Action = Conntrack(p.ZONE, commit=True)",
+        "COMMIT: Action = Clone((Conntrack(r.ZONE, commit=True),))",
+        "COMMIT: Action = Conntrack(r.ZONE, commit=True)",
     ),
     Mutant(
         "fragments that the tracker gives up leave behind the packet that is committed",
@@ -384,14 +384,14 @@ MUTANTS = (
     Mutant(
         "any host outside brings back what a local port sent",
         "compiler/routed",
-        "match = (f.ETH_SRC(both, mask), p.LOCAL(both, mask))",
+        "match = (f.ETH_SRC(both, mask), r.LOCAL(both, mask))",
         "match = (f.ETH_SRC(both, mask),)",
     ),
     Mutant(
         "the router of replies is not told from that of questions",
         "compiler/routed",
-        "noted = Move(f.CT_LABEL, p.LOCAL, half)",
-        "noted = Move(f.CT_LABEL, p.LOCAL, p.ROUTER_OF_ORIGINAL)",
+        "noted = Move(f.CT_LABEL, r.LOCAL, half)",
+        "noted = Move(f.CT_LABEL, r.LOCAL, numbers.ROUTER_OF_ORIGINAL)",
     ),
     Mutant(
         "a router brings packets back in a network with one subnet",
@@ -408,7 +408,7 @@ MUTANTS = (
     Mutant(
         "what passes through from outside is noted as sent from here",
         "compiler/routed",
-        "yield Flow(p.FORWARD, Priority.DEFAULT + 7, (p.SOURCE(0),), (call(p.EXIT),))",
+        "yield Flow(p.FORWARD, Priority.DEFAULT + 7, (r.SOURCE(0),), (call(p.EXIT),))",
         "pass",
     ),
     Mutant(
@@ -601,8 +601,8 @@ MUTANTS = (
     Mutant(
         "messages of the link reach MACs for any address",
         "compiler/static",
-        "to_client = (UNTRACKED, p.VIEW(p.OF_LINK), IPV4_TERM, LIMITED_BROADCAST)",
-        "to_client = (UNTRACKED, p.VIEW(p.OF_LINK), IPV4_TERM)",
+        "to_client = (UNTRACKED, r.VIEW(r.OF_LINK), IPV4_TERM, LIMITED_BROADCAST)",
+        "to_client = (UNTRACKED, r.VIEW(r.OF_LINK), IPV4_TERM)",
     ),
     Mutant(
         "ARP reaches MACs for any address",
@@ -613,7 +613,7 @@ MUTANTS = (
     Mutant(
         "what is of the link is not known as such",
         "compiler/static",
-        "return (SetField(p.VIEW, p.OF_LINK), call(table))",
+        "return (SetField(r.VIEW, r.OF_LINK), call(table))",
         "return (call(table),)",
     ),
     Mutant(
@@ -667,7 +667,7 @@ MUTANTS = (
     Mutant(
         "a shared MAC is not noticed elsewhere",
         "compiler/holders",
-        "(_learn(mac, p.ELSEWHERE),)",
+        "(_learn(mac, r.ELSEWHERE),)",
         "(call(p.FDB),)",
     ),
     Mutant("any frame of a stand-by takes the MAC", "compiler/holders", "if named and mac in", "if mac in"),
@@ -680,7 +680,7 @@ MUTANTS = (
     Mutant(
         "a silent holder is remembered for ever",
         "compiler/holders",
-        "hard_timeout=p.HOLDER_SECONDS",
+        "hard_timeout=numbers.HOLDER_SECONDS",
         "hard_timeout=0",
     ),
     Mutant("a holder outlives the policy that named it", "compiler/holders", "bound=True", "bound=False"),
@@ -741,7 +741,7 @@ MUTANTS = (
     Mutant(
         "fragments: those from outside cost the receiver nothing",
         "compiler/fragment_budget",
-        "yield Flow(p.FRAGMENTS, Priority.NORMAL, (p.OUT(at.ofport),), pay)",
+        "yield Flow(p.FRAGMENTS, Priority.NORMAL, (r.OUT(at.ofport),), pay)",
         "pass",
     ),
     Mutant(
@@ -759,8 +759,8 @@ MUTANTS = (
     Mutant(
         "fragments: a port pays for itself and not for its network",
         "compiler/fragment_budget",
-        "pay = (Meter(p.FRAGMENT_METERS + at.ofport), call(p.NETWORK_FRAGMENTS))",
-        "pay = (Meter(p.FRAGMENT_METERS + at.ofport),)",
+        "pay = (Meter(numbers.FRAGMENT_METERS + at.ofport), call(p.NETWORK_FRAGMENTS))",
+        "pay = (Meter(numbers.FRAGMENT_METERS + at.ofport),)",
     ),
     Mutant(
         "fragments: who pays for those from outside is not known before the tracker",

@@ -13,8 +13,10 @@ from typing import Any
 from flows.compiler.bridge import LocalState, compile_bridge
 from flows.compiler.services import ICMP
 from flows.compiler.sieve import COMPARING
-from flows.openflow.pipeline import REGISTERS, TABLES, Table
+from flows.openflow.pipeline import TABLES
 from flows.openflow.reasons import Reason
+from flows.openflow.registers import REGISTERS
+from flows.openflow.table import Table
 from flows.policy.index import Policy
 from flows.policy.objects import (
     Change,

@@ -32,9 +32,11 @@ from flows.compiler.static import static_flows
 from flows.compiler.uplinks import Segment, Uplink, segment_flows, uplink_flows
 from flows.compiler.zone_ports import ZonePorts
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.actions import SetField
 from flows.openflow.flow import Flow, FlowDiff, FlowKey
-from flows.openflow.pipeline import EGRESS_OPEN, Priority
+from flows.openflow.numbers import Priority
+from flows.openflow.registers import EGRESS_OPEN
 from flows.policy.index import Claim, Policy, Selector, Touched
 from flows.policy.objects import EgressDefault, Port
 
@@ -361,9 +363,9 @@ def base_flows() -> tuple[Flow, ...]:
 
 def egress_open_flows(identity: int) -> list[Flow]:
     """Everything may leave, while no group of the identity has an egress rule."""
-    accept = (SetField(p.VERDICT, EGRESS_OPEN),)
+    accept = (SetField(r.VERDICT, EGRESS_OPEN),)
     return [
-        Flow(p.EGRESS_ANY, Priority.UNCONDITIONAL, (family, p.LOCAL(identity)), accept)
+        Flow(p.EGRESS_ANY, Priority.UNCONDITIONAL, (family, r.LOCAL(identity)), accept)
         for family in (IPV4_TERM, IPV6_TERM)
     ]
 

@@ -21,11 +21,13 @@ from flows.compiler.control import (
 from flows.compiler.services import IPV4_TERM, IPV6_TERM, prefix_term
 from flows.compiler.static import TELL_OUTSIDE, call, drop
 from flows.openflow import fields as f
+from flows.openflow import numbers
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.actions import Action, Learn, Output, SetField
 from flows.openflow.fields import Field, Match
 from flows.openflow.flow import Flow
-from flows.openflow.pipeline import PREFIX_BASE, Priority
+from flows.openflow.numbers import PREFIX_BASE, Priority
 from flows.openflow.reasons import Reason
 from flows.policy.objects import Prefix
 
@@ -46,36 +48,36 @@ def _learn(mac: str, holder: Field | int) -> Action:
     return Learn(
         table=p.HOLDER.id,
         priority=Priority.NORMAL,
-        cookie=p.HOLDER_COOKIE | mac_number(mac),
+        cookie=numbers.HOLDER_COOKIE | mac_number(mac),
         idle_timeout=0,
-        hard_timeout=p.HOLDER_SECONDS,
-        limit=p.HOLDER_LIMIT,
-        matches=((p.ZONE, p.ZONE), (f.ETH_SRC, f.ETH_DST)),
-        loads=((holder, p.OUT),),
+        hard_timeout=numbers.HOLDER_SECONDS,
+        limit=numbers.HOLDER_LIMIT,
+        matches=((r.ZONE, r.ZONE), (f.ETH_SRC, f.ETH_DST)),
+        loads=((holder, r.OUT),),
         bound=True,
     )
 
 
 def held_flows(at: Attachment, mac: str) -> Iterator[Flow]:
     """How frames reach a MAC that other ports may use, too."""
-    zone, to_mac = p.ZONE(at.zone), f.ETH_DST(mac_number(mac))
-    deliver = (SetField(p.DESTINATION, at.identity), call(p.RECEIVER))
-    find = (SetField(p.OUT, 0), call(p.HOLDER), call(p.HOLDER_OUT))
+    zone, to_mac = r.ZONE(at.zone), f.ETH_DST(mac_number(mac))
+    deliver = (SetField(r.DESTINATION, at.identity), call(p.RECEIVER))
+    find = (SetField(r.OUT, 0), call(p.HOLDER), call(p.HOLDER_OUT))
     yield Flow(p.FORWARD, Priority.LOW, (zone, to_mac), find)
-    yield Flow(p.HOLDER_OUT, Priority.NORMAL, (zone, p.OUT(at.ofport), to_mac), deliver)
-    yield Flow(p.ALL_HOLDERS, Priority.NORMAL, (zone, to_mac), (SetField(p.OUT, at.ofport), *deliver))
+    yield Flow(p.HOLDER_OUT, Priority.NORMAL, (zone, r.OUT(at.ofport), to_mac), deliver)
+    yield Flow(p.ALL_HOLDERS, Priority.NORMAL, (zone, to_mac), (SetField(r.OUT, at.ofport), *deliver))
     outside: tuple[Action, ...] = ()
     if at.leads_outside(mac):
         outside = (call(p.EXIT),)
-        yield Flow(p.HOLDER_OUT, Priority.NORMAL, (zone, p.OUT(p.ELSEWHERE), to_mac), outside)
+        yield Flow(p.HOLDER_OUT, Priority.NORMAL, (zone, r.OUT(r.ELSEWHERE), to_mac), outside)
         sighted = (zone, f.ETH_SRC(mac_number(mac)))
-        yield Flow(p.SIGHTED, Priority.NORMAL, sighted, (_learn(mac, p.ELSEWHERE),))
+        yield Flow(p.SIGHTED, Priority.NORMAL, sighted, (_learn(mac, r.ELSEWHERE),))
     yield Flow(p.HOLDER_OUT, Priority.LOW, (zone, to_mac), (call(p.ALL_HOLDERS), *outside))
 
 
 def found_flow(at: Attachment, prefix: Prefix) -> Flow:
     """Who is asked for an address: its owner; outside, too, where another owner or most of a range may be."""
-    zone, out, match = p.ZONE(at.zone), Output(at.ofport), _request(prefix)
+    zone, out, match = r.ZONE(at.zone), Output(at.ofport), _request(prefix)
     priority = PREFIX_BASE + prefix.length
     if prefix.is_host:
         outside = TELL_OUTSIDE if at.leads_outside(prefix) else ()
@@ -93,7 +95,7 @@ def _request(prefix: Prefix) -> Match:
 
 def guard_flows(at: Attachment) -> Iterator[Flow]:
     """The outside may claim nothing that only ports on this bridge may use."""
-    zone = p.ZONE(at.zone)
+    zone = r.ZONE(at.zone)
     for claim in _claims(at):
         yield Flow(p.UPLINK, Priority.HIGH, (zone, *claim), drop(Reason.UPLINK_SPOOF))
     for address in at.exclusive_addresses():

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
-from flows.openflow.pipeline import FIRST_IDENTITY, UNRESTRICTED
+from flows.openflow.registers import FIRST_IDENTITY, UNRESTRICTED
 from flows.policy.objects import EgressDefault
 
 

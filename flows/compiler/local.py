@@ -24,10 +24,12 @@ from flows.compiler.static import TELL_ALL, TELL_OUTSIDE, call, compare_hops, dr
 from flows.compiler.uplinks import learn
 from flows.openflow import fields as f
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
+from flows.openflow import table
 from flows.openflow.actions import Action, Meter, Output, SetField
 from flows.openflow.fields import Term, ct_state
 from flows.openflow.flow import Flow
-from flows.openflow.pipeline import Priority
+from flows.openflow.numbers import Priority
 from flows.openflow.reasons import Reason
 from flows.policy.objects import AddressPair, Prefix
 
@@ -53,9 +55,9 @@ def port_flows(at: Attachment) -> list[Flow]:
 
 def _classify(at: Attachment, in_port: Term) -> Iterator[Flow]:
     start = p.SPOOF if at.port.port_security_enabled else p.ADMIT
-    known: list[Action] = [SetField(p.ZONE, at.zone), SetField(p.SOURCE, at.identity)]
+    known: list[Action] = [SetField(r.ZONE, at.zone), SetField(r.SOURCE, at.identity)]
     if at.stateless:
-        known.append(SetField(p.FLAGS, p.STATELESS))
+        known.append(SetField(r.FLAGS, r.STATELESS))
     if at.port.port_security_enabled:
         known.append(own_mac(at))
     else:
@@ -131,12 +133,12 @@ def _ipv6_pair_flows(at: Attachment, in_port: Term, pair: AddressPair) -> Iterat
 
 def _permitted_flows(at: Attachment, mac: int) -> Iterator[Flow]:
     """Other protocols than IP, to and from one of the port's MACs; neither tracked nor asked of rules."""
-    zone = p.ZONE(at.zone)
+    zone = r.ZONE(at.zone)
     for ethertype in sorted(at.port.permitted_ethertypes):
         kind = f.ETH_TYPE(ethertype)
         sent = (f.IN_PORT(at.ofport), f.ETH_SRC(mac), kind)
         yield Flow(p.SENDER, Priority.NORMAL, sent, (call(p.FORWARD),))
-        yield Flow(p.RECEIVER, Priority.HIGH, (p.OUT(at.ofport), kind), (call(p.OUTPUT),))
+        yield Flow(p.RECEIVER, Priority.HIGH, (r.OUT(at.ofport), kind), (call(p.OUTPUT),))
         if at.uplinked:
             yield Flow(p.UPLINK_DELIVER, Priority.HIGH, (zone, f.ETH_DST(mac), kind), (call(p.FORWARD),))
 
@@ -164,7 +166,7 @@ def _errors_about(family: Term, opener: f.Field, acceptor: f.Field) -> _RelatedK
         (ct_state("-new+rel+rpl-inv+trk"), acceptor, p.INGRESS_TABLES),
     )
     return tuple(
-        (family, state, end, question(p.SOURCE, tables, p.SOURCE_VERDICT)) for state, end, tables in ends
+        (family, state, end, question(r.SOURCE, tables, p.SOURCE_VERDICT)) for state, end, tables in ends
     )
 
 
@@ -183,10 +185,10 @@ def _receive_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flo
     yield from _address_flows(at, pairs)
     if not at.port.port_security_enabled:
         yield from _part_flows(p.LISTENERS, at, (Output(at.ofport),))
-        behind = (p.ZONE(at.zone), p.OUT(at.ofport))
+        behind = (r.ZONE(at.zone), r.OUT(at.ofport))
         yield Flow(p.UPLINK_OUT, Priority.NORMAL, behind, (Output(at.ofport),))
     elif at.port.allowed_address_pairs:
-        hear = (SetField(p.OUT, at.ofport), SetField(p.DESTINATION, at.identity), call(p.DEST_STATELESS))
+        hear = (SetField(r.OUT, at.ofport), SetField(r.DESTINATION, at.identity), call(p.DEST_STATELESS))
         yield from _part_flows(p.SHARED, at, hear)
     for prefix in dict.fromkeys(pair.prefix for pair in pairs):
         yield found_flow(at, prefix)
@@ -198,13 +200,13 @@ def _receive_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flo
 
 def _to_mac_flows(at: Attachment, mac: str) -> Iterator[Flow]:
     """The MAC of a pair goes to whom it belongs, if that port is here, too; else to who holds it."""
-    to_mac = (p.ZONE(at.zone), f.ETH_DST(mac_number(mac)))
+    to_mac = (r.ZONE(at.zone), f.ETH_DST(mac_number(mac)))
     priority = Priority.NORMAL if mac == at.port.mac else Priority.LOW
     receiver: tuple[Action, ...] = ()
     if mac in at.macs_held_in_turn():
         yield from held_flows(at, mac)
     else:
-        receiver = (SetField(p.OUT, at.ofport), SetField(p.DESTINATION, at.identity))
+        receiver = (SetField(r.OUT, at.ofport), SetField(r.DESTINATION, at.identity))
         yield Flow(p.FORWARD, priority, to_mac, (*receiver, call(p.RECEIVER)))
     if at.uplinked:
         entry = p.FORWARD if at.stateless else p.CONNTRACK
@@ -222,14 +224,14 @@ def _link_flows(at: Attachment) -> Iterator[Flow]:
     shared = [pair.prefix for pair in at.port.allowed_address_pairs if pair.prefix.is_host]
     for prefix in dict.fromkeys([*around, *shared]):
         if prefix.version == 6:
-            yield on_link(p.ZONE(at.zone), prefix)
+            yield on_link(r.ZONE(at.zone), prefix)
 
 
-def _part_flows(table: p.Table, at: Attachment, actions: tuple[Action, ...]) -> Iterator[Flow]:
+def _part_flows(table: table.Table, at: Attachment, actions: tuple[Action, ...]) -> Iterator[Flow]:
     """The port's part of what a table does for all ports of a network: in its chunk, and the way there."""
-    zone, chunk = p.ZONE(at.zone), at.ofport // CHUNK + 1
-    yield Flow(table, Priority.NORMAL, (zone, p.OUT(chunk)), actions)
-    yield Flow(table, Priority.NORMAL, (zone, p.OUT(0)), (SetField(p.OUT, chunk), call(table)))
+    zone, chunk = r.ZONE(at.zone), at.ofport // CHUNK + 1
+    yield Flow(table, Priority.NORMAL, (zone, r.OUT(chunk)), actions)
+    yield Flow(table, Priority.NORMAL, (zone, r.OUT(0)), (SetField(r.OUT, chunk), call(table)))
 
 
 def _address_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
@@ -239,22 +241,22 @@ def _address_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flo
     check = p.DEST_STATELESS if at.stateless else p.DEST_CONNTRACK
     for prefix in dict.fromkeys(pair.prefix for pair in pairs):
         family, field = (IPV4_TERM, f.IPV4_DST) if prefix.version == 4 else (IPV6_TERM, f.IPV6_DST)
-        match = (p.OUT(at.ofport), family, *prefix_term(field, prefix))
+        match = (r.OUT(at.ofport), family, *prefix_term(field, prefix))
         yield Flow(p.RECEIVER, Priority.NORMAL, match, (call(check),))
         if prefix.version == 4:
-            arp = (p.OUT(at.ofport), ARP_TERM, *prefix_term(f.ARP_TPA, prefix))
+            arp = (r.OUT(at.ofport), ARP_TERM, *prefix_term(f.ARP_TPA, prefix))
             yield Flow(p.RECEIVER, Priority.NORMAL, arp, (call(p.OUTPUT),))
 
 
 def broadcast_chunk(zone: int, chunk: int, ports: Iterable[int]) -> Flow:
     """One part of the ports of a network that must see what the network says to all."""
     outputs = tuple(Output(ofport) for ofport in sorted(ports))
-    return Flow(p.BROADCAST, Priority.NORMAL, (p.ZONE(zone), p.OUT(chunk + 1)), outputs)
+    return Flow(p.BROADCAST, Priority.NORMAL, (r.ZONE(zone), r.OUT(chunk + 1)), outputs)
 
 
 def broadcast_root(zone: int, chunks: Iterable[int]) -> Flow:
     """Visits every chunk of a network."""
     visits: list[Action] = []
     for chunk in sorted(chunks):
-        visits += [SetField(p.OUT, chunk + 1), call(p.BROADCAST)]
-    return Flow(p.BROADCAST, Priority.NORMAL, (p.ZONE(zone), p.OUT(0)), tuple(visits))
+        visits += [SetField(r.OUT, chunk + 1), call(p.BROADCAST)]
+    return Flow(p.BROADCAST, Priority.NORMAL, (r.ZONE(zone), r.OUT(0)), tuple(visits))

@@ -13,9 +13,10 @@ from flows.compiler.services import ICMP, ICMPV6, TCP, UDP, ethertype_term
 from flows.compiler.static import STATELESS, call
 from flows.openflow import fields as f
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.actions import Action, Move, SetField
 from flows.openflow.flow import Flow
-from flows.openflow.pipeline import Priority
+from flows.openflow.numbers import Priority
 from flows.policy.objects import Ethertype
 
 _FRAGMENT = 44
@@ -32,12 +33,12 @@ _READ_BIT = 63
 def protocol_flows() -> Iterator[Flow]:
     """What every bridge has of it."""
     for ethertype, named in _ALWAYS_NAMED.items():
-        begin = (p.MEMBER(0), ethertype_term(ethertype))
+        begin = (r.MEMBER(0), ethertype_term(ethertype))
         yield Flow(p.PROTOCOL, Priority.NORMAL, begin, _read(0, 0))
         for protocol in sorted(named):
             yield from _path(ethertype, protocol)
-    for flags, match in ((p.UNNAMED | p.STATELESS, (STATELESS,)), (p.UNNAMED, ())):
-        unnamed = (SetField(p.MEMBER, 0), SetField(p.FLAGS, flags), call(p.LINK_MESSAGE))
+    for flags, match in ((r.UNNAMED | r.STATELESS, (STATELESS,)), (r.UNNAMED, ())):
+        unnamed = (SetField(r.MEMBER, 0), SetField(r.FLAGS, flags), call(p.LINK_MESSAGE))
         yield Flow(p.PROTOCOL, Priority.LOW if match else Priority.DEFAULT, match, unnamed)
 
 
@@ -51,16 +52,16 @@ def _path(ethertype: Ethertype, protocol: int) -> Iterator[Flow]:
     for count in range(_BITS):
         left = _BITS - count
         bit = protocol >> left - 1 & 1
-        match = (p.MEMBER(bit << _READ_BIT | _state(count, protocol >> left)), ethertype_term(ethertype))
-        found = (SetField(p.MEMBER, 0), call(p.ADMIT))
+        match = (r.MEMBER(bit << _READ_BIT | _state(count, protocol >> left)), ethertype_term(ethertype))
+        found = (SetField(r.MEMBER, 0), call(p.ADMIT))
         following = _read(count + 1, protocol >> left - 1) if left > 1 else found
         yield Flow(p.PROTOCOL, Priority.NORMAL, match, following)
 
 
 def _read(count: int, before: int) -> tuple[Action, ...]:
     """Read the next bit, after so many others, which are `before`."""
-    bit = Move(f.IP_PROTO, p.MEMBER, _BITS - 1 - count, _READ_BIT, most=1)
-    return (SetField(p.MEMBER, _state(count, before)), bit, call(p.PROTOCOL))
+    bit = Move(f.IP_PROTO, r.MEMBER, _BITS - 1 - count, _READ_BIT, most=1)
+    return (SetField(r.MEMBER, _state(count, before)), bit, call(p.PROTOCOL))
 
 
 def _state(count: int, before: int) -> int:

@@ -16,11 +16,12 @@ from flows.compiler.claims import ClaimTable, Owner
 from flows.compiler.identities import content_number
 from flows.compiler.services import BY_CONNECTION, BY_HEADER, IPV4_TERM, IPV6_TERM, prefix_term
 from flows.openflow import fields as f
-from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.actions import SetField
 from flows.openflow.fields import Field, Term
 from flows.openflow.flow import Flow
-from flows.openflow.pipeline import PREFIX_BASE, Table
+from flows.openflow.numbers import PREFIX_BASE
+from flows.openflow.table import Table
 from flows.policy.index import Member, Selector, SelectorKind
 from flows.policy.objects import Direction, Prefix
 
@@ -134,7 +135,7 @@ class MemberTable(RemoteTable):
         watcher: Watcher,
         zones_of_scope: dict[str, set[int]],
     ) -> None:
-        super().__init__(claims, table, p.MEMBER, side, watcher)
+        super().__init__(claims, table, r.MEMBER, side, watcher)
         self._zones_of_scope = zones_of_scope
         self._groups: defaultdict[str, dict[Prefix, SelectorSet]] = defaultdict(dict)
         self._placed: dict[tuple[int, Prefix], SelectorSet] = {}
@@ -169,7 +170,7 @@ class MemberTable(RemoteTable):
             return
         self.identities.swap(old, selectors)
         owner = (*self._owner(address), zone)
-        self._claims.assign(owner, self._flows(address, selectors, p.ZONE(zone)) if selectors else ())
+        self._claims.assign(owner, self._flows(address, selectors, r.ZONE(zone)) if selectors else ())
 
 
 class PrefixTable(RemoteTable):
@@ -178,7 +179,7 @@ class PrefixTable(RemoteTable):
     def __init__(
         self, claims: ClaimTable, table: Table, side: tuple[Direction, int], watcher: Watcher
     ) -> None:
-        super().__init__(claims, table, p.PREFIX, side, watcher)
+        super().__init__(claims, table, r.PREFIX, side, watcher)
         self._direct: dict[Prefix, SelectorSet] = {}
         self._sorted: list[Prefix] = []
         self._lengths: Counter[int] = Counter()

@@ -22,10 +22,12 @@ from flows.compiler.static import (
     drop,
 )
 from flows.openflow import fields as f
+from flows.openflow import numbers
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.actions import Clone, Conjunction, Conntrack, Move, SetField
 from flows.openflow.flow import Flow
-from flows.openflow.pipeline import Priority
+from flows.openflow.numbers import Priority
 from flows.openflow.reasons import Reason
 from flows.policy.objects import Network
 
@@ -33,7 +35,7 @@ _FAMILIES = (
     (4, IPV4_TERM, f.IPV4_SRC, f.IPV4_DST),
     (6, IPV6_TERM, f.IPV6_SRC, f.IPV6_DST),
 )
-_HALVES = ((ORIGINAL, p.ROUTER_OF_ORIGINAL), (REPLY, p.ROUTER_OF_REPLY))
+_HALVES = ((ORIGINAL, numbers.ROUTER_OF_ORIGINAL), (REPLY, numbers.ROUTER_OF_REPLY))
 _CLAUSES = 24
 _SAME_MAC = 1
 """The conjunction of its own table that holds when both MACs are one."""
@@ -45,8 +47,8 @@ def routed_flows(network: Network, zone: int) -> Iterator[Flow]:
         subnets = [subnet for subnet in network.subnets if subnet.version == version]
         if len(subnets) < 2:
             continue
-        here = (p.ZONE(zone), family)
-        lookup = Conntrack(p.ZONE, p.RETURNED_TRACKED.id)
+        here = (r.ZONE(zone), family)
+        lookup = Conntrack(r.ZONE, p.RETURNED_TRACKED.id)
         yield Flow(p.RETURNED, Priority.NORMAL, (*here, NO_FRAGMENT), (lookup,))
         yield Flow(p.RETURNED, Priority.DEFAULT, here, (call(p.FRAGMENTS), lookup))
         for subnet in subnets:
@@ -58,7 +60,7 @@ def routed_flows(network: Network, zone: int) -> Iterator[Flow]:
 
 def router_flows() -> Iterator[Flow]:
     """What is common to all such networks."""
-    yield Flow(p.FORWARD, Priority.DEFAULT + 7, (p.SOURCE(0),), (call(p.EXIT),))
+    yield Flow(p.FORWARD, Priority.DEFAULT + 7, (r.SOURCE(0),), (call(p.EXIT),))
     yield from _leaving_flows()
     yield Flow(p.RETURNED, Priority.HIGH, (GROUP_MAC,), drop(Reason.UPLINK_SPOOF))
     for family in (IPV4_TERM, IPV6_TERM):
@@ -66,23 +68,26 @@ def router_flows() -> Iterator[Flow]:
         yield Flow(p.RETURNED_TRACKED, Priority.NORMAL, (TRACKED, family, NO_FRAGMENT), on)
         yield Flow(p.RETURNED_TRACKED, Priority.DEFAULT, (TRACKED, family), (DISCARD_LEFT_OVER, *on))
     for state, half in _HALVES:
-        noted = Move(f.CT_LABEL, p.LOCAL, half)
+        noted = Move(f.CT_LABEL, r.LOCAL, half)
         yield Flow(p.RETURNED_BY, Priority.NORMAL, (state,), (noted, call(p.ROUTER_MAC)))
     yield from _same_mac_flows()
 
 
 def _leaving_flows() -> Iterator[Flow]:
     """The router's MAC is noted by every packet that goes to it, since routers are replaced."""
-    unknown = SetField(p.OUT, 0)
-    unknown_direction = (UNTRACKED, (p.ROUTER_OF_ORIGINAL, p.ROUTER_OF_REPLY))  # of a stateless sender
+    unknown = SetField(r.OUT, 0)
+    unknown_direction = (
+        UNTRACKED,
+        (numbers.ROUTER_OF_ORIGINAL, numbers.ROUTER_OF_REPLY),
+    )  # of a stateless sender
     for state, halves in (*((state, (half,)) for state, half in _HALVES), unknown_direction):
         notes = tuple(Move(f.ETH_DST, f.CT_LABEL, 0, half) for half in halves)
         for family in (IPV4_TERM, IPV6_TERM):
-            known = Clone((Conntrack(p.ZONE, commit=True, notes=notes),))
+            known = Clone((Conntrack(r.ZONE, commit=True, notes=notes),))
             yield Flow(
                 p.VIA_ROUTER, Priority.HIGH, (state, family, NO_FRAGMENT), (known, unknown, *FIND_UPLINK)
             )
-            whole = Conntrack(p.ZONE, p.COMMITTED.id, commit=True, notes=notes)
+            whole = Conntrack(r.ZONE, p.COMMITTED.id, commit=True, notes=notes)
             budget = (call(p.FRAGMENTS),) if state is UNTRACKED else ()  # tracked, they passed it before
             yield Flow(p.VIA_ROUTER, Priority.NORMAL, (state, family), (*budget, unknown, whole))
 
@@ -93,6 +98,6 @@ def _same_mac_flows() -> Iterator[Flow]:
         mask = 0b11 << 2 * clause
         for bits in range(4):
             both = bits << 2 * clause
-            match = (f.ETH_SRC(both, mask), p.LOCAL(both, mask))
+            match = (f.ETH_SRC(both, mask), r.LOCAL(both, mask))
             yield Flow(p.ROUTER_MAC, Priority.NORMAL, match, (Conjunction(_SAME_MAC, clause + 1, _CLAUSES),))
     yield Flow(p.ROUTER_MAC, Priority.NORMAL, (f.CONJ_ID(_SAME_MAC),), (call(p.FORWARD),))

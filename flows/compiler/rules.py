@@ -15,11 +15,13 @@ from flows.compiler.claims import ClaimTable, Owner
 from flows.compiler.named_protocols import named_protocol
 from flows.compiler.remotes import MemberTable, PrefixTable, is_member_selector
 from flows.compiler.services import ethertype_term, has_service, service_matches
-from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.actions import Conjunction, SetField
 from flows.openflow.fields import CONJ_ID, Field, Match, Term
 from flows.openflow.flow import Flow, FlowKey
-from flows.openflow.pipeline import EGRESS_TABLES, INGRESS_TABLES, Priority, Table, conjunction_priority
+from flows.openflow.numbers import Priority, conjunction_priority
+from flows.openflow.pipeline import EGRESS_TABLES, INGRESS_TABLES
+from flows.openflow.table import Table
 from flows.policy.index import ANY, Policy, Selector, SelectorKind, Touched, selector_of
 from flows.policy.objects import Direction, Rule
 
@@ -82,7 +84,7 @@ class Shape:
         if self.clauses == 1:
             return
         priority = self.priority
-        accept = (SetField(p.VERDICT, self.rule.number),)
+        accept = (SetField(r.VERDICT, self.rule.number),)
         yield Flow(self.table, priority, self.key((CONJ_ID(self.rule.number),)).match, accept)
         if self.rule.protocol is not None:
             clause = self.clause(2)
@@ -114,10 +116,10 @@ class RuleBook:
         tables = EGRESS_TABLES if side[0] is Direction.EGRESS else INGRESS_TABLES
 
         def member_watcher(selector: Selector, number: int, appeared: bool) -> None:
-            self._remote_identity(side, selector, p.MEMBER(number), appeared)
+            self._remote_identity(side, selector, r.MEMBER(number), appeared)
 
         def prefix_watcher(selector: Selector, number: int, appeared: bool) -> None:
-            self._remote_identity(side, selector, p.PREFIX(number), appeared)
+            self._remote_identity(side, selector, r.PREFIX(number), appeared)
 
         return SideState(
             MemberTable(self._claims, tables.member, side, member_watcher, zones_of_scope),
@@ -139,9 +141,11 @@ class RuleBook:
         for group in groups:
             self._locals[group].discard(number)
             for shape in [
-                self._active[r] for r in self._policy.rules_of_group.get(group, ()) if r in self._active
+                self._active[rule]
+                for rule in self._policy.rules_of_group.get(group, ())
+                if rule in self._active
             ]:
-                self._claims.withdraw(shape.owner, shape.key((p.LOCAL(number),)))
+                self._claims.withdraw(shape.owner, shape.key((r.LOCAL(number),)))
                 self.refresh_rule(shape.rule.id)
 
     def identities_of(self, group: str) -> set[int]:
@@ -206,9 +210,9 @@ class RuleBook:
             self._detach_remote(shape)
 
     def _claim_local(self, shape: Shape, number: int) -> None:
-        accept = (SetField(p.VERDICT, shape.rule.number),)
+        accept = (SetField(r.VERDICT, shape.rule.number),)
         actions = accept if shape.clauses == 1 else shape.clause(1)
-        self._claims.claim(shape.owner, shape.key((p.LOCAL(number),)), actions)
+        self._claims.claim(shape.owner, shape.key((r.LOCAL(number),)), actions)
 
     def _attach_remote(self, shape: Shape) -> None:
         state = self._sides[shape.side]
@@ -240,8 +244,8 @@ class RuleBook:
     @staticmethod
     def _remote_table(state: SideState, selector: Selector) -> tuple[MemberTable | PrefixTable, Field]:
         if is_member_selector(selector):
-            return state.members, p.MEMBER
-        return state.prefixes, p.PREFIX
+            return state.members, r.MEMBER
+        return state.prefixes, r.PREFIX
 
     def _remote_identity(self, side: Side, selector: Selector, condition: Term, appeared: bool) -> None:
         """An identity that holds a selector came into use or went out of it."""

@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from flows.openflow import fields as f
-from flows.openflow import pipeline
+from flows.openflow import registers as r
 from flows.openflow.fields import Field, Match, Term, ct_state
-from flows.openflow.pipeline import VIEW
+from flows.openflow.registers import VIEW
 from flows.policy.objects import Ethertype, Prefix, Rule
 
 TCP, UDP, SCTP = 6, 17, 132
 ICMP, ICMPV6 = 1, 58
 MAX_PORT = 0xFFFF
 
-BY_HEADER: Match = (VIEW(pipeline.BY_HEADER),)
+BY_HEADER: Match = (VIEW(r.BY_HEADER),)
 BY_CONNECTION: Match = (VIEW(0), ct_state("-new-inv+trk"))
 """Both conditions: a stateless side looks at the header even of a packet that the other side tracked."""
 

@@ -26,11 +26,13 @@ from flows.compiler.services import IPV4_TERM, IPV6_TERM
 from flows.compiler.static import TELL_ALL, TELL_OUTSIDE, call, drop
 from flows.openflow import fields as f
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.actions import Action, SetField
 from flows.openflow.fields import Field, Match, Term
 from flows.openflow.flow import Flow
-from flows.openflow.pipeline import Priority, Table
+from flows.openflow.numbers import Priority
 from flows.openflow.reasons import Reason
+from flows.openflow.table import Table
 from flows.policy.objects import Prefix
 
 MOST = 4
@@ -45,7 +47,7 @@ BITS_AT_ONCE, BITS_IN_ALL = 2, 30
 A step is a flow for each beginning that there is. The last bits would be a flow for each address."""
 _ANY = 1 << 63
 """In LOCAL: no MAC to compare with."""
-_ANY_MAC = p.LOCAL(_ANY, _ANY)
+_ANY_MAC = r.LOCAL(_ANY, _ANY)
 _SOLICITATION, _ADVERTISEMENT = icmpv6(NEIGHBOUR_SOLICITATION), icmpv6(NEIGHBOUR_ADVERTISEMENT)
 COMPARING = frozenset(
     table.id for table in (p.OWN_MAC, p.OWN_ARP, p.OWN_ADDRESS, p.OWN_LINK, p.NO_LINK, p.IN_SUBNET)
@@ -67,7 +69,7 @@ def sieve_flows() -> Iterator[Flow]:
 
 def _arp_flows() -> Iterator[Flow]:
     yield from _differences(p.OWN_ARP, f.ARP_SHA, drop(Reason.ARP_SPOOF), (ARP_TERM,))
-    address = (SetField(p.PREFIX, _NO_ADDRESS), call(p.OWN_ADDRESS))
+    address = (SetField(r.PREFIX, _NO_ADDRESS), call(p.OWN_ADDRESS))
     for priority, match in ((Priority.GUARD, (_ANY_MAC,)), (Priority.DEFAULT, ())):
         yield Flow(p.OWN_ARP, priority, match, address)
     yield from _address_differences(p.OWN_ADDRESS, f.ARP_SPA, p.OTHER_ADDRESS)
@@ -91,7 +93,7 @@ def _differences(table: Table, field: Field, actions: tuple[Action, ...], kind: 
     for bit in range(field.bits):
         one = 1 << bit
         for own, said in ((one, 0), (0, one)):
-            match = (*kind, p.LOCAL(own, one), field(said, one))
+            match = (*kind, r.LOCAL(own, one), field(said, one))
             yield Flow(table, Priority.NORMAL + bit, match, actions)
 
 
@@ -100,13 +102,13 @@ def _address_differences(table: Table, field: Field, other: Table) -> Iterator[F
     for bit in range(32):
         one = 1 << bit
         for own, said in ((one, 0), (0, one)):
-            held = p.PREFIX(own << 32 | one, one << 32 | one)
+            held = r.PREFIX(own << 32 | one, one << 32 | one)
             yield Flow(table, Priority.NORMAL + bit, (ARP_TERM, held, field(said, one)), (call(other),))
 
 
 def _asked_flows() -> Iterator[Flow]:
     """Who asks by ARP for an address that is in none of the network's subnets asks for nobody here."""
-    yield Flow(p.ASKED, Priority.DEFAULT, (), (SetField(p.PREFIX, _NO_ADDRESS), call(p.IN_SUBNET)))
+    yield Flow(p.ASKED, Priority.DEFAULT, (), (SetField(r.PREFIX, _NO_ADDRESS), call(p.IN_SUBNET)))
     yield from _address_differences(p.IN_SUBNET, f.ARP_TPA, p.OTHER_SUBNET)
     yield Flow(p.OTHER_SUBNET, Priority.DEFAULT, (), (call(p.ANNOUNCING),))
     yield Flow(p.IN_SUBNET, Priority.DEFAULT, (), (call(p.KNOWN),))
@@ -115,8 +117,8 @@ def _asked_flows() -> Iterator[Flow]:
     yield Flow(p.ANNOUNCING, Priority.DEFAULT, (), (call(p.NEIGHBOUR),))
     yield Flow(p.NOBODY, Priority.LOW + 10, (GROUP_MAC, *READABLE_ARP[1]), TELL_ALL)
     yield Flow(p.NOBODY, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
-    yield Flow(p.NOBODY, Priority.DEFAULT, (), (SetField(p.VIEW, p.OF_NOBODY), call(p.FORWARD)))
-    foreign = (p.VIEW(p.OF_NOBODY), ARP_TERM)
+    yield Flow(p.NOBODY, Priority.DEFAULT, (), (SetField(r.VIEW, r.OF_NOBODY), call(p.FORWARD)))
+    foreign = (r.VIEW(r.OF_NOBODY), ARP_TERM)
     yield Flow(p.RECEIVER, Priority.HIGH + 50, foreign, drop(Reason.FOREIGN_ADDRESS))
 
 
@@ -124,8 +126,8 @@ def subnet_flows(zone: Term, subnets: Iterable[Prefix]) -> Iterator[Flow]:
     """With what a network compares the addresses that are asked for: its subnets hold all of its ports'."""
     held = [_NO_ADDRESS, *(_masked(subnet) for subnet in subnets if subnet.version == 4)]
     if len(held) in range(2, MOST + 2):
-        yield from _next_flows(zone, p.PREFIX, held, (p.OTHER_SUBNET, p.IN_SUBNET), ())
-        yield Flow(p.OTHER_SUBNET, Priority.NORMAL, (zone, p.PREFIX(held[-1])), (call(p.NOBODY),))
+        yield from _next_flows(zone, r.PREFIX, held, (p.OTHER_SUBNET, p.IN_SUBNET), ())
+        yield Flow(p.OTHER_SUBNET, Priority.NORMAL, (zone, r.PREFIX(held[-1])), (call(p.NOBODY),))
 
 
 def known_flows(at: Attachment, prefix: Prefix) -> Iterator[Flow]:
@@ -135,7 +137,7 @@ def known_flows(at: Attachment, prefix: Prefix) -> Iterator[Flow]:
     """
     for subnet in at.subnets4 if len(at.subnets4) <= MOST else ():
         if subnet.covers(prefix):
-            yield from _path(p.ZONE(at.zone), subnet.length, prefix)
+            yield from _path(r.ZONE(at.zone), subnet.length, prefix)
 
 
 def _path(zone: Term, start: int, prefix: Prefix) -> Iterator[Flow]:
@@ -145,7 +147,7 @@ def _path(zone: Term, start: int, prefix: Prefix) -> Iterator[Flow]:
         mask = _mask(end)
         match = (zone, _compared(length), ARP_TERM, f.ARP_TPA(prefix.value & mask, mask))
         if end < last:
-            yield Flow(p.KNOWN, Priority.NORMAL, match, (SetField(p.PREFIX, mask), call(p.KNOWN)))
+            yield Flow(p.KNOWN, Priority.NORMAL, match, (SetField(r.PREFIX, mask), call(p.KNOWN)))
         else:
             yield Flow(p.KNOWN, Priority.HIGH, match, (call(p.ANNOUNCING),))
     if start >= last:
@@ -154,7 +156,7 @@ def _path(zone: Term, start: int, prefix: Prefix) -> Iterator[Flow]:
 
 def _compared(length: int) -> Term:
     """So many bits of the address have been compared, as the mask in PREFIX says."""
-    return p.PREFIX(_mask(length), _mask(_WHOLE))
+    return r.PREFIX(_mask(length), _mask(_WHOLE))
 
 
 def _mask(length: int) -> int:
@@ -168,18 +170,18 @@ def _masked(prefix: Prefix) -> int:
 
 def own_mac(at: Attachment) -> SetField:
     """The MAC that a frame of the port is compared with first."""
-    return SetField(p.LOCAL, mac_number(source_macs(at.port)[0]))
+    return SetField(r.LOCAL, mac_number(source_macs(at.port)[0]))
 
 
 def port_sieve_flows(at: Attachment, in_port: Term) -> Iterator[Flow]:
     """With what else the frames of a port are compared."""
     macs = list(map(mac_number, source_macs(at.port)))
-    tables, any_mac = (p.OTHER_MAC, p.OWN_MAC), (SetField(p.LOCAL, _ANY), call(p.SENDER))
-    yield from _next_flows(in_port, p.LOCAL, macs, tables, any_mac)
+    tables, any_mac = (p.OTHER_MAC, p.OWN_MAC), (SetField(r.LOCAL, _ANY), call(p.SENDER))
+    yield from _next_flows(in_port, r.LOCAL, macs, tables, any_mac)
     own = (pair.prefix for pair in address_pairs(at.port) if pair.prefix.version == 4)
     addresses = list(dict.fromkeys([_NO_ADDRESS, *map(_masked, own)]))
     tables = p.OTHER_ADDRESS, p.OWN_ADDRESS
-    yield from _next_flows(in_port, p.PREFIX, addresses, tables, (call(p.SPOOF_ARP),))
+    yield from _next_flows(in_port, r.PREFIX, addresses, tables, (call(p.SPOOF_ARP),))
 
 
 def _next_flows(

@@ -34,12 +34,16 @@ from flows.compiler.control import (
 )
 from flows.compiler.services import ICMPV6, IPV4_TERM, IPV6_TERM, prefix_term
 from flows.openflow import fields as f
+from flows.openflow import numbers
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.actions import Action, Clone, Conntrack, Learn, Move, OutputRegister, Resubmit, SetField
 from flows.openflow.fields import Match, Term, ct_state
 from flows.openflow.flow import Flow
-from flows.openflow.pipeline import Priority, RuleTables, Table
+from flows.openflow.numbers import Priority
+from flows.openflow.pipeline import RuleTables
 from flows.openflow.reasons import Reason
+from flows.openflow.table import Table
 from flows.policy.objects import Prefix
 
 UNTAGGED = f.VLAN_VID(0)
@@ -59,59 +63,59 @@ def call(table: Table) -> Resubmit:
 
 def drop(reason: Reason) -> tuple[Action, ...]:
     """Note the reason and go where packets die."""
-    return (SetField(p.REASON, reason), call(p.DROP))
+    return (SetField(r.REASON, reason), call(p.DROP))
 
 
-COMMIT: Action = Clone((Conntrack(p.ZONE, commit=True),))
+COMMIT: Action = Clone((Conntrack(r.ZONE, commit=True),))
 """Remember the connection. What else the tracker lets go at that moment ends with the copy."""
-COMMIT_WHOLE: Action = Conntrack(p.ZONE, p.COMMITTED.id, commit=True)
+COMMIT_WHOLE: Action = Conntrack(r.ZONE, p.COMMITTED.id, commit=True)
 """The same for fragments: those of which the first was refused wait here, and never become whole."""
-DISCARD_LEFT_OVER: Action = Clone((Conntrack(p.NO_NETWORK),))
+DISCARD_LEFT_OVER: Action = Clone((Conntrack(r.NO_NETWORK),))
 """Of a packet in more fragments than fit a batch, the tracker adds the rest to whatever it looks up next.
 
 In a zone of no network, where copies of fragments do not meet the fragments themselves.
 """
-STATELESS = p.FLAGS(p.STATELESS, p.STATELESS)
-UNNAMED = p.FLAGS(p.UNNAMED, p.UNNAMED)
+STATELESS = r.FLAGS(r.STATELESS, r.STATELESS)
+UNNAMED = r.FLAGS(r.UNNAMED, r.UNNAMED)
 NO_FRAGMENT = f.IP_FRAG(0, f.FRAG_LATER)
 
 RECEIVER_REASONS = frozenset({Reason.INGRESS_POLICY, Reason.INGRESS_FRAGMENT})
 """Drops that are counted for the receiving port; all others are the sender's."""
 
-TELL_ALL: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.BROADCAST), call(p.EXIT))
+TELL_ALL: tuple[Action, ...] = (SetField(r.OUT, 0), call(p.BROADCAST), call(p.EXIT))
 """To every local port of the network but the sender, and out of its uplinks."""
 FIND_UPLINK: tuple[Action, ...] = (call(p.FDB), call(p.UPLINK_OUT))
 """Out of the uplink where the destination has been seen, or of all."""
-TELL_OUTSIDE: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.LISTENERS), call(p.EXIT))
+TELL_OUTSIDE: tuple[Action, ...] = (SetField(r.OUT, 0), call(p.LISTENERS), call(p.EXIT))
 """To the local ports without port security, and out of the network's uplinks."""
-TELL_SHARERS: tuple[Action, ...] = (SetField(p.OUT, 0), call(p.SHARED), *TELL_OUTSIDE)
+TELL_SHARERS: tuple[Action, ...] = (SetField(r.OUT, 0), call(p.SHARED), *TELL_OUTSIDE)
 """To the local ports that have an allowed address pair, and as `TELL_OUTSIDE`."""
 
 
 def exempt(table: Table) -> tuple[Action, ...]:
     """On to `table` as a message of the link, of which the rules are not asked."""
-    return (SetField(p.VIEW, p.OF_LINK), call(table))
+    return (SetField(r.VIEW, r.OF_LINK), call(table))
 
 
-AS_WANTED = p.MEMBER(p.HOPS_AS_WANTED)
+AS_WANTED = r.MEMBER(r.HOPS_AS_WANTED)
 _READ_BIT = 63
 """Where MEMBER has the bit that was read last. Below are the hop limit wanted and the number of that bit."""
 
 
 def compare_hops(wanted: int, bit: int = 7) -> tuple[Action, ...]:
     """Compare the hop limit of an IP packet with the one wanted, from this bit on; `AS_WANTED` if it is."""
-    read = Move(f.IP_TTL, p.MEMBER, bit, _READ_BIT, most=1)
-    return (SetField(p.MEMBER, wanted << 8 | bit), read, call(p.HOP_LIMIT))
+    read = Move(f.IP_TTL, r.MEMBER, bit, _READ_BIT, most=1)
+    return (SetField(r.MEMBER, wanted << 8 | bit), read, call(p.HOP_LIMIT))
 
 
 def _hop_limits() -> Iterator[Flow]:
     """OpenFlow matches a hop limit as a whole only, but copies single bits of it into a register."""
     for family, wanted in ((IPV4_TERM, NOT_ROUTED), (IPV6_TERM, NOT_ROUTED), (IPV6_TERM, NOT_FORWARDED)):
         for bit in range(8):
-            equal = p.MEMBER((wanted >> bit & 1) << _READ_BIT | wanted << 8 | bit)
-            go_on = compare_hops(wanted, bit - 1) if bit else (SetField(p.MEMBER, p.HOPS_AS_WANTED),)
+            equal = r.MEMBER((wanted >> bit & 1) << _READ_BIT | wanted << 8 | bit)
+            go_on = compare_hops(wanted, bit - 1) if bit else (SetField(r.MEMBER, r.HOPS_AS_WANTED),)
             yield Flow(p.HOP_LIMIT, Priority.NORMAL, (equal, family), go_on)
-    yield Flow(p.HOP_LIMIT, Priority.DEFAULT, (), (SetField(p.MEMBER, 0),))
+    yield Flow(p.HOP_LIMIT, Priority.DEFAULT, (), (SetField(r.MEMBER, 0),))
 
 
 def _vrrp() -> Iterator[Flow]:
@@ -155,19 +159,19 @@ def _misses() -> Iterator[Flow]:
         if isinstance(table.miss, Reason) and table is not p.DROP:
             yield Flow(table, Priority.MISS, (), drop(table.miss))
     for reason in Reason:
-        yield Flow(p.DROP, Priority.NORMAL, (p.REASON(reason),), _count(reason))
+        yield Flow(p.DROP, Priority.NORMAL, (r.REASON(reason),), _count(reason))
 
 
 def _count(reason: Reason) -> tuple[Action, ...]:
     """Count the drop for the port that it concerns: the receiver where it refused, else the sender."""
-    port = p.OUT if reason in RECEIVER_REASONS else f.IN_PORT
+    port = r.OUT if reason in RECEIVER_REASONS else f.IN_PORT
     counter = Learn(
         table=p.DROPPED.id,
         priority=Priority.NORMAL,
-        cookie=p.DROPS_COOKIE,
+        cookie=numbers.DROPS_COOKIE,
         idle_timeout=0,
-        limit=p.DROPS_LIMIT,
-        matches=((p.REASON, p.REASON), (port, port)),
+        limit=numbers.DROPS_LIMIT,
+        matches=((r.REASON, r.REASON), (port, port)),
     )
     return (counter, call(p.DROPPED))
 
@@ -287,7 +291,7 @@ def _admit_control() -> Iterator[Flow]:
 
 def _admit_unrestricted() -> Iterator[Flow]:
     """A port without port security speaks as an uplink does, but its packets are tracked."""
-    source = p.SOURCE(p.UNRESTRICTED)
+    source = r.SOURCE(r.UNRESTRICTED)
     ranked: tuple[tuple[Match, tuple[Action, ...]], ...] = (
         ((), (call(p.FORWARD),)),
         ((IPV6_TERM,), (call(p.CONNTRACK),)),
@@ -313,38 +317,38 @@ def _track() -> Iterator[Flow]:
     yield Flow(p.FRAGMENTS, Priority.DEFAULT, (), (call(p.NETWORK_FRAGMENTS),))
     for untracked, before, after, check in (sender, receiver):
         for family in (IPV4_TERM, IPV6_TERM):
-            kind, lookup = (*untracked, family), Conntrack(p.ZONE, after.id)
+            kind, lookup = (*untracked, family), Conntrack(r.ZONE, after.id)
             yield Flow(before, Priority.NORMAL, (*kind, NO_FRAGMENT), (lookup,))
             yield Flow(before, Priority.DEFAULT, kind, (call(p.FRAGMENTS), lookup))
             yield Flow(after, Priority.NORMAL, (TRACKED, family, NO_FRAGMENT), (call(check),))
             yield Flow(after, Priority.DEFAULT, (TRACKED, family), (DISCARD_LEFT_OVER, call(check)))
     yield Flow(p.DEST_CONNTRACK, Priority.DEFAULT, (TRACKED,), (call(p.DEST_CHECK),))
     for before in (p.DEST_CONNTRACK, p.DEST_STATELESS):
-        yield Flow(before, Priority.HIGH, (UNTRACKED, p.VIEW(p.OF_LINK)), (call(p.OUTPUT),))
+        yield Flow(before, Priority.HIGH, (UNTRACKED, r.VIEW(r.OF_LINK)), (call(p.OUTPUT),))
 
 
 def _checks() -> Iterator[Flow]:
-    for trusted in (p.SOURCE(0), p.SOURCE(p.UNRESTRICTED)):
+    for trusted in (r.SOURCE(0), r.SOURCE(r.UNRESTRICTED)):
         yield Flow(p.SOURCE_CHECK, Priority.GUARD, (trusted,), (call(p.FORWARD),))
     yield Flow(p.SOURCE_CHECK, Priority.NORMAL + 60, (RELATED,), (call(p.RELATED),))
-    yield from _ask(p.SOURCE_CHECK, p.SOURCE, p.EGRESS_TABLES, p.INGRESS_TABLES, p.SOURCE_VERDICT)
-    stateless = question(p.SOURCE, p.EGRESS_TABLES, p.SOURCE_VERDICT, p.BY_HEADER)
+    yield from _ask(p.SOURCE_CHECK, r.SOURCE, p.EGRESS_TABLES, p.INGRESS_TABLES, p.SOURCE_VERDICT)
+    stateless = question(r.SOURCE, p.EGRESS_TABLES, p.SOURCE_VERDICT, r.BY_HEADER)
     yield Flow(p.SOURCE_STATELESS, Priority.DEFAULT, (), stateless)
-    yield Flow(p.SOURCE_VERDICT, Priority.NORMAL, (p.VERDICT(0),), drop(Reason.EGRESS_POLICY))
+    yield Flow(p.SOURCE_VERDICT, Priority.NORMAL, (r.VERDICT(0),), drop(Reason.EGRESS_POLICY))
     yield Flow(p.SOURCE_VERDICT, Priority.DEFAULT, (), (call(p.FORWARD),))
 
-    yield Flow(p.RECEIVER, Priority.GUARD, (p.DESTINATION(p.UNRESTRICTED),), (call(p.OUTPUT),))
-    to_client = (UNTRACKED, p.VIEW(p.OF_LINK), IPV4_TERM, LIMITED_BROADCAST)
+    yield Flow(p.RECEIVER, Priority.GUARD, (r.DESTINATION(r.UNRESTRICTED),), (call(p.OUTPUT),))
+    to_client = (UNTRACKED, r.VIEW(r.OF_LINK), IPV4_TERM, LIMITED_BROADCAST)
     yield Flow(p.RECEIVER, Priority.HIGH, to_client, (call(p.OUTPUT),))
     # An address that is taken is told to a sender that has none yet (RFC 5227 section 2.1.1).
     yield Flow(p.RECEIVER, Priority.HIGH, (*READABLE_ARP[1], f.ARP_TPA(0)), (call(p.OUTPUT),))
-    yield from _ask(p.DEST_CHECK, p.DESTINATION, p.INGRESS_TABLES, p.EGRESS_TABLES, p.DEST_VERDICT)
-    stateless = question(p.DESTINATION, p.INGRESS_TABLES, p.DEST_VERDICT, p.BY_HEADER)
+    yield from _ask(p.DEST_CHECK, r.DESTINATION, p.INGRESS_TABLES, p.EGRESS_TABLES, p.DEST_VERDICT)
+    stateless = question(r.DESTINATION, p.INGRESS_TABLES, p.DEST_VERDICT, r.BY_HEADER)
     for family in (ARP_TERM, IPV4_TERM, IPV6_TERM):
         yield Flow(p.RECEIVER, Priority.LOW, (family,), drop(Reason.FOREIGN_ADDRESS))
     for family in (IPV4_TERM, IPV6_TERM):
         yield Flow(p.DEST_STATELESS, Priority.DEFAULT, (family,), stateless)
-    yield Flow(p.DEST_VERDICT, Priority.NORMAL, (p.VERDICT(0),), drop(Reason.INGRESS_POLICY))
+    yield Flow(p.DEST_VERDICT, Priority.NORMAL, (r.VERDICT(0),), drop(Reason.INGRESS_POLICY))
     yield Flow(p.DEST_VERDICT, Priority.DEFAULT, (), (call(p.OUTPUT),))
 
 
@@ -353,23 +357,23 @@ def _ask(
 ) -> Iterator[Flow]:
     """One side of the check: a reply is judged by the rules that let its connection be opened."""
     yield Flow(table, Priority.NORMAL + 50, (INVALID,), drop(Reason.INVALID))
-    yield Flow(table, Priority.NORMAL + 10, (NEW,), question(identity, original, verdict, p.BY_HEADER))
+    yield Flow(table, Priority.NORMAL + 10, (NEW,), question(identity, original, verdict, r.BY_HEADER))
     yield Flow(table, Priority.NORMAL, (ORIGINAL,), question(identity, original, verdict))
     yield Flow(table, Priority.NORMAL, (REPLY,), question(identity, reply, verdict))
 
 
 def question(identity: f.Field, tables: RuleTables, verdict: Table, view: int = 0) -> tuple[Action, ...]:
     """Call the rule tables as a subroutine, then let `verdict` act on what they found."""
-    arguments = (Move(identity, p.LOCAL), SetField(p.VIEW, view), SetField(p.VERDICT, 0))
+    arguments = (Move(identity, r.LOCAL), SetField(r.VIEW, view), SetField(r.VERDICT, 0))
     return (*arguments, call(tables.any), call(verdict))
 
 
 def _rule_tables(tables: RuleTables) -> Iterator[Flow]:
-    forget = (SetField(p.MEMBER, 0), SetField(p.PREFIX, 0))
+    forget = (SetField(r.MEMBER, 0), SetField(r.PREFIX, 0))
     calls = (call(tables.member), call(tables.prefix), call(tables.rules))
     yield Flow(tables.any, Priority.MISS, (), (*forget, *calls))
     yield Flow(tables.any, Priority.UNNAMED, (UNNAMED,), (*forget, *calls))
-    yield Flow(tables.rules, Priority.UNNAMED, (UNNAMED,), (SetField(p.VERDICT, 0),))
+    yield Flow(tables.rules, Priority.UNNAMED, (UNNAMED,), (SetField(r.VERDICT, 0),))
 
 
 def _delivery() -> Iterator[Flow]:
@@ -385,8 +389,8 @@ def _delivery() -> Iterator[Flow]:
     yield Flow(p.NEIGHBOUR, Priority.DEFAULT, (), (call(p.FORWARD),))
     for family in (IPV4_TERM, IPV6_TERM):
         whole = (NEW, family, NO_FRAGMENT)
-        yield Flow(p.OUTPUT, Priority.HIGH, whole, (COMMIT, OutputRegister(p.OUT)))
+        yield Flow(p.OUTPUT, Priority.HIGH, whole, (COMMIT, OutputRegister(r.OUT)))
         yield Flow(p.OUTPUT, Priority.NORMAL, (NEW, family), (COMMIT_WHOLE,))
-    yield Flow(p.OUTPUT, Priority.DEFAULT, (), (OutputRegister(p.OUT),))
-    yield Flow(p.COMMITTED, Priority.NORMAL, (TRACKED, p.OUT(0)), FIND_UPLINK)
-    yield Flow(p.COMMITTED, Priority.DEFAULT, (TRACKED,), (OutputRegister(p.OUT),))
+    yield Flow(p.OUTPUT, Priority.DEFAULT, (), (OutputRegister(r.OUT),))
+    yield Flow(p.COMMITTED, Priority.NORMAL, (TRACKED, r.OUT(0)), FIND_UPLINK)
+    yield Flow(p.COMMITTED, Priority.DEFAULT, (TRACKED,), (OutputRegister(r.OUT),))

@@ -25,10 +25,12 @@ from flows.compiler.static import (
     on_link,
 )
 from flows.openflow import fields as f
+from flows.openflow import numbers
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.actions import Action, Bundle, Learn, Output, PopVlan, PushVlan, SetField, ToController
 from flows.openflow.flow import Flow
-from flows.openflow.pipeline import Priority
+from flows.openflow.numbers import Priority
 from flows.openflow.reasons import Reason
 from flows.policy.objects import Network
 
@@ -87,7 +89,7 @@ def segment_flows(segment: Segment) -> list[Flow]:
 
 def _link_flows(segment: Segment) -> Iterator[Flow]:
     """What belongs to the link of the network: its subnets."""
-    zone = p.ZONE(segment.zone)
+    zone = r.ZONE(segment.zone)
     if not segment.straying:
         yield from subnet_flows(zone, segment.network.subnets)
     for subnet in segment.network.subnets:
@@ -96,23 +98,23 @@ def _link_flows(segment: Segment) -> Iterator[Flow]:
             continue
         answer = (zone, *DHCP_FROM_SERVER, *prefix_term(f.IPV4_SRC, subnet))
         yield Flow(p.UPLINK_DELIVER, Priority.HIGH, answer, exempt(p.FORWARD))
-        trusted = (p.SOURCE(p.UNRESTRICTED), *answer)
+        trusted = (r.SOURCE(r.UNRESTRICTED), *answer)
         yield Flow(p.ADMIT, ANSWERS, trusted, exempt(p.FORWARD))
 
 
 def _enter_flows(segment: Segment) -> Iterator[Flow]:
-    zone, vid = SetField(p.ZONE, segment.zone), segment.network.segmentation_id
+    zone, vid = SetField(r.ZONE, segment.zone), segment.network.segmentation_id
     tag = UNTAGGED if vid is None else f.VLAN_VID(0x1000 | vid)
     untag: tuple[Action, ...] = () if vid is None else (PopVlan(),)
     several = segment.trusted or len(segment.uplinks) > 1  # else there is nothing to choose
     for uplink in segment.uplinks:
-        which: tuple[Action, ...] = (Bundle(uplink.members, into=p.OUT),) if uplink.has_standby else ()
-        forget: tuple[Action, ...] = (SetField(p.OUT, 0),) if uplink.has_standby else ()
+        which: tuple[Action, ...] = (Bundle(uplink.members, into=r.OUT),) if uplink.has_standby else ()
+        forget: tuple[Action, ...] = (SetField(r.OUT, 0),) if uplink.has_standby else ()
         for member in uplink.members:
             in_port = f.IN_PORT(member)
             enter = (*untag, zone, *which, call(p.UPLINK))
             yield Flow(p.CLASSIFY, Priority.GUARD + 100, (in_port, tag), enter)
-            match = (p.ZONE(segment.zone), in_port)
+            match = (r.ZONE(segment.zone), in_port)
             learned = (learn(segment.zone, member),) if several else ()
             pass_on = (*forget, *learned, call(p.SIGHTED), call(p.UPLINK_DELIVER))
             yield Flow(p.UPLINK, Priority.DEFAULT, match, pass_on)
@@ -123,11 +125,11 @@ def learn(zone: int, ofport: int) -> Learn:
     return Learn(
         table=p.FDB.id,
         priority=Priority.NORMAL,
-        cookie=p.LEARNED_COOKIE_TAG << 56 | zone << 32 | ofport,
-        idle_timeout=p.FDB_IDLE_SECONDS,
-        limit=p.FDB_LIMIT,
-        matches=((p.ZONE, p.ZONE), (f.ETH_SRC, f.ETH_DST)),
-        loads=((f.IN_PORT, p.OUT),),
+        cookie=numbers.LEARNED_COOKIE_TAG << 56 | zone << 32 | ofport,
+        idle_timeout=numbers.FDB_IDLE_SECONDS,
+        limit=numbers.FDB_LIMIT,
+        matches=((r.ZONE, r.ZONE), (f.ETH_SRC, f.ETH_DST)),
+        loads=((f.IN_PORT, r.OUT),),
         bound=True,
     )
 
@@ -135,8 +137,8 @@ def learn(zone: int, ofport: int) -> Learn:
 def _exit_flows(segment: Segment) -> Iterator[Flow]:
     if not segment.uplinks and not segment.trusted:
         return
-    zone = p.ZONE(segment.zone)
-    unknown = SetField(p.OUT, 0)
+    zone = r.ZONE(segment.zone)
+    unknown = SetField(r.OUT, 0)
     for family in (IPV4_TERM, IPV6_TERM):
         new = (zone, NEW, family)
         yield Flow(p.EXIT, Priority.GUARD, (*new, NO_FRAGMENT), (COMMIT, unknown, *FIND_UPLINK))
@@ -146,25 +148,25 @@ def _exit_flows(segment: Segment) -> Iterator[Flow]:
     tag: tuple[Action, ...] = () if vid is None else (PushVlan(vid),)
     for uplink in segment.uplinks:
         for member in uplink.members:
-            yield Flow(p.UPLINK_OUT, Priority.NORMAL, (zone, p.OUT(member)), (*tag, uplink.out))
+            yield Flow(p.UPLINK_OUT, Priority.NORMAL, (zone, r.OUT(member)), (*tag, uplink.out))
         yield from _not_back(segment, uplink, tag)
     if segment.uplinks:
         flood = tuple(uplink.out for uplink in segment.uplinks)
-        yield Flow(p.UPLINK_OUT, Priority.NORMAL, (zone, p.OUT(0)), (*tag, *flood))
+        yield Flow(p.UPLINK_OUT, Priority.NORMAL, (zone, r.OUT(0)), (*tag, *flood))
 
 
 def _not_back(segment: Segment, uplink: Uplink, tag: tuple[Action, ...]) -> Iterator[Flow]:
     """What came in by one member of a bond does not leave by another one."""
     if len(uplink.members) == 1:
         return
-    zone, others = p.ZONE(segment.zone), [other for other in segment.uplinks if other != uplink]
+    zone, others = r.ZONE(segment.zone), [other for other in segment.uplinks if other != uplink]
     for member in uplink.members:
         nowhere = Output(member)  # where it came from
         flood = (*tag, *(other.out for other in others)) if others else (nowhere,)
         came = f.IN_PORT(member)
-        yield Flow(p.UPLINK_OUT, Priority.HIGH, (zone, p.OUT(0), came), flood)
+        yield Flow(p.UPLINK_OUT, Priority.HIGH, (zone, r.OUT(0), came), flood)
         for other_member in uplink.members:
-            yield Flow(p.UPLINK_OUT, Priority.HIGH, (zone, p.OUT(other_member), came), (nowhere,))
+            yield Flow(p.UPLINK_OUT, Priority.HIGH, (zone, r.OUT(other_member), came), (nowhere,))
 
 
 def uplink_flows(uplink: Uplink) -> list[Flow]:
@@ -174,7 +176,7 @@ def uplink_flows(uplink: Uplink) -> list[Flow]:
         for member in uplink.members
     ]
     standby = [
-        Flow(p.UPLINK, Priority.GUARD + 100, (f.IN_PORT(member), p.OUT(active)), drop(Reason.STANDBY))
+        Flow(p.UPLINK, Priority.GUARD + 100, (f.IN_PORT(member), r.OUT(active)), drop(Reason.STANDBY))
         for member in uplink.members
         for active in uplink.members
         if uplink.has_standby and active != member

@@ -11,7 +11,9 @@ from flows.openflow import fields as f
 from flows.openflow.actions import Action, Meter
 from flows.openflow.datapath_key import loses_neighbour_fields
 from flows.openflow.fields import Match
-from flows.openflow.pipeline import COOKIE_TAG, TABLE_BY_ID, Table
+from flows.openflow.numbers import COOKIE_TAG
+from flows.openflow.pipeline import TABLE_BY_ID
+from flows.openflow.table import Table
 
 MAX_ACTION_BYTES = 65_000
 """What still fits one flow mod: OpenFlow lengths are 16 bits."""

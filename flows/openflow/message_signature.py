@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from flows.openflow import fields as f
-from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.actions import Action, Bundle, Conjunction, Meter, Output, SetField
 from flows.openflow.fields import Term
 from flows.openflow.flow import Flow, FlowKey
@@ -21,7 +21,7 @@ FIRST_RESERVED_PORT = 0xFF00
 
 _NUMBERS = frozenset(
     {
-        *(p.LOCAL, p.MEMBER, p.PREFIX, p.SOURCE, p.DESTINATION, p.ZONE, p.OUT, p.REASON),
+        *(r.LOCAL, r.MEMBER, r.PREFIX, r.SOURCE, r.DESTINATION, r.ZONE, r.OUT, r.REASON),
         *(f.ETH_SRC, f.ETH_DST, f.IPV4_SRC, f.IPV4_DST, f.IPV6_SRC, f.IPV6_DST),
         *(f.ARP_SPA, f.ARP_TPA, f.ARP_SHA, f.ND_TARGET, f.ND_SLL, f.ND_TLL),
         *(f.TCP_SRC, f.TCP_DST, f.UDP_SRC, f.UDP_DST, f.SCTP_SRC, f.SCTP_DST),

@@ -1,115 +1,32 @@
-"""The pipeline, declared once: tables, registers, priorities, reserved numbers.
+"""The tables of the pipeline, declared once.
 
-Everything else (ids in flows, names in dumps, the default flow of each table, the documentation)
-is derived from these declarations. Directions are relative to the workload.
+Ids in flows, names in dumps, the default flow of each table and the documentation are derived from these
+declarations. Directions are relative to the workload. Registers are in `flows.openflow.registers`, priorities
+and other reserved numbers in `flows.openflow.numbers`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum
-from functools import cached_property
 from typing import Final
 
 from flows.openflow import fields as f
-from flows.openflow.datapath_key import asks_neighbour, not_in_key
 from flows.openflow.fields import Field
 from flows.openflow.reasons import Reason
-
-
-class Miss(Enum):
-    """What a table does with a packet that no flow of it matches, when it is not a drop."""
-
-    RETURN = "return to the caller"
-
-
-@dataclass(frozen=True)
-class Table:
-    """One OpenFlow table. `fields` are those its flows may match; `miss` is its default.
-
-    Raises ValueError for a field that no datapath would compare.
-    """
-
-    id: int
-    name: str
-    purpose: str
-    miss: Reason | Miss
-    fields: frozenset[Field]
-
-    def __post_init__(self) -> None:
-        if lost := not_in_key(self.fields):
-            raise ValueError(f"table {self.name}: a datapath does not compare {lost}")
-
-    @cached_property
-    def asks_neighbour(self) -> bool:
-        """Whether its flows may match fields of neighbour discovery."""
-        return asks_neighbour(self.fields)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-LOCAL: Final = f.wide_register(0)
-"""Identity of the workload whose rules are being asked: a set of security groups.
-
-Until rules are asked, a MAC of the sending port: the one that its frame should come from."""
-MEMBER: Final = f.wide_register(1)
-"""Identity of the remote address by membership: the remote groups it belongs to.
-
-Until rules are asked, what is known of the hop limit: `HOPS_AS_WANTED` when it is the one demanded."""
-PREFIX: Final = f.wide_register(2)
-"""Identity of the remote address by prefix: the CIDRs and address groups that cover it."""
-SOURCE: Final = f.wide_register(3)
-"""Identity of the sender; 0 when the packet came from an uplink."""
-DESTINATION: Final = f.wide_register(4)
-"""Identity of the receiver."""
-ZONE: Final = f.register(10)
-"""Conntrack zone of the network on this bridge (1–65534), which also stands for the network."""
-OUT: Final = f.register(11)
-"""OpenFlow port to send to; 0 when not known."""
-VERDICT: Final = f.register(12)
-"""Number of the rule that allows the packet; 0 while none does."""
-REASON: Final = f.register(13)
-"""Why the packet is dropped (`Reason`)."""
-VIEW: Final = f.register(14)
-"""How the rule tables see the packet: 1 by its own header, 0 by its connection's first packet.
-
-2 says that they do not: it is a message of the link. 3 says so of ARP for an address that nobody here has."""
-FLAGS: Final = f.register(15)
-"""What else is known of a packet: `STATELESS`, `UNNAMED`."""
-BY_HEADER: Final = 1
-OF_LINK: Final = 2
-OF_NOBODY: Final = 3
-HOPS_AS_WANTED: Final = 1
-STATELESS: Final = 1
-"""In FLAGS: the sender's groups are stateless, so that the packet is not tracked for it."""
-UNNAMED: Final = 2
-"""In FLAGS: its IP protocol is one that no rule on this bridge names."""
-
-REGISTERS: Final = {
-    "LOCAL": LOCAL,
-    "MEMBER": MEMBER,
-    "PREFIX": PREFIX,
-    "SOURCE": SOURCE,
-    "DESTINATION": DESTINATION,
-    "ZONE": ZONE,
-    "OUT": OUT,
-    "VERDICT": VERDICT,
-    "REASON": REASON,
-    "VIEW": VIEW,
-    "FLAGS": FLAGS,
-}
-
-ELSEWHERE: Final = 0xFFFFFFFF
-"""In OUT, instead of an OpenFlow port: somewhere behind the uplinks (OFPP_ANY, which no port has)."""
-NO_NETWORK: Final = 65535
-"""A conntrack zone that is no network's."""
-UNRESTRICTED: Final = 1
-"""Identity of a port whose port security is off: no checks apply to it."""
-FIRST_IDENTITY: Final = 16
-"""Content identities are never below this."""
-EGRESS_OPEN: Final = 1
-"""Verdict of the implicit rule "egress is open until the first egress rule"."""
+from flows.openflow.registers import (
+    DESTINATION,
+    FLAGS,
+    LOCAL,
+    MEMBER,
+    OUT,
+    PREFIX,
+    REASON,
+    SOURCE,
+    VERDICT,
+    VIEW,
+    ZONE,
+)
+from flows.openflow.table import Miss, Table
 
 _L2 = {f.ETH_SRC, f.ETH_DST, f.ETH_TYPE}
 _L3 = {f.ETH_TYPE, f.IPV4_SRC, f.IPV4_DST, f.IPV6_SRC, f.IPV6_DST, f.IP_PROTO}
@@ -618,69 +535,5 @@ class RuleTables:
 EGRESS_TABLES: Final = RuleTables(EGRESS_ANY, EGRESS_MEMBER, EGRESS_PREFIX, EGRESS_RULES)
 INGRESS_TABLES: Final = RuleTables(INGRESS_ANY, INGRESS_MEMBER, INGRESS_PREFIX, INGRESS_RULES)
 
-
-class Priority(IntEnum):
-    """Named priority bands; within a table, higher wins."""
-
-    MISS = 0
-    DEFAULT = 10
-    LOW = 20
-    NORMAL = 100
-    HIGH = 200
-    GUARD = 300
-    CONJUNCTION_TOP = 40000
-    """Conjunction bands of rules for a protocol go down from here."""
-    UNNAMED = 40500
-    """Here ends the lookup of a packet of an unnamed protocol: between rules for all protocols and others."""
-    UNCONDITIONAL = 50000
-    """Plain accepts: above every conjunction of their table, so that none of equal priority is hidden."""
-    ALL_PROTOCOLS_TOP = 65000
-    """Conjunction bands of rules for all protocols go down from here."""
-
-
-PREFIX_BASE: Final = 100
-"""Longest prefix match: the priority is PREFIX_BASE + prefix length."""
-
-RULES_PER_BAND: Final = 2048
-"""Rules with consecutive numbers share a priority band, so that no clause flow can hold more
-conjunction actions than fit one flow (OpenFlow lengths are 16 bits, an action is 16 bytes)."""
-BANDS: Final = 24000
-
-
-def conjunction_priority(rule_number: int, *, all_protocols: bool = False) -> int:
-    """The priority of every flow of a rule; rules of one band share it."""
-    top = Priority.ALL_PROTOCOLS_TOP if all_protocols else Priority.CONJUNCTION_TOP
-    return top - rule_number // RULES_PER_BAND % BANDS
-
-
-ROUTER_OF_ORIGINAL: Final = 80
-ROUTER_OF_REPLY: Final = 32
-"""The bits of a connection's label from which on the MAC of the router is, by direction; 48 each."""
-
-FRAGMENT_METERS: Final = 1 << 16
-"""A port's meter for fragments has its number plus this; its meter for what needs no rule, its number."""
-NETWORK_METERS: Final = 1 << 17
-"""The meter for all fragments of a network has its zone plus this."""
-
-COOKIE_TAG: Final = 0x5C
-"""Top byte of the cookie of every flow of ours; the rest is a hash of the flow's content."""
-LEARNED_COOKIE_TAG: Final = 0x5D
-"""The same of flows that the switch has learned. Differs from COOKIE_TAG in the last bit only."""
 LEARNING: Final = frozenset({HOLDER.id, FDB.id, DROPPED.id})
 """The tables in which it learns."""
-
-DROPS_COOKIE: Final = LEARNED_COOKIE_TAG << 56 | 1
-"""Cookie of the learned flows that count drops."""
-DROPS_LIMIT: Final = 65536
-"""Learned drop counters per switch: ports × reasons stay far below."""
-
-FDB_LIMIT: Final = 4096
-"""Learned MACs per uplink and network, and per port without port security."""
-FDB_IDLE_SECONDS: Final = 300
-
-HOLDER_COOKIE: Final = LEARNED_COOKIE_TAG << 56 | 1 << 48
-"""Cookie of the learned holder of a MAC; the MAC is its low 48 bits."""
-HOLDER_LIMIT: Final = 65536
-"""Learned holders of one MAC: a network has one, and there are fewer networks than that."""
-HOLDER_SECONDS: Final = 300
-"""How long a holder is remembered that says nothing."""

@@ -13,17 +13,15 @@ from typing import NamedTuple
 
 from flows.openflow.fields import IN_PORT, Match
 from flows.openflow.flow import Flow, FlowKey, match_bytes
-from flows.openflow.pipeline import (
+from flows.openflow.numbers import (
     COOKIE_TAG,
-    DROPPED,
     DROPS_COOKIE,
     FRAGMENT_METERS,
     LEARNED_COOKIE_TAG,
-    LEARNING,
     NETWORK_METERS,
-    OUT,
-    TABLE_BY_ID,
 )
+from flows.openflow.pipeline import DROPPED, LEARNING, TABLE_BY_ID
+from flows.openflow.registers import OUT
 
 VERSION = 5
 FLOW_MOD = 14

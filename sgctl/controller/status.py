@@ -7,7 +7,8 @@ from typing import Protocol
 
 from flows.compiler.claims import Owner
 from flows.openflow.flow import match_text
-from flows.openflow.pipeline import TABLE_BY_ID, ZONE
+from flows.openflow.pipeline import TABLE_BY_ID
+from flows.openflow.registers import ZONE
 from flows.policy.index import Policy
 from sgctl.controller.bindings import Place, Role
 from sgctl.controller.engine import Engine, ManagedBridge

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from flows.openflow import numbers
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.reasons import Reason
 from sgctl.controller.engine import ManagedBridge
 from sgctl.explain.dump import InstalledFlow
@@ -26,7 +28,9 @@ def drop_records(picture: ExpectedState, tools: SwitchTools) -> Iterator[dict[st
     for dpid in picture.managed(None):
         managed = picture.engine.bridges[dpid]
         flows = [InstalledFlow.parse(line) for line in tools.flows(managed.bridge.name)]
-        counters = [flow for flow in flows if flow.table == p.DROPPED.id and flow.cookie == p.DROPS_COOKIE]
+        counters = [
+            flow for flow in flows if flow.table == p.DROPPED.id and flow.cookie == numbers.DROPS_COOKIE
+        ]
         counted = [_counted(flow) for flow in counters]
         for meter, packets in tools.metered(managed.bridge.name).items():
             if packets:
@@ -46,17 +50,17 @@ class _Counted(NamedTuple):
     @classmethod
     def of_meter(cls, number: int, packets: int) -> _Counted:
         """What a meter of a port, or of a network, has dropped."""
-        if number >= p.NETWORK_METERS:
-            zone = str(number - p.NETWORK_METERS)
-            return cls(int(Reason.NETWORK_FRAGMENT_BUDGET), {p.ZONE.name: zone}, packets)
-        of_fragments, ofport = divmod(number, p.FRAGMENT_METERS)
+        if number >= numbers.NETWORK_METERS:
+            zone = str(number - numbers.NETWORK_METERS)
+            return cls(int(Reason.NETWORK_FRAGMENT_BUDGET), {r.ZONE.name: zone}, packets)
+        of_fragments, ofport = divmod(number, numbers.FRAGMENT_METERS)
         reason = Reason.FRAGMENT_BUDGET if of_fragments else Reason.CONTROL_BUDGET
         return cls(int(reason), {"in_port": str(ofport)}, packets)
 
 
 def _counted(flow: InstalledFlow) -> _Counted:
     conditions = dict(_CONDITION.findall(flow.match))
-    number = int(conditions.get(p.REASON.name, "0"), 0)
+    number = int(conditions.get(r.REASON.name, "0"), 0)
     return _Counted(number, conditions, flow.packets + _MADE_THE_COUNTER)
 
 
@@ -81,7 +85,7 @@ def _direction(reason: Reason | None, conditions: Mapping[str, str]) -> str:
     """As the workload sees it."""
     if reason in (Reason.FRAGMENT_BUDGET, Reason.NETWORK_FRAGMENT_BUDGET):
         return "both"
-    return "to" if p.OUT.name in conditions else "from"
+    return "to" if r.OUT.name in conditions else "from"
 
 
 def _end(names: Names, conditions: Mapping[str, str]) -> tuple[str, str]:
@@ -89,9 +93,9 @@ def _end(names: Names, conditions: Mapping[str, str]) -> tuple[str, str]:
 
     `ovs-ofctl` prints reserved port numbers as words, such as LOCAL and CONTROLLER.
     """
-    if p.ZONE.name in conditions:
-        return "", f"network {names.zone(int(conditions[p.ZONE.name]))}"
-    text = conditions.get(p.OUT.name) or conditions.get("in_port", "ANY")
+    if r.ZONE.name in conditions:
+        return "", f"network {names.zone(int(conditions[r.ZONE.name]))}"
+    text = conditions.get(r.OUT.name) or conditions.get("in_port", "ANY")
     if text == "LOCAL":
         text = str(OPENFLOW_LOCAL)
     if not text[0].isdigit():

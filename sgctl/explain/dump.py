@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from flows.compiler.claims import Owner
-from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.flow import FlowKey
-from flows.openflow.pipeline import COOKIE_TAG, LEARNED_COOKIE_TAG
+from flows.openflow.numbers import COOKIE_TAG, LEARNED_COOKIE_TAG
 from flows.policy.index import Policy, member_addresses
 from flows.policy.objects import Port
 from sgctl.controller.engine import ManagedBridge
@@ -159,7 +159,7 @@ class _Tests:
             return True
         if any(len(owner) > 2 and owner[2] in self._addresses for owner in owners):
             return True
-        return key is not None and self._local is not None and p.LOCAL(self._local) in key.match
+        return key is not None and self._local is not None and r.LOCAL(self._local) in key.match
 
 
 def _identity(managed: ManagedBridge, port: Port) -> int | None:

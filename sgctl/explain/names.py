@@ -9,9 +9,11 @@ from functools import cached_property
 from flows.compiler.claims import Owner
 from flows.compiler.identities import LocalSet
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.fields import Field
-from flows.openflow.pipeline import REGISTERS, TABLE_BY_ID, TABLES
+from flows.openflow.pipeline import TABLE_BY_ID, TABLES
 from flows.openflow.reasons import Reason
+from flows.openflow.registers import REGISTERS
 from flows.policy.index import Policy, Selector, SelectorKind
 from flows.policy.objects import PolicyObject, Rule
 from sgctl.controller.engine import ManagedBridge
@@ -19,8 +21,8 @@ from sgctl.vswitch.devices import OPENFLOW_LOCAL
 
 _REGISTER_NAMES = {field: name for name, field in REGISTERS.items()}
 _BY_FIELD_NAME = {field.name: field for field in _REGISTER_NAMES}
-_IDENTITIES = (p.LOCAL, p.SOURCE, p.DESTINATION, p.MEMBER, p.PREFIX)
-_IMPLICIT = {p.EGRESS_OPEN: "egress is open until the first egress rule"}
+_IDENTITIES = (r.LOCAL, r.SOURCE, r.DESTINATION, r.MEMBER, r.PREFIX)
+_IMPLICIT = {r.EGRESS_OPEN: "egress is open until the first egress rule"}
 
 _PAIR = re.compile(r"\breg(\d+)=(0x[0-9a-f]+|\d+),reg(\d+)=(0x[0-9a-f]+|\d+)")
 _MATCH = re.compile(r"\b(x?reg\d+)=(0x[0-9a-f]+|\d+)(?![0-9a-f/])")
@@ -61,7 +63,7 @@ class Names:
         remote = {
             number: _braces(map(self.selector, held)) for number, held in compiler.remote_identities().items()
         }
-        return {0: "none", p.UNRESTRICTED: "unrestricted"} | remote | local
+        return {0: "none", r.UNRESTRICTED: "unrestricted"} | remote | local
 
     @cached_property
     def _networks_by_zone(self) -> dict[int, str]:
@@ -132,13 +134,13 @@ class Names:
         """The name of a register's value."""
         if field in _IDENTITIES:
             return self._identities.get(value, f"{value:#x}")
-        if field is p.ZONE:
+        if field is r.ZONE:
             return self.zone(value)
-        if field is p.VERDICT:
+        if field is r.VERDICT:
             return f"rule {self.rule(value)}" if value else "none"
-        if field is p.REASON:
+        if field is r.REASON:
             return next((reason.name for reason in Reason if reason == value), str(value))
-        if field is p.OUT:
+        if field is r.OUT:
             return self.interface(value) if value else "none"
         return str(value)
 
@@ -217,7 +219,7 @@ _OWNERS: dict[str, Callable[[Names, int | str], str]] = {
     "segment": lambda names, key: f"network {names.network(str(key))}",
     "port": lambda names, key: f"port {names.bound_port(int(key))}",
     "broadcast": lambda names, key: f"network {names.zone(int(key))}",
-    "egress-open": lambda names, key: names.value(p.LOCAL, int(key)),
-    "ruleless": lambda names, key: names.value(p.LOCAL, int(key)),
+    "egress-open": lambda names, key: names.value(r.LOCAL, int(key)),
+    "ruleless": lambda names, key: names.value(r.LOCAL, int(key)),
     "rule": lambda names, key: f"rule {names.rule(int(key))}",
 }

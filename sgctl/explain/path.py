@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.reasons import Reason
 from flows.policy.objects import Network
 from flows.reference.frame import Frame, FrameRefusal, is_group, judge_frame
@@ -55,8 +56,8 @@ FRAME_REASONS = {
 _PORT_FIELDS = {6: "tcp", 17: "udp", 132: "sctp"}
 _ICMP_FIELDS = {(4, 1): "icmp", (6, 58): "icmpv6"}
 _TABLE = re.compile(r"^( *)(\d+)\. ")
-_RULE = re.compile(rf"set_field:(0x[0-9a-f]+|\d+)->{p.VERDICT.name}\b")
-_DROPPED = re.compile(rf"^ *{p.DROP.id}\. {p.REASON.name}=(0x[0-9a-f]+)")
+_RULE = re.compile(rf"set_field:(0x[0-9a-f]+|\d+)->{r.VERDICT.name}\b")
+_DROPPED = re.compile(rf"^ *{p.DROP.id}\. {r.REASON.name}=(0x[0-9a-f]+)")
 _ACTIONS = re.compile(r"^Datapath actions: (.*)$", re.MULTILINE)
 _NESTED = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)")
 _COOKIE = re.compile(r", cookie 0x[0-9a-f]+")
@@ -197,7 +198,7 @@ class Tracer:
             if grant is None or grant.exemption not in (None, Exemption.EGRESS_OPEN):
                 allowed = {0}
             elif grant.exemption is Exemption.EGRESS_OPEN:
-                allowed = {p.EGRESS_OPEN}
+                allowed = {r.EGRESS_OPEN}
             else:
                 allowed = {self._text.rules[rule].number for rule in grant.rules}
             heard_by_many = packet.advertisement and side == "receiver"

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from flows.openflow.flow import Flow
-from flows.openflow.pipeline import COOKIE_TAG, TABLE_BY_ID
+from flows.openflow.numbers import COOKIE_TAG
+from flows.openflow.pipeline import TABLE_BY_ID
 from flows.openflow.wire import is_learned
 from sgctl.explain.expected import ExpectedState
 from sgctl.explain.names import Names

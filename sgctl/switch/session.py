@@ -14,7 +14,7 @@ from itertools import chain
 
 from flows.openflow import wire
 from flows.openflow.flow import Flow, FlowDiff, FlowError, FlowKey
-from flows.openflow.pipeline import COOKIE_TAG
+from flows.openflow.numbers import COOKIE_TAG
 from sgctl import runtime
 from sgctl.switch.bypass import BypassWatch
 from sgctl.switch.channel import Channel

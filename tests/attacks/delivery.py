@@ -7,7 +7,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-from flows.openflow.pipeline import FDB_LIMIT
+from flows.openflow.numbers import FDB_LIMIT
 from flows.openflow.reasons import Reason
 from lab.attack import (
     ATTACKER,

@@ -18,6 +18,7 @@ from ryu.lib import hub
 
 from flows.openflow import actions as a
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow import wire
 from flows.openflow.flow import Flow, FlowDiff, FlowError, FlowKey
 from sgctl.switch import exchange
@@ -31,15 +32,15 @@ from sgctl.switch.session import Session
 
 Outcome = dict[str, Any]
 
-UNREADABLE = Flow(p.FORWARD, 100, (p.ZONE(2),), (a.Output(0xFFFFFFF0),))
-MIXED = Flow(p.EGRESS_RULES, 100, (p.LOCAL(2),), (a.Conjunction(16, 1, 2), a.Output(1)))
-TOO_LARGE_A_NUMBER = Flow(p.FORWARD, 100, (p.ZONE(4),), (a.SetField(p.OUT, 1 << 32),))
-TOO_LONG = Flow(p.FORWARD, 100, (p.ZONE(3),), tuple(a.Output(port) for port in range(1, 5000)))
+UNREADABLE = Flow(p.FORWARD, 100, (r.ZONE(2),), (a.Output(0xFFFFFFF0),))
+MIXED = Flow(p.EGRESS_RULES, 100, (r.LOCAL(2),), (a.Conjunction(16, 1, 2), a.Output(1)))
+TOO_LARGE_A_NUMBER = Flow(p.FORWARD, 100, (r.ZONE(4),), (a.SetField(r.OUT, 1 << 32),))
+TOO_LONG = Flow(p.FORWARD, 100, (r.ZONE(3),), tuple(a.Output(port) for port in range(1, 5000)))
 
 
 def good(count: int, first: int = 100) -> list[Flow]:
     """Flows to which no switch objects."""
-    return [Flow(p.FORWARD, 100, (p.ZONE(zone),), ()) for zone in range(first, first + count)]
+    return [Flow(p.FORWARD, 100, (r.ZONE(zone),), ()) for zone in range(first, first + count)]
 
 
 MANY = good(2000)
@@ -107,7 +108,7 @@ def answers_late(channel: Channel) -> Outcome:
 
 
 def unreadable_but_its_like(channel: Channel) -> Outcome:
-    channel.push([Flow(p.FORWARD, 100, (p.ZONE(1),), (a.Output(1),))])
+    channel.push([Flow(p.FORWARD, 100, (r.ZONE(1),), (a.Output(1),))])
     channel.push([entry.cookie for entry in channel.installed()])
     return attempt(channel, [*good(2), UNREADABLE])
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.compiler.bridge import compile_bridge
-from flows.openflow.pipeline import EGRESS_OPEN
 from flows.openflow.reasons import Reason
+from flows.openflow.registers import EGRESS_OPEN
 from flows.policy.index import Policy
 from flows.policy.objects import Change, PolicyObject, Port
 from flows.reference.verdict import Exemption, Grant, Packet, PolicyText, Refusal, Verdict, judge

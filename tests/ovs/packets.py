@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from flows.openflow.pipeline import ROUTER_OF_ORIGINAL, ROUTER_OF_REPLY
+from flows.openflow.numbers import ROUTER_OF_ORIGINAL, ROUTER_OF_REPLY
 from flows.policy.index import link_local, member_addresses
 from flows.policy.objects import Port, Prefix
 from flows.reference.packet import USUAL_HOPS

@@ -11,7 +11,7 @@ from scapy.layers.l2 import Ether
 from scapy.layers.sctp import SCTP, SCTPChunkInit, SCTPChunkInitAck
 from scapy.packet import Packet, Raw
 
-from flows.openflow.pipeline import ROUTER_OF_ORIGINAL
+from flows.openflow.numbers import ROUTER_OF_ORIGINAL
 from flows.policy.objects import Direction, Ethertype, PolicyObject, Prefix, Rule, SecurityGroup
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring

@@ -10,6 +10,7 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
 from flows.compiler.bridge import BridgeCompiler, LocalState, compile_bridge
+from flows.openflow import numbers
 from flows.openflow import pipeline as p
 from flows.openflow.flow import Flow, FlowKey
 from flows.openflow.reasons import Reason
@@ -256,7 +257,7 @@ def test_what_is_learned_ends_by_itself(dummy_ovs: PrivateOvs) -> None:
         aging.load(compiled((ONE, OTHER, GUEST), (ONE, GUEST)))
         come(aging, UP, announcement())
         aging.control.call("time/stop")
-        aging.control.call("time/warp", f"{(p.HOLDER_SECONDS - 10) * 1000}", "1000")
+        aging.control.call("time/warp", f"{(numbers.HOLDER_SECONDS - 10) * 1000}", "1000")
         assert goes_to(aging) == {UP}
         aging.control.call("time/warp", "20000", "1000")
         assert goes_to(aging) == {ONE, UP, DOWN}

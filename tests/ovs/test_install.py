@@ -11,6 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from flows.openflow import actions as a
 from flows.openflow import fields as f
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.flow import Flow, FlowDiff, FlowKey
 from flows.openflow.wire import Installed
 from flows.policy.objects import PolicyObject
@@ -77,19 +78,19 @@ def test_every_field_and_action_is_the_same_in_text_and_bytes(
         0x5D << 56,
         300,
         4096,
-        matches=((p.ZONE, p.ZONE), (f.ETH_SRC, f.ETH_DST)),
-        loads=((f.IN_PORT, p.OUT),),
+        matches=((r.ZONE, r.ZONE), (f.ETH_SRC, f.ETH_DST)),
+        loads=((f.IN_PORT, r.OUT),),
         bound=True,
     )
     actions: tuple[a.Action, ...] = (
         learn,
         a.PushVlan(4094),
-        a.Move(p.SOURCE, p.LOCAL),
-        a.SetField(p.LOCAL, (1 << 64) - 2),
-        a.OutputRegister(p.OUT),
+        a.Move(r.SOURCE, r.LOCAL),
+        a.SetField(r.LOCAL, (1 << 64) - 2),
+        a.OutputRegister(r.OUT),
     )
-    copied = a.Clone((a.Conntrack(65535), a.Conntrack(p.ZONE, commit=True)))
-    track = (a.Conntrack(p.ZONE, 30), copied, a.Conntrack(p.ZONE, commit=True))
+    copied = a.Clone((a.Conntrack(65535), a.Conntrack(r.ZONE, commit=True)))
+    track = (a.Conntrack(r.ZONE, 30), copied, a.Conntrack(r.ZONE, commit=True))
     untag = Flow(p.CLASSIFY, 1, (f.VLAN_VID(0x1064),), (a.PopVlan(), a.Resubmit(5)))
     tracked = Flow(p.CONNTRACK, 1, (f.ETH_TYPE(0x0800),), track)
     everywhere = (Flow(table, 65535, (), actions) for table in p.TABLES)
@@ -133,8 +134,8 @@ def test_differences_add_up_on_the_switch(by_bytes: BareBridge) -> None:
 
 def test_a_bundle_with_a_bad_flow_changes_nothing(by_bytes: BareBridge) -> None:
     by_bytes.load({})
-    good = Flow(p.FORWARD, 100, (p.ZONE(1),), ())
-    bad = Flow(p.FORWARD, 100, (p.ZONE(2),), (a.Output(0xFFFFFFF0),))
+    good = Flow(p.FORWARD, 100, (r.ZONE(1),), ())
+    bad = Flow(p.FORWARD, 100, (r.ZONE(2),), (a.Output(0xFFFFFFF0),))
     with pytest.raises(Refused, match="reg10=0x2"):
         by_bytes.apply(FlowDiff([good, bad], []))
     assert by_bytes.installed() == []
@@ -142,7 +143,7 @@ def test_a_bundle_with_a_bad_flow_changes_nothing(by_bytes: BareBridge) -> None:
 
 def test_deleting_leaves_what_is_not_ours(by_bytes: BareBridge) -> None:
     by_bytes.load({})
-    ours = Flow(p.FORWARD, 100, (p.ZONE(1),), ())
+    ours = Flow(p.FORWARD, 100, (r.ZONE(1),), ())
     by_bytes.ovs.ofctl("add-flow", by_bytes.name, f"cookie=0x99,{ours}")
     by_bytes.apply(FlowDiff([], [ours]))
     assert by_bytes.installed() == [Installed(p.FORWARD.id, 0x99)]

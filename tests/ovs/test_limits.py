@@ -12,7 +12,8 @@ from flows.openflow import pipeline as p
 from flows.openflow import wire
 from flows.openflow.actions import Conjunction
 from flows.openflow.flow import Flow, FlowError, FlowKey
-from flows.openflow.pipeline import EGRESS_RULES, RULES_PER_BAND, conjunction_priority
+from flows.openflow.numbers import RULES_PER_BAND, conjunction_priority
+from flows.openflow.pipeline import EGRESS_RULES
 from flows.policy.index import Policy
 from flows.policy.objects import (
     AddressPair,

@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.reasons import Reason
 
 _TABLE = re.compile(r"^ *(\d+)\. ")
-_RULE = re.compile(rf"set_field:(0x[0-9a-f]+|\d+)->{p.VERDICT.name}\b")
-_DROPPED = re.compile(rf"^ *{p.DROP.id}\. {p.REASON.name}=(0x[0-9a-f]+),")
+_RULE = re.compile(rf"set_field:(0x[0-9a-f]+|\d+)->{r.VERDICT.name}\b")
+_DROPPED = re.compile(rf"^ *{p.DROP.id}\. {r.REASON.name}=(0x[0-9a-f]+),")
 _ACTIONS = re.compile(r"^Datapath actions: (.*)$", re.MULTILINE)
 _NESTED = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)")
 _REASONS = {int(reason): reason for reason in Reason}

@@ -8,7 +8,8 @@ import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from flows.openflow.pipeline import FDB, FDB_LIMIT
+from flows.openflow.numbers import FDB_LIMIT
+from flows.openflow.pipeline import FDB
 from lab.netns import Workload
 from lab.packet_tap import PacketTap
 from lab.process import wait_until

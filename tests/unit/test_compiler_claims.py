@@ -7,14 +7,15 @@ from flows.compiler.claims import Actions, ClaimTable, Owner
 from flows.compiler.static import TELL_OUTSIDE
 from flows.openflow import fields as f
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.actions import Conjunction, Output, SetField
 from flows.openflow.fields import Match
 from flows.openflow.flow import Flow, FlowKey
 
 RULE, OTHER, THIRD = ("rule", 16), ("rule", 17), ("rule", 100)
 KEY = FlowKey(p.EGRESS_ANY.id, 100, (f.ETH_TYPE(0x0800),))
-SHARED = FlowKey(p.NEIGHBOUR.id, 100, (p.ZONE(1), f.ETH_TYPE(0x0806), f.ARP_TPA(1)))
-PLAIN = FlowKey(p.FORWARD.id, 100, (p.ZONE(1), f.ETH_DST(1)))
+SHARED = FlowKey(p.NEIGHBOUR.id, 100, (r.ZONE(1), f.ETH_TYPE(0x0806), f.ARP_TPA(1)))
+PLAIN = FlowKey(p.FORWARD.id, 100, (r.ZONE(1), f.ETH_DST(1)))
 
 
 def clause(number: int) -> Actions:
@@ -60,7 +61,7 @@ def test_what_does_not_fit_is_left_out_until_it_does() -> None:
         claim_table.claim(("port", port), SHARED, (Output(port),))
     assert [flow.key for flow in claim_table.flush().added] == [SHARED]
     claim_table.claim(("port", most + 1), SHARED, (Output(most + 1),))
-    claim_table.claim(("port", 1), PLAIN, (SetField(p.OUT, 1),))
+    claim_table.claim(("port", 1), PLAIN, (SetField(r.OUT, 1),))
     diff = claim_table.flush()
     assert [flow.key for flow in diff.removed] == [SHARED]
     assert [flow.key for flow in diff.added] == [PLAIN], "nothing else is held up"
@@ -70,7 +71,7 @@ def test_what_does_not_fit_is_left_out_until_it_does() -> None:
         1,
     )
     assert len(claim_table.owners(SHARED)) == most + 1
-    claim_table.claim(("port", 1), PLAIN, (SetField(p.OUT, 2),))
+    claim_table.claim(("port", 1), PLAIN, (SetField(r.OUT, 2),))
     assert [flow.key for flow in claim_table.flush().added] == [PLAIN]
     claim_table.release(("port", 7))
     assert [flow.key for flow in claim_table.flush().added] == [SHARED]
@@ -85,12 +86,12 @@ def test_what_does_not_fit_is_left_out_until_it_does() -> None:
 def test_any_other_flow_goes_to_the_first_in_order() -> None:
     claim_table = ClaimTable()
     for port in (3, 1, 2):
-        claim_table.claim(("port", port), PLAIN, (SetField(p.OUT, port),))
+        claim_table.claim(("port", port), PLAIN, (SetField(r.OUT, port),))
     claim_table.flush()
-    assert actions_of(claim_table, PLAIN) == (SetField(p.OUT, 1),)
+    assert actions_of(claim_table, PLAIN) == (SetField(r.OUT, 1),)
     claim_table.release(("port", 1))
     claim_table.flush()
-    assert actions_of(claim_table, PLAIN) == (SetField(p.OUT, 2),)
+    assert actions_of(claim_table, PLAIN) == (SetField(r.OUT, 2),)
 
 
 def test_a_flow_stays_while_somebody_wants_it() -> None:

@@ -18,10 +18,11 @@ from flows.compiler.sieve import COMPARING
 from flows.compiler.static import TELL_OUTSIDE, exempt
 from flows.openflow import fields as f
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.actions import Action, Bundle, Conntrack, Output, OutputRegister, Resubmit, SetField
 from flows.openflow.fields import Field, Match
 from flows.openflow.flow import Flow
-from flows.openflow.pipeline import Priority
+from flows.openflow.numbers import Priority
 from flows.policy.index import Policy
 from flows.policy.objects import AddressPair, Change, Network, PolicyObject, Port, Prefix, SubnetDetail
 
@@ -183,7 +184,7 @@ def _after(flows: Tables, actions: tuple[Action, ...], way: Way) -> Iterator[End
             case Resubmit(table=p.BUDGET.id):
                 way = replace(way, asked=way.asked | {"budget"})
             case Resubmit(table=p.HOP_LIMIT.id):
-                way = way.forgets(p.MEMBER)
+                way = way.forgets(r.MEMBER)
             case Resubmit():
                 yield from _ends_below(flows, action.table, way)
             case Conntrack(table=int(table)):
@@ -209,7 +210,7 @@ def _ofport(action: Output | OutputRegister | Bundle, way: Way) -> int | None:
 
 def all_ends(flows: Tables) -> Iterator[End]:
     """With all registers 0 at first, as a packet enters."""
-    registers = {register: (0, register.full) for register in p.REGISTERS.values()}
+    registers = {register: (0, register.full) for register in r.REGISTERS.values()}
     return ends(flows, p.CLASSIFY.id, Way({**registers, f.CT_STATE: (0, 32)}))
 
 

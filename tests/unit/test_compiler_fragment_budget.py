@@ -10,7 +10,9 @@ from flows.compiler.bridge import LocalState, compile_bridge
 from flows.compiler.services import IPV4_TERM, IPV6_TERM
 from flows.compiler.static import NO_FRAGMENT, drop
 from flows.openflow import fields as f
+from flows.openflow import numbers, table
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.actions import Action, Conntrack, Resubmit
 from flows.openflow.flow import Flow
 from flows.openflow.reasons import Reason
@@ -72,13 +74,13 @@ def _pays_before(actions: Iterable[Action]) -> bool:
 def test_ports_pay_for_themselves_and_their_network_and_others_for_the_network() -> None:
     paid = {flow.key.match: flow.actions for flow in flows() if flow.key.table == p.FRAGMENTS.id}
     for ofport in (1, 2):
-        meter = p.FRAGMENT_METERS + ofport
-        for match in ((f.IN_PORT(ofport),), (p.OUT(ofport),)):
+        meter = numbers.FRAGMENT_METERS + ofport
+        for match in ((f.IN_PORT(ofport),), (r.OUT(ofport),)):
             actions = paid.pop(match)
             assert (str(actions[0]), actions[1:]) == (f"meter:{meter}", (ALL_PAY,))
     assert paid == {(): (ALL_PAY,)}
     networks = {flow.key.match: flow.meter for flow in flows() if flow.key.table == p.NETWORK_FRAGMENTS.id}
-    assert networks == {(p.ZONE(ZONE),): p.NETWORK_METERS + ZONE}
+    assert networks == {(r.ZONE(ZONE),): numbers.NETWORK_METERS + ZONE}
 
 
 def test_without_an_uplink_only_senders_pay() -> None:
@@ -107,7 +109,7 @@ def test_only_fragments_of_an_ethertype_with_a_rule_wait(
     assert ways == (everywhere if dropped else set())
 
 
-def _dropped_fragments(compiled: Iterable[Flow]) -> list[tuple[p.Table, f.Term, Reason]]:
+def _dropped_fragments(compiled: Iterable[Flow]) -> list[tuple[table.Table, f.Term, Reason]]:
     return [
         (p.TABLE_BY_ID[flow.key.table], family, reason)
         for flow in compiled
@@ -129,10 +131,10 @@ def test_whoever_may_send_everything_may_send_fragments() -> None:
 def test_the_budget_of_a_meter_follows_from_its_number() -> None:
     budgets = Budgets(Budget(1, 2), Budget(10, 20, MeterUnit.PACKETS))
     assert budgets.of_meter(0xFEFF) == Budget(1, 2)
-    assert budgets.of_meter(p.FRAGMENT_METERS + 0xFEFF) == Budget(10, 20, MeterUnit.PACKETS)
+    assert budgets.of_meter(numbers.FRAGMENT_METERS + 0xFEFF) == Budget(10, 20, MeterUnit.PACKETS)
     of_network = Budget(10 * PORTS_AT_ONCE, 20 * PORTS_AT_ONCE, MeterUnit.PACKETS)
-    assert budgets.of_meter(p.NETWORK_METERS + 1) == of_network
-    assert budgets.of_meter(p.NETWORK_METERS + 65534) == of_network
+    assert budgets.of_meter(numbers.NETWORK_METERS + 1) == of_network
+    assert budgets.of_meter(numbers.NETWORK_METERS + 65534) == of_network
 
 
 def test_two_networks_leave_room_in_the_userspace_tracker() -> None:
@@ -144,5 +146,5 @@ def test_two_networks_leave_room_in_the_userspace_tracker() -> None:
 
 def test_who_comes_next_inherits_no_meter_s_count() -> None:
     (sent, received) = DropCounters.of_port(7)
-    assert sent.meters() == [7, p.FRAGMENT_METERS + 7]
+    assert sent.meters() == [7, numbers.FRAGMENT_METERS + 7]
     assert received.meters() == []

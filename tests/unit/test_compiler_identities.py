@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.compiler.identities import LocalSet, content_number, local_number
-from flows.openflow.pipeline import FIRST_IDENTITY, UNRESTRICTED
+from flows.openflow.registers import FIRST_IDENTITY, UNRESTRICTED
 from flows.policy.objects import EgressDefault
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)

@@ -20,7 +20,7 @@ from hypothesis.strategies import SearchStrategy
 from flows.compiler import bridge as compiler
 from flows.compiler.bridge import BridgeCompiler, LocalState, compile_bridge
 from flows.openflow.flow import Flow, FlowDiff, FlowKey
-from flows.openflow.pipeline import COOKIE_TAG
+from flows.openflow.numbers import COOKIE_TAG
 from flows.openflow.wire import Installed, reconcile
 from flows.policy.index import Policy
 from flows.policy.objects import AddressGroup, Change, Network, PolicyObject, Port, Rule, SecurityGroup

@@ -10,13 +10,16 @@ from flows.compiler.bridge import compile_bridge
 from flows.compiler.services import IPV6_TERM
 from flows.compiler.static import NO_FRAGMENT, static_flows
 from flows.openflow import fields as f
+from flows.openflow import numbers
 from flows.openflow import pipeline as p
+from flows.openflow import registers as r
 from flows.openflow.actions import Action, Clone, Conjunction, Conntrack, Resubmit, SetField
 from flows.openflow.datapath_key import NEIGHBOUR_FIELDS
 from flows.openflow.fields import Match, Term, ct_state
 from flows.openflow.flow import Flow, FlowError, FlowKey
-from flows.openflow.pipeline import Miss, Priority
+from flows.openflow.numbers import Priority
 from flows.openflow.reasons import Reason
+from flows.openflow.table import Miss, Table
 from flows.policy.index import Policy
 from flows.policy.objects import Change, Network, PolicyObject, Prefix
 from flows.reference.verdict import PolicyText
@@ -79,25 +82,25 @@ def register_bits(field: f.Field) -> set[tuple[int, int]]:
 
 
 def test_registers_do_not_overlap() -> None:
-    for one, other in combinations(p.REGISTERS.values(), 2):
+    for one, other in combinations(r.REGISTERS.values(), 2):
         assert not register_bits(one) & register_bits(other), f"{one} and {other}"
 
 
 def test_every_register_is_declared_under_its_name() -> None:
     """Fields of the module that are registers, against the list of them."""
     found = {name: each for name, each in vars(p).items() if isinstance(each, f.Field)}
-    assert found == p.REGISTERS
+    assert found == r.REGISTERS
 
 
 def test_numbers_with_a_meaning_are_no_identities() -> None:
-    assert p.UNRESTRICTED < p.FIRST_IDENTITY
-    assert p.EGRESS_OPEN < 16
-    assert len({p.COOKIE_TAG, p.LEARNED_COOKIE_TAG}) == 2
+    assert r.UNRESTRICTED < r.FIRST_IDENTITY
+    assert r.EGRESS_OPEN < 16
+    assert len({numbers.COOKIE_TAG, numbers.LEARNED_COOKIE_TAG}) == 2
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_is_counted_and_explained(reason: Reason) -> None:
-    match = (p.REASON(reason),)
+    match = (r.REASON(reason),)
     (flow,) = [flow for flow in static_flows() if flow.key.table == p.DROP.id and flow.key.match == match]
     assert not any(isinstance(action, Conntrack) for action in flow.actions)
     assert reason.explanation
@@ -111,7 +114,7 @@ def test_every_table_that_drops_says_why() -> None:
             assert default is None or default.actions
         else:
             assert default is not None
-            assert default.actions == (SetField(p.REASON, table.miss), Resubmit(p.DROP.id))
+            assert default.actions == (SetField(r.REASON, table.miss), Resubmit(p.DROP.id))
 
 
 def test_a_flow_matches_declared_fields_only() -> None:
@@ -137,26 +140,26 @@ def test_a_mask_that_a_datapath_would_not_compare_cannot_be_written() -> None:
 def test_a_table_matches_only_what_a_datapath_compares() -> None:
     igmp_type = f.Field("igmp_type", f.NICIRA, 200, 8)
     with pytest.raises(ValueError, match="NEW: a datapath does not compare"):
-        p.Table(99, "NEW", "made here", Miss.RETURN, frozenset({f.IN_PORT, igmp_type}))
+        Table(99, "NEW", "made here", Miss.RETURN, frozenset({f.IN_PORT, igmp_type}))
 
 
 def test_a_flow_holds_no_more_actions_than_a_message() -> None:
-    full = tuple(Conjunction(number, 1, 2) for number in range(p.RULES_PER_BAND))
+    full = tuple(Conjunction(number, 1, 2) for number in range(numbers.RULES_PER_BAND))
     assert len(Flow(p.EGRESS_ANY, 1, (), full).instruction_bytes) < 1 << 16
     with pytest.raises(FlowError, match="do not fit"):
         _ = Flow(p.EGRESS_ANY, 1, (), full + full).instruction_bytes
 
 
 def test_conjunctions_stay_below_plain_accepts_and_above_the_default() -> None:
-    numbers = (0, 16, p.RULES_PER_BAND - 1, p.RULES_PER_BAND, 2**32 - 1)
-    for number in numbers:
-        assert Priority.GUARD < p.conjunction_priority(number) < Priority.UNNAMED
-        assert Priority.UNNAMED < p.conjunction_priority(number, all_protocols=True) <= 0xFFFF
-    assert p.conjunction_priority(0) == p.conjunction_priority(p.RULES_PER_BAND - 1)
-    assert p.conjunction_priority(0) != p.conjunction_priority(p.RULES_PER_BAND)
+    edges = (0, 16, numbers.RULES_PER_BAND - 1, numbers.RULES_PER_BAND, 2**32 - 1)
+    for number in edges:
+        assert Priority.GUARD < numbers.conjunction_priority(number) < Priority.UNNAMED
+        assert Priority.UNNAMED < numbers.conjunction_priority(number, all_protocols=True) <= 0xFFFF
+    assert numbers.conjunction_priority(0) == numbers.conjunction_priority(numbers.RULES_PER_BAND - 1)
+    assert numbers.conjunction_priority(0) != numbers.conjunction_priority(numbers.RULES_PER_BAND)
 
 
-def calls(flows: Iterable[Flow]) -> set[tuple[p.Table, p.Table]]:
+def calls(flows: Iterable[Flow]) -> set[tuple[Table, Table]]:
     """Which table sends packets to which."""
     found = set()
     for flow in flows:
@@ -188,11 +191,11 @@ def test_what_the_tracker_lets_go_meanwhile_ends_there() -> None:
         if flow.key.table in ways_back and flow.key.priority > Priority.MISS:
             assert ct_state("+trk") in flow.key.match
             whole = NO_FRAGMENT in flow.key.match or flow.key.table == p.COMMITTED.id
-            assert [each.zone for each, _ in lookups(flow.actions)] == ([] if whole else [p.NO_NETWORK])
+            assert [each.zone for each, _ in lookups(flow.actions)] == ([] if whole else [r.NO_NETWORK])
 
 
-def reaches(start: p.Table, edges: set[tuple[p.Table, p.Table]]) -> set[p.Table]:
-    found: set[p.Table] = set()
+def reaches(start: Table, edges: set[tuple[Table, Table]]) -> set[Table]:
+    found: set[Table] = set()
     new = {start}
     while new:
         new = {there for here, there in edges if here in new} - found
@@ -220,7 +223,7 @@ def test_packets_never_run_in_circles(objects: Unshown[list[PolicyObject]]) -> N
 @given(policies().map(Unshown))
 def test_nothing_is_compared_twice_with_the_same(objects: Unshown[list[PolicyObject]]) -> None:
     """What is compared next after each value, by table and the rest of the match, ends some time."""
-    following: dict[tuple[p.Table, Match], dict[Term, Term]] = {}
+    following: dict[tuple[Table, Match], dict[Term, Term]] = {}
     for flow in compiled(objects.value).values():
         table = p.TABLE_BY_ID[flow.key.table]
         for field, value in constant_writes(flow.actions):
@@ -306,4 +309,4 @@ def test_where_the_switch_learns_there_is_nothing_else(objects: Unshown[list[Pol
 def test_every_flow_has_a_cookie_of_its_own(objects: Unshown[list[PolicyObject]]) -> None:
     flows = compiled(objects.value).values()
     assert len({flow.cookie for flow in flows}) == len(flows)
-    assert {flow.cookie >> 56 for flow in flows} == {p.COOKIE_TAG}
+    assert {flow.cookie >> 56 for flow in flows} == {numbers.COOKIE_TAG}

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from flows.openflow import actions as a
 from flows.openflow import fields as f
+from flows.openflow import numbers, table, wire
 from flows.openflow import pipeline as p
-from flows.openflow import wire
+from flows.openflow import registers as r
 from flows.openflow.fields import Field, Match, Term
 from flows.openflow.flow import Flow, match_bytes
 from flows.policy.objects import PolicyObject
@@ -115,12 +116,12 @@ def test_flow_mods_are_as_ryu_writes_them(objects: list[PolicyObject]) -> None:
     assert compared.total() > 100
 
 
-FLOW = Flow(p.FORWARD, 100, (p.ZONE(10), f.ETH_DST(1)), (a.Resubmit(50),))
+FLOW = Flow(p.FORWARD, 100, (r.ZONE(10), f.ETH_DST(1)), (a.Resubmit(50),))
 
 
 def test_deleting_is_as_ryu_writes_it() -> None:
     strict = ryu.add_flow(FLOW)
-    strict.cookie, strict.cookie_mask = p.COOKIE_TAG << 56, 0xFF << 56
+    strict.cookie, strict.cookie_mask = numbers.COOKIE_TAG << 56, 0xFF << 56
     strict.command, strict.instructions = ryu.ofproto.OFPFC_DELETE_STRICT, []
     assert wire.delete_flow(FLOW.key, 7) == ryu.message_bytes(strict, 7)
     by_cookie = ryu.parser.OFPFlowMod(
@@ -170,17 +171,17 @@ def test_installed_flows_are_read_without_their_matches() -> None:
     [
         (p.CLASSIFY, 0, (), bytes(16), True),
         (p.CLASSIFY, 0, (), b"", False),
-        (p.CLASSIFY, 0, (p.ZONE(7), f.ETH_DST(2)), b"", False),
-        (p.CLASSIFY, 0, (p.ZONE(7), f.ETH_DST(2)), bytes(8), True),
-        (p.CLASSIFY, p.COOKIE_TAG << 56, (), bytes(16), False),
-        (p.FDB, p.LEARNED_COOKIE_TAG << 56 | 3, (), bytes(16), False),
+        (p.CLASSIFY, 0, (r.ZONE(7), f.ETH_DST(2)), b"", False),
+        (p.CLASSIFY, 0, (r.ZONE(7), f.ETH_DST(2)), bytes(8), True),
+        (p.CLASSIFY, numbers.COOKIE_TAG << 56, (), bytes(16), False),
+        (p.FDB, numbers.LEARNED_COOKIE_TAG << 56 | 3, (), bytes(16), False),
         (p.FDB, 0, (), bytes(16), True),
-        (p.CLASSIFY, p.LEARNED_COOKIE_TAG << 56 | 3, (), bytes(16), True),
+        (p.CLASSIFY, numbers.LEARNED_COOKIE_TAG << 56 | 3, (), bytes(16), True),
         (None, 0, (), bytes(16), False),
     ],
 )
 def test_flows_of_others_that_bypass_ours_are_told_apart(
-    table: p.Table | None, cookie: int, match: Match, instructions: bytes, bypasses: bool
+    table: table.Table | None, cookie: int, match: Match, instructions: bytes, bypasses: bool
 ) -> None:
     number = table.id if table else 120
     entry = statistics(number, cookie, instructions, match)
@@ -194,7 +195,7 @@ def test_flows_of_others_that_bypass_ours_are_told_apart(
 def test_a_question_for_flows_of_others_meets_each_cookie_once(rest: int) -> None:
     for tag in range(256):
         met = sum((tag << 56 | rest) & mask == cookie for cookie, mask in wire.OTHERS_COOKIES)
-        assert met == (tag not in (p.COOKIE_TAG, p.LEARNED_COOKIE_TAG))
+        assert met == (tag not in (numbers.COOKIE_TAG, numbers.LEARNED_COOKIE_TAG))
 
 
 @given(st.integers(0, 55))
@@ -210,23 +211,23 @@ def test_installed_flows_with_a_length_of_their_own_do_not_loop() -> None:
 
 
 def test_reconciling_says_what_is_missing_and_what_is_foreign_but_ours() -> None:
-    other = Flow(p.FORWARD, 100, (p.ZONE(10), f.ETH_DST(2)), (a.Resubmit(50),))
-    gone = Flow(p.FORWARD, 100, (p.ZONE(10), f.ETH_DST(3)), (a.Resubmit(50),))
-    theirs, learned = 0x99 << 56, p.LEARNED_COOKIE_TAG << 56 | 1
+    other = Flow(p.FORWARD, 100, (r.ZONE(10), f.ETH_DST(2)), (a.Resubmit(50),))
+    gone = Flow(p.FORWARD, 100, (r.ZONE(10), f.ETH_DST(3)), (a.Resubmit(50),))
+    theirs, learned = 0x99 << 56, numbers.LEARNED_COOKIE_TAG << 56 | 1
     cookies = (FLOW.cookie, gone.cookie, theirs, learned, 0)
     installed = [wire.Installed(p.FORWARD.id, cookie) for cookie in cookies]
-    missing, foreign = wire.reconcile([FLOW, other], installed, p.COOKIE_TAG)
+    missing, foreign = wire.reconcile([FLOW, other], installed, numbers.COOKIE_TAG)
     assert (missing, foreign) == ([other], [gone.cookie])
 
 
 def test_a_flow_that_differs_in_anything_has_another_cookie() -> None:
-    one = Flow(p.EGRESS_ANY, 100, (), (a.SetField(p.VERDICT, 1),))
+    one = Flow(p.EGRESS_ANY, 100, (), (a.SetField(r.VERDICT, 1),))
     others = [
         Flow(p.INGRESS_ANY, 100, (), one.actions),
         Flow(p.EGRESS_ANY, 101, (), one.actions),
-        Flow(p.EGRESS_ANY, 100, (p.LOCAL(1),), one.actions),
-        Flow(p.EGRESS_ANY, 100, (), (a.SetField(p.VERDICT, 2),)),
+        Flow(p.EGRESS_ANY, 100, (r.LOCAL(1),), one.actions),
+        Flow(p.EGRESS_ANY, 100, (), (a.SetField(r.VERDICT, 2),)),
         Flow(p.EGRESS_ANY, 100, (), ()),
     ]
     assert len({flow.cookie for flow in (one, *others)}) == 6
-    assert Flow(p.EGRESS_ANY, 100, (), (a.SetField(p.VERDICT, 1),)).cookie == one.cookie
+    assert Flow(p.EGRESS_ANY, 100, (), (a.SetField(r.VERDICT, 1),)).cookie == one.cookie
