@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.record import Record
-from bench.workload import Workload
+from bench.workload import BenchWorkload
 from flows.policy.objects import Change
 from lab.process import LabError
 from sgctl.store import Store
@@ -36,7 +36,7 @@ def measure(record: Record) -> None:
         server.start()
         try:
             with closing(Store.connect(server.remote)) as store:
-                store.commit([Change(None, obj) for obj in Workload(20, 50).objects()])
+                store.commit([Change(None, obj) for obj in BenchWorkload(20, 50).objects()])
             for counted in range((_QUICK_ROUNDS if record.quick else _ROUNDS) + 1):
                 for key, command in _COMMANDS.items():
                     seconds = _seconds(key, command, server.remote)

@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.installation import BRIDGE, Installation
 from bench.openflow import BareClient
 from bench.record import Record
-from bench.workload import NETWORK, Workload, interface, local_port, remote_member, tcp_rule
+from bench.workload import NETWORK, BenchWorkload, interface, local_port, remote_member, tcp_rule
 from flows.compiler.services import IPV4_TERM
 from flows.openflow import pipeline, wire
 from flows.openflow.flow import Flow
@@ -30,14 +30,14 @@ class Size:
     """The size of a workload, and how often each operation is measured."""
 
     name: str
-    workload: Workload
+    workload: BenchWorkload
     edits: int
     rounds: int
 
 
 SIZES = {
-    "400": Size("400", Workload(400, 1000), edits=40, rounds=9),
-    "2000": Size("2000", Workload(2000, 10000), edits=25, rounds=3),
+    "400": Size("400", BenchWorkload(400, 1000), edits=40, rounds=9),
+    "2000": Size("2000", BenchWorkload(2000, 10000), edits=25, rounds=3),
 }
 
 
@@ -187,12 +187,12 @@ def _plug(here: Installation, count: int) -> list[float]:
 
 def slopes(record: Record) -> None:
     """How the number of flows and the time of edits grow with ports, members and rules."""
-    base = Workload(50, 100, 10)
+    base = BenchWorkload(50, 100, 10)
     sizes = (1, 3) if record.quick else (1, 2, 4, 8)
     grown = {
-        "ports": [Workload(base.ports * n, base.members, base.rules) for n in sizes],
-        "members": [Workload(base.ports, base.members * n, base.rules) for n in sizes],
-        "rules": [Workload(base.ports, base.members, base.rules * n) for n in sizes],
+        "ports": [BenchWorkload(base.ports * n, base.members, base.rules) for n in sizes],
+        "members": [BenchWorkload(base.ports, base.members * n, base.rules) for n in sizes],
+        "rules": [BenchWorkload(base.ports, base.members, base.rules * n) for n in sizes],
     }
     with Installation() as here:
         here.connect()
@@ -206,7 +206,7 @@ def slopes(record: Record) -> None:
         record.put(key, (y1 - y0) / (x1 - x0))
 
 
-def _point(here: Installation, workload: Workload, what: str, record: Record) -> None:
+def _point(here: Installation, workload: BenchWorkload, what: str, record: Record) -> None:
     here.commit(workload.additions())
     size = float(getattr(workload, what))
     record.series.setdefault(f"flows/{what}", []).append((size, float(here.flow_count())))

@@ -23,7 +23,7 @@ from pathlib import Path
 from bench import ovn as peer
 from bench.installation import Installation
 from bench.record import Record
-from bench.workload import Workload, address, interface, mac
+from bench.workload import BenchWorkload, address, interface, mac
 from lab.netns import Workload as Machine
 from lab.ovs import PrivateOvs
 from lab.process import LabError
@@ -43,7 +43,7 @@ _DIAL_SECONDS = 1.0
 
 
 @dataclass
-class Pair:
+class WorkloadPair:
     """Two machines on one kind of bridge that may connect to each other."""
 
     name: str
@@ -61,7 +61,7 @@ class Rounds:
     cpu: list[float] = field(default_factory=list)
 
 
-class Meter:
+class RateMeter:
     """The counters of ovs-vswitchd: CPU seconds, packets, passes, conntrack lookups."""
 
     def __init__(self, ovs: PrivateOvs) -> None:
@@ -103,7 +103,7 @@ def measure(record: Record) -> None:
 
 def _measure(record: Record, *, with_ovn: bool) -> None:
     with _bridges(with_ovn=with_ovn) as (ovs, pairs):
-        meter = Meter(ovs)
+        meter = RateMeter(ovs)
         for pair in pairs:
             _transfer(pair)  # hosts and bridges learn all addresses
             if pair.name == "ours":
@@ -116,14 +116,14 @@ def _measure(record: Record, *, with_ovn: bool) -> None:
 
 
 @contextmanager
-def _bridges(*, with_ovn: bool) -> Iterator[tuple[PrivateOvs, list[Pair]]]:
+def _bridges(*, with_ovn: bool) -> Iterator[tuple[PrivateOvs, list[WorkloadPair]]]:
     """One switch with a bridge of every kind."""
     with ExitStack() as stack:
         ovs = PrivateOvs(env=ALLOCATOR)
         here = stack.enter_context(Installation(ovs))
         here.connect()
         pairs = [_pair(stack, ovs, "ours", "br0", 1)]
-        here.commit(Workload(400, 1000).additions())
+        here.commit(BenchWorkload(400, 1000).additions())
         here.wait_for_interfaces([interface(1), interface(2)])
         here.confirm()
         for number, (name, flows) in enumerate(
@@ -135,24 +135,24 @@ def _bridges(*, with_ovn: bool) -> Iterator[tuple[PrivateOvs, list[Pair]]]:
         if with_ovn:
             ovs.add_bridge(peer.BRIDGE, "fail_mode=secure")
             ovn = stack.enter_context(peer.Ovn(ovs))
-            peer.program(ovn, Workload(60, 1000))
+            peer.program(ovn, BenchWorkload(60, 1000))
             pairs.append(_pair(stack, ovs, "ovn", peer.BRIDGE, 51))
             ovn.wait()
             time.sleep(1.0)
         yield ovs, pairs
 
 
-def _pair(stack: ExitStack, ovs: PrivateOvs, name: str, bridge: str, first: int) -> Pair:
+def _pair(stack: ExitStack, ovs: PrivateOvs, name: str, bridge: str, first: int) -> WorkloadPair:
     machines = []
     for number in (first, first + 1):
         device = interface(number)
         machines.append(Machine(device, mac(number), [f"{address(number).address}/8"]))
         stack.callback(machines[-1].remove)
         ovs.add_port(bridge, device, f"external_ids:iface-id={device}")
-    return Pair(name, machines[0], machines[1], address(first + 1).address)
+    return WorkloadPair(name, machines[0], machines[1], address(first + 1).address)
 
 
-def _round(pair: Pair, meter: Meter, rounds: Rounds) -> None:
+def _round(pair: WorkloadPair, meter: RateMeter, rounds: Rounds) -> None:
     meter.clear()
     before = meter.cpu()
     rounds.throughput.append(_transfer(pair))
@@ -162,7 +162,7 @@ def _round(pair: Pair, meter: Meter, rounds: Rounds) -> None:
         rounds.connections.append(_connect(pair))
 
 
-def _transfer(pair: Pair) -> float:
+def _transfer(pair: WorkloadPair) -> float:
     """Bits per second of one TCP connection, over one second."""
     port = str(next(_ports))
     with pair.server.inside():
@@ -178,7 +178,7 @@ def _transfer(pair: Pair) -> float:
         server.wait()
 
 
-def _connect(pair: Pair) -> float:
+def _connect(pair: WorkloadPair) -> float:
     """Connections per second: two threads open and close one after the other."""
     counts: list[int] = []
     target = (pair.target, next(_ports))
@@ -208,7 +208,7 @@ def _accept(listener: socket.socket, over: threading.Event) -> None:
             continue
 
 
-def _dial(pair: Pair, target: tuple[str, int], counts: list[int]) -> None:
+def _dial(pair: WorkloadPair, target: tuple[str, int], counts: list[int]) -> None:
     done, deadline = 0, time.monotonic() + _DIAL_SECONDS
     with pair.client.inside():
         while time.monotonic() < deadline:
@@ -218,7 +218,7 @@ def _dial(pair: Pair, target: tuple[str, int], counts: list[int]) -> None:
     counts.append(done)
 
 
-def _passes(ovs: PrivateOvs, meter: Meter, pair: Pair, record: Record) -> None:
+def _passes(ovs: PrivateOvs, meter: RateMeter, pair: WorkloadPair, record: Record) -> None:
     """How often a packet passes through the datapath, and how many ct() actions its megaflows have."""
     meter.clear()
     _transfer(pair)

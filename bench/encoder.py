@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from bench.record import Record
-from bench.workload import NETWORK, Workload, identifier
+from bench.workload import NETWORK, BenchWorkload, identifier
 from flows.compiler.bridge import BridgeCompiler, LocalState
 from flows.openflow import wire
 from flows.openflow.flow import Flow
@@ -32,7 +32,7 @@ def measure(record: Record) -> None:
 
 
 def _fresh_flows() -> list[Flow]:
-    workload = Workload(400, 1000)
+    workload = BenchWorkload(400, 1000)
     policy = Policy()
     objects = workload.objects()
     for number, obj in enumerate(objects):

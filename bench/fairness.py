@@ -20,7 +20,7 @@ from typing import Any, Self
 from bench import crowd
 from bench.installation import BRIDGE, Installation
 from bench.record import MILLISECONDS, Record
-from bench.workload import Workload, identifier, interface, local_port
+from bench.workload import BenchWorkload, identifier, interface, local_port
 from flows.policy.objects import Change, Meta, Port
 from lab.process import LabError
 
@@ -83,7 +83,7 @@ def _populate(here: Installation) -> list[str]:
     names = [interface(number) for number in range(1, 401)]
     members = [_port(member, 0) for member in range(crowd.MEMBERS)]
     here.plug([*names, *(port.iface_id for port in members)])
-    here.commit(Workload(400, 1000).additions())
+    here.commit(BenchWorkload(400, 1000).additions())
     others = [_port(member, n) for member in range(crowd.MEMBERS) for n in range(1, _OF_A_MEMBER)]
     here.commit([Change(None, port) for port in (*members, *others)])
     return [port.id for port in members]

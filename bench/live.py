@@ -21,7 +21,7 @@ from bench.record import Record
 from bench.workload import (
     FIRST_ADDRESS,
     OPEN_PORTS,
-    Workload,
+    BenchWorkload,
     address,
     identifier,
     interface,
@@ -73,7 +73,7 @@ def running() -> Iterator[Live]:
         names = [interface(number) for number in range(3, 401)]
         add_interfaces(ovs, names)
         here.wait_for_interfaces([*names, _UPLINK])
-        here.commit(Workload(400, 1000).additions())
+        here.commit(BenchWorkload(400, 1000).additions())
         here.confirm()
         yield Live(here, client, server, outside)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.installation import add_interfaces
 from bench.record import Record
-from bench.workload import OPEN_PORTS, Workload, interface, local_port, remote_member
+from bench.workload import OPEN_PORTS, BenchWorkload, interface, local_port, remote_member
 from flows.policy.objects import Port
 from lab.ovs import PrivateOvs
 from lab.process import LabError
@@ -24,7 +24,7 @@ _SECONDS = 800
 
 def measure(record: Record) -> None:
     """W(400, 1000): the agent's work after the server notifies it of a change."""
-    workload = Workload(400, 1000)
+    workload = BenchWorkload(400, 1000)
     if not _PYTHON.exists():
         raise LabError("Neutron is not installed: make peers")
     with PrivateOvs(dummy=True, env=ALLOCATOR) as ovs:
@@ -60,7 +60,7 @@ def _run(ovs: PrivateOvs, task: dict[str, Any]) -> dict[str, list[float]]:
     return result
 
 
-def _task(ovs: PrivateOvs, workload: Workload, ports: list[Port]) -> dict[str, Any]:
+def _task(ovs: PrivateOvs, workload: BenchWorkload, ports: list[Port]) -> dict[str, Any]:
     """The input of `bench/neutron_driver.py`."""
     members = [remote_member(number) for number in range(1, workload.members + 2)]
     return {

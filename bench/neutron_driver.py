@@ -26,7 +26,7 @@ from oslo_config import cfg
 Device = dict[str, Any]
 
 
-class Bridge(OVSBridgeCookieMixin, ovs_lib.OVSBridge):  # type: ignore[misc]  # published without types
+class DriverBridge(OVSBridgeCookieMixin, ovs_lib.OVSBridge):  # type: ignore[misc]  # published without types
     """The agent's bridge. Of its native OpenFlow half only `dump_flows` is needed, for an empty bridge."""
 
     def dump_flows(self, *_: Any) -> list[str]:
@@ -34,7 +34,7 @@ class Bridge(OVSBridgeCookieMixin, ovs_lib.OVSBridge):  # type: ignore[misc]  # 
         return []
 
 
-class Server:
+class DriverServer:
     """The part of the Neutron server that the agent queries."""
 
     def __init__(self, task: dict[str, Any]) -> None:
@@ -58,10 +58,10 @@ def main() -> None:
     """Run the task from standard input."""
     task = json.load(sys.stdin)
     _configure(task["ovsdb"])
-    bridge = Bridge(task["bridge"])
+    bridge = DriverBridge(task["bridge"])
     for device in task["devices"]:
         bridge.set_db_attribute("Port", device["device"], "other_config", {"tag": "1"})
-    server = Server(task)
+    server = DriverServer(task)
     agent = securitygroups_rpc.SecurityGroupAgentRpc(
         context.get_admin_context(), server, integration_bridge=bridge
     )
@@ -82,7 +82,7 @@ def _configure(ovsdb: str) -> None:
     cfg.CONF.set_override("firewall_driver", "openvswitch", "SECURITYGROUP")
 
 
-def _measure(task: dict[str, Any], server: Server, agent: Any) -> dict[str, list[float]]:
+def _measure(task: dict[str, Any], server: DriverServer, agent: Any) -> dict[str, list[float]]:
     new_port, new_rule, new_member = task["new_port"], task["new_rule"], task["new_member"]
     present = [name for name in server.devices if name != new_port]
     result = {"program": [_seconds(agent.prepare_devices_filter, present)], "port_add": [], "port_remove": []}

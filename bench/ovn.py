@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.installation import add_interfaces
 from bench.record import Record
-from bench.workload import OPEN_PORTS, Workload, interface, local_port, remote_member
+from bench.workload import OPEN_PORTS, BenchWorkload, interface, local_port, remote_member
 from flows.policy.objects import Port
 from lab import process
 from lab.ovs import PrivateOvs
@@ -133,7 +133,7 @@ def _all_rules() -> list[list[str]]:
     return rules
 
 
-def program(ovn: Ovn, workload: Workload) -> float:
+def program(ovn: Ovn, workload: BenchWorkload) -> float:
     """Seconds for the whole workload in one transaction; the devices already exist."""
     ovn.nb("ls-add", "sw")
     ovn.nb("pg-add", "sg")
@@ -151,7 +151,7 @@ def program(ovn: Ovn, workload: Workload) -> float:
 
 def measure(record: Record) -> None:
     """Measure W(400, 1000) as for sgctl."""
-    workload = Workload(400, 1000)
+    workload = BenchWorkload(400, 1000)
     with PrivateOvs(dummy=True, env=ALLOCATOR) as ovs:
         ovs.add_bridge(BRIDGE, "fail_mode=secure")
         with Ovn(ovs) as ovn:

@@ -23,7 +23,7 @@ from bench.record import Record
 
 
 @dataclass(frozen=True)
-class Section:
+class BenchSection:
     """`title` is printed while `measure` runs. `quick`: in the quick run. `peer`: measures only a peer."""
 
     title: str
@@ -31,19 +31,19 @@ class Section:
     quick: bool = True
 
 
-SECTIONS: dict[str, Section] = {
-    "control-400": Section("control plane at W(400, 1000)", control.measure_400),
-    "ovn": Section("OVN at W(400, 1000)", ovn.measure, quick=False),
-    "slopes": Section("growth with ports, members and rules", control.slopes),
-    "live": Section("real packets while things change", live.measure),
-    "commands": Section("start of commands", commands.measure),
-    "encoder": Section("wire encoder", encoder.measure),
-    "stream": Section("1,000 changes a second", stream.measure),
-    "fairness": Section("a revocation while others keep the API busy", fairness.measure),
-    "door": Section("API under a fuzzed OpenFlow port", door.measure),
-    "floods": Section("floods of one workload", floods.measure),
-    "scale": Section("scale in simulation", scale.measure),
-    "data-plane": Section("data plane", data_plane.measure, quick=False),
-    "control-2000": Section("control plane at W(2000, 10000)", control.measure_2000, quick=False),
-    "neutron": Section("Neutron at W(400, 1000)", neutron.measure, quick=False),
+SECTIONS: dict[str, BenchSection] = {
+    "control-400": BenchSection("control plane at W(400, 1000)", control.measure_400),
+    "ovn": BenchSection("OVN at W(400, 1000)", ovn.measure, quick=False),
+    "slopes": BenchSection("growth with ports, members and rules", control.slopes),
+    "live": BenchSection("real packets while things change", live.measure),
+    "commands": BenchSection("start of commands", commands.measure),
+    "encoder": BenchSection("wire encoder", encoder.measure),
+    "stream": BenchSection("1,000 changes a second", stream.measure),
+    "fairness": BenchSection("a revocation while others keep the API busy", fairness.measure),
+    "door": BenchSection("API under a fuzzed OpenFlow port", door.measure),
+    "floods": BenchSection("floods of one workload", floods.measure),
+    "scale": BenchSection("scale in simulation", scale.measure),
+    "data-plane": BenchSection("data plane", data_plane.measure, quick=False),
+    "control-2000": BenchSection("control plane at W(2000, 10000)", control.measure_2000, quick=False),
+    "neutron": BenchSection("Neutron at W(400, 1000)", neutron.measure, quick=False),
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from bench.installation import Installation
 from bench.record import Record
-from bench.workload import Workload, interface, local_port, remote_member, tcp_rule
+from bench.workload import BenchWorkload, interface, local_port, remote_member, tcp_rule
 from flows.policy.objects import Change, PolicyObject
 from lab.process import LabError
 
@@ -46,7 +46,7 @@ def measure(record: Record) -> None:
     with Installation() as here:
         here.connect()
         here.plug([interface(number) for number in range(1, 401)])
-        here.commit(Workload(400, 1000).additions())
+        here.commit(BenchWorkload(400, 1000).additions())
         took, waiting = _stream(here, RATE * seconds)
         expected = _expected_flows(here)
         record.put("stream_rate", len(waiting.latencies) / took)

@@ -119,7 +119,7 @@ def base(rules: int = len(OPEN_PORTS)) -> list[PolicyObject]:
 
 
 @dataclass(frozen=True)
-class Workload:
+class BenchWorkload:
     """The size of a workload: local ports, remote members, TCP port rules from anywhere."""
 
     ports: int

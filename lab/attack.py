@@ -11,14 +11,14 @@ from flows.openflow.reasons import Reason
 from lab.datapath import Datapath
 
 
-class Frame(Protocol):
+class AttackFrame(Protocol):
     """Anything that can be sent as bytes, such as a scapy packet."""
 
     def __bytes__(self) -> bytes: ...
 
 
 @dataclass(frozen=True)
-class Host:
+class AttackHost:
     """A sender or receiver. MAC and addresses are derived from its `number` (1–254); `role` says where it is.
 
     `subnet` selects one of its network's subnets: 0 or 9.
@@ -51,21 +51,21 @@ class Host:
         return str(IPv6Address(f"fe80::ff:fe00:{self.number:x}"))
 
 
-ATTACKER = Host("attacker", 1, "workload")
-VICTIM = Host("victim", 2, "workload")
-NEIGHBOUR = Host("neighbour", 3, "workload")
-OPEN = Host("open", 5, "workload whose rules let everything in")
-MUTE = Host("mute", 6, "workload without an egress rule")
-PAIRED = Host("paired", 10, "workload with an allowed address pair")
-PARTNER = Host("partner", 11, "workload with the same pair")
-RIVAL = Host("rival", 12, "workload with pairs of its own: an address and ranges")
-ROUTED = Host("routed", 13, "workload in another subnet, to which the router leads", subnet=9)
-PLAIN = Host("plain", 14, "workload with rules for IPv4 only")
-GREEN = Host("green", 4, "workload in another network, VLAN 5 on the uplinks")
-STRANGER = Host("stranger", 7, "device without a policy port")
-DISABLED = Host("disabled", 8, "workload whose port is administratively down")
-ROUTER = Host("router", 254, "behind the first uplink")
-OUTSIDE = Host("outside", 200, "behind the second uplink")
+ATTACKER = AttackHost("attacker", 1, "workload")
+VICTIM = AttackHost("victim", 2, "workload")
+NEIGHBOUR = AttackHost("neighbour", 3, "workload")
+OPEN = AttackHost("open", 5, "workload whose rules let everything in")
+MUTE = AttackHost("mute", 6, "workload without an egress rule")
+PAIRED = AttackHost("paired", 10, "workload with an allowed address pair")
+PARTNER = AttackHost("partner", 11, "workload with the same pair")
+RIVAL = AttackHost("rival", 12, "workload with pairs of its own: an address and ranges")
+ROUTED = AttackHost("routed", 13, "workload in another subnet, to which the router leads", subnet=9)
+PLAIN = AttackHost("plain", 14, "workload with rules for IPv4 only")
+GREEN = AttackHost("green", 4, "workload in another network, VLAN 5 on the uplinks")
+STRANGER = AttackHost("stranger", 7, "device without a policy port")
+DISABLED = AttackHost("disabled", 8, "workload whose port is administratively down")
+ROUTER = AttackHost("router", 254, "behind the first uplink")
+OUTSIDE = AttackHost("outside", 200, "behind the second uplink")
 
 WORKLOADS = (ATTACKER, VICTIM, NEIGHBOUR, OPEN, MUTE, PAIRED, PARTNER, RIVAL, ROUTED, PLAIN, GREEN)
 SHUT_OUT = (STRANGER, DISABLED)
@@ -83,9 +83,9 @@ GREEN_VLAN = 5
 class Send:
     """Frames of one sender. If they are honest, every host in `to` gets all of them."""
 
-    sender: Host
+    sender: AttackHost
     frames: tuple[bytes, ...]
-    to: tuple[Host, ...] = ()
+    to: tuple[AttackHost, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,11 @@ class Attack:
 
     name: str
     family: str
-    sender: Host
+    sender: AttackHost
     frames: tuple[bytes, ...]
     reason: Reason | None
     control: tuple[Send, ...]
-    spared: tuple[Host, ...] = EVERYBODY
+    spared: tuple[AttackHost, ...] = EVERYBODY
     kernel: OnKernel | None = None
     before: tuple[Send, ...] = ()
     after: tuple[Send, ...] = ()
@@ -127,7 +127,7 @@ class Attack:
         return self.reason, ()
 
 
-def said(sender: Host, frames: Frame | Sequence[Frame], *to: Host) -> Send:
+def said(sender: AttackHost, frames: AttackFrame | Sequence[AttackFrame], *to: AttackHost) -> Send:
     """Frames that `sender` sends and every host in `to` gets."""
     return Send(sender, _as_bytes(frames), to)
 
@@ -142,11 +142,11 @@ class Family:
     def add(
         self,
         name: str,
-        sender: Host,
-        frames: Frame | Sequence[Frame],
+        sender: AttackHost,
+        frames: AttackFrame | Sequence[AttackFrame],
         reason: Reason | None,
         *control: Send,
-        spared: tuple[Host, ...] = EVERYBODY,
+        spared: tuple[AttackHost, ...] = EVERYBODY,
         kernel: OnKernel | None = None,
         **around: tuple[Send, ...],
     ) -> None:
@@ -157,7 +157,7 @@ class Family:
         self.attacks.append(Attack(name, self.name, sender, many, reason, control, spared, kernel, **around))
 
 
-def _as_bytes(frames: Frame | Sequence[Frame]) -> tuple[bytes, ...]:
+def _as_bytes(frames: AttackFrame | Sequence[AttackFrame]) -> tuple[bytes, ...]:
     if isinstance(frames, list | tuple):
         return tuple(bytes(frame) for frame in frames)
-    return (bytes(cast(Frame, frames)),)
+    return (bytes(cast(AttackFrame, frames)),)

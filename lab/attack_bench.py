@@ -25,7 +25,7 @@ from lab.attack import (
     STRANGER,
     UPLINKS,
     WORKLOADS,
-    Host,
+    AttackHost,
     Send,
 )
 from lab.attack_policy import DISCARD, documents
@@ -79,7 +79,7 @@ class AttackBench(Running):
         for host in self._hosts:
             host.remove()
 
-    def _plug(self, host: Host) -> None:
+    def _plug(self, host: AttackHost) -> None:
         workload = Workload(host.name, host.mac)
         self._hosts.append(workload)
         workload.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
@@ -104,7 +104,7 @@ class AttackBench(Running):
                 missing += [f"{host.name} did not get {frame.hex()} of {send.sender.name}" for frame in lost]
         return missing
 
-    def _lost(self, host: Host, frames: tuple[bytes, ...]) -> list[bytes]:
+    def _lost(self, host: AttackHost, frames: tuple[bytes, ...]) -> list[bytes]:
         """Those of `frames` that `host` does not get; a frame sent several times counts each time."""
         tap, deadline = self._taps[host.name], time.monotonic() + _PATIENCE
         while True:
@@ -113,7 +113,7 @@ class AttackBench(Running):
                 return lost
             tap.wait(deadline - time.monotonic())
 
-    def strays(self, send: Send, witnesses: Iterable[Host], passes: Iterable[Send] = ()) -> list[str]:
+    def strays(self, send: Send, witnesses: Iterable[AttackHost], passes: Iterable[Send] = ()) -> list[str]:
         """A sentence for each frame that a witness got besides `passes`, and each missing one of `passes`."""
         self.settle()
         self.forget()
@@ -142,7 +142,7 @@ class AttackBench(Running):
             for tap in self._taps.values():
                 tap.wait(0)
 
-    def _expect(self, receiver: Host, mark: bytes) -> None:
+    def _expect(self, receiver: AttackHost, mark: bytes) -> None:
         tap, deadline = self._taps[receiver.name], time.monotonic() + _PATIENCE
         while not any(mark in frame for frame in tap.received):
             if time.monotonic() > deadline:
@@ -159,16 +159,16 @@ class AttackBench(Running):
         """Empty the switch's connection table."""
         self._site.ovs.appctl("dpctl/flush-conntrack")
 
-    def send(self, sender: Host, frames: Iterable[bytes]) -> None:
+    def send(self, sender: AttackHost, frames: Iterable[bytes]) -> None:
         """Send frames without waiting for their arrival."""
         self._taps[sender.name].send(frames)
 
-    def received(self, host: Host, frame: bytes) -> int:
+    def received(self, host: AttackHost, frame: bytes) -> int:
         """How often `host` has got this frame since the last `forget`."""
         self._taps[host.name].wait(0)
         return sum(got.startswith(frame) for got in self._taps[host.name].received)
 
-    def megaflows(self, sender: Host, frames: Sequence[bytes]) -> int:
+    def megaflows(self, sender: AttackHost, frames: Sequence[bytes]) -> int:
         """How many megaflows the sender's port has after it has sent only these frames."""
         self._site.ovs.appctl("dpctl/del-flows")
         self.forget_connections()
@@ -200,7 +200,7 @@ def _compared(sent: Iterable[bytes], received: Iterable[bytes]) -> tuple[list[by
     return lost, besides
 
 
-def _is_ours(host: Host, frame: bytes) -> bool:
+def _is_ours(host: AttackHost, frame: bytes) -> bool:
     """Whether the frame is a sentinel of `settle`, or a probe by which a controller looks for loops."""
     return _SENTINEL in frame or (host in UPLINKS and frame.startswith(PROBE_GROUP))
 
@@ -212,14 +212,14 @@ def _mark(number: int) -> bytes:
     return _SENTINEL + f"{number:08d}".encode()
 
 
-def _sentinels(number: int) -> Iterable[tuple[Host, Host, bytes]]:
+def _sentinels(number: int) -> Iterable[tuple[AttackHost, AttackHost, bytes]]:
     for host in WORKLOADS:
         yield ROUTER, host, _sentinel(ROUTER, host, number)
     yield ROUTER, OUTSIDE, _sentinel(ROUTER, OUTSIDE, number)
     yield OUTSIDE, ROUTER, _sentinel(OUTSIDE, ROUTER, number)
 
 
-def _sentinel(sender: Host, receiver: Host, number: int) -> bytes:
+def _sentinel(sender: AttackHost, receiver: AttackHost, number: int) -> bytes:
     ethernet = Ether(src=sender.mac, dst=receiver.mac)
     if receiver is GREEN:
         ethernet /= Dot1Q(vlan=GREEN_VLAN)

@@ -19,7 +19,7 @@ from lab.attack import (
     SHARED_ADDRESS,
     SHARED_MAC,
     WORKLOADS,
-    Host,
+    AttackHost,
 )
 from lab.scenario.model import Document
 from lab.site import document, group
@@ -87,7 +87,7 @@ def _rule(family: str, direction: str, **service: Any) -> dict[str, Any]:
     return {"direction": direction, "ethertype": family, **service}
 
 
-def _port(host: Host) -> Document:
+def _port(host: AttackHost) -> Document:
     groups = _GROUPS.get(host, ["talks", "serves"])
     return document(
         "Port",

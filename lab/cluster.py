@@ -13,7 +13,7 @@ from lab.running import Running
 from sgctl.store.schema import DATABASE, SCHEMA_FILE
 
 
-class Member:
+class ClusterMember:
     """One server. It keeps its copy of the database over `kill` and `start`."""
 
     def __init__(self, directory: Path, number: int) -> None:
@@ -33,7 +33,7 @@ class Member:
         process.run(["ovsdb-tool", "create-cluster", self._database, SCHEMA_FILE, self.address])
         self.start()
 
-    def join(self, other: Member) -> None:
+    def join(self, other: ClusterMember) -> None:
         """Join the cluster of another member."""
         process.run(["ovsdb-tool", "join-cluster", self._database, DATABASE, self.address, other.address])
         self.start()
@@ -80,7 +80,7 @@ class Cluster(Running):
 
     def __init__(self, size: int = 3) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="sgctl-raft-"))
-        self.members = [Member(self._directory, number) for number in range(size)]
+        self.members = [ClusterMember(self._directory, number) for number in range(size)]
 
     @property
     def remote(self) -> str:

@@ -14,7 +14,7 @@ from random import Random
 from typing import NamedTuple
 
 from lab import process
-from lab.cluster import Cluster, Member
+from lab.cluster import Cluster, ClusterMember
 from lab.controller import Controller
 from lab.faults import ALLOWED, CLOSED, FOREIGN, TOGGLED, Writer, obeys
 from lab.netns import Namespace
@@ -31,7 +31,7 @@ _PACE_SECONDS = 0.01
 _CONVERGE_SECONDS = 30.0
 
 
-class Host(Running):
+class LabHost(Running):
     """A network namespace with a switch and `ryu-manager sgctl`."""
 
     def __init__(self, name: str, db: str) -> None:
@@ -62,7 +62,7 @@ class Host(Running):
         self._stack.close()
 
 
-def wire(one: Host, other: Host) -> None:
+def wire(one: LabHost, other: LabHost) -> None:
     """Join two hosts by a cable; its ends are their uplinks and carry the network untagged."""
     ends = f"{UPLINK} netns {one.name} type veth peer name {UPLINK} netns {other.name}"
     process.run(["ip", "link", "add", *ends.split()])
@@ -71,7 +71,7 @@ def wire(one: Host, other: Host) -> None:
         host.ovs.add_port(BRIDGE, UPLINK, f"external_ids:sgctl-uplink={NETWORK}")
 
 
-class Pair(Running):
+class HostPair(Running):
     """Two hosts and a database cluster of three. w1–w3 are on the first host, w11–w13 on the second.
 
     w1 and w11 may send anything. w2 and w12 accept TCP 80 and some UDP from the group of w1 and w11, from
@@ -80,7 +80,7 @@ class Pair(Running):
 
     def __init__(self) -> None:
         self.cluster = Cluster()
-        self.hosts = Host("host1", self.cluster.remote), Host("host2", self.cluster.remote)
+        self.hosts = LabHost("host1", self.cluster.remote), LabHost("host2", self.cluster.remote)
         self._stack = ExitStack()
 
     def start(self) -> None:
@@ -142,36 +142,36 @@ def _have(store: Store, generation: int) -> bool:
     return not lagging and len(current) == 2
 
 
-class Fault(NamedTuple):
+class HostFault(NamedTuple):
     """What breaks, and how it is repaired afterwards. The database still works without the broken parts."""
 
     name: str
-    strike: Callable[[Pair, Random], Callable[[], None]]
+    strike: Callable[[HostPair, Random], Callable[[], None]]
 
 
-def _revive(member: Member) -> None:
+def _revive(member: ClusterMember) -> None:
     member.start()
     member.wait_joined()
 
 
-def _leader(pair: Pair) -> Member:
+def _leader(pair: HostPair) -> ClusterMember:
     return next(member for member in pair.cluster.members if member.leads)
 
 
-def _kill_leader(pair: Pair, _: Random) -> Callable[[], None]:
+def _kill_leader(pair: HostPair, _: Random) -> Callable[[], None]:
     leader = _leader(pair)
     leader.kill()
     return lambda: _revive(leader)
 
 
-def _kill_follower(pair: Pair, random: Random) -> Callable[[], None]:
+def _kill_follower(pair: HostPair, random: Random) -> Callable[[], None]:
     leader = _leader(pair)
     follower = random.choice([member for member in pair.cluster.members if member is not leader])
     follower.kill()
     return lambda: _revive(follower)
 
 
-def _kill_majority(pair: Pair, random: Random) -> Callable[[], None]:
+def _kill_majority(pair: HostPair, random: Random) -> Callable[[], None]:
     """For a while nothing can be written; then one member is started again."""
     first, second = random.sample(pair.cluster.members, 2)
     first.kill()
@@ -181,7 +181,7 @@ def _kill_majority(pair: Pair, random: Random) -> Callable[[], None]:
     return lambda: _revive(second)
 
 
-def _kill_leader_and_controller(pair: Pair, random: Random) -> Callable[[], None]:
+def _kill_leader_and_controller(pair: HostPair, random: Random) -> Callable[[], None]:
     mend, host = _kill_leader(pair, random), random.choice(pair.hosts)
     host.controller.kill()
     time.sleep(random.uniform(0.0, 0.5))
@@ -190,14 +190,14 @@ def _kill_leader_and_controller(pair: Pair, random: Random) -> Callable[[], None
 
 
 FAULTS = (
-    Fault("leader killed", _kill_leader),
-    Fault("follower killed", _kill_follower),
-    Fault("majority killed", _kill_majority),
-    Fault("leader and a controller killed", _kill_leader_and_controller),
+    HostFault("leader killed", _kill_leader),
+    HostFault("follower killed", _kill_follower),
+    HostFault("majority killed", _kill_majority),
+    HostFault("leader and a controller killed", _kill_leader_and_controller),
 )
 
 
-class Round(NamedTuple):
+class HostRound(NamedTuple):
     """What one fault cost. `lost` counts allowed datagrams; about 100 are sent each way in a second."""
 
     fault: str
@@ -230,10 +230,10 @@ class Way(NamedTuple):
         return self.foreign.arrived + self.closed.arrived
 
 
-class Drill(Running):
+class HostDrill(Running):
     """A pair of hosts under edits and traffic in both directions, on which one fault follows the other."""
 
-    def __init__(self, pair: Pair, seed: int) -> None:
+    def __init__(self, pair: HostPair, seed: int) -> None:
         self._pair = pair
         self._random = Random(seed)  # noqa: S311 - no secret
         self._stack = ExitStack()
@@ -250,7 +250,7 @@ class Drill(Running):
         """Stop traffic and edits."""
         self._stack.close()
 
-    def strike(self, fault: Fault) -> Round:
+    def strike(self, fault: HostFault) -> HostRound:
         """Cause one fault at a random moment; it is repaired when this returns."""
         lost_before = sum(way.allowed.lost() for way in self._ways)
         self.writer.wanted = not self.writer.wanted
@@ -262,7 +262,7 @@ class Drill(Running):
         obeyed = all(obeys(way.toggled, self.writer) for way in self._ways)
         mend()
         lost = sum(way.allowed.lost() for way in self._ways) - lost_before
-        return Round(
+        return HostRound(
             fault.name,
             converged,
             lost,
@@ -309,10 +309,10 @@ class Drill(Running):
         raise LabError(f"not up to date again after {_CONVERGE_SECONDS:g} s")
 
 
-def _has_rules(member: Member, wanted: AbstractSet[str]) -> bool:
+def _has_rules(member: ClusterMember, wanted: AbstractSet[str]) -> bool:
     return wanted <= _rules(member)
 
 
-def _rules(member: Member) -> set[str]:
+def _rules(member: ClusterMember) -> set[str]:
     """The ids of the rules in a member's own copy."""
     return set(member.dump("Rule", "_uuid"))

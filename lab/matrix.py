@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.probe import Outcome
+from lab.probe import Observation
 from lab.scenario.model import Cell, Expectation
 from lab.scenario.services import ATTACKS
 
@@ -31,7 +31,7 @@ class Result:
 
     cell: Cell
     expected: Expectation
-    outcome: Outcome
+    outcome: Observation
 
     @property
     def wrong(self) -> bool:

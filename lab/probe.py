@@ -48,7 +48,7 @@ class Observed(StrEnum):
     """The bench could not send the question."""
 
 
-class Outcome(NamedTuple):
+class Observation(NamedTuple):
     """What was observed, and the evidence in words."""
 
     observed: Observed
@@ -89,7 +89,7 @@ class Probe:
         return sender, attack_frames(self.kind, self.source, self.target, self.stranger, token)
 
 
-class Agent:
+class AgentProcess:
     """The agent process of one host. `enter` is the command prefix that enters its network namespace."""
 
     def __init__(self, enter: Sequence[str]) -> None:
@@ -135,7 +135,7 @@ class Agent:
 
 
 def ask_all(
-    agents: Mapping[str, Agent], commands: Mapping[str, Mapping[str, Any]]
+    agents: Mapping[str, AgentProcess], commands: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     """Send each named host its command, then collect the answers: the hosts work at the same time."""
     for host, command in commands.items():
@@ -144,7 +144,7 @@ def ask_all(
 
 
 def serve(
-    agents: Mapping[str, Agent], addresses: Mapping[str, Iterable[str]], probes: Iterable[Probe]
+    agents: Mapping[str, AgentProcess], addresses: Mapping[str, Iterable[str]], probes: Iterable[Probe]
 ) -> None:
     """Start every server that a probe needs, once, on all `addresses` of its host.
 
@@ -163,7 +163,7 @@ def serve(
     ask_all(agents, commands)
 
 
-def run(agents: Mapping[str, Agent], probes: Sequence[Probe], seconds: float) -> list[Outcome]:
+def run(agents: Mapping[str, AgentProcess], probes: Sequence[Probe], seconds: float) -> list[Observation]:
     """The outcome of each probe, in order; all hosts ask at once, each question for at most `seconds`.
 
     At first no host knows the MAC address of another. Attacks come last: an attack that succeeds leaves wrong
@@ -207,21 +207,21 @@ def _questions(probes: Sequence[Probe], seconds: float) -> dict[str, dict[str, A
     return {host: {"do": "ask", "questions": found, "seconds": seconds} for host, found in questions.items()}
 
 
-def judge(probe: Probe, answer: Mapping[str, Any] | None, seen: set[str]) -> Outcome:
+def judge(probe: Probe, answer: Mapping[str, Any] | None, seen: set[str]) -> Observation:
     """The outcome, from the asker's answer (None for attacks) and the marks that the observer has `seen`."""
     if answer is None:
         arrived = probe.token in seen
-        return Outcome(Observed.ALLOW if arrived else Observed.DENY, "seen" if arrived else "not seen")
+        return Observation(Observed.ALLOW if arrived else Observed.DENY, "seen" if arrived else "not seen")
     if answer["outcome"] == "broken":
-        return Outcome(Observed.BROKEN, answer["detail"])
+        return Observation(Observed.BROKEN, answer["detail"])
     arrived, answered = answer["mark"] in seen, answer["outcome"] == "answered"
     if arrived and answered:
-        return Outcome(Observed.ALLOW, "answered")
+        return Observation(Observed.ALLOW, "answered")
     if not arrived and not answered:
-        return Outcome(Observed.DENY, answer["detail"])
+        return Observation(Observed.DENY, answer["detail"])
     where = (
         f"{probe.target.host} saw the question but no answer came back"
         if arrived
         else "answered by another host"
     )
-    return Outcome(Observed.HALF, f"{where}; {answer['detail']}")
+    return Observation(Observed.HALF, f"{where}; {answer['detail']}")

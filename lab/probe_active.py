@@ -35,7 +35,7 @@ class Question(TypedDict):
     token: str
 
 
-class Answer(TypedDict):
+class ProbeAnswer(TypedDict):
     """`outcome` is answered, silent or broken (the bench failed); `mark` is the mark that the target sees."""
 
     id: int
@@ -82,9 +82,9 @@ def _serve_packets(address: str, port: int, kind: int, protocol: int = 0) -> Non
     asyncio.get_running_loop().add_reader(server, answer)
 
 
-async def ask(question: Question, seconds: float) -> Answer:
+async def ask(question: Question, seconds: float) -> ProbeAnswer:
     """Ask until an answer comes or `seconds` are over; never raises."""
-    answer = Answer(id=question["id"], outcome="silent", mark=question["token"], detail="")
+    answer = ProbeAnswer(id=question["id"], outcome="silent", mark=question["token"], detail="")
     try:
         async with asyncio.timeout(seconds):
             await _ASK[question["kind"]](question, answer)
@@ -97,7 +97,7 @@ async def ask(question: Question, seconds: float) -> Answer:
     return answer
 
 
-async def _ask_tcp(question: Question, answer: Answer) -> None:
+async def _ask_tcp(question: Question, answer: ProbeAnswer) -> None:
     loop = asyncio.get_running_loop()
     with _open(question, socket.SOCK_STREAM) as client:
         source, port = client.getsockname()[:2]
@@ -115,12 +115,12 @@ async def _ask_tcp(question: Question, answer: Answer) -> None:
             raise OSError(errno.EPROTO, f"wrong answer {received!r}")
 
 
-async def _ask_udp(question: Question, _unused: Answer) -> None:
+async def _ask_udp(question: Question, _unused: ProbeAnswer) -> None:
     with _open(question, socket.SOCK_DGRAM) as client:
         await _ask_packets(client, question, question["number"])
 
 
-async def _ask_protocol(question: Question, _unused: Answer) -> None:
+async def _ask_protocol(question: Question, _unused: ProbeAnswer) -> None:
     protocol = question["number"]
     with _open(question, socket.SOCK_RAW, protocol) as client:
         if protocol == probe_sctp.PROTOCOL:
@@ -142,7 +142,7 @@ async def _ask_sctp(client: socket.socket, question: Question) -> None:
     await _exchange(client, probe_sctp.question(text), lambda packet: probe_sctp.text(packet) == expected)
 
 
-async def _ask_icmp(question: Question, _unused: Answer) -> None:
+async def _ask_icmp(question: Question, _unused: ProbeAnswer) -> None:
     family = question["family"]
     request, reply = _ECHO[family]
     protocol = socket.IPPROTO_ICMP if family == 4 else socket.IPPROTO_ICMPV6
@@ -157,7 +157,7 @@ async def _ask_icmp(question: Question, _unused: Answer) -> None:
         )
 
 
-_ASK: dict[str, Callable[[Question, Answer], Awaitable[None]]] = {
+_ASK: dict[str, Callable[[Question, ProbeAnswer], Awaitable[None]]] = {
     "tcp": _ask_tcp,
     "udp": _ask_udp,
     "proto": _ask_protocol,

@@ -17,7 +17,7 @@ import subprocess
 import sys
 from typing import Any
 
-from lab.probe_active import Answer, Question, ask, serve
+from lab.probe_active import ProbeAnswer, Question, ask, serve
 from lab.probe_watch import Watcher
 
 _AT_ONCE = 96
@@ -63,8 +63,8 @@ class Agent:
                 return {"error": f"cannot serve {kind}/{number} on {address}: {error}"}
         return {}
 
-    async def _ask(self, questions: list[Question], seconds: float) -> list[Answer]:
-        async def in_turn(question: Question) -> Answer:
+    async def _ask(self, questions: list[Question], seconds: float) -> list[ProbeAnswer]:
+        async def in_turn(question: Question) -> ProbeAnswer:
             async with self._slots:
                 return await ask(question, seconds)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lab.matrix import Result, StepResult
-from lab.probe import Agent, Probe, run, serve
+from lab.probe import AgentProcess, Probe, run, serve
 from lab.probe_frames import NOBODY, Side
 from lab.scenario.expectations import choose_address
 from lab.scenario.model import Cell, Endpoint, Scenario, Step
@@ -14,7 +14,7 @@ from lab.scenario.model import Cell, Endpoint, Scenario, Step
 class Trial:
     """Probes one scenario's steps through the agents of its hosts."""
 
-    def __init__(self, scenario: Scenario, agents: Mapping[str, Agent], seconds: float) -> None:
+    def __init__(self, scenario: Scenario, agents: Mapping[str, AgentProcess], seconds: float) -> None:
         self._scenario = scenario
         self._agents = agents
         self._seconds = seconds

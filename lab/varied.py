@@ -17,7 +17,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
-from lab.attack import ATTACKER, PAIRED, ROUTER, VICTIM, Host
+from lab.attack import ATTACKER, PAIRED, ROUTER, VICTIM, AttackHost
 
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
 CLOSED = 7777
@@ -145,7 +145,7 @@ COMPARED_WHOLE: dict[str, _Make] = {
 """The same for fields that the flows must compare whole (docs/decisions/megaflows.md)."""
 
 
-def sender_of(name: str) -> Host:
+def sender_of(name: str) -> AttackHost:
     """The host that sends the frames that vary these fields."""
     return PAIRED if name == _OF_PAIRED else ATTACKER
 

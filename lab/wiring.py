@@ -11,7 +11,7 @@ from mininet.node import OVSBridge, OVSSwitch, RemoteController
 
 from lab.datapath import DATAPATH, Datapath, fill_in_checksums
 from lab.process import run
-from lab.scenario.model import Address, Host, Interface, Topology
+from lab.scenario.model import Address, ScenarioHost, ScenarioInterface, Topology
 
 _NAME_LENGTH = 15
 """Linux device names have at most 15 characters."""
@@ -94,7 +94,7 @@ class Wiring:
             datapath="kernel" if DATAPATH is Datapath.KERNEL else "user",
         )
 
-    def _add_host(self, host: Host) -> None:
+    def _add_host(self, host: ScenarioHost) -> None:
         self.net.addHost(host.name, ip=None)
         for card in host.interfaces:
             device = self._device(f"{host.switch}-{host.name}" if host.external else card.port)
@@ -107,7 +107,7 @@ class Wiring:
             elif self.topology.switches[host.switch]:
                 self.uplinks[device] = (card.network,)
 
-    def _plug(self, host: Host, card: Interface, device: str) -> None:
+    def _plug(self, host: ScenarioHost, card: ScenarioInterface, device: str) -> None:
         self.net.addLink(host.name, host.switch, intfName1=card.name, intfName2=device, addr1=card.mac)
 
     def _add_link(self, ends: tuple[str, str], networks: tuple[str, ...]) -> None:
@@ -127,7 +127,7 @@ class Wiring:
         self._names.add(name)
         return name
 
-    def _configure(self, host: Host) -> None:
+    def _configure(self, host: ScenarioHost) -> None:
         """Set addresses and routes. There are no routers: the first card's link is the default route."""
         settings = " ".join(_HOST_SETTINGS)
         script = ["set -e", f"sysctl -qw {settings}", "ip link set lo up"]
@@ -142,7 +142,7 @@ class Wiring:
         run([*self.enter(host.name), "sh", "-c", "\n".join(script)])
 
     @staticmethod
-    def _default_routes(card: Interface) -> Iterable[str]:
+    def _default_routes(card: ScenarioInterface) -> Iterable[str]:
         versions = {address.version for address in card.all_addresses}
         return [f"ip -{version} route add default dev {card.name}" for version in sorted(versions)]
 

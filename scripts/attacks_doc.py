@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flows.openflow.reasons import Reason
-from lab.attack import EVERYBODY, INSIDE, Attack, Family, Host, Send
+from lab.attack import EVERYBODY, INSIDE, Attack, AttackHost, Family, Send
 from tests.attacks.table import ATTACKS, FAMILIES
 
 ROOT = Path(__file__).parent.parent
@@ -117,7 +117,7 @@ def _described(send: Send) -> str:
     return f"{send.sender.name} → {', '.join(host.name for host in send.to)}"
 
 
-def _hosts(hosts: tuple[Host, ...], sender: Host) -> str:
+def _hosts(hosts: tuple[AttackHost, ...], sender: AttackHost) -> str:
     if hosts == EVERYBODY:
         return "everybody"
     if hosts == INSIDE:

@@ -22,7 +22,7 @@ NOT_ROUTED, NOT_FORWARDED = 255, 1
 _NEIGHBOUR_DISCOVERY = (135, 136)
 
 
-class Role(Enum):
+class MessageRole(Enum):
     """Who says a message, or who hears it."""
 
     FROM_SERVER = "DHCP server to client"
@@ -31,15 +31,15 @@ class Role(Enum):
 
 
 _UDP_ROLES = {
-    (4, 67, 68): Role.FROM_SERVER,
-    (6, 547, 546): Role.FROM_SERVER,
-    (4, 68, 67): Role.TO_SERVERS,
-    (6, 546, 547): Role.TO_SERVERS,
+    (4, 67, 68): MessageRole.FROM_SERVER,
+    (6, 547, 546): MessageRole.FROM_SERVER,
+    (4, 68, 67): MessageRole.TO_SERVERS,
+    (6, 546, 547): MessageRole.TO_SERVERS,
 }
 _QUERY, _REPORT, _DONE, _SOLICITATION, _ADVERTISEMENT, _REDIRECT, _REPORT2 = 130, 131, 132, 133, 134, 137, 143
 _ICMPV6_ROLES = {
-    **dict.fromkeys((_QUERY, _ADVERTISEMENT, _REDIRECT), Role.FROM_ROUTER),
-    **dict.fromkeys((_REPORT, _DONE, _SOLICITATION, _REPORT2), Role.TO_SERVERS),
+    **dict.fromkeys((_QUERY, _ADVERTISEMENT, _REDIRECT), MessageRole.FROM_ROUTER),
+    **dict.fromkeys((_REPORT, _DONE, _SOLICITATION, _REPORT2), MessageRole.TO_SERVERS),
 }
 _TO_GROUPS: dict[int, tuple[int, Prefix]] = {
     _SOLICITATION: (NOT_ROUTED, _ALL_ROUTERS),
@@ -50,7 +50,7 @@ _TO_GROUPS: dict[int, tuple[int, Prefix]] = {
 """By ICMPv6 type: the hop limit, and the groups to which hosts send it."""
 
 
-def role_of_kind(header: Conversation) -> Role | None:
+def role_of_kind(header: Conversation) -> MessageRole | None:
     """What a header's ports or ICMPv6 type say that it is, whatever else it looks like."""
     version = header.source.version
     if header.protocol == UDP:
@@ -69,7 +69,7 @@ def is_discovery(header: Conversation, hops: int) -> bool:
 def is_in_form(subnets: Iterable[Prefix], packet: Packet) -> bool:
     """Whether a message that has a role looks as one that stays on the link of these subnets."""
     header = packet.header
-    if role_of_kind(header) is Role.TO_SERVERS:
+    if role_of_kind(header) is MessageRole.TO_SERVERS:
         return packet.to_group and _is_from_client(packet)
     if header.source.version == 4:
         answers = any(subnet.covers(header.source) for subnet in subnets)

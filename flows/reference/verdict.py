@@ -21,7 +21,14 @@ from flows.policy.objects import (
     Rule,
     SecurityGroup,
 )
-from flows.reference.exempt import LIMITED_BROADCAST, LINK_LOCAL, Role, is_discovery, is_in_form, role_of_kind
+from flows.reference.exempt import (
+    LIMITED_BROADCAST,
+    LINK_LOCAL,
+    MessageRole,
+    is_discovery,
+    is_in_form,
+    role_of_kind,
+)
 from flows.reference.packet import (
     ICMP,
     ICMPV6,
@@ -122,9 +129,9 @@ class Verdict(NamedTuple):
 
 
 _FORBIDDEN = {
-    Role.FROM_SERVER: Refusal.DHCP_SERVER,
-    Role.FROM_ROUTER: Refusal.ROUTER,
-    Role.TO_SERVERS: Refusal.FOR_SERVERS,
+    MessageRole.FROM_SERVER: Refusal.DHCP_SERVER,
+    MessageRole.FROM_ROUTER: Refusal.ROUTER,
+    MessageRole.TO_SERVERS: Refusal.FOR_SERVERS,
 }
 """What a port with port security may not say, and to another port with it may not say either."""
 
@@ -143,26 +150,28 @@ def judge(text: PolicyText, packet: Packet) -> Verdict:
     refusal = _refused_at_entry(text, packet, sender, receiver, role)
     if refusal is not None:
         return Verdict(refusal)
-    judged = (role is Role.TO_SERVERS and not restricted) or (sender is None and _comes_back(text, packet))
+    judged = (role is MessageRole.TO_SERVERS and not restricted) or (
+        sender is None and _comes_back(text, packet)
+    )
     if role is not None and not judged:
         return _control_verdict(packet, receiver)
     return _judge_sides(text, packet, sender, receiver)
 
 
-def _role(text: PolicyText, packet: Packet, restricted: bool) -> Role | None:
+def _role(text: PolicyText, packet: Packet, restricted: bool) -> MessageRole | None:
     """What a workload must not say, it must not say in any form; else only the right form counts."""
     if packet.later_fragment:
         return None
     if packet.header.source.version == 6 and is_discovery(packet.header, packet.hops):
         raise ValueError("neighbour discovery is not judged by rules")
     role = role_of_kind(packet.header)
-    if role is None or (restricted and role is not Role.TO_SERVERS):
+    if role is None or (restricted and role is not MessageRole.TO_SERVERS):
         return role
     return role if is_in_form(text.networks[packet.network_id].subnets, packet) else None
 
 
 def _refused_at_entry(
-    text: PolicyText, packet: Packet, sender: Port | None, receiver: Port | None, role: Role | None
+    text: PolicyText, packet: Packet, sender: Port | None, receiver: Port | None, role: MessageRole | None
 ) -> Refusal | None:
     """What stops a packet whatever the rules say."""
     if sender is None:
@@ -177,7 +186,7 @@ def _refused_at_entry(
     if role is None:
         return None if _advertises(sender, packet) else _unfit_address(packet)
     may_be_server = receiver is None or not receiver.port_security_enabled
-    return None if role is Role.TO_SERVERS and may_be_server else _FORBIDDEN[role]
+    return None if role is MessageRole.TO_SERVERS and may_be_server else _FORBIDDEN[role]
 
 
 def _advertises(port: Port, packet: Packet) -> bool:
@@ -222,7 +231,7 @@ def _may_use_source(port: Port, packet: Packet) -> bool:
     mac, header = packet.source_mac or port.mac, packet.header
     if header.source.value == 0 and mac in macs_of(port):
         kind = None if packet.later_fragment else role_of_kind(header)
-        asks_for_lease = kind is Role.TO_SERVERS and header.destination == LIMITED_BROADCAST
+        asks_for_lease = kind is MessageRole.TO_SERVERS and header.destination == LIMITED_BROADCAST
         if header.source.version == 6 or asks_for_lease:
             return True
     return any(pair.mac == mac and pair.prefix.covers(header.source) for pair in pairs_of(port))

@@ -2,18 +2,27 @@
 
 from lab.scenario.documents import drop_rule, list_rules
 from lab.scenario.load import TOPOLOGIES, find, load
-from lab.scenario.model import Cell, Edit, Expectation, Scenario, ScenarioError, Step, Topology, Verdict
+from lab.scenario.model import (
+    Cell,
+    Edit,
+    Expectation,
+    ExpectedVerdict,
+    Scenario,
+    ScenarioError,
+    Step,
+    Topology,
+)
 
 __all__ = [
     "TOPOLOGIES",
     "Cell",
     "Edit",
     "Expectation",
+    "ExpectedVerdict",
     "Scenario",
     "ScenarioError",
     "Step",
     "Topology",
-    "Verdict",
     "drop_rule",
     "find",
     "list_rules",

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lab.scenario.model import Document, Edit, Interface
+from lab.scenario.model import Document, Edit, ScenarioInterface
 
 API_VERSION = "sgctl/v1"
 
@@ -32,7 +32,7 @@ def manifest(kind: str, name: str, spec: Mapping[str, Any]) -> Document:
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}
 
 
-def port_document(card: Interface) -> Document:
+def port_document(card: ScenarioInterface) -> Document:
     """The policy port of a host's card."""
     spec: dict[str, Any] = {
         "network": card.network,

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from itertools import product
 from typing import Any
 
-from lab.scenario.model import Cell, Endpoint, Expectation, Service, Topology, Verdict
+from lab.scenario.model import Cell, Endpoint, Expectation, ExpectedVerdict, ProbedService, Topology
 from lab.scenario.problems import Problems
 from lab.scenario.services import parse_service
 
@@ -28,7 +28,7 @@ class ExpectationReader:
         self._cells: dict[Cell, Expectation] = {}
         self._grid_services: list[str] = []
         self.endpoints: dict[str, Endpoint] = {}
-        self.services: dict[str, Service] = {}
+        self.services: dict[str, ProbedService] = {}
 
     def read(self, field: str, section: Mapping[str, Any]) -> dict[Cell, Expectation]:
         """All cells with their expectations after this section (the file itself, or one of its steps)."""
@@ -43,13 +43,15 @@ class ExpectationReader:
         sources = self._labels(f"{field}.from", grid.get("from", ALL))
         targets = self._labels(f"{field}.to", grid.get("to", ALL))
         self._grid_services = self._known_services(f"{field}.services", grid["services"])
-        verdict = Verdict(grid.get("otherwise", Verdict.DENY))
+        verdict = ExpectedVerdict(grid.get("otherwise", ExpectedVerdict.DENY))
         for cell in map(Cell._make, product(sources, targets, self._grid_services)):
             if self._why_impossible(cell) is None:
-                self._cells[cell] = Expectation(verdict, "not listed" if verdict is Verdict.DENY else "")
+                self._cells[cell] = Expectation(
+                    verdict, "not listed" if verdict is ExpectedVerdict.DENY else ""
+                )
 
     def _add_line(self, field: str, line: Mapping[str, Any]) -> None:
-        verdict = Verdict.ALLOW if "allow" in line else Verdict.DENY
+        verdict = ExpectedVerdict.ALLOW if "allow" in line else ExpectedVerdict.DENY
         sources = self._labels(f"{field}.from", line["from"])
         targets = self._labels(f"{field}.to", line["to"])
         services = self._known_services(f"{field}.{verdict}", line[verdict])

@@ -21,7 +21,7 @@ class ScenarioError(Exception):
         self.problems = problems
 
 
-class Verdict(StrEnum):
+class ExpectedVerdict(StrEnum):
     """The expected result of a probe."""
 
     ALLOW = "allow"
@@ -29,7 +29,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Interface:
+class ScenarioInterface:
     """A host's network card. Addresses carry their on-link prefix length.
 
     `extra_addresses` are configured on the card but absent from the policy port.
@@ -52,13 +52,13 @@ class Interface:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class ScenarioHost:
     """A machine. External hosts have no policy port: they are outside, behind an uplink."""
 
     name: str
     switch: str
     external: bool
-    interfaces: tuple[Interface, ...]
+    interfaces: tuple[ScenarioInterface, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +74,15 @@ class Topology:
     """Switch name → whether sgctl manages it, hosts, links, network name → VLAN id (None: untagged)."""
 
     switches: Mapping[str, bool]
-    hosts: Mapping[str, Host]
+    hosts: Mapping[str, ScenarioHost]
     links: tuple[Link, ...]
     vlans: Mapping[str, int | None]
 
-    def interfaces(self) -> list[Interface]:
+    def interfaces(self) -> list[ScenarioInterface]:
         """Every card of every host, in file order."""
         return [card for host in self.hosts.values() for card in host.interfaces]
 
-    def is_external(self, card: Interface) -> bool:
+    def is_external(self, card: ScenarioInterface) -> bool:
         """Whether the card belongs to the unmanaged side."""
         return self.hosts[card.host].external
 
@@ -91,11 +91,11 @@ class Endpoint(NamedTuple):
     """One side of a probe as the file names it: a card, and the address if the file names one."""
 
     label: str
-    card: Interface
+    card: ScenarioInterface
     address: Address | None
 
 
-class Service(NamedTuple):
+class ProbedService(NamedTuple):
     """What a probe tests: `kind` is tcp, udp, icmp, proto or an attack; `number` a port or IP protocol."""
 
     text: str
@@ -115,7 +115,7 @@ class Cell(NamedTuple):
 class Expectation(NamedTuple):
     """The verdict that the file demands, and the reason that it gives."""
 
-    verdict: Verdict
+    verdict: ExpectedVerdict
     why: str
 
 
@@ -148,4 +148,4 @@ class Scenario:
     topology: Topology
     steps: tuple[Step, ...]
     endpoints: Mapping[str, Endpoint]
-    services: Mapping[str, Service]
+    services: Mapping[str, ProbedService]

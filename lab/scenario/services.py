@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lab.scenario.model import Service
+from lab.scenario.model import ProbedService
 
 ATTACKS = ("arp-spoof", "mac-spoof", "ip-spoof", "dhcp-server", "broadcast", "vlan", "sniff")
 """Frames that no honest host sends. `sniff` is passive: `to` sends the frames, `from` must not see them."""
@@ -13,12 +13,12 @@ _PORT_OR_PROTOCOL = re.compile(r"(tcp|udp|proto)(6?)/([0-9]{1,5})")
 _SERVED_BY_THE_KERNEL = (1, 6, 17, 58)
 
 
-def parse_service(text: str) -> Service:
+def parse_service(text: str) -> ProbedService:
     """Parse the name of a service. Raises ValueError with the known names."""
     if text in ATTACKS:
-        return Service(text, text, 4, 0)
+        return ProbedService(text, text, 4, 0)
     if text in ("icmp", "icmp6"):
-        return Service(text, "icmp", 6 if text.endswith("6") else 4, 0)
+        return ProbedService(text, "icmp", 6 if text.endswith("6") else 4, 0)
     match = _PORT_OR_PROTOCOL.fullmatch(text)
     if match is None:
         raise ValueError(
@@ -27,7 +27,7 @@ def parse_service(text: str) -> Service:
         )
     kind, six, number = match[1], match[2], int(match[3])
     _check_number(text, kind, number)
-    return Service(text, kind, 6 if six else 4, number)
+    return ProbedService(text, kind, 6 if six else 4, number)
 
 
 def _check_number(text: str, kind: str, number: int) -> None:

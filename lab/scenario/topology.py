@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from typing import Any
 
-from lab.scenario.model import Address, Document, Host, Interface, Link, Topology
+from lab.scenario.model import Address, Document, Link, ScenarioHost, ScenarioInterface, Topology
 from lab.scenario.problems import Problems
 
 _Subnet = IPv4Network | IPv6Network
@@ -58,7 +58,7 @@ class TopologyReader:
                 self._problems.add(f"networks.{name}.subnets", str(error))
         return subnets
 
-    def _read_host(self, name: str, spec: Mapping[str, Any]) -> Host:
+    def _read_host(self, name: str, spec: Mapping[str, Any]) -> ScenarioHost:
         field = f"hosts.{name}"
         external = spec.get("external", False)
         self._check_known(f"{field}.switch", "switch", spec["switch"], self._switches)
@@ -70,9 +70,9 @@ class TopologyReader:
             self._check_plain_uplink(field, interfaces)
         if external:
             self._check_on_link(field, interfaces)
-        return Host(name, spec["switch"], external, tuple(interfaces))
+        return ScenarioHost(name, spec["switch"], external, tuple(interfaces))
 
-    def _check_plain_uplink(self, field: str, interfaces: Iterable[Interface]) -> None:
+    def _check_plain_uplink(self, field: str, interfaces: Iterable[ScenarioInterface]) -> None:
         """An external host without a switch has no VLAN devices, so its network must be untagged."""
         for card in interfaces:
             if self._vlans.get(card.network) is not None:
@@ -82,7 +82,7 @@ class TopologyReader:
                     "`managed: false` and link that",
                 )
 
-    def _check_on_link(self, field: str, interfaces: Iterable[Interface]) -> None:
+    def _check_on_link(self, field: str, interfaces: Iterable[ScenarioInterface]) -> None:
         """Neighbour discovery stays on the link: no host finds an IPv6 address outside its subnets."""
         for card in interfaces:
             subnets = [each for each in self._subnets.get(card.network, ()) if each.version == 6]
@@ -93,13 +93,13 @@ class TopologyReader:
 
     def _read_interface(
         self, host_field: str, host: str, cards: int, name: str, spec: Mapping[str, Any]
-    ) -> Interface:
+    ) -> ScenarioInterface:
         field = f"{host_field}.interfaces.{name}"
         self._check_known(f"{field}.network", "network", spec["network"], self._vlans)
         port = spec.get("port") or (host if cards == 1 else f"{host}-{name}")
         listed = (self._ports.get(port) or {}).get("spec") or {}
         groups = spec.get("groups")
-        return Interface(
+        return ScenarioInterface(
             host=host,
             name=name,
             network=spec["network"],
@@ -148,7 +148,7 @@ class TopologyReader:
         if name not in known:
             self._problems.add(field, f"no {kind} {name!r}; there is {', '.join(known) or 'none'}")
 
-    def _check_unique(self, cards: Iterable[Interface]) -> None:
+    def _check_unique(self, cards: Iterable[ScenarioInterface]) -> None:
         owners: dict[str, str] = {}
         for card in cards:
             owner = f"hosts.{card.host}.interfaces.{card.name}"

@@ -19,7 +19,7 @@ def _verb(name: str, short_help: str) -> LazyCommand:
     return LazyCommand(name, f"{_VERBS}.{name}:{name}", short_help)
 
 
-def _noun(kind: kinds.Kind, text: str, *others: click.Command, own_edits: bool = False) -> LazyGroup:
+def _noun(kind: kinds.ObjectKind, text: str, *others: click.Command, own_edits: bool = False) -> LazyGroup:
     """`sgctl NOUN VERB`, from `nouns/NOUN.py`.
 
     `create`, `set` and `unset` are those of all kinds with manifests. With `own_edits` they are in
@@ -44,7 +44,7 @@ def _noun(kind: kinds.Kind, text: str, *others: click.Command, own_edits: bool =
     )
 
 
-def _manifest_edits(kind: kinds.Kind, noun: str) -> list[LazyCommand]:
+def _manifest_edits(kind: kinds.ObjectKind, noun: str) -> list[LazyCommand]:
     place = f"{_NOUNS}.editing"
     return [
         LazyCommand("create", f"{place}:create_command", f"Create {kind.one}.", noun),
@@ -53,7 +53,7 @@ def _manifest_edits(kind: kinds.Kind, noun: str) -> list[LazyCommand]:
     ]
 
 
-def _own_edits(kind: kinds.Kind, module: str) -> list[LazyCommand]:
+def _own_edits(kind: kinds.ObjectKind, module: str) -> list[LazyCommand]:
     return [
         LazyCommand("create", f"{module}:create", f"Create {kind.one}."),
         LazyCommand("set", f"{module}:set_", f"Change {kind.one}."),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from sgctl.cli import kinds
-from sgctl.cli.kinds import Kind
+from sgctl.cli.kinds import ObjectKind
 from sgctl.cli.lookup import NAMED
 from sgctl.service.draft import Draft
 from sgctl.service.names import all_of, reference_to
@@ -23,7 +23,7 @@ _SECONDS = 1.0
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
-def names_of(*wanted: Kind) -> Completer:
+def names_of(*wanted: ObjectKind) -> Completer:
     """Complete the names of objects of these kinds."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -48,7 +48,7 @@ def complete_words(context: click.Context, parameter: click.Parameter, incomplet
     return [name for name in _names(context, (kind,)) if name.startswith(incomplete)] if kind else []
 
 
-def _names(context: click.Context, wanted: Sequence[Kind]) -> list[str]:
+def _names(context: click.Context, wanted: Sequence[ObjectKind]) -> list[str]:
     options, settings = context.find_root().params, Settings.from_environment()
     try:
         store = Store.connect(options.get("db") or settings.policy_remote, _SECONDS)

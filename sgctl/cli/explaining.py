@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from flows.policy.index import Policy
 from flows.policy.objects import Change
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import Session, plain_failures
+from sgctl.cli.session import CommandSession, plain_failures
 from sgctl.explain.expected import ExpectedState, Unexplained
 from sgctl.explain.switch import SwitchTools
 
@@ -23,7 +23,7 @@ def explained() -> Iterator[None]:
             raise Failure(str(error)) from error
 
 
-def stored_policy(session: Session) -> Policy:
+def stored_policy(session: CommandSession) -> Policy:
     """The policy alone, without any switch."""
     policy = Policy()
     objects = session.store.objects.values()
@@ -32,12 +32,12 @@ def stored_policy(session: Session) -> Policy:
     return policy
 
 
-def expected_state(session: Session) -> ExpectedState:
+def expected_state(session: CommandSession) -> ExpectedState:
     """The policy, and the flows that this machine's switches should have. Raises Failure."""
     with plain_failures():
         return ExpectedState(session.store, session.local)
 
 
-def switch_tools(session: Session) -> SwitchTools:
+def switch_tools(session: CommandSession) -> SwitchTools:
     """Open vSwitch's tools for this machine's switch."""
     return SwitchTools.beside(session.ovsdb)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import click
 
 
-class Kind(NamedTuple):
+class ObjectKind(NamedTuple):
     """`name` is the plural, as tables use it; `aliases` are other spellings, in lower case.
 
     Kinds with `policy` are parts of the policy and can be deleted. The others are reported by controllers. Of
@@ -36,17 +36,19 @@ class Kind(NamedTuple):
         return self.name.replace("-", " ")
 
 
-NETWORKS = Kind("networks", "network", ("net", "nets"))
-SUBNETS = Kind("subnets", "subnet", ())
+NETWORKS = ObjectKind("networks", "network", ("net", "nets"))
+SUBNETS = ObjectKind("subnets", "subnet", ())
 """Parts of networks, stated in the manifests of networks."""
-PORTS = Kind("ports", "port", ())
-SECURITY_GROUPS = Kind("security-groups", "security-group", ("sg", "sgs", "securitygroup", "securitygroups"))
-RULES = Kind("rules", "rule", ("sgr",))
-ADDRESS_GROUPS = Kind("address-groups", "address-group", ("ag", "ags", "addressgroup", "addressgroups"))
-HOSTS = Kind("hosts", "host", (), policy=False)
-SWITCHES = Kind("switches", "switch", ("sw",), policy=False)
-BINDINGS = Kind("bindings", "binding", (), policy=False)
-DROPS = Kind("drops", "drop", (), policy=False)
+PORTS = ObjectKind("ports", "port", ())
+SECURITY_GROUPS = ObjectKind(
+    "security-groups", "security-group", ("sg", "sgs", "securitygroup", "securitygroups")
+)
+RULES = ObjectKind("rules", "rule", ("sgr",))
+ADDRESS_GROUPS = ObjectKind("address-groups", "address-group", ("ag", "ags", "addressgroup", "addressgroups"))
+HOSTS = ObjectKind("hosts", "host", (), policy=False)
+SWITCHES = ObjectKind("switches", "switch", ("sw",), policy=False)
+BINDINGS = ObjectKind("bindings", "binding", (), policy=False)
+DROPS = ObjectKind("drops", "drop", (), policy=False)
 """Read from this machine's switches instead of the policy database."""
 
 KINDS = (NETWORKS, SUBNETS, ADDRESS_GROUPS, SECURITY_GROUPS, RULES, PORTS, HOSTS, SWITCHES, BINDINGS, DROPS)
@@ -57,7 +59,7 @@ WITH_MANIFEST = (NETWORKS, ADDRESS_GROUPS, SECURITY_GROUPS, PORTS)
 BY_SPELLING = {spelling: kind for kind in KINDS for spelling in kind.spellings}
 
 
-def find(spelling: str) -> Kind:
+def find(spelling: str) -> ObjectKind:
     """The kind with this spelling, in upper or lower case. Raises click.BadParameter."""
     kind = BY_SPELLING.get(spelling.lower())
     if kind is None:
@@ -66,7 +68,7 @@ def find(spelling: str) -> Kind:
     return kind
 
 
-def split(words: tuple[str, ...]) -> list[tuple[Kind, str]]:
+def split(words: tuple[str, ...]) -> list[tuple[ObjectKind, str]]:
     """`KIND NAME…` or `KIND/NAME…` as pairs of kind and name. Raises click.BadParameter."""
     if words and "/" not in words[0]:
         kind = find(words[0])

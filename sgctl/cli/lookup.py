@@ -13,14 +13,14 @@ from sgctl.service.subnets import Subnet
 
 T = TypeVar("T", bound=Named)
 
-CLASSES: dict[kinds.Kind, type[PolicyObject]] = {
+CLASSES: dict[kinds.ObjectKind, type[PolicyObject]] = {
     kinds.NETWORKS: Network,
     kinds.ADDRESS_GROUPS: AddressGroup,
     kinds.SECURITY_GROUPS: SecurityGroup,
     kinds.RULES: Rule,
     kinds.PORTS: Port,
 }
-NAMED: dict[kinds.Kind, type[Named]] = {**CLASSES, kinds.SUBNETS: Subnet}
+NAMED: dict[kinds.ObjectKind, type[Named]] = {**CLASSES, kinds.SUBNETS: Subnet}
 """What has a name: objects, and the parts of objects that have names of their own."""
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from sgctl.cli.session import Session, plain_failures
+from sgctl.cli.session import CommandSession, plain_failures
 from sgctl.service.manifests import Bounds, Document, plan, read_files
 from sgctl.service.plan import Plan
 
 
-def read_documents(session: Session, files: tuple[str, ...]) -> list[Document]:
+def read_documents(session: CommandSession, files: tuple[str, ...]) -> list[Document]:
     """The documents of all files. Those without a project belong to the session's. Raises Failure."""
     with plain_failures():
         found = read_files(files, sys.stdin.buffer)
     return [replace(document, default_project=session.project) for document in found]
 
 
-def plan_to_apply(session: Session, documents: list[Document], bounds: Bounds | None) -> Plan:
+def plan_to_apply(session: CommandSession, documents: list[Document], bounds: Bounds | None) -> Plan:
     """The plan to apply the documents to the policy as it is now. Raises Failure."""
     with plain_failures():
         return plan(session.store.objects, documents, bounds)

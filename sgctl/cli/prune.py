@@ -13,10 +13,10 @@ from sgctl.cli.lookup import CLASSES
 from sgctl.cli.manifest_files import plan_to_apply
 from sgctl.cli.options import Decorated
 from sgctl.cli.output.terminal import Failure, plain
-from sgctl.cli.session import Session
+from sgctl.cli.session import CommandSession
 from sgctl.service.draft import Objects
 from sgctl.service.manifests import Bounds, Document, plan
-from sgctl.service.plan import Action, Outcome, Plan
+from sgctl.service.plan import ObjectAction, ObjectOutcome, Plan
 
 _KINDS = click.option(
     "--prune",
@@ -37,7 +37,7 @@ def prune_options(command: Decorated) -> Decorated:
     return _KINDS(_PROJECTS(command))
 
 
-def read_bounds(session: Session, options: Mapping[str, object]) -> Bounds | None:
+def read_bounds(session: CommandSession, options: Mapping[str, object]) -> Bounds | None:
     """The objects that may be removed; None for no object. Raises click.UsageError."""
     stated, projects = cast("str | None", options["prune"]), cast("tuple[str, ...]", options["projects"])
     if stated is None:
@@ -56,14 +56,14 @@ def read_bounds(session: Session, options: Mapping[str, object]) -> Bounds | Non
 
 
 def confirm(
-    session: Session, documents: list[Document], bounds: Bounds | None, asks: bool
+    session: CommandSession, documents: list[Document], bounds: Bounds | None, asks: bool
 ) -> Callable[[Objects], Plan]:
     """The function that makes the plan to apply the documents.
 
     With `asks`, the user has confirmed the objects that are removed, and the function raises Failure if the
     plan would remove others. Raises Failure if the user does not confirm.
     """
-    confirmed: list[Outcome] = []
+    confirmed: list[ObjectOutcome] = []
     if bounds is not None and asks:
         confirmed = _removals(plan_to_apply(session, documents, bounds))
         _ask(confirmed)
@@ -79,11 +79,11 @@ def confirm(
     return decide
 
 
-def _removals(made: Plan) -> list[Outcome]:
-    return [outcome for outcome in made.outcomes if outcome.action is Action.DELETED]
+def _removals(made: Plan) -> list[ObjectOutcome]:
+    return [outcome for outcome in made.outcomes if outcome.action is ObjectAction.DELETED]
 
 
-def _ask(removals: list[Outcome]) -> None:
+def _ask(removals: list[ObjectOutcome]) -> None:
     if not removals:
         return
     for outcome in removals:

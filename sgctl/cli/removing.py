@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sgctl.cli.output.render import print_outcomes
-from sgctl.cli.session import Session
+from sgctl.cli.session import CommandSession
 from sgctl.cli.waiting import finish
 from sgctl.service.removal import Target, plan_removal
 
 
-def remove(session: Session, targets: list[Target], output: str, options: Mapping[str, object]) -> None:
+def remove(
+    session: CommandSession, targets: list[Target], output: str, options: Mapping[str, object]
+) -> None:
     """Delete objects, with the options `--ignore-missing`, `--wait` and `--timeout`. Raises Failure."""
     missing = bool(options["ignore_missing"])
     committed = session.transact(lambda objects: plan_removal(objects, targets, missing))

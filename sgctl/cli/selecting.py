@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sgctl.cli.kinds import Kind
+from sgctl.cli.kinds import ObjectKind
 from sgctl.cli.lookup import NAMED, find_all
 from sgctl.cli.output.records import Record, Snapshot
 from sgctl.cli.output.selection import Selection
 from sgctl.cli.output.terminal import Failure
 
 
-def select(snapshot: Snapshot, kind: Kind, names: list[str], records: list[Record]) -> Selection:
+def select(snapshot: Snapshot, kind: ObjectKind, names: list[str], records: list[Record]) -> Selection:
     """The records of a kind that have these names; all records if there are no names. Raises Failure."""
     if not names:
         return Selection(kind, records, single=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from sgctl.cli.options import Decorated
-from sgctl.explain.question import Service
+from sgctl.explain.question import ServiceQuestion
 from sgctl.service.protocols import parse
 
 
@@ -32,9 +32,9 @@ def service_options(otherwise: str) -> Callable[[Decorated], Decorated]:
     return decorate
 
 
-def read_service(protocol: str | None, **numbers: int | None) -> Service:
+def read_service(protocol: str | None, **numbers: int | None) -> ServiceQuestion:
     """The service that the options name. Raises click.BadParameter."""
     try:
-        return Service(parse(protocol), **numbers)
+        return ServiceQuestion(parse(protocol), **numbers)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error

@@ -47,7 +47,7 @@ def plain_failures() -> Iterator[None]:
         raise Failure(str(error)) from error
 
 
-class Session:
+class CommandSession:
     """Connects to a database when it is first used, and closes all connections at the end.
 
     `project` is the project to act for: names refer to its objects, and new objects belong to it. `ovsdb` is
@@ -130,12 +130,12 @@ class Session:
             self.store.run()
 
 
-def pass_session(command: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:
+def pass_session(command: Callable[Concatenate[CommandSession, P], R]) -> Callable[P, R]:
     """Give the command a session as its first argument. The session ends with the command."""
 
     def run(*arguments: P.args, **options: P.kwargs) -> R:
         context = click.get_current_context()
-        session = context.with_resource(Session(context.find_root().obj))
+        session = context.with_resource(CommandSession(context.find_root().obj))
         return command(session, *arguments, **options)
 
     return update_wrapper(run, command)

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from sgctl.cli.kinds import WITH_REPORTS, Kind
+from sgctl.cli.kinds import WITH_REPORTS, ObjectKind
 from sgctl.cli.output.progress import progress
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import Session, plain_failures
+from sgctl.cli.session import CommandSession, plain_failures
 from sgctl.service.transaction import Committed
 from sgctl.store import Store
 from sgctl.store.liveness import Silence, listen, namesake
@@ -21,7 +21,7 @@ _CHECK_SECONDS = 1.0
 """How often a command that waits checks whether controllers are still at work."""
 
 
-def silence_of(session: Session, grace: float = 0.0, here: bool = False) -> Silence:
+def silence_of(session: CommandSession, grace: float = 0.0, here: bool = False) -> Silence:
     """The hosts where no controller is at work, of all hosts that have switches.
 
     `here` adds this machine, if it has bridges. `grace`: see `sgctl.store.liveness`. Raises Failure.
@@ -34,18 +34,18 @@ def silence_of(session: Session, grace: float = 0.0, here: bool = False) -> Sile
         return listen(session.store, hosts, grace)
 
 
-def silent_hosts(session: Session, kinds: Iterable[Kind]) -> Mapping[str, str]:
+def silent_hosts(session: CommandSession, kinds: Iterable[ObjectKind]) -> Mapping[str, str]:
     """Why no controller is at work, by host. Empty if none of these kinds shows controllers' reports."""
     return silence_of(session).hosts if any(kind in WITH_REPORTS for kind in kinds) else {}
 
 
-def namesake_of(session: Session) -> str:
+def namesake_of(session: CommandSession) -> str:
     """The problem, if another host has the name of this machine; otherwise empty."""
     local = session.local_if_any
     return namesake(session.store, local.chassis, local.host_id) if local is not None else ""
 
 
-def finish(session: Session, committed: Committed, options: Mapping[str, object]) -> None:
+def finish(session: CommandSession, committed: Committed, options: Mapping[str, object]) -> None:
     """End a command that has changed the policy, as its options `--wait` and `--timeout` say.
 
     Without `--wait` it only checks that controllers are at work. Raises Failure.
@@ -56,7 +56,7 @@ def finish(session: Session, committed: Committed, options: Mapping[str, object]
         _require_controllers(session)
 
 
-def finish_here(session: Session, wait: bool, timeout: float) -> None:
+def finish_here(session: CommandSession, wait: bool, timeout: float) -> None:
     """End a command that has changed this machine's interfaces. Raises Failure."""
     if wait:
         wait_for_everything(session, timeout, here=True)
@@ -64,14 +64,14 @@ def finish_here(session: Session, wait: bool, timeout: float) -> None:
         _require_controllers(session, here=True)
 
 
-def wait_for_everything(session: Session, timeout: float, here: bool = False) -> None:
+def wait_for_everything(session: CommandSession, timeout: float, here: bool = False) -> None:
     """Wait until the switches have everything that was applied, bound or declared before. Raises Failure."""
     with plain_failures():
         generation = session.store.commit(())  # a new generation also covers what was bound before it
     _wait_until_applied(session, generation, timeout, here)
 
 
-def _require_controllers(session: Session, grace: float = _START_SECONDS, here: bool = False) -> None:
+def _require_controllers(session: CommandSession, grace: float = _START_SECONDS, here: bool = False) -> None:
     """Raise Failure with the hosts where no controller is at work."""
     silence = silence_of(session, grace, here)
     if silence.hosts:
@@ -85,7 +85,7 @@ def _require_controllers(session: Session, grace: float = _START_SECONDS, here: 
         raise Failure(silence.problem)
 
 
-def _wait_until_applied(session: Session, generation: int, timeout: float, here: bool = False) -> None:
+def _wait_until_applied(session: CommandSession, generation: int, timeout: float, here: bool = False) -> None:
     """Wait until at least one switch is connected and every connected one has applied the generation.
 
     Also waits for a switch that cannot connect for a reason that its controller knows. Raises Failure after

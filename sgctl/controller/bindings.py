@@ -19,7 +19,7 @@ Place = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Role:
+class InterfaceRole:
     """An interface's role: bound to a policy port, uplink of networks, or neither.
 
     `networks` are the ids of the networks that need a conntrack zone for the interface. `settled` is the
@@ -39,7 +39,7 @@ class Role:
         """The networks of an uplink, including those that are closed to break a loop."""
         return self.networks | self.closed.keys()
 
-    def leaves_for(self, other: Role | None) -> bool:
+    def leaves_for(self, other: InterfaceRole | None) -> bool:
         """Whether the policy port or uplink leaves its OpenFlow port when the role becomes `other`."""
         if other is None or other.interface.ofport != self.interface.ofport:
             return True
@@ -57,10 +57,10 @@ class Roles:
     `vacated` are the OpenFlow ports that a bound port or an uplink has left since then.
     """
 
-    of_interface: dict[str, Role] = field(default_factory=dict)
+    of_interface: dict[str, InterfaceRole] = field(default_factory=dict)
     ports: dict[int, str] = field(default_factory=dict)
     uplinks: dict[int, frozenset[str]] = field(default_factory=dict)
-    uplink_roles: dict[int, Role] = field(default_factory=dict)
+    uplink_roles: dict[int, InterfaceRole] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)
     vacated: set[int] = field(default_factory=set)
     _networks: Counter[str] = field(default_factory=Counter)
@@ -70,7 +70,7 @@ class Roles:
         """The ids of the networks that need a zone on this bridge."""
         return self._networks.keys()
 
-    def take(self, name: str, role: Role) -> None:
+    def take(self, name: str, role: InterfaceRole) -> None:
         """Give a role to an interface without a role."""
         self.of_interface[name] = role
         self.moved.add(role.interface.ofport)
@@ -81,7 +81,7 @@ class Roles:
             self.uplinks[role.interface.ofport] = role.networks
             self.uplink_roles[role.interface.ofport] = role
 
-    def drop(self, name: str, successor: Role | None) -> None:
+    def drop(self, name: str, successor: InterfaceRole | None) -> None:
         """Remove the role of an interface, if any. `successor` is its next role, None for none."""
         role = self.of_interface.pop(name, None)
         if role is not None:
@@ -165,7 +165,7 @@ class Attachments:
                 assert role.settled is not None
                 yield role.interface, role.settled
 
-    def _held(self, place: Place) -> Role | None:
+    def _held(self, place: Place) -> InterfaceRole | None:
         return self.of_bridge[place[0]].of_interface.get(place[1])
 
     def _set_interface(self, bridge: str, name: str, interface: Interface | None) -> None:
@@ -183,36 +183,38 @@ class Attachments:
                 del self._claimants[each.iface_id]
         self._stale.add(place)
 
-    def _role(self, bridge: str, name: str, names: NetworkNames) -> Role | None:
+    def _role(self, bridge: str, name: str, names: NetworkNames) -> InterfaceRole | None:
         interface = self._interfaces.get(bridge, {}).get(name)
         if interface is None:
             return None
         if interface.mirror and not interface.is_declared:
             copies = f"gets copies of the traffic of other ports, sent by mirror {interface.mirror}"
-            return Role(interface, State.MIRROR, reason=copies)
+            return InterfaceRole(interface, State.MIRROR, reason=copies)
         if interface.obstacle:
-            return Role(interface, State.QUARANTINED, reason=interface.obstacle)
+            return InterfaceRole(interface, State.QUARANTINED, reason=interface.obstacle)
         if interface.declaration is not None:
             return _uplink_role(interface, interface.declaration, names)
         return self._workload_role(bridge, interface)
 
-    def _workload_role(self, bridge: str, interface: Interface) -> Role:
+    def _workload_role(self, bridge: str, interface: Interface) -> InterfaceRole:
         iface_id = interface.iface_id
         if not iface_id:
-            return Role(
+            return InterfaceRole(
                 interface, State.QUARANTINED, reason="external_ids has neither iface-id nor sgctl-uplink"
             )
         port_id = self._policy.port_of_iface.get(iface_id)
         if port_id is None:
-            return Role(interface, State.QUARANTINED, reason=f"no port has the iface_id {iface_id!r}")
+            return InterfaceRole(
+                interface, State.QUARANTINED, reason=f"no port has the iface_id {iface_id!r}"
+            )
         port, first = self._policy.ports[port_id], min(self._claimants[iface_id])
         if first != (bridge, interface.name):
             reason = f"port {port.name!r} is already bound to {'/'.join(first)}"
-            return Role(interface, State.QUARANTINED, reason=reason)
+            return InterfaceRole(interface, State.QUARANTINED, reason=reason)
         conflict = vlans_of_port(interface, self._policy.networks.get(port.network_id))
         if conflict:
-            return Role(interface, State.QUARANTINED, reason=conflict)
-        return Role(interface, State.BOUND, port_id, frozenset([port.network_id]))
+            return InterfaceRole(interface, State.QUARANTINED, reason=conflict)
+        return InterfaceRole(interface, State.BOUND, port_id, frozenset([port.network_id]))
 
 
 def vlans_of_port(interface: Interface, network: Network | None) -> str:
@@ -244,11 +246,11 @@ def vlans_of_uplink(interface: Interface) -> str:
     )
 
 
-def _uplink_role(interface: Interface, declared: Declaration, names: NetworkNames) -> Role:
+def _uplink_role(interface: Interface, declared: Declaration, names: NetworkNames) -> InterfaceRole:
     """The role of an uplink. It carries its existing, distinguishable networks; `reason` names the rest."""
     conflict = vlans_of_uplink(interface)
     if conflict:
-        return Role(interface, State.QUARANTINED, reason=conflict)
+        return InterfaceRole(interface, State.QUARANTINED, reason=conflict)
     carried, problems, settled = names.meaning(declared, interface.vlans.trunks)
     closed = {each: other for each, other in read_loops(interface.loops).items() if each in carried}
     loops = [
@@ -258,6 +260,8 @@ def _uplink_role(interface: Interface, declared: Declaration, names: NetworkName
     reason = "; ".join(filter(None, [*problems, *loops, ", ".join(interface.ailing)]))
     if not carried:
         reason = reason or "sgctl-uplink names no network"
-        return Role(interface, State.QUARANTINED, reason=reason, settled=settled)
+        return InterfaceRole(interface, State.QUARANTINED, reason=reason, settled=settled)
     left = carried - closed.keys()
-    return Role(interface, State.UPLINK, networks=left, reason=reason, settled=settled, closed=closed)
+    return InterfaceRole(
+        interface, State.UPLINK, networks=left, reason=reason, settled=settled, closed=closed
+    )

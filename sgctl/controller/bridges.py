@@ -6,19 +6,19 @@ from collections.abc import Container, Iterable, Iterator
 from hashlib import blake2b
 
 from sgctl.ovsdb.identifiers import command
-from sgctl.switch.listener import Listener
+from sgctl.switch.listener import ListenAddress
 from sgctl.vswitch.local import Bridge, LocalSwitches
 
 OPENFLOW = "OpenFlow14"
 SECURE = "secure"
 
 
-def is_ours(bridge: Bridge, listener: Listener) -> bool:
+def is_ours(bridge: Bridge, listener: ListenAddress) -> bool:
     """Whether this controller is one of the bridge's configured controllers."""
     return any(map(listener.is_meant_by, bridge.targets))
 
 
-def insecure(bridges: Iterable[Bridge], listener: Listener, connected: Container[int]) -> list[str]:
+def insecure(bridges: Iterable[Bridge], listener: ListenAddress, connected: Container[int]) -> list[str]:
     """The names of our bridges whose fail mode lets them forward by themselves without a controller."""
     return [
         bridge.name
@@ -27,7 +27,7 @@ def insecure(bridges: Iterable[Bridge], listener: Listener, connected: Container
     ]
 
 
-def unused(bridge: Bridge, listener: Listener, occupied: bool) -> str:
+def unused(bridge: Bridge, listener: ListenAddress, occupied: bool) -> str:
     """Why an unconnected bridge will not connect; empty if it will, or need not.
 
     `occupied` tells whether policy ports are on the bridge.
@@ -44,7 +44,7 @@ def unused(bridge: Bridge, listener: Listener, occupied: bool) -> str:
     return f"ports of the policy are on it, and {other}: run `{mend}`"
 
 
-def unusable(local: LocalSwitches, listener: Listener) -> Iterator[tuple[Bridge, str]]:
+def unusable(local: LocalSwitches, listener: ListenAddress) -> Iterator[tuple[Bridge, str]]:
     """The bridges that cannot be enforced, with the reason; without bridges of other controllers."""
     for bridge in local.unusable:
         if bridge.dpid:

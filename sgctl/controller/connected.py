@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Protocol
 
 from flows.openflow.flow import Flow, FlowDiff, FlowKey
-from sgctl.switch.listener import Listener
+from sgctl.switch.listener import ListenAddress
 from sgctl.vswitch.local import Bridge
 
 
@@ -23,7 +23,7 @@ class SessionHandle(Protocol):
         """End the session; the switch keeps its flows."""
 
 
-class EchoProbe(Protocol):
+class SwitchProbe(Protocol):
     """Whether a switch answers; see `sgctl.switch.echo_probe`."""
 
     @property
@@ -45,7 +45,7 @@ class Lines(Protocol):
     """How bridges and this controller connect to each other."""
 
     @property
-    def listener(self) -> Listener:
+    def listener(self) -> ListenAddress:
         """The address at which bridges reach this controller."""
 
     def reach(self, bridges: Iterable[Bridge], connected: Container[int]) -> None:
@@ -58,18 +58,18 @@ OpenSession = Callable[[int, Expected, Report], SessionHandle]
 """Opens the session of a connected switch, from generation, expected flows and report function."""
 
 
-TakePulse = Callable[[Callable[[bool], None]], EchoProbe]
+TakePulse = Callable[[Callable[[bool], None]], SwitchProbe]
 """Creates the pulse of a connected switch, which calls the argument with each result: whether it changed."""
 
 
-class Connection:
+class ConnectedSwitch:
     """A connected switch, with its session once that is open.
 
     `applied` is the confirmed generation, -1 for none; `error` is what the switch refused. `out_of_band` and
     `tuned` are the Controller rows for which those settings were written.
     """
 
-    def __init__(self, dpid: int, open_session: OpenSession, pulse: EchoProbe) -> None:
+    def __init__(self, dpid: int, open_session: OpenSession, pulse: SwitchProbe) -> None:
         self.dpid = dpid
         self.open_session = open_session
         self.pulse = pulse

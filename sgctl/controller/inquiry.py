@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sgctl.controller.connected import EchoProbe
+from sgctl.controller.connected import SwitchProbe
 
 SILENT = "Open vSwitch does not answer"
 """The error that is reported for a switch that hangs."""
@@ -16,7 +16,7 @@ class Inquiry:
     def __init__(self) -> None:
         self._number: int | None = None
 
-    def settled(self, asked: int, answered: int, pulses: Collection[EchoProbe]) -> int | None:
+    def settled(self, asked: int, answered: int, pulses: Collection[SwitchProbe]) -> int | None:
         """The number that can be answered now, None if there is none.
 
         `asked` is the number of the last `Store.ask`, `answered` the number that was answered last.

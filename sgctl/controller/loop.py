@@ -17,7 +17,7 @@ from ovs.poller import POLLIN, Poller
 from flows.openflow.flow import Flow, FlowDiff, FlowKey
 from flows.openflow.pipeline import tracked_prefixes
 from sgctl.controller.bridges import insecure, unusable, unused
-from sgctl.controller.connected import Connection, EchoProbe, Lines, OpenSession, TakePulse
+from sgctl.controller.connected import ConnectedSwitch, Lines, OpenSession, SwitchProbe, TakePulse
 from sgctl.controller.engine import Engine, ManagedBridge, ZoneKey
 from sgctl.controller.inquiry import SILENT, Inquiry
 from sgctl.controller.loops import LoopWatch
@@ -70,7 +70,7 @@ class ControlLoop:
         self._in_charge = False
         self._chassis = local.chassis
         self._store.compete(self._chassis)
-        self._connections: dict[int, Connection] = {}
+        self._connections: dict[int, ConnectedSwitch] = {}
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
@@ -84,7 +84,7 @@ class ControlLoop:
     def connect(self, dpid: int, open_session: OpenSession, take_pulse: TakePulse) -> None:
         """Add a switch that has connected; replaces an older connection of the same switch."""
         self.disconnect(dpid)
-        self._connections[dpid] = Connection(dpid, open_session, take_pulse(self._hear_pulse))
+        self._connections[dpid] = ConnectedSwitch(dpid, open_session, take_pulse(self._hear_pulse))
         self._limits.forget()
         self._status_stale = True
         self.wake()
@@ -180,7 +180,7 @@ class ControlLoop:
             self._store.answer(self._chassis, number)
 
     @property
-    def _pulses(self) -> list[EchoProbe]:
+    def _pulses(self) -> list[SwitchProbe]:
         """The pulses of the connected bridges."""
         connected = self._connections.items()
         return [connection.pulse for dpid, connection in connected if dpid in self._engine.bridges]
@@ -273,7 +273,7 @@ class ControlLoop:
                 connection.session.submit(diffs.get(dpid), self._generation)
         self._handed_out = bool(diffs)
 
-    def _open(self, connection: Connection) -> None:
+    def _open(self, connection: ConnectedSwitch) -> None:
         dpid = connection.dpid
 
         def expected() -> Mapping[FlowKey, Flow]:
@@ -387,7 +387,7 @@ class ControlLoop:
         answered, host_id = self._store.answered, self._local.host_id
         return [replace(row, answered=answered, host_id=host_id) for row in rows]
 
-    def _answering(self, dpid: int) -> Connection | None:
+    def _answering(self, dpid: int) -> ConnectedSwitch | None:
         """The connection of a switch, None if the switch is not connected or hangs."""
         connection = self._connections.get(dpid)
         return None if connection is None or connection.pulse.silent else connection

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from flows.openflow.actions import Action
 from flows.policy.objects import Network
-from sgctl.controller.bindings import Role
+from sgctl.controller.bindings import InterfaceRole
 from sgctl.controller.engine import ManagedBridge
 from sgctl.controller.ways import probe_mac, way
 from sgctl.vswitch.uplinks import read_loops
@@ -151,7 +151,9 @@ class LoopWatch:
                     del self._last[place, network]
 
 
-def _probes(roles: Iterable[Role], networks: Mapping[str, Network]) -> Iterator[tuple[Action, bytes]]:
+def _probes(
+    roles: Iterable[InterfaceRole], networks: Mapping[str, Network]
+) -> Iterator[tuple[Action, bytes]]:
     """The output and the frame of each probe: for networks with several uplinks, one on each of them."""
     uplinks = list(roles)
     count = Counter(network for role in uplinks for network in role.meant)

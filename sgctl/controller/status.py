@@ -10,7 +10,7 @@ from flows.openflow.flow import match_text
 from flows.openflow.pipeline import TABLE_BY_ID
 from flows.openflow.registers import ZONE
 from flows.policy.index import Policy
-from sgctl.controller.bindings import Place, Role
+from sgctl.controller.bindings import InterfaceRole, Place
 from sgctl.controller.engine import Engine, ManagedBridge
 from sgctl.store import BindingStatus, SwitchStatus
 from sgctl.vswitch.local import Bridge
@@ -106,7 +106,7 @@ def moved_rows(
     return found
 
 
-def _binding_row(chassis: str, bridge: str, name: str, role: Role) -> BindingStatus:
+def _binding_row(chassis: str, bridge: str, name: str, role: InterfaceRole) -> BindingStatus:
     return BindingStatus(
         switch=f"{chassis}/{bridge}",
         interface=name,

@@ -43,7 +43,7 @@ ERRORS = {
 
 
 @dataclass(frozen=True)
-class Service:
+class ServiceQuestion:
     """What the connection is: protocol number, destination port or ICMP type and code.
 
     None means that the user did not say: a packet without any of them is a ping, one with a port is TCP.
@@ -161,7 +161,7 @@ def _ids(ports: list[Port]) -> str:
 def ask(
     text: PolicyText,
     ends: tuple[str, str],
-    service: Service,
+    service: ServiceQuestion,
     version: int | None,
     state: State,
     project: str = "",
@@ -216,7 +216,7 @@ def usual_hops(header: Conversation) -> int:
 def ask_error(
     text: PolicyText,
     ends: tuple[str, str],
-    service: Service,
+    service: ServiceQuestion,
     version: int | None,
     error: Error,
     project: str = "",

@@ -16,7 +16,7 @@ from flows.policy.index import Policy, member_addresses
 from flows.policy.objects import Direction, EgressDefault, Port, Prefix, Rule
 from flows.reference.verdict import TCP, Conversation, rule_allows
 from sgctl.explain.expected import text_of
-from sgctl.explain.question import Service
+from sgctl.explain.question import ServiceQuestion
 from sgctl.explain.services import Services, union
 
 Numbers = tuple[int, ...]
@@ -93,7 +93,7 @@ def _has_no_remote(rule: Rule) -> bool:
 class Reach:
     """Who reaches whom with one service, a whole protocol or all services, over one IP version."""
 
-    def __init__(self, policy: Policy, service: Service, version: int) -> None:
+    def __init__(self, policy: Policy, service: ServiceQuestion, version: int) -> None:
         self.policy = policy
         self._version = version
         self._within = service.meant(version)

@@ -24,7 +24,7 @@ _SETTLE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.1
 
 
-class Kind(StrEnum):
+class DifferenceKind(StrEnum):
     """How a flow differs from what is expected."""
 
     MISSING = "missing"
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Difference:
+class FlowDifference:
     """One flow that differs from the expected flows.
 
     `spot` is table, priority and match in Open vSwitch's syntax; `installed` and `expected` are actions, None
@@ -43,7 +43,7 @@ class Difference:
     tag, is in one of our tables, and does more than drop.
     """
 
-    kind: Kind
+    kind: DifferenceKind
     table: int
     spot: str
     cookie: int
@@ -52,13 +52,13 @@ class Difference:
 
     def edits(self, flows: Mapping[int, Flow]) -> Iterator[str]:
         """The edits that undo the difference, for `ovs-ofctl --bundle`."""
-        if self.kind is Kind.FOREIGN:
+        if self.kind is DifferenceKind.FOREIGN:
             yield f"delete_strict table={self.table},{self.spot}"
         else:
             yield f"add {expected_line(flows[self.cookie])}"
 
 
-def removal(bridge: str, found: Difference) -> str:
+def removal(bridge: str, found: FlowDifference) -> str:
     """The command that removes the flow from the switch."""
     spot = ",".join(filter(None, [f"table={found.table}", found.spot]))
     return f"ovs-ofctl -O OpenFlow14 --strict del-flows {shlex.quote(bridge)} {shlex.quote(spot)}"
@@ -69,7 +69,7 @@ def expected_line(flow: Flow) -> str:
     return f"cookie={flow.cookie:#x},{flow.text()}"
 
 
-def differences(lines: Iterable[str]) -> list[Difference]:
+def differences(lines: Iterable[str]) -> list[FlowDifference]:
     """Parse `ovs-ofctl diff-flows SWITCH EXPECTED`; skip flows without our cookie tag that bypass nothing."""
     installed: dict[tuple[int, str], tuple[int, str]] = {}
     expected: dict[tuple[int, str], tuple[int, str]] = {}
@@ -84,18 +84,18 @@ def differences(lines: Iterable[str]) -> list[Difference]:
 
 def _compare(
     installed: Mapping[tuple[int, str], tuple[int, str]], expected: Mapping[tuple[int, str], tuple[int, str]]
-) -> Iterator[Difference]:
+) -> Iterator[FlowDifference]:
     for (table, spot), (cookie, actions) in sorted(expected.items()):
         there = installed.get((table, spot))
-        kind = Kind.MISSING if there is None else Kind.ALTERED
-        yield Difference(kind, table, spot, cookie, None if there is None else there[1], actions)
+        kind = DifferenceKind.MISSING if there is None else DifferenceKind.ALTERED
+        yield FlowDifference(kind, table, spot, cookie, None if there is None else there[1], actions)
     for (table, spot), (cookie, actions) in sorted(installed.items()):
         if (table, spot) in expected:
             continue
         if cookie >> 56 == COOKIE_TAG:
-            yield Difference(Kind.FOREIGN, table, spot, cookie, actions, None)
+            yield FlowDifference(DifferenceKind.FOREIGN, table, spot, cookie, actions, None)
         elif table in TABLE_BY_ID and actions != "drop" and not is_learned(table, cookie):
-            yield Difference(Kind.BYPASS, table, spot, cookie, actions, None)
+            yield FlowDifference(DifferenceKind.BYPASS, table, spot, cookie, actions, None)
 
 
 class Verifier:
@@ -105,7 +105,7 @@ class Verifier:
         self._picture = picture
         self._tools = tools
 
-    def check(self, dpid: int, patience: float = _SETTLE_SECONDS) -> list[Difference]:
+    def check(self, dpid: int, patience: float = _SETTLE_SECONDS) -> list[FlowDifference]:
         """The differences on one bridge.
 
         A change that is being applied is not a difference: the comparison is repeated, for at most `patience`
@@ -121,14 +121,15 @@ class Verifier:
                 return found
             time.sleep(_PAUSE_SECONDS)
 
-    def repair(self, dpid: int, found: Iterable[Difference]) -> None:
+    def repair(self, dpid: int, found: Iterable[FlowDifference]) -> None:
         """Undo these differences in one bundle; flows without our cookie tag stay."""
         managed = self._picture.engine.bridges[dpid]
         flows = {flow.cookie: flow for flow in managed.compiler.flows.values()}
         edits = [
             edit
             for each in found
-            if each.kind is not Kind.BYPASS and (each.kind is Kind.FOREIGN or each.cookie in flows)
+            if each.kind is not DifferenceKind.BYPASS
+            and (each.kind is DifferenceKind.FOREIGN or each.cookie in flows)
             for edit in each.edits(flows)
         ]
         self._tools.change(managed.bridge.name, edits)
@@ -137,7 +138,7 @@ class Verifier:
         """Names for the numbers in one bridge's flows."""
         return Names(self._picture.engine.policy, self._picture.engine.bridges[dpid])
 
-    def _differences(self, dpid: int) -> list[Difference]:
+    def _differences(self, dpid: int) -> list[FlowDifference]:
         managed = self._picture.engine.bridges[dpid]
         lines = map(expected_line, managed.compiler.flows.values())
         return differences(self._tools.differences(managed.bridge.name, lines))

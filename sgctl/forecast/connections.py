@@ -22,14 +22,14 @@ _ICMP = (1, 58)
 
 
 @dataclass(frozen=True)
-class Connection:
+class OpenConnection:
     """One entry of the connection tracker. `conversation` describes its first packet."""
 
     zone: int
     conversation: Conversation
 
     @classmethod
-    def parse(cls, line: str) -> Connection | None:
+    def parse(cls, line: str) -> OpenConnection | None:
         """None for a line that is not a connection in a zone, or for a closed connection."""
         found = _LINE.match(line.strip())
         if found is None:
@@ -62,9 +62,9 @@ def _number(name: str) -> int | None:
         return None
 
 
-def parse(lines: Iterable[str]) -> list[Connection]:
+def parse(lines: Iterable[str]) -> list[OpenConnection]:
     """The connections of a dump."""
-    return [found for found in map(Connection.parse, lines) if found is not None]
+    return [found for found in map(OpenConnection.parse, lines) if found is not None]
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _fits(rule: Rule, conversation: Conversation) -> bool:
 
 
 def cuts(
-    connections: Iterable[Connection], zones: Mapping[int, str], before: PolicyText, after: PolicyText
+    connections: Iterable[OpenConnection], zones: Mapping[int, str], before: PolicyText, after: PolicyText
 ) -> Iterator[Cut]:
     """The connections that `before` allows and `after` does not. `zones` maps ct zones to network ids."""
     now, then = _Judge(before), _Judge(after)

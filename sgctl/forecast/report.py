@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flows.policy.objects import AddressGroup, Change, Network, Port, Rule, SecurityGroup
 from flows.reference.verdict import PolicyText
-from sgctl.forecast.connections import Connection, Cut, cuts
+from sgctl.forecast.connections import Cut, OpenConnection, cuts
 from sgctl.forecast.fleet import Cost, Fleet, SwitchForecast
 from sgctl.service.advice import Advice, advise
 from sgctl.service.draft import Draft, Objects
@@ -41,7 +41,7 @@ def forecast(
     objects: Objects,
     plan: Plan,
     fleet: Fleet,
-    connections: Iterable[Connection] | None,
+    connections: Iterable[OpenConnection] | None,
     zones: Mapping[int, str],
     bound: AbstractSet[str],
 ) -> Forecast:

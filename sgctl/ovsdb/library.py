@@ -87,7 +87,7 @@ def _after_blanks(text: str, position: int) -> int:
     return blanks.end() if blanks else position
 
 
-class Connection(_Connection):  # type: ignore[misc]  # the library has no types
+class JsonRpcConnection(_Connection):  # type: ignore[misc]  # the library has no types
     """A JSON-RPC connection that reads large messages in linear time, with the standard library's parser.
 
     The `ovs` package's own reader also loses non-ASCII characters whose bytes arrive in two parts.
@@ -141,4 +141,4 @@ class Connection(_Connection):  # type: ignore[misc]  # the library has no types
             self._received.append(message)
 
 
-ovs.jsonrpc.Connection = Connection
+ovs.jsonrpc.Connection = JsonRpcConnection

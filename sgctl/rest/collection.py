@@ -13,7 +13,7 @@ from sgctl.rest.errors import ApiError, bad_request, forbidden
 from sgctl.rest.http import NO_CONTENT, Body, Json, Response, reply, reply_list
 from sgctl.rest.listing import reduced, select
 from sgctl.rest.quotas import check_quotas
-from sgctl.rest.resource import Action, Resource
+from sgctl.rest.resource import Resource, ResourceAction
 from sgctl.rest.routing import Context
 from sgctl.rest.schemas import TAGS, Checker, check, mapping, read_json
 from sgctl.rest.view import View
@@ -125,7 +125,7 @@ class Collection(Generic[T]):
         self._edit(context, identifier, self.resource.delete)
         return NO_CONTENT
 
-    def handler_of(self, action: Action[T]) -> Callable[[Context, str], Response]:
+    def handler_of(self, action: ResourceAction[T]) -> Callable[[Context, str], Response]:
         """The handler of an action on one object."""
         checker = Checker(action.request)
 

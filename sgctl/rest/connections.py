@@ -11,7 +11,7 @@ MAX_PER_PEER = 128
 """Connections of one address and, because local users share an address, of one local user."""
 
 
-class Connections:
+class ApiConnections:
     """The open connections. The oldest one that never made an allowed request is closed first."""
 
     def __init__(

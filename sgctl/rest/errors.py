@@ -50,7 +50,7 @@ def forbidden(message: str) -> ApiError:
     return ApiError(403, "PolicyNotAuthorized", message)
 
 
-class Refusal(NamedTuple):
+class ErrorForm(NamedTuple):
     """How one kind of finding is told: status and Neutron's exception type."""
 
     status: int
@@ -58,17 +58,17 @@ class Refusal(NamedTuple):
 
 
 _BY_FIELD = {
-    (Code.INVALID, "Rule", "protocol"): Refusal(400, "SecurityGroupRuleInvalidProtocol"),
-    (Code.INVALID, "Rule", "port_range_min"): Refusal(400, "SecurityGroupInvalidPortRange"),
-    (Code.INVALID, "Rule", "port_range_max"): Refusal(400, "SecurityGroupInvalidPortRange"),
-    (Code.INVALID, "Rule", "remote_ip_prefix"): Refusal(400, "SecurityGroupRuleParameterConflict"),
-    (Code.INVALID, "Port", "fixed_ips"): Refusal(400, "InvalidIpForNetwork"),
-    (Code.INVALID, "Port", "security_groups"): Refusal(409, "PortSecurityAndIPRequiredForSecurityGroups"),
-    (Code.INVALID, "Port", "allowed_address_pairs"): Refusal(409, "AddressPairAndPortSecurityRequired"),
-    (Code.TAKEN, "Port", "mac_address"): Refusal(409, "MacAddressInUse"),
-    (Code.TAKEN, "Port", "fixed_ips"): Refusal(409, "IpAddressAlreadyAllocated"),
-    (Code.TAKEN, "Rule", ""): Refusal(409, "SecurityGroupRuleExists"),
-    (Code.TAKEN, "Network", "subnets"): Refusal(400, "InvalidInput"),
+    (Code.INVALID, "Rule", "protocol"): ErrorForm(400, "SecurityGroupRuleInvalidProtocol"),
+    (Code.INVALID, "Rule", "port_range_min"): ErrorForm(400, "SecurityGroupInvalidPortRange"),
+    (Code.INVALID, "Rule", "port_range_max"): ErrorForm(400, "SecurityGroupInvalidPortRange"),
+    (Code.INVALID, "Rule", "remote_ip_prefix"): ErrorForm(400, "SecurityGroupRuleParameterConflict"),
+    (Code.INVALID, "Port", "fixed_ips"): ErrorForm(400, "InvalidIpForNetwork"),
+    (Code.INVALID, "Port", "security_groups"): ErrorForm(409, "PortSecurityAndIPRequiredForSecurityGroups"),
+    (Code.INVALID, "Port", "allowed_address_pairs"): ErrorForm(409, "AddressPairAndPortSecurityRequired"),
+    (Code.TAKEN, "Port", "mac_address"): ErrorForm(409, "MacAddressInUse"),
+    (Code.TAKEN, "Port", "fixed_ips"): ErrorForm(409, "IpAddressAlreadyAllocated"),
+    (Code.TAKEN, "Rule", ""): ErrorForm(409, "SecurityGroupRuleExists"),
+    (Code.TAKEN, "Network", "subnets"): ErrorForm(400, "InvalidInput"),
 }
 _NEED_SECURITY = ("security_groups", "allowed_address_pairs")
 _NEEDS_SECURITY = "port_security_enabled"
@@ -112,20 +112,20 @@ def _told(finding: Finding) -> str:
     return ": ".join(part for part in ("Security group rule", finding.field, finding.reason) if part)
 
 
-def _refusal(finding: Finding) -> Refusal:
+def _refusal(finding: Finding) -> ErrorForm:
     kind = _TYPES.get(finding.source.kind, "Object")
     known = _BY_FIELD.get((finding.code, finding.source.kind, finding.field))
     if finding.code is Code.NOT_FOUND:
-        return Refusal(404, f"{_TARGETS.get(finding.field, kind)}NotFound")
+        return ErrorForm(404, f"{_TARGETS.get(finding.field, kind)}NotFound")
     if finding.code is Code.IN_USE:
-        return Refusal(409, f"{kind}InUse")
+        return ErrorForm(409, f"{kind}InUse")
     if known is not None and "ICMP" in finding.reason:
-        return Refusal(400, "SecurityGroupInvalidIcmpValue")
+        return ErrorForm(400, "SecurityGroupInvalidIcmpValue")
     if finding.field in _NEED_SECURITY and _NEEDS_SECURITY not in finding.reason:
-        return Refusal(400, "InvalidInput")
+        return ErrorForm(400, "InvalidInput")
     if known is not None:
         return known
-    return Refusal(409, f"{kind}InUse") if finding.code is Code.TAKEN else Refusal(400, "InvalidInput")
+    return ErrorForm(409, f"{kind}InUse") if finding.code is Code.TAKEN else ErrorForm(400, "InvalidInput")
 
 
 _COMPUTE_NAMES = {
@@ -141,7 +141,7 @@ _COMPUTE_NAMES = {
 }
 
 
-class Service(StrEnum):
+class ApiService(StrEnum):
     """The OpenStack services that are served. Each has its own form of errors."""
 
     NETWORK = "network"
@@ -149,10 +149,10 @@ class Service(StrEnum):
     IDENTITY = "identity"
 
 
-def service_of(path: str) -> Service:
+def service_of(path: str) -> ApiService:
     """The service to which a path belongs."""
-    services = (service for service in Service if path.startswith(f"/{service}"))
-    return next(services, Service.NETWORK)
+    services = (service for service in ApiService if path.startswith(f"/{service}"))
+    return next(services, ApiService.NETWORK)
 
 
 def error_response(error: ApiError, path: str) -> Response:
@@ -174,7 +174,7 @@ def _identity_error(error: ApiError) -> Body:
 
 
 _DOCUMENTS = {
-    Service.NETWORK: _network_error,
-    Service.COMPUTE: _compute_error,
-    Service.IDENTITY: _identity_error,
+    ApiService.NETWORK: _network_error,
+    ApiService.COMPUTE: _compute_error,
+    ApiService.IDENTITY: _identity_error,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sgctl.rest.errors import Service, service_of
+from sgctl.rest.errors import ApiService, service_of
 from sgctl.rest.http import Body
 from sgctl.rest.resources import RESOURCES
 from sgctl.rest.routing import PARAMETER, Route
@@ -25,15 +25,15 @@ _ALWAYS = (401, 403, 429, 503)
 
 _TEXT: Schema = {"type": "string"}
 _STATUS: Schema = {"type": "integer"}
-_ERRORS: dict[Service, tuple[str, Schema]] = {
-    Service.NETWORK: (
+_ERRORS: dict[ApiService, tuple[str, Schema]] = {
+    ApiService.NETWORK: (
         "error",
         mapping(
             ["NeutronError"],
             NeutronError=mapping(["type", "message", "detail"], type=_TEXT, message=_TEXT, detail=_TEXT),
         ),
     ),
-    Service.COMPUTE: (
+    ApiService.COMPUTE: (
         "compute_error",
         {
             "type": "object",
@@ -42,7 +42,7 @@ _ERRORS: dict[Service, tuple[str, Schema]] = {
             "maxProperties": 1,
         },
     ),
-    Service.IDENTITY: (
+    ApiService.IDENTITY: (
         "identity_error",
         mapping(
             ["error"],

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Action(Generic[T]):
+class ResourceAction(Generic[T]):
     """What `PUT …/ID/NAME` does to an object; `request` is the schema of its body."""
 
     request: Schema
@@ -42,7 +42,7 @@ class Resource(ABC, Generic[T]):
         return self.plural.replace("_", "-")
 
     @property
-    def actions(self) -> Mapping[str, Action[T]]:
+    def actions(self) -> Mapping[str, ResourceAction[T]]:
         """What can be done to an object besides updates, by name."""
         return {}
 

@@ -16,7 +16,7 @@ from werkzeug.routing import Map, Rule
 
 from sgctl.rest.access import Access
 from sgctl.rest.credentials import Caller
-from sgctl.rest.errors import ApiError, Service, no_such_path, service_of, wrong_method
+from sgctl.rest.errors import ApiError, ApiService, no_such_path, service_of, wrong_method
 from sgctl.rest.follower import PolicyFollower
 from sgctl.rest.http import Body, Request, Response
 from sgctl.rest.limits import Limits
@@ -145,4 +145,4 @@ def _refusal(path: str, error: ApiError, *, public: bool = False) -> Match:
 
     if public:
         return Match(Auth.NONE, refuse)
-    return Match(Auth.LOCAL if service_of(path) is Service.IDENTITY else Auth.CALLER, refuse)
+    return Match(Auth.LOCAL if service_of(path) is ApiService.IDENTITY else Auth.CALLER, refuse)

@@ -21,15 +21,15 @@ from sgctl.store import Store, StoreError
 from sgctl.store.server import PolicyServer, prepare_remote
 from sgctl.switch.admission import Admission, Certificates
 from sgctl.switch.channel import Channel, by_number
-from sgctl.switch.connections import Connections
+from sgctl.switch.connections import SwitchConnections
 from sgctl.switch.door import Door
 from sgctl.switch.echo_probe import EchoProbe
-from sgctl.switch.listener import Listener
+from sgctl.switch.listener import ListenAddress
 from sgctl.switch.main_thread import MainThread
 from sgctl.switch.management import ManagementConnections
 from sgctl.switch.mastership import Mastership
 from sgctl.switch.messages import PacketIn
-from sgctl.switch.session import Session
+from sgctl.switch.session import SwitchSession
 from sgctl.switch.zone_limits import ZoneLimits
 from sgctl.vswitch.local import LocalSwitches
 
@@ -54,7 +54,7 @@ class SecurityGroups(RyuApp):
             fragments = Budget(*self._settings.fragment_budget, MeterUnit.PACKETS)
             budgets = Budgets(Budget(*self._settings.control_budget), fragments)
             events = self._connected, self._disconnected, self._wake
-            self._connections = Connections(*events, self._name_of, self._take_in, budgets)
+            self._connections = SwitchConnections(*events, self._name_of, self._take_in, budgets)
             self._lines = ManagementConnections(
                 self._settings.ovsdb, self._listener(), self._connections.attend
             )
@@ -102,12 +102,12 @@ class SecurityGroups(RyuApp):
         limits = ZoneLimits(settings.ovsdb, settings.connections_of_network)
         return ControlLoop(store, local, limits, self._tend, self._mastership.renew, self._lines)
 
-    def _listener(self) -> Listener:
+    def _listener(self) -> ListenAddress:
         """The address for switches: TLS when a certificate is configured, plain TCP otherwise."""
         conf = self.CONF
         if conf.ctl_privkey is not None and conf.ctl_cert is not None:
-            return Listener("ssl", conf.ofp_listen_host, conf.ofp_ssl_listen_port)
-        return Listener("tcp", conf.ofp_listen_host, conf.ofp_tcp_listen_port)
+            return ListenAddress("ssl", conf.ofp_listen_host, conf.ofp_ssl_listen_port)
+        return ListenAddress("tcp", conf.ofp_listen_host, conf.ofp_tcp_listen_port)
 
     def _make_door(self) -> Door:
         """The listener for switches. Raises ValueError for settings that cannot be used."""
@@ -152,6 +152,8 @@ class SecurityGroups(RyuApp):
         self._loop.loops.hear(dpid, *received)
         self._loop.wake()
 
-    def _open_session(self, channel: Channel, generation: int, expected: Expected, report: Report) -> Session:
+    def _open_session(
+        self, channel: Channel, generation: int, expected: Expected, report: Report
+    ) -> SwitchSession:
         claim = partial(self._mastership.claim, channel)
-        return Session(channel, generation, expected, report, self._check_seconds, claim)
+        return SwitchSession(channel, generation, expected, report, self._check_seconds, claim)

@@ -11,7 +11,7 @@ import eventlet
 import eventlet.wsgi
 from eventlet import Timeout
 
-from sgctl.rest.connections import Connections
+from sgctl.rest.connections import ApiConnections
 from sgctl.rest.http import Peer
 from sgctl.switch.peers import plain, uid_at
 
@@ -27,12 +27,12 @@ PEER, ARRIVED = "sgctl.peer", "sgctl.arrived"
 """Keys of the WSGI environment: the Peer, and what to call when all of a request has been read."""
 
 
-class Listener:
+class HttpListener:
     """A listening socket for `eventlet.wsgi.server` whose `accept` respects the limits on connections."""
 
     def __init__(self, listening: Any) -> None:
         self._listening = listening
-        self._connections = Connections(self._dismiss)
+        self._connections = ApiConnections(self._dismiss)
         self._peer_of: dict[Any, Peer] = {}
         self._stream_of: dict[Peer, Any] = {}
 
@@ -91,7 +91,7 @@ def _peer(stream: Any, address: Any) -> Peer:
 class Protocol(eventlet.wsgi.HttpProtocol):
     """HTTP as eventlet speaks it, with a deadline for each request as a whole."""
 
-    listener: Listener
+    listener: HttpListener
     """Set by `protocol`."""
 
     def finish(self) -> None:
@@ -123,6 +123,6 @@ class Protocol(eventlet.wsgi.HttpProtocol):
         return environ
 
 
-def protocol(listener: Listener) -> type[Protocol]:
+def protocol(listener: HttpListener) -> type[Protocol]:
     """The protocol of the connections of one listener."""
     return type("ListenerProtocol", (Protocol,), {"listener": listener})

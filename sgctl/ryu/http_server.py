@@ -20,7 +20,7 @@ from sgctl.rest.errors import ApiError, error_response
 from sgctl.rest.follower import PolicyFollower
 from sgctl.rest.http import MAX_BODY_BYTES, NO_CONTENT, Request, Response
 from sgctl.rest.routing import Backend
-from sgctl.ryu.http_listener import ARRIVED, IDLE_SECONDS, PEER, Listener, protocol
+from sgctl.ryu.http_listener import ARRIVED, IDLE_SECONDS, PEER, HttpListener, protocol
 from sgctl.settings import ApiSettings
 
 LOG = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def serve(settings: ApiSettings, policy_remote: str, listening: Any) -> None:
     tls = configuration.tls_context(settings)
     if tls is not None:
         listening = tls.wrap_socket(listening, server_side=True, do_handshake_on_connect=False)
-    listener = Listener(listening)
+    listener = HttpListener(listening)
     eventlet.spawn(policy.run)
     eventlet.wsgi.server(
         listener,

@@ -10,7 +10,7 @@ from flows.policy.objects import Change, Rule
 from sgctl.service.draft import Draft, Key
 
 
-class Action(StrEnum):
+class ObjectAction(StrEnum):
     """What happened to an object."""
 
     CREATED = "created"
@@ -20,12 +20,12 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ObjectOutcome:
     """What a plan does to one object, with the user's name for it. `detail` may be empty."""
 
     kind: str
     name: str
-    action: Action
+    action: ObjectAction
     detail: str = ""
 
 
@@ -34,7 +34,7 @@ class Plan:
     """Checked changes for one transaction, which must be applied completely or not at all."""
 
     changes: tuple[Change, ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ObjectOutcome, ...]
 
 
 class Summary:
@@ -54,12 +54,12 @@ class Summary:
         if isinstance(obj, Rule):
             self._rules.setdefault(obj.group_id, []).append(change)
 
-    def action(self, keys: Iterable[Key]) -> Action:
+    def action(self, keys: Iterable[Key]) -> ObjectAction:
         """The action on these objects taken together."""
         changes = [change for key in keys for change in self._changes(key)]
         if any(change.old is None and change.kind is not Rule for change in changes):
-            return Action.CREATED
-        return Action.UPDATED if changes else Action.UNCHANGED
+            return ObjectAction.CREATED
+        return ObjectAction.UPDATED if changes else ObjectAction.UNCHANGED
 
     def _changes(self, key: Key) -> Iterator[Change]:
         if key in self._by_key:

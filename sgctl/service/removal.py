@@ -14,7 +14,7 @@ from sgctl.service.kinds import MANIFEST_KINDS, describe
 from sgctl.service.manifests.documents import Document
 from sgctl.service.names import Named, Unresolved, resolve
 from sgctl.service.ownership import DEFAULT_GROUP_TAG, MACHINE_OWNER, ports_of
-from sgctl.service.plan import Action, Outcome, Plan
+from sgctl.service.plan import ObjectAction, ObjectOutcome, Plan
 from sgctl.service.references import users_of
 from sgctl.service.subnets import Subnet, ports_in, without_subnet
 
@@ -57,7 +57,7 @@ class _Removal:
         self._ignore_missing = ignore_missing
         self._findings: list[Finding] = []
         self._sources: dict[Key, Source] = {}
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[ObjectOutcome] = []
 
     def run(self, targets: list[Target]) -> Plan:
         found = [(target, obj) for target in targets for obj in self._find(target)]
@@ -94,7 +94,7 @@ class _Removal:
     def _detach(self, target: Target, obj: Named) -> None:
         """Delete a port that was created for the machine; only remove the groups from any other port."""
         assert isinstance(obj, Port)
-        self._outcomes.append(Outcome("VirtualMachine", target.reference, Action.DELETED))
+        self._outcomes.append(ObjectOutcome("VirtualMachine", target.reference, ObjectAction.DELETED))
         if obj.device_owner == MACHINE_OWNER:
             self._take(obj, target.source)
         else:
@@ -105,7 +105,7 @@ class _Removal:
             return
         self._draft.remove(type(obj), obj.id)
         self._sources[type(obj), obj.id] = source
-        self._outcomes.append(Outcome(MANIFEST_KINDS[type(obj)], _label(obj), Action.DELETED))
+        self._outcomes.append(ObjectOutcome(MANIFEST_KINDS[type(obj)], _label(obj), ObjectAction.DELETED))
         if isinstance(obj, SecurityGroup):
             for rule in self._draft.where(Rule, "group_id", obj.id):
                 self._draft.remove(Rule, rule.id)
@@ -121,7 +121,7 @@ class _Removal:
             self._findings.append(Finding(source, "", in_use_by(users), Code.IN_USE))
         elif network is not None:
             self._draft.put(without_subnet(network, prefix))
-        self._outcomes.append(Outcome(MANIFEST_KINDS[Subnet], name, Action.DELETED))
+        self._outcomes.append(ObjectOutcome(MANIFEST_KINDS[Subnet], name, ObjectAction.DELETED))
 
     def _take_default_group(self, identifier: str, source: Source) -> None:
         group = self._draft.get(SecurityGroup, identifier)

@@ -51,7 +51,7 @@ class ColumnOf(NamedTuple):
     refers_to: type[PolicyObject] | None = None
 
 
-class Table(NamedTuple):
+class TableCodec(NamedTuple):
     """The table of one kind: `columns` without those of Meta, `by_name` with them."""
 
     name: str
@@ -203,12 +203,12 @@ def _refer(name: str, form: Form, to: type[PolicyObject], field: str = "", label
     return ColumnOf(name, field, form, label or field, to)
 
 
-def _table(name: str, *columns: ColumnOf) -> Table:
+def _table(name: str, *columns: ColumnOf) -> TableCodec:
     by_name = {column.name: column for column in (*columns, *META)}
-    return Table(name, columns, by_name, {column.field: column.form.default for column in columns})
+    return TableCodec(name, columns, by_name, {column.field: column.form.default for column in columns})
 
 
-TABLES: Mapping[type[PolicyObject], Table] = {
+TABLES: Mapping[type[PolicyObject], TableCodec] = {
     SecurityGroup: _table("Security_Group", *_plain(name=TEXT, stateful=FLAG)),
     AddressGroup: _table("Address_Group", *_plain(name=TEXT, addresses=PREFIXES)),
     Network: _table(

@@ -13,7 +13,7 @@ from sgctl import runtime
 from sgctl.switch import messages
 from sgctl.switch.connection import Connection
 from sgctl.switch.exchange import Exchange, SwitchRefused
-from sgctl.switch.messages import Refusal, Reply, Role
+from sgctl.switch.messages import ControllerRole, Reply, SwitchError
 
 CHUNK_BYTES = 1 << 16
 MOST_EDITS = 1 << 24
@@ -171,21 +171,21 @@ class Channel:
     ) -> Iterator[bytes]:
         """Modify the meter if it exists and add it if not; one of the two requests fails as expected."""
         for command, failure in requests:
-            xid = exchange.ask(f"meter {number}", Refusal(wire.METER_FAILED, failure))
+            xid = exchange.ask(f"meter {number}", SwitchError(wire.METER_FAILED, failure))
             yield wire.meter_mod(command, number, self._budgets.of_meter(number), xid)
 
     def role_generation(self) -> int:
         """The generation of the newest master so far; 2⁶⁴ - 1 for none. Raises SwitchRefused."""
-        return self._request_role(Role.NO_CHANGE, 0).generation
+        return self._request_role(ControllerRole.NO_CHANGE, 0).generation
 
     def become_master(self, generation: int) -> None:
         """Become master, so that all other controllers become read-only slaves. Raises SwitchRefused."""
         try:
-            self._request_role(Role.MASTER, generation)
+            self._request_role(ControllerRole.MASTER, generation)
         except SwitchRefused as error:
             raise SwitchRefused(f"another controller is in charge: {error}") from error
 
-    def _request_role(self, role: Role, generation: int) -> Reply:
+    def _request_role(self, role: ControllerRole, generation: int) -> Reply:
         exchange = self._begin(1)
         self._send([messages.role_request(role, generation, exchange.ask(f"the role {role.name}"))])
         return exchange.answer()

@@ -13,7 +13,7 @@ from sgctl import runtime
 from sgctl.runtime import Event, Queue, Thread
 from sgctl.switch import messages
 from sgctl.switch.error_names import error_text
-from sgctl.switch.messages import Kind, MalformedError, Message, PacketIn, Reply, message
+from sgctl.switch.messages import MalformedError, Message, MessageType, PacketIn, Reply, message
 
 HANDSHAKE_SECONDS = 5.0
 ECHO_SECONDS = 15.0
@@ -60,7 +60,7 @@ class Connection:
             arriving = self._before_known()
             messages.check_hello(next(arriving))
             self._greeted = True
-            self._stream.sendall(message(Kind.FEATURES_REQUEST, self.reserve(1)))
+            self._stream.sendall(message(MessageType.FEATURES_REQUEST, self.reserve(1)))
             self.dpid = messages.read_dpid(next(arriving))
         self._helpers = [runtime.spawn(self._write), runtime.spawn(self._watch)]
 
@@ -70,11 +70,11 @@ class Connection:
         Raises MalformedError or OSError.
         """
         for each in self._messages():
-            if each.kind == Kind.ECHO_REQUEST:
+            if each.kind == MessageType.ECHO_REQUEST:
                 self._echo(each)
-            elif each.kind == Kind.PACKET_IN:
+            elif each.kind == MessageType.PACKET_IN:
                 take_in(messages.read_packet_in(each))
-            elif each.kind not in messages.UNREAD and each.kind != Kind.ECHO_REPLY:
+            elif each.kind not in messages.UNREAD and each.kind != MessageType.ECHO_REPLY:
                 receive(messages.read_reply(each))
 
     def reserve(self, count: int) -> int:
@@ -102,7 +102,7 @@ class Connection:
             self._alive = Event()
         alive = self._alive
         if not self._chunks.full():  # if full, there are enough other requests to answer
-            self._chunks.put_nowait(message(Kind.ECHO_REQUEST, 0))
+            self._chunks.put_nowait(message(MessageType.ECHO_REQUEST, 0))
         return alive.wait(seconds) and not self._closed
 
     def close(self) -> None:
@@ -131,11 +131,11 @@ class Connection:
             seen += messages.HEADER.size + len(each.body)
             if seen > LARGEST_HANDSHAKE:
                 raise MalformedError("sent too much data before the end of the handshake")
-            if each.kind == Kind.ERROR and (refusal := messages.read_reply(each).refusal):
+            if each.kind == MessageType.ERROR and (refusal := messages.read_reply(each).refusal):
                 raise MalformedError(f"the switch refused the handshake: {error_text(refusal)}")
-            if each.kind == Kind.ECHO_REQUEST:
-                self._stream.sendall(message(Kind.ECHO_REPLY, each.xid, each.body))
-            elif each.kind not in messages.UNREAD and each.kind != Kind.PACKET_IN:
+            if each.kind == MessageType.ECHO_REQUEST:
+                self._stream.sendall(message(MessageType.ECHO_REPLY, each.xid, each.body))
+            elif each.kind not in messages.UNREAD and each.kind != MessageType.PACKET_IN:
                 yield each
         raise MalformedError("ended before the end of the handshake")
 
@@ -160,7 +160,7 @@ class Connection:
         """Answer ahead of queued data, so that the switch does not time out during a large change."""
         if len(self._echoes) >= UNSENT_ECHOES:
             raise MalformedError("sends echo requests but does not read the replies")
-        self._echoes.append(message(Kind.ECHO_REPLY, request.xid, request.body))
+        self._echoes.append(message(MessageType.ECHO_REPLY, request.xid, request.body))
         if not self._chunks.full():
             self._chunks.put_nowait(b"")
 

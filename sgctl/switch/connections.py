@@ -18,7 +18,7 @@ LIFE_SECONDS = 1.0
 """How long a switch may take to answer when another connection claims its datapath id."""
 
 
-class Connections:
+class SwitchConnections:
     """Serves connections from their handshake to their end.
 
     Calls `connected` and `disconnected` for each switch, with its channel.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ryu.ofproto import ofproto_v1_4
 
-from sgctl.switch.messages import Refusal
+from sgctl.switch.messages import SwitchError
 
 
-def error_text(refusal: Refusal) -> str:
+def error_text(refusal: SwitchError) -> str:
     """The error's type and code as text, with names and numbers."""
     kind, code, experimenter = refusal
     if experimenter is not None:

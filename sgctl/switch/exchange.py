@@ -8,7 +8,7 @@ from collections import defaultdict
 from flows.openflow.wire import Installed
 from sgctl.runtime import Event
 from sgctl.switch.error_names import error_text
-from sgctl.switch.messages import Refusal, Reply
+from sgctl.switch.messages import Reply, SwitchError
 from sgctl.switch.rate_limited_log import RateLimitedLog
 
 LOG = logging.getLogger(__name__)
@@ -34,12 +34,12 @@ class Exchange:
         self.counts: dict[int, int] = {}
         self._first = first
         self._subjects: list[object] = []
-        self._expected: dict[int, Refusal] = {}
+        self._expected: dict[int, SwitchError] = {}
         self._errors: dict[int, str] = {}
         self._answers: dict[int, Reply] = {}
         self._answered: defaultdict[int, Event] = defaultdict(Event)
 
-    def ask(self, subject: object, expected: Refusal | None = None) -> int:
+    def ask(self, subject: object, expected: SwitchError | None = None) -> int:
         """Add a request; returns its transaction id. The error `expected` counts as success."""
         if expected is not None:
             self._expected[len(self._subjects)] = expected

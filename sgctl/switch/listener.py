@@ -12,7 +12,7 @@ OPENFLOW_PORT = 6653
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class ListenAddress:
     """The address for switches: `scheme` is `tcp` or `ssl`, `host` the IP address that it listens on."""
 
     scheme: str

@@ -14,7 +14,7 @@ from pathlib import Path
 from sgctl import runtime
 from sgctl.switch.admission import UNIX
 from sgctl.switch.connection import Connection
-from sgctl.switch.listener import Listener
+from sgctl.switch.listener import ListenAddress
 from sgctl.switch.rate_limited_log import RateLimitedLog
 from sgctl.vswitch.local import Bridge
 
@@ -31,7 +31,7 @@ class ManagementConnections:
     connects, or when this controller is removed from the bridge.
     """
 
-    def __init__(self, ovsdb: str, listener: Listener, attend: Callable[[Connection], None]) -> None:
+    def __init__(self, ovsdb: str, listener: ListenAddress, attend: Callable[[Connection], None]) -> None:
         """`attend` serves a connection until it ends."""
         self._directory = Path(ovsdb.removeprefix(UNIX)).parent if ovsdb.startswith(UNIX) else None
         self.listener = listener

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from flows.openflow.wire import VERSION, Installed, installed_flow
 
 
-class Kind(IntEnum):
+class MessageType(IntEnum):
     """The types of messages that the controller sends or reads."""
 
     HELLO = 0
@@ -43,8 +43,13 @@ class Kind(IntEnum):
 
 UNREAD = frozenset(
     {
-        *(Kind.FLOW_REMOVED, Kind.PORT_STATUS, Kind.ROLE_STATUS, Kind.TABLE_STATUS),
-        Kind.BUNDLE_CONTROL,  # the barrier reply after it already confirms the bundle
+        *(
+            MessageType.FLOW_REMOVED,
+            MessageType.PORT_STATUS,
+            MessageType.ROLE_STATUS,
+            MessageType.TABLE_STATUS,
+        ),
+        MessageType.BUNDLE_CONTROL,  # the barrier reply after it already confirms the bundle
     }
 )
 """Messages that a switch may send and that the controller ignores without parsing them."""
@@ -94,7 +99,7 @@ class Message(NamedTuple):
     body: bytes
 
 
-class Refusal(NamedTuple):
+class SwitchError(NamedTuple):
     """An error's type and code, 16 bits each, and the experimenter id for an experimenter error."""
 
     kind: int
@@ -110,7 +115,7 @@ class Reply(NamedTuple):
     """
 
     xid: int
-    refusal: Refusal | None = None
+    refusal: SwitchError | None = None
     flows: tuple[Installed, ...] = ()
     counts: tuple[tuple[int, int], ...] = ()
     more: bool = False
@@ -146,7 +151,7 @@ def check_hello(message: Message) -> None:
     A hello element of type 1 lists the supported versions; without it, all versions up to that in the header
     are supported.
     """
-    if message.kind != Kind.HELLO:
+    if message.kind != MessageType.HELLO:
         raise MalformedError(f"message of type {message.kind} before a hello")
     speaks = message.version >= VERSION
     for kind, content in _hello_elements(message.body):
@@ -171,7 +176,7 @@ def _hello_elements(body: bytes) -> Iterator[tuple[int, bytes]]:
 
 def read_dpid(message: Message) -> int:
     """The datapath id in a features reply. Raises MalformedError."""
-    if message.kind != Kind.FEATURES_REPLY or len(message.body) != _FEATURES.size:
+    if message.kind != MessageType.FEATURES_REPLY or len(message.body) != _FEATURES.size:
         raise MalformedError(f"message of type {message.kind} instead of its features")
     dpid, _, _, auxiliary, *_ = _FEATURES.unpack(message.body)
     if auxiliary:
@@ -182,13 +187,13 @@ def read_dpid(message: Message) -> int:
 def read_reply(message: Message) -> Reply:
     """Parse the reply to a request. Raises MalformedError for other messages."""
     match message.kind:
-        case Kind.BARRIER_REPLY if not message.body:
+        case MessageType.BARRIER_REPLY if not message.body:
             return Reply(message.xid)
-        case Kind.ERROR if len(message.body) >= _ERROR.size:
+        case MessageType.ERROR if len(message.body) >= _ERROR.size:
             return Reply(message.xid, refusal=_refusal(message.body))
-        case Kind.ROLE_REPLY if len(message.body) == _ROLE.size:
+        case MessageType.ROLE_REPLY if len(message.body) == _ROLE.size:
             return Reply(message.xid, generation=_ROLE.unpack(message.body)[1])
-        case Kind.MULTIPART_REPLY if len(message.body) >= _MULTIPART.size:
+        case MessageType.MULTIPART_REPLY if len(message.body) >= _MULTIPART.size:
             kind, flags = _MULTIPART.unpack_from(message.body)
             more = bool(flags & _REPLY_MORE)
             if kind == _FLOW_STATS:
@@ -234,14 +239,14 @@ def _flows(body: bytes) -> tuple[Installed, ...]:
     return tuple(found)
 
 
-def _refusal(body: bytes) -> Refusal:
+def _refusal(body: bytes) -> SwitchError:
     kind, code = _ERROR.unpack_from(body)
     if kind == _EXPERIMENTER_ERROR and len(body) >= _ERROR.size + _EXPERIMENTER.size:
-        return Refusal(kind, code, _EXPERIMENTER.unpack_from(body, _ERROR.size)[0])
-    return Refusal(kind, code)
+        return SwitchError(kind, code, _EXPERIMENTER.unpack_from(body, _ERROR.size)[0])
+    return SwitchError(kind, code)
 
 
-def message(kind: Kind, xid: int, body: bytes = b"") -> bytes:
+def message(kind: MessageType, xid: int, body: bytes = b"") -> bytes:
     """Encode a message."""
     return HEADER.pack(VERSION, kind, HEADER.size + len(body), xid) + body
 
@@ -249,38 +254,38 @@ def message(kind: Kind, xid: int, body: bytes = b"") -> bytes:
 def hello() -> bytes:
     """A hello that offers OpenFlow 1.4 only."""
     element = _HELLO_ELEMENT.pack(_VERSION_BITMAP, _HELLO_ELEMENT.size + _BITMAP.size)
-    return message(Kind.HELLO, 0, element + _BITMAP.pack(1 << VERSION))
+    return message(MessageType.HELLO, 0, element + _BITMAP.pack(1 << VERSION))
 
 
 def set_config(fragments: int, xid: int) -> bytes:
     """A request to set the handling of fragments (section 7.3.2)."""
-    return message(Kind.SET_CONFIG, xid, _CONFIG.pack(fragments, _WHOLE_PACKET_STAYS))
+    return message(MessageType.SET_CONFIG, xid, _CONFIG.pack(fragments, _WHOLE_PACKET_STAYS))
 
 
 def packet_out(actions: bytes, frame: bytes, xid: int) -> bytes:
     """A request to apply `actions` to a frame (section 7.3.7)."""
     head = _PACKET_OUT.pack(_NO_BUFFER, _CONTROLLER, len(actions))
-    return message(Kind.PACKET_OUT, xid, head + actions + frame)
+    return message(MessageType.PACKET_OUT, xid, head + actions + frame)
 
 
 def flow_stats_request(xid: int, cookie: int = 0, mask: int = 0) -> bytes:
     """A request for the flows of all tables whose cookies equal `cookie` in the bits of `mask`."""
     wanted = _FLOW_STATS_REQUEST.pack(_ALL_TABLES, _ANY, _ANY, cookie, mask, *_EMPTY_MATCH)
-    return message(Kind.MULTIPART_REQUEST, xid, _MULTIPART.pack(_FLOW_STATS, 0) + wanted)
+    return message(MessageType.MULTIPART_REQUEST, xid, _MULTIPART.pack(_FLOW_STATS, 0) + wanted)
 
 
 def table_stats_request(xid: int) -> bytes:
     """A request for the number of flows in each table."""
-    return message(Kind.MULTIPART_REQUEST, xid, _MULTIPART.pack(_TABLE_STATS, 0))
+    return message(MessageType.MULTIPART_REQUEST, xid, _MULTIPART.pack(_TABLE_STATS, 0))
 
 
-class Role(IntEnum):
+class ControllerRole(IntEnum):
     """Roles of a controller (section 7.3.9)."""
 
     NO_CHANGE = 0
     MASTER = 2
 
 
-def role_request(role: Role, generation: int, xid: int) -> bytes:
+def role_request(role: ControllerRole, generation: int, xid: int) -> bytes:
     """A request for a role; NO_CHANGE only queries the generation of the newest master."""
-    return message(Kind.ROLE_REQUEST, xid, _ROLE.pack(role, generation))
+    return message(MessageType.ROLE_REQUEST, xid, _ROLE.pack(role, generation))

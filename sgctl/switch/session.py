@@ -36,7 +36,7 @@ Reporter = Callable[[int, str], None]
 """Called with the generation that the switch has confirmed, and the problems ("" for none)."""
 
 
-class Session:
+class SwitchSession:
     """Makes the flows of one switch equal to the expected flows, and keeps them so.
 
     `expected` returns the flows that the switch should have now; it first completes a change that has begun.

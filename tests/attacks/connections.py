@@ -13,7 +13,19 @@ from scapy.layers.inet6 import (
 from scapy.packet import Packet
 
 from flows.openflow.reasons import Reason
-from lab.attack import ATTACKER, MUTE, NEIGHBOUR, OUTSIDE, ROUTER, VICTIM, Family, Host, OnKernel, Send, said
+from lab.attack import (
+    ATTACKER,
+    MUTE,
+    NEIGHBOUR,
+    OUTSIDE,
+    ROUTER,
+    VICTIM,
+    AttackHost,
+    Family,
+    OnKernel,
+    Send,
+    said,
+)
 from lab.attack_policy import FRIENDS_ONLY, TCP_SERVICE, UDP_SERVICE
 from tests.attacks.packets import CLIENT_PORT, discard, echo, echo6, ip, ip6, syn, udp
 
@@ -31,7 +43,7 @@ def _segment(flags: str, port: int = TCP_SERVICE, source_port: int = CLIENT_PORT
     return TCP(sport=source_port, dport=port, flags=flags, seq=1001, ack=1, window=8192)
 
 
-def handshake(client: Host, server: Host) -> tuple[Send, ...]:
+def handshake(client: AttackHost, server: AttackHost) -> tuple[Send, ...]:
     """A TCP connection from the client's to the server's service port."""
     answer = TCP(sport=TCP_SERVICE, dport=CLIENT_PORT, flags="SA", seq=0, ack=1001, window=8192)
     return (
@@ -197,7 +209,7 @@ def _quoted() -> Packet:
     return IP(src=VICTIM.ip, dst=ROUTER.ip) / _segment("A")
 
 
-def _error(sender: Host, kind: int, code: int, **fields: object) -> Packet:
+def _error(sender: AttackHost, kind: int, code: int, **fields: object) -> Packet:
     return ip(sender, VICTIM) / ICMP(type=kind, code=code, **fields) / _quoted()
 
 

@@ -17,8 +17,8 @@ from lab.attack import (
     OUTSIDE,
     ROUTER,
     VICTIM,
+    AttackHost,
     Family,
-    Host,
     said,
 )
 from tests.attacks.packets import (
@@ -45,12 +45,12 @@ _HONEST = said(ATTACKER, ip(ATTACKER, VICTIM) / discard(), VICTIM)
 _FROM_OUTSIDE = said(OUTSIDE, ip(OUTSIDE, VICTIM) / discard(), VICTIM)
 
 
-def _to(sender: Host, mac: str, address: str) -> Packet:
+def _to(sender: AttackHost, mac: str, address: str) -> Packet:
     version = IPv6(src=sender.ip6, dst=address) if ":" in address else IP(src=sender.ip, dst=address)
     return ether(sender, mac) / version / discard()
 
 
-def _except(*hosts: Host) -> tuple[Host, ...]:
+def _except(*hosts: AttackHost) -> tuple[AttackHost, ...]:
     return tuple(host for host in EVERYBODY if host not in hosts)
 
 
@@ -96,7 +96,7 @@ def _floods() -> None:
     add(
         "from the outside: question for an address that nobody here has",
         OUTSIDE,
-        arp(REQUEST, OUTSIDE, Host("nobody", 99, ""), BROADCAST),
+        arp(REQUEST, OUTSIDE, AttackHost("nobody", 99, ""), BROADCAST),
         None,
         said(OUTSIDE, arp(REQUEST, OUTSIDE, VICTIM, BROADCAST), VICTIM),
         spared=INSIDE,

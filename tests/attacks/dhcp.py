@@ -10,7 +10,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from flows.openflow.reasons import Reason
-from lab.attack import ATTACKER, INSIDE, MUTE, NEIGHBOUR, ROUTER, VICTIM, WORKLOADS, Family, Host, said
+from lab.attack import ATTACKER, INSIDE, MUTE, NEIGHBOUR, ROUTER, VICTIM, WORKLOADS, AttackHost, Family, said
 from tests.attacks.packets import BROADCAST, ether, ip, ip6, multicast
 
 DHCP_ATTACKS = Family("DHCP")
@@ -18,37 +18,37 @@ _BLUE = tuple(host for host in WORKLOADS if host.name != "green")
 _SERVERS6 = "ff02::1:2"
 
 
-def _mac_bytes(host: Host) -> bytes:
+def _mac_bytes(host: AttackHost) -> bytes:
     return bytes.fromhex(host.mac.replace(":", ""))
 
 
-def _discover(sender: Host, to: str = BROADCAST) -> Packet:
+def _discover(sender: AttackHost, to: str = BROADCAST) -> Packet:
     head = ether(sender, to) / IP(src="0.0.0.0", dst="255.255.255.255") / UDP(sport=68, dport=67)
     return (
         head / BOOTP(chaddr=_mac_bytes(sender), xid=7) / DHCP(options=[("message-type", "discover"), "end"])
     )
 
 
-def _renewal(sender: Host, address: str, server: Host = ROUTER) -> Packet:
+def _renewal(sender: AttackHost, address: str, server: AttackHost = ROUTER) -> Packet:
     head = ip(sender, server, src=address) / UDP(sport=68, dport=67)
     options = [("message-type", "request"), "end"]
     return head / BOOTP(chaddr=_mac_bytes(sender), ciaddr=address, xid=7) / DHCP(options=options)
 
 
-def _offer(server: Host, to_all: bool = False) -> Packet:
+def _offer(server: AttackHost, to_all: bool = False) -> Packet:
     to_mac, to_ip = (BROADCAST, "255.255.255.255") if to_all else (VICTIM.mac, VICTIM.ip)
     head = ether(server, to_mac) / IP(src=server.ip, dst=to_ip) / UDP(sport=67, dport=68)
     options = [("message-type", "offer"), ("server_id", server.ip), ("router", server.ip), "end"]
     return head / BOOTP(op=2, yiaddr=VICTIM.ip, chaddr=_mac_bytes(VICTIM), xid=7) / DHCP(options=options)
 
 
-def _answers6(server: Host) -> list[Packet]:
+def _answers6(server: AttackHost) -> list[Packet]:
     head = ether(server, VICTIM) / IPv6(src=server.link_local, dst=VICTIM.link_local)
     datagram = head / UDP(sport=547, dport=546)
     return [datagram / DHCP6_Advertise(trid=7), datagram / DHCP6_Reply(trid=7)]
 
 
-def _solicit6(sender: Host, source: str) -> Packet:
+def _solicit6(sender: AttackHost, source: str) -> Packet:
     head = multicast(sender, _SERVERS6) / IPv6(src=source, dst=_SERVERS6)
     return head / UDP(sport=546, dport=547) / DHCP6_Solicit(trid=7)
 

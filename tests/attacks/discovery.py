@@ -27,8 +27,8 @@ from lab.attack import (
     ROUTER,
     VICTIM,
     WORKLOADS,
+    AttackHost,
     Family,
-    Host,
     said,
 )
 from tests.attacks.packets import ALL_NODES, advertisement, ether, multicast, solicitation
@@ -111,14 +111,14 @@ def _advertisements() -> None:
     )
 
 
-def _twice(sender: Host, target: str) -> Packet:
+def _twice(sender: AttackHost, target: str) -> Packet:
     """An advertisement with two MACs: Open vSwitch reads no target in it; Linux uses the first MAC."""
     option = ICMPv6NDOptDstLLAddr(lladdr=sender.mac)
     head = ether(sender, VICTIM) / IPv6(src=sender.link_local, dst=VICTIM.ip6)
     return head / ICMPv6ND_NA(tgt=target, R=0, S=1, O=1) / option / option
 
 
-def _hidden_advertisement(sender: Host, target: str) -> Packet:
+def _hidden_advertisement(sender: AttackHost, target: str) -> Packet:
     extension = IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt()
     body = ICMPv6ND_NA(tgt=target, R=0, S=1, O=1) / ICMPv6NDOptDstLLAddr(lladdr=sender.mac)
     return ether(sender, VICTIM) / IPv6(src=sender.link_local, dst=VICTIM.ip6, hlim=255) / extension / body
@@ -256,7 +256,7 @@ _solicitations()
 _from_outside()
 
 
-def _router_advertisement(sender: Host, receiver: Host | None = None) -> Packet:
+def _router_advertisement(sender: AttackHost, receiver: AttackHost | None = None) -> Packet:
     if receiver is None:
         head = multicast(sender, ALL_NODES) / IPv6(src=sender.link_local, dst=ALL_NODES)
     else:
@@ -264,28 +264,28 @@ def _router_advertisement(sender: Host, receiver: Host | None = None) -> Packet:
     return head / _router_message(sender)
 
 
-def _router_message(sender: Host) -> Packet:
+def _router_message(sender: AttackHost) -> Packet:
     prefix = ICMPv6NDOptPrefixInfo(prefix="2001:db8:bad::", prefixlen=64)
     servers = ICMPv6NDOptRDNSS(lifetime=600, dns=[sender.ip6])
     return ICMPv6ND_RA(routerlifetime=1800) / prefix / servers / ICMPv6NDOptSrcLLAddr(lladdr=sender.mac)
 
 
-def _redirect(sender: Host) -> Packet:
+def _redirect(sender: AttackHost) -> Packet:
     head = ether(sender, VICTIM) / IPv6(src=sender.link_local, dst=VICTIM.ip6)
     return head / ICMPv6ND_Redirect(tgt=sender.link_local, dst="2001:db8:1::1")
 
 
-def _behind_options(sender: Host) -> Packet:
+def _behind_options(sender: AttackHost) -> Packet:
     head = ether(sender, VICTIM) / IPv6(src=sender.link_local, dst=VICTIM.link_local, hlim=255)
     return head / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / _router_message(sender)
 
 
-def _listener_query(sender: Host) -> Packet:
+def _listener_query(sender: AttackHost) -> Packet:
     head = multicast(sender, ALL_NODES) / IPv6(src=sender.link_local, dst=ALL_NODES, hlim=1)
     return head / ICMPv6MLQuery()
 
 
-def large_router_advertisement(sender: Host, receiver: Host) -> list[Packet]:
+def large_router_advertisement(sender: AttackHost, receiver: AttackHost) -> list[Packet]:
     """Fragments of the minimum size: options until somewhere in the second fragment, then the message."""
     padding = 5 * (bytes([1, 252]) + bytes(252)) + bytes([1, 6]) + bytes(6)
     head = IPv6(src=sender.link_local, dst=receiver.link_local, hlim=255)
@@ -296,7 +296,7 @@ def large_router_advertisement(sender: Host, receiver: Host) -> list[Packet]:
     return [ether(sender, receiver) / head / part for part in (first, second)]
 
 
-def fragmented_router_advertisement(sender: Host, receiver: Host) -> list[Packet]:
+def fragmented_router_advertisement(sender: AttackHost, receiver: AttackHost) -> list[Packet]:
     """The message begins in the second fragment; the first contains only options."""
     options = bytes([58, 1]) + bytes([1, 12]) + bytes(12)
     head = IPv6(src=sender.link_local, dst=receiver.link_local, hlim=255)

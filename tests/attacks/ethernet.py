@@ -19,8 +19,8 @@ from lab.attack import (
     ROUTER,
     STRANGER,
     VICTIM,
+    AttackHost,
     Family,
-    Host,
     OnKernel,
     said,
 )
@@ -35,7 +35,7 @@ _HONEST = said(ATTACKER, ip(ATTACKER, VICTIM) / discard(), VICTIM)
 _FROM_OUTSIDE = said(OUTSIDE, ip(OUTSIDE, VICTIM) / discard(), VICTIM)
 
 
-def _tagged(sender: Host, receiver: Host | str, *tags: Packet) -> Packet:
+def _tagged(sender: AttackHost, receiver: AttackHost | str, *tags: Packet) -> Packet:
     frame: Packet = Ether(src=sender.mac, dst=receiver if isinstance(receiver, str) else receiver.mac)
     for tag in tags:
         frame /= tag
@@ -122,11 +122,11 @@ def _networks() -> None:
     )
 
 
-def _llc(sender: Host, receiver: str, payload: Packet) -> Packet:
+def _llc(sender: AttackHost, receiver: str, payload: Packet) -> Packet:
     return Dot3(src=sender.mac, dst=receiver) / payload
 
 
-def _labelled(sender: Host) -> Packet:
+def _labelled(sender: AttackHost) -> Packet:
     """An MPLS frame to the victim: one label, marked as the last, and a datagram (RFC 3032 section 2.1)."""
     label = (16 << 12 | 1 << 8 | 64).to_bytes(4)
     return (

@@ -36,8 +36,8 @@ from lab.attack import (
     PLAIN,
     ROUTER,
     VICTIM,
+    AttackHost,
     Family,
-    Host,
     OnKernel,
     said,
 )
@@ -57,12 +57,12 @@ _FRAGMENT_BYTES = 1400
 """Open vSwitch takes fragments below 1200 bytes (IPv4) or 1280 (IPv6) that are not the last for an attack."""
 
 
-def _large(receiver: Host, port: int, sender: Host = ATTACKER) -> list[Packet]:
+def _large(receiver: AttackHost, port: int, sender: AttackHost = ATTACKER) -> list[Packet]:
     datagram = UDP(sport=CLIENT_PORT, dport=port) / bytes(2500)
     return list(fragment(ip(sender, receiver, id=next(_IDENTIFIERS)) / datagram, fragsize=_FRAGMENT_BYTES))
 
 
-def _large6(receiver: Host, port: int, sender: Host = ATTACKER) -> list[Packet]:
+def _large6(receiver: AttackHost, port: int, sender: AttackHost = ATTACKER) -> list[Packet]:
     head = ip6(sender, receiver) / IPv6ExtHdrFragment(id=next(_IDENTIFIERS))
     return list(fragment6(head / UDP(sport=CLIENT_PORT, dport=port) / bytes(2500), _FRAGMENT_BYTES))
 
@@ -196,7 +196,7 @@ def _without_a_rule() -> None:
             FRAGMENT_ATTACKS.add(f"IPv6: {part} {words}", sender, frames, reason, honest)
 
 
-def _headless(receiver: Host, port: int) -> list[Packet]:
+def _headless(receiver: AttackHost, port: int) -> list[Packet]:
     options = bytes([17, 1]) + bytes([1, 12]) + bytes(12)
     datagram = IPv6(src=ATTACKER.ip6, dst=receiver.ip6) / UDP(sport=CLIENT_PORT, dport=port) / bytes(32)
     first = IPv6ExtHdrFragment(nh=60, offset=0, m=1, id=79) / options
@@ -281,7 +281,7 @@ def _payloads() -> dict[str, Packet]:
     }
 
 
-def _udp_lite(receiver: Host) -> Packet:
+def _udp_lite(receiver: AttackHost) -> Packet:
     """A datagram of UDP-Lite from the attacker, with a checksum over all of it (RFC 3828 section 3.1).
 
     The checksum is computed as for UDP: the kernel's tracker accepts no other (nf_conntrack_proto_udp.c), and

@@ -22,7 +22,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from flows.openflow.reasons import Reason
-from lab.attack import INSIDE, MUTE, NEIGHBOUR, OUTSIDE, ROUTER, VICTIM, Family, Host, said
+from lab.attack import INSIDE, MUTE, NEIGHBOUR, OUTSIDE, ROUTER, VICTIM, AttackHost, Family, said
 from tests.attacks.packets import (
     ALL_NODES,
     ALL_ROUTERS,
@@ -42,7 +42,7 @@ _SERVERS6, _MLD_ROUTERS = "ff02::1:2", "ff02::16"
 _SECRET = b"secret " * 70
 
 
-def _neighbour(message: Packet, to: Host, destination: str, hops: int, **source: str) -> Packet:
+def _neighbour(message: Packet, to: AttackHost, destination: str, hops: int, **source: str) -> Packet:
     """Neighbour discovery of `mute`, with its usual option and more data than any honest message has."""
     option = ICMPv6NDOptSrcLLAddr if isinstance(message, ICMPv6ND_NS) else ICMPv6NDOptDstLLAddr
     head = ether(MUTE, to) / IPv6(src=source.get("src", MUTE.ip6), dst=destination, hlim=hops)

@@ -22,7 +22,18 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from flows.openflow.reasons import Reason
-from lab.attack import ATTACKER, NEIGHBOUR, OPEN, ROUTER, VICTIM, WORKLOADS, Family, Host, OnKernel, said
+from lab.attack import (
+    ATTACKER,
+    NEIGHBOUR,
+    OPEN,
+    ROUTER,
+    VICTIM,
+    WORKLOADS,
+    AttackHost,
+    Family,
+    OnKernel,
+    said,
+)
 from tests.attacks.packets import ALL_NODES, ALL_ROUTERS, echo6, ether, ip, ip6, multicast
 
 LISTENER_ATTACKS = Family("Listeners and routers of groups")
@@ -31,7 +42,7 @@ _A_QUESTION = OnKernel("the kernel's tracker knows it as a first packet", Reason
 _MLD_ROUTERS, _GROUP6, _GROUP = "ff02::16", "ff05::abcd", "239.1.2.3"
 
 
-def _to_group(sender: Host, group: str, message: Packet, **head: Any) -> Packet:
+def _to_group(sender: AttackHost, group: str, message: Packet, **head: Any) -> Packet:
     fields = {"src": sender.link_local, "dst": group, "hlim": 1, **head}
     return multicast(sender, group) / IPv6(**fields) / message
 
@@ -42,7 +53,7 @@ def _mac_of(group: str) -> str:
     return "01:00:5e:" + ":".join(f"{octet:02x}" for octet in (octets[1] & 0x7F, *octets[2:]))
 
 
-def _igmp(sender: Host, group: str, message: Packet, source: str = "") -> Packet:
+def _igmp(sender: AttackHost, group: str, message: Packet, source: str = "") -> Packet:
     head = IP(src=source or sender.ip, dst=group, ttl=1, options=[IPOption_Router_Alert()])
     return Ether(src=sender.mac, dst=_mac_of(group)) / head / message
 

@@ -16,7 +16,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
-from lab.attack import Host
+from lab.attack import AttackHost
 from lab.attack_policy import DISCARD, TCP_SERVICE, UDP_SERVICE
 
 BROADCAST, NO_MAC = "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00"
@@ -27,12 +27,12 @@ REQUEST, REPLY = 1, 2
 CLIENT_PORT = 40000
 
 
-def ether(sender: Host, receiver: Host | str) -> Packet:
+def ether(sender: AttackHost, receiver: AttackHost | str) -> Packet:
     """From one host's MAC to another's, or to a MAC."""
     return Ether(src=sender.mac, dst=receiver if isinstance(receiver, str) else receiver.mac)
 
 
-def multicast(sender: Host, group: str) -> Packet:
+def multicast(sender: AttackHost, group: str) -> Packet:
     """To the MAC of an IPv6 multicast address (RFC 2464 section 7)."""
     return Ether(src=sender.mac, dst="33:33:" + ":".join(_last_bytes(group)))
 
@@ -42,7 +42,9 @@ def _last_bytes(group: str) -> list[str]:
     return [f"{byte:02x}" for byte in tail]
 
 
-def arp(operation: int, sender: Host, target: Host, to: Host | str | None = None, **fields: Any) -> Packet:
+def arp(
+    operation: int, sender: AttackHost, target: AttackHost, to: AttackHost | str | None = None, **fields: Any
+) -> Packet:
     """An honest ARP packet of `sender`, except for the given `fields` (scapy's names)."""
     honest = {"op": operation, "hwsrc": sender.mac, "psrc": sender.ip, "pdst": target.ip}
     honest["hwdst"] = NO_MAC if operation == REQUEST else target.mac
@@ -54,12 +56,12 @@ def ieee802(frame: Packet) -> bytes:
     return bytes(frame).replace(b"\x08\x06\x00\x01", b"\x08\x06\x00\x06", 1)
 
 
-def ip(sender: Host, receiver: Host, **fields: Any) -> Packet:
+def ip(sender: AttackHost, receiver: AttackHost, **fields: Any) -> Packet:
     """Ethernet and IPv4 header."""
     return ether(sender, receiver) / IP(**{"src": sender.ip, "dst": receiver.ip, **fields})
 
 
-def ip6(sender: Host, receiver: Host, **fields: Any) -> Packet:
+def ip6(sender: AttackHost, receiver: AttackHost, **fields: Any) -> Packet:
     """Ethernet and IPv6 header."""
     return ether(sender, receiver) / IPv6(**{"src": sender.ip6, "dst": receiver.ip6, **fields})
 
@@ -90,7 +92,11 @@ def echo6() -> Packet:
 
 
 def solicitation(
-    sender: Host, target: Host, source: str | None = None, to: Host | None = None, **option: str
+    sender: AttackHost,
+    target: AttackHost,
+    source: str | None = None,
+    to: AttackHost | None = None,
+    **option: str,
 ) -> Packet:
     """A question for `target`'s MAC, to its solicited-node group (RFC 4861 section 4.3) or unicast to a host.
 
@@ -104,7 +110,7 @@ def solicitation(
 
 
 def advertisement(
-    sender: Host, receiver: Host | str, target: str, source: str | None = None, **option: str
+    sender: AttackHost, receiver: AttackHost | str, target: str, source: str | None = None, **option: str
 ) -> Packet:
     """An advertisement that `target` is at the sender's MAC, to a host or all nodes, with the override flag.
 

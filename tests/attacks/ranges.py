@@ -8,7 +8,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from flows.openflow.reasons import Reason
-from lab.attack import ATTACKER, NEIGHBOUR, RIVAL, VICTIM, Family, Host, said
+from lab.attack import ATTACKER, NEIGHBOUR, RIVAL, VICTIM, AttackHost, Family, said
 from lab.attack_policy import RIVAL_RANGES
 from tests.attacks.packets import (
     ALL_NODES,
@@ -27,7 +27,7 @@ _FIRST6, _LAST6, _BEFORE6, _BEHIND6 = (f"2001:db8::{tail}" for tail in ("1:0", "
 assert (f"{_FIRST}/29", f"{_FIRST6}/112") == RIVAL_RANGES
 
 
-def _from(sender: Host, address: str, mac: str = "") -> Packet:
+def _from(sender: AttackHost, address: str, mac: str = "") -> Packet:
     head = Ether(src=mac or sender.mac, dst=VICTIM.mac)
     if ":" in address:
         return head / IPv6(src=address, dst=VICTIM.ip6) / discard()

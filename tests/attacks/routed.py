@@ -8,7 +8,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from flows.openflow.reasons import Reason
-from lab.attack import NEIGHBOUR, OUTSIDE, ROUTED, ROUTER, VICTIM, Family, Host, said
+from lab.attack import NEIGHBOUR, OUTSIDE, ROUTED, ROUTER, VICTIM, AttackHost, Family, said
 from lab.attack_policy import DISCARD, UDP_SERVICE
 from tests.attacks.packets import CLIENT_PORT, udp
 
@@ -16,7 +16,9 @@ ROUTED_ATTACKS = Family("Routed subnets")
 _add = ROUTED_ATTACKS.add
 
 
-def _between(macs: tuple[Host, Host], ends: tuple[Host, Host], said: Packet, version: int = 4) -> Packet:
+def _between(
+    macs: tuple[AttackHost, AttackHost], ends: tuple[AttackHost, AttackHost], said: Packet, version: int = 4
+) -> Packet:
     """A frame between the MACs of two hosts that carries a packet between two other hosts."""
     source, destination = ends
     head = IP(src=source.ip, dst=destination.ip)

@@ -21,8 +21,8 @@ from lab.attack import (
     SHARED_ADDRESS,
     SHARED_MAC,
     VICTIM,
+    AttackHost,
     Family,
-    Host,
     said,
 )
 from tests.attacks.packets import BROADCAST, REQUEST, arp, discard, ip
@@ -31,7 +31,7 @@ VRRP_ATTACKS = Family("Virtual routers and shared addresses")
 _GROUP_MAC, _GROUP = "01:00:5e:00:00:12", "224.0.0.18"
 
 
-def _advertisement(sender: Host, mac: str = "", **fields: Any) -> Packet:
+def _advertisement(sender: AttackHost, mac: str = "", **fields: Any) -> Packet:
     header = {"src": sender.ip, "dst": _GROUP, "ttl": 255, "proto": 112, **fields}
     message = VRRP(version=2, vrid=10, priority=200, addrlist=[SHARED_ADDRESS])
     return Ether(src=mac or sender.mac, dst=_GROUP_MAC) / IP(**header) / message
@@ -158,16 +158,16 @@ def _thefts() -> None:
 
 
 def _announced(source: str = SHARED_MAC, claimed: str = SHARED_MAC) -> Packet:
-    shared = Host("shared", 100, "")
+    shared = AttackHost("shared", 100, "")
     message = bytes(arp(REQUEST, shared, shared, BROADCAST, hwsrc=claimed))[14:]
     return Ether(src=source, dst=BROADCAST, type=0x0806) / message
 
 
-def _from_shared(receiver: Host) -> Packet:
+def _from_shared(receiver: AttackHost) -> Packet:
     return Ether(src=SHARED_MAC, dst=receiver.mac) / IP(src=SHARED_ADDRESS, dst=receiver.ip) / discard()
 
 
-def _to_shared(sender: Host) -> Packet:
+def _to_shared(sender: AttackHost) -> Packet:
     return Ether(src=sender.mac, dst=SHARED_MAC) / IP(src=sender.ip, dst=SHARED_ADDRESS) / discard()
 
 

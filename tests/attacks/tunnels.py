@@ -9,7 +9,7 @@ from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet
 
 from flows.openflow.reasons import Reason
-from lab.attack import ATTACKER, NEIGHBOUR, OPEN, ROUTER, VICTIM, Family, Host, said
+from lab.attack import ATTACKER, NEIGHBOUR, OPEN, ROUTER, VICTIM, AttackHost, Family, said
 from tests.attacks.connections import CLOSED
 from tests.attacks.packets import discard, ip, ip6, syn, udp
 
@@ -66,7 +66,7 @@ def _on_ip() -> None:
         )
 
 
-def _in_snap(sender: Host, receiver: Host, packet: Packet) -> Packet:
+def _in_snap(sender: AttackHost, receiver: AttackHost, packet: Packet) -> Packet:
     """An IP packet in an 802.3 frame (RFC 1042), which switches and hosts may treat as any IP packet."""
     kind = 0x86DD if isinstance(packet, IPv6) else 0x0800
     head = Dot3(src=sender.mac, dst=receiver.mac) / LLC(dsap=0xAA, ssap=0xAA, ctrl=3)

@@ -17,7 +17,7 @@ from flows.policy.objects import (
     SecurityGroup,
 )
 from flows.reference.verdict import Conversation, Packet, PolicyText, State, judge
-from sgctl.forecast.connections import Connection, cuts, parse
+from sgctl.forecast.connections import OpenConnection, cuts, parse
 
 ZONES = {7: "n"}
 
@@ -87,7 +87,7 @@ def test_the_cut_connections_are_those_that_the_verdict_turns_on() -> None:
             for protocol in (6, 17)
         ]
         expected = {each for each in conversations if _passes(before, each) and not _passes(after, each)}
-        found = cuts((Connection(7, each) for each in conversations), ZONES, before, after)
+        found = cuts((OpenConnection(7, each) for each in conversations), ZONES, before, after)
         assert {cut.conversation for cut in found} == expected
         turned += len(expected)
     assert turned > 50
@@ -105,4 +105,4 @@ def test_lines_of_the_connection_tracker() -> None:
     ]
     one, two = Prefix.parse("10.0.0.1"), Prefix.parse("10.0.0.2")
     ping = Conversation(Prefix.parse("2001:db8::1"), Prefix.parse("2001:db8::2"), 58, 128, 0)
-    assert parse(lines) == [Connection(7, Conversation(one, two, 6, 40000, 80)), Connection(8, ping)]
+    assert parse(lines) == [OpenConnection(7, Conversation(one, two, 6, 40000, 80)), OpenConnection(8, ping)]

@@ -24,11 +24,11 @@ from flows.openflow.flow import Flow, FlowDiff, FlowError, FlowKey
 from sgctl.switch import exchange
 from sgctl.switch.admission import Admission
 from sgctl.switch.channel import Channel
-from sgctl.switch.connections import Connections
+from sgctl.switch.connections import SwitchConnections
 from sgctl.switch.door import Door
 from sgctl.switch.exchange import SwitchRefused
-from sgctl.switch.listener import Listener
-from sgctl.switch.session import Session
+from sgctl.switch.listener import ListenAddress
+from sgctl.switch.session import SwitchSession
 
 Outcome = dict[str, Any]
 
@@ -139,7 +139,7 @@ def session(channel: Channel, bad: Flow) -> Outcome:
     def flows() -> Mapping[FlowKey, Flow]:
         return {flow.key: flow for flow in expected}
 
-    running = Session(channel, 7, flows, lambda generation, error: reports.append((generation, error)))
+    running = SwitchSession(channel, 7, flows, lambda generation, error: reports.append((generation, error)))
     while not reports:
         hub.sleep(0.01)
     before = len(channel.installed())
@@ -158,7 +158,7 @@ class InParts:
         self.channel = channel
         self.reports: list[tuple[int, str]] = []
         self.flows: dict[FlowKey, Flow] = {}
-        self.running = Session(channel, 1, self.expected, lambda *report: self.reports.append(report))
+        self.running = SwitchSession(channel, 1, self.expected, lambda *report: self.reports.append(report))
         self.wait(1)
 
     def expected(self) -> Mapping[FlowKey, Flow]:
@@ -237,8 +237,8 @@ class Trial(RyuApp):  # type: ignore[misc]  # Ryu has no types
     def start(self) -> Any:
         """Ryu's hook."""
         super().start()
-        connections = Connections(self._connected, lambda _: None)
-        listener = Listener("tcp", "127.0.0.1", self.CONF.ofp_tcp_listen_port)
+        connections = SwitchConnections(self._connected, lambda _: None)
+        listener = ListenAddress("tcp", "127.0.0.1", self.CONF.ofp_tcp_listen_port)
         return hub.spawn(Door(listener, Admission("", "", lambda: ()), None, connections.attend).run)
 
     def _connected(self, channel: Channel) -> None:

@@ -11,9 +11,9 @@ import yaml
 from flows.policy.index import Policy
 from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
 from flows.reference.verdict import Conversation, Packet, PolicyText, judge
-from lab.scenario import TOPOLOGIES, Cell, Edit, Scenario, Verdict, find, load
+from lab.scenario import TOPOLOGIES, Cell, Edit, ExpectedVerdict, Scenario, find, load
 from lab.scenario.expectations import choose_address
-from lab.scenario.model import Interface, Service
+from lab.scenario.model import ProbedService, ScenarioInterface
 from lab.scenario.services import ATTACKS
 from sgctl.service.manifests import plan, read_files
 
@@ -35,7 +35,7 @@ def apply(policy: Policy, edit: Edit, path: Path) -> None:
     policy.apply(plan(objects, read_files((str(path),), io.BytesIO())).changes)
 
 
-def conversation(scenario: Scenario, cell: Cell, service: Service) -> Conversation:
+def conversation(scenario: Scenario, cell: Cell, service: ProbedService) -> Conversation:
     source, target = (
         Prefix.parse(choose_address(scenario.endpoints[label], service.family) or "")
         for label in (cell.source, cell.target)
@@ -50,11 +50,11 @@ def conversation(scenario: Scenario, cell: Cell, service: Service) -> Conversati
     return Conversation(source, target, service.number, 0, 0)
 
 
-def disagreements(scenario: Scenario, cells: dict[Cell, Verdict], text: PolicyText) -> list[Cell]:
+def disagreements(scenario: Scenario, cells: dict[Cell, ExpectedVerdict], text: PolicyText) -> list[Cell]:
     ports = {port.name: port.id for port in text.ports.values()}
     networks = {network.name: network.id for network in text.networks.values()}
 
-    def port(card: Interface) -> str | None:
+    def port(card: ScenarioInterface) -> str | None:
         return None if scenario.topology.is_external(card) else ports[card.port]
 
     found = []
@@ -62,7 +62,7 @@ def disagreements(scenario: Scenario, cells: dict[Cell, Verdict], text: PolicyTe
         source, target = (scenario.endpoints[label].card for label in (cell.source, cell.target))
         header = conversation(scenario, cell, scenario.services[cell.service])
         packet = Packet(networks[source.network], port(source), port(target), header)
-        if judge(text, packet).allowed is not (expected is Verdict.ALLOW):
+        if judge(text, packet).allowed is not (expected is ExpectedVerdict.ALLOW):
             found.append(cell)
     return found
 

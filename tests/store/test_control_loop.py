@@ -19,7 +19,7 @@ from sgctl.controller.connected import Expected, Report
 from sgctl.controller.loop import ControlLoop
 from sgctl.store import Store
 from sgctl.store.server import PolicyServer
-from sgctl.switch.listener import Listener
+from sgctl.switch.listener import ListenAddress
 from sgctl.switch.zone_limits import ZoneLimits
 from sgctl.vswitch.local import LocalSwitches
 
@@ -58,7 +58,7 @@ class Recorder:
 class NoLines:
     """Replaces direct connections; connects to no bridge."""
 
-    listener = Listener("tcp", "127.0.0.1", 1)
+    listener = ListenAddress("tcp", "127.0.0.1", 1)
 
     def reach(self, bridges: object, connected: object) -> None:
         """Do nothing: the bridges connect by themselves."""

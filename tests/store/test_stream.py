@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgctl.ovsdb.library import Connection, MessageReader, ovs
+from sgctl.ovsdb.library import JsonRpcConnection, MessageReader, ovs
 from sgctl.ovsdb.replica import Column, elements
 from sgctl.store.codec import TABLES
 from sgctl.store.schema import shipped
@@ -66,7 +66,7 @@ def test_every_connection_of_the_library_reads_this_way() -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     connection = ovs.jsonrpc.Connection(ovs.stream.Stream(ours, "test", 0))
-    assert isinstance(connection, Connection)
+    assert isinstance(connection, JsonRpcConnection)
     letter = "ü".encode()
     theirs.sendall(b'{"method": "' + letter[:1])
     assert connection.recv() == (11, None)  # EAGAIN

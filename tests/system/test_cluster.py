@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.faults import ALLOWED
-from lab.hosts import BRIDGE, FAULTS, Drill, Pair
+from lab.hosts import BRIDGE, FAULTS, HostDrill, HostPair
 from lab.site import ALL_OUT, connects, echoes, group
 from lab.stream import Stream
 
@@ -18,13 +18,15 @@ SEED = 3
 
 
 @pytest.fixture
-def pair(private_network: None) -> Iterator[Pair]:
-    with Pair() as running:
+def pair(private_network: None) -> Iterator[HostPair]:
+    with HostPair() as running:
         yield running
 
 
-def test_remote_groups_span_hosts_while_members_die(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
-    with Drill(pair, SEED) as drill:
+def test_remote_groups_span_hosts_while_members_die(
+    pair: HostPair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with HostDrill(pair, SEED) as drill:
         for fault in (*FAULTS, *FAULTS):
             each = drill.strike(fault)
             with capsys.disabled():
@@ -43,7 +45,7 @@ def test_remote_groups_span_hosts_while_members_die(pair: Pair, capsys: pytest.C
         assert host.site.sgctl("verify") == f"{BRIDGE}: as expected\n"
 
 
-def test_a_revoke_reaches_both_hosts(pair: Pair) -> None:
+def test_a_revoke_reaches_both_hosts(pair: HostPair) -> None:
     """A command on the other host removes a workload from its group, while the leader is dead."""
     first, second = pair.hosts
     w = pair.workloads
@@ -61,7 +63,7 @@ def test_a_revoke_reaches_both_hosts(pair: Pair) -> None:
     assert connects(w[11], w[12], "10.0.0.12", 80)
 
 
-def test_a_grant_reaches_both_hosts(pair: Pair) -> None:
+def test_a_grant_reaches_both_hosts(pair: HostPair) -> None:
     first, second = pair.hosts
     w = pair.workloads
     assert not echoes(w[3], w[12], "10.0.0.12", ALLOWED)

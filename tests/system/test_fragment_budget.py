@@ -12,7 +12,7 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from lab.attack import SHARED_MAC, Host
+from lab.attack import SHARED_MAC, AttackHost
 from lab.controller import Controller
 from lab.datapath import DATAPATH, FRAGMENT_TIMES, Datapath
 from lab.netns import Workload
@@ -26,15 +26,15 @@ from tests.system.test_drop_counters import drops
 
 pytestmark = pytest.mark.switch
 
-BARE = Host("bare", 1, "workload without a rule")
-NOISY = Host("noisy", 2, "workload that may send and get everything")
-STATELESS = Host("stateless", 3, "the same, without connections")
-TRUSTED = Host("trusted", 4, "port without port security")
-PAIRED = Host("paired", 5, "workload that shares a MAC")
-PARTNER = Host("partner", 6, "workload that shares it, too")
-SENDER = Host("sender", 7, "workload in another network")
-RECEIVER = Host("receiver", 8, "another one there")
-OUTSIDE = Host("outside", 200, "behind the uplink")
+BARE = AttackHost("bare", 1, "workload without a rule")
+NOISY = AttackHost("noisy", 2, "workload that may send and get everything")
+STATELESS = AttackHost("stateless", 3, "the same, without connections")
+TRUSTED = AttackHost("trusted", 4, "port without port security")
+PAIRED = AttackHost("paired", 5, "workload that shares a MAC")
+PARTNER = AttackHost("partner", 6, "workload that shares it, too")
+SENDER = AttackHost("sender", 7, "workload in another network")
+RECEIVER = AttackHost("receiver", 8, "another one there")
+OUTSIDE = AttackHost("outside", 200, "behind the uplink")
 EVERYBODY = (BARE, NOISY, STATELESS, TRUSTED, PAIRED, PARTNER, SENDER, RECEIVER, OUTSIDE)
 GROUPS = {BARE: ["bare"], STATELESS: ["stateless"], TRUSTED: []}
 OTHERS = (SENDER, RECEIVER)
@@ -47,7 +47,7 @@ FLOOD, AT_ONCE = 6000, 40
 PAYLOAD, FRAGMENT_BYTES = 4000, 1400
 _PATIENCE, _SHORT_PATIENCE = 5.0, 0.5
 
-Taps = dict[Host, PacketTap]
+Taps = dict[AttackHost, PacketTap]
 Drop = tuple[str, str, str]
 
 
@@ -85,7 +85,7 @@ def _close(taps: Taps) -> None:
         tap.close()
 
 
-def _port(host: Host) -> Document:
+def _port(host: AttackHost) -> Document:
     more: dict[str, Any] = {"security_groups": GROUPS.get(host, ["open"])}
     if host is TRUSTED:
         more["port_security_enabled"] = False
@@ -95,7 +95,7 @@ def _port(host: Host) -> Document:
     return document("Port", host.name, network=network, mac_address=host.mac, fixed_ips=addresses, **more)
 
 
-def _plug(site: Site, workloads: Workloads, host: Host) -> PacketTap:
+def _plug(site: Site, workloads: Workloads, host: AttackHost) -> PacketTap:
     workload = workloads.by_name[host.name] = Workload(host.name, host.mac)
     declared = "sgctl-uplink=blue" if host is OUTSIDE else f"iface-id={host.name}"
     site.ovs.add_port("br0", host.name, f"external_ids:{declared}")
@@ -106,10 +106,10 @@ def _plug(site: Site, workloads: Workloads, host: Host) -> PacketTap:
 class Flow(NamedTuple):
     """What somebody sends: its addresses need not be the sender's."""
 
-    sender: Host
-    receiver: Host
+    sender: AttackHost
+    receiver: AttackHost
     mac: str = ""
-    claims: Host | None = None
+    claims: AttackHost | None = None
 
     def large(self, identifier: int) -> list[list[bytes]]:
         """One datagram for IPv4, one for IPv6, in fragments."""

@@ -17,7 +17,7 @@ import pytest
 from scapy.layers.inet import UDP, fragment
 from scapy.layers.inet6 import IPv6ExtHdrFragment, fragment6
 
-from lab.attack import Host
+from lab.attack import AttackHost
 from lab.datapath import DATAPATH, FRAGMENT_TIMES, Datapath
 from lab.netns import Workload
 from lab.packet_tap import PacketTap
@@ -29,13 +29,13 @@ from tests.attacks.packets import ip, ip6
 
 pytestmark = pytest.mark.switch
 
-SHUT = Host("shut", 1, "workload that may not send")
-CLOSED = Host("closed", 2, "workload that takes nothing, and may send")
-OPEN = Host("open", 3, "workload to which and from which everything may go")
-SECOND = Host("second", 4, "another")
-STATELESS = Host("stateless", 5, "another, without connections")
-TRUSTED = Host("trusted", 6, "port without port security")
-OUTSIDE = Host("outside", 200, "behind the uplink")
+SHUT = AttackHost("shut", 1, "workload that may not send")
+CLOSED = AttackHost("closed", 2, "workload that takes nothing, and may send")
+OPEN = AttackHost("open", 3, "workload to which and from which everything may go")
+SECOND = AttackHost("second", 4, "another")
+STATELESS = AttackHost("stateless", 5, "another, without connections")
+TRUSTED = AttackHost("trusted", 6, "port without port security")
+OUTSIDE = AttackHost("outside", 200, "behind the uplink")
 WORKLOADS = {SHUT: "shut", CLOSED: "closed", OPEN: "open", SECOND: "open", STATELESS: "stateless"}
 EVERYBODY = (*WORKLOADS, TRUSTED, OUTSIDE)
 HONEST = (OPEN, SECOND, STATELESS, TRUSTED, OUTSIDE)
@@ -47,7 +47,7 @@ _GIVEN_UP_SECONDS, _EARLIER_SECONDS = 16, 60
 _LISTS = 120
 """How many packets of two fragments, for IPv4 and IPv6 each: within the budgets of ports and network."""
 
-Taps = dict[Host, PacketTap]
+Taps = dict[AttackHost, PacketTap]
 
 
 @pytest.fixture
@@ -70,12 +70,12 @@ def taps(site: Site, workloads: Workloads) -> Iterator[Taps]:
         tap.close()
 
 
-def _port(host: Host, **more: Any) -> Document:
+def _port(host: AttackHost, **more: Any) -> Document:
     addresses = [host.ip, host.ip6]
     return document("Port", host.name, network=NETWORK, mac_address=host.mac, fixed_ips=addresses, **more)
 
 
-def _plug(site: Site, workloads: Workloads, host: Host) -> PacketTap:
+def _plug(site: Site, workloads: Workloads, host: AttackHost) -> PacketTap:
     workload = workloads.by_name[host.name] = Workload(host.name, host.mac)
     declared = f"sgctl-uplink={NETWORK}" if host is OUTSIDE else f"iface-id={host.name}"
     site.ovs.add_port("br0", host.name, f"external_ids:{declared}")
@@ -83,7 +83,9 @@ def _plug(site: Site, workloads: Workloads, host: Host) -> PacketTap:
         return PacketTap("eth0")
 
 
-def stray_packets(sender: Host, receiver: Host, payload: int, identifier: int) -> list[list[bytes]]:
+def stray_packets(
+    sender: AttackHost, receiver: AttackHost, payload: int, identifier: int
+) -> list[list[bytes]]:
     """One datagram over IPv4 and one over IPv6, in fragments."""
     datagram = UDP(sport=_PORT, dport=_PORT) / (STRAY * (payload // len(STRAY)))
     four = fragment(ip(sender, receiver, id=identifier) / datagram, fragsize=_FRAGMENT_BYTES)
@@ -101,7 +103,7 @@ def carry(taps: Taps, source_port: int) -> None:
             taps[sender].send([bytes(head / UDP(sport=ports[0], dport=ports[1]) / CARRIER)])
 
 
-def strays(taps: Taps, honest: Iterable[Host] = ()) -> list[str]:
+def strays(taps: Taps, honest: Iterable[AttackHost] = ()) -> list[str]:
     found = []
     for host, tap in taps.items():
         tap.wait(0)

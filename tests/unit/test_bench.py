@@ -13,7 +13,7 @@ from bench.frames import random_sources
 from bench.goals import GOALS
 from bench.record import Record
 from bench.report import rows, table, write_report
-from bench.workload import Workload
+from bench.workload import BenchWorkload
 from flows.policy.objects import Port, Rule
 from flows.policy.validate import check
 
@@ -95,7 +95,7 @@ def test_records_add_up(tmp_path: Path) -> None:
 
 
 def test_the_workload_is_valid_and_as_large_as_it_says() -> None:
-    objects = Workload(4, 6).objects()
+    objects = BenchWorkload(4, 6).objects()
     assert not [problem for obj in objects for problem in check(obj)]
     assert sum(isinstance(obj, Port) for obj in objects) == 10
     assert sum(isinstance(obj, Rule) for obj in objects) == 14

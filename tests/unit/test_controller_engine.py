@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flows.compiler.bridge import LocalState, compile_bridge
 from flows.policy.objects import Change, Meta, Network, PolicyObject, Port, SecurityGroup
-from sgctl.controller.bindings import Role
+from sgctl.controller.bindings import InterfaceRole
 from sgctl.controller.engine import Engine
 from sgctl.store import BindingState
 from sgctl.vswitch.devices import Interface
@@ -44,7 +44,7 @@ def add(engine: Engine, *objects: PolicyObject) -> None:
     engine.change_policy([Change(None, each) for each in objects])
 
 
-def roles(engine: Engine, *bridges: Bridge) -> dict[str, Role]:
+def roles(engine: Engine, *bridges: Bridge) -> dict[str, InterfaceRole]:
     engine.change_bridges({each.dpid: each for each in bridges})
     engine.missing_zones()
     return {

@@ -23,7 +23,7 @@ from sgctl.explain.answer import Answer, answer, describe_packet
 from sgctl.explain.expected import Unexplained
 from sgctl.explain.frame_answer import FrameAnswer, answer_frame, describe_frame
 from sgctl.explain.frames import read_frame
-from sgctl.explain.question import Error, Service, ask, ask_error, ask_frame
+from sgctl.explain.question import Error, ServiceQuestion, ask, ask_error, ask_frame
 
 INGRESS, EGRESS, IPV4 = Direction.INGRESS, Direction.EGRESS, Ethertype.IPV4
 
@@ -62,7 +62,7 @@ def text() -> PolicyText:
 
 
 def asked(text: PolicyText, source: str, target: str, state: State = State.NEW, **service: int) -> Answer:
-    return answer(text, ask(text, (source, target), Service(**service), None, state))
+    return answer(text, ask(text, (source, target), ServiceQuestion(**service), None, state))
 
 
 def test_an_allowed_packet_names_both_rules(text: PolicyText) -> None:
@@ -144,7 +144,7 @@ def test_questions_that_make_no_sense_are_refused(
 
 
 def test_an_error_is_judged_as_the_connection_that_it_is_about(text: PolicyText) -> None:
-    ends, service = ("w2", "w1"), Service(port=80)
+    ends, service = ("w2", "w1"), ServiceQuestion(port=80)
     packet = ask_error(text, ends, service, None, Error("packet-too-big", "10.0.0.254", reply=True))
     said = answer(text, packet)
     assert describe_packet(text, packet) == (
@@ -156,7 +156,7 @@ def test_an_error_is_judged_as_the_connection_that_it_is_about(text: PolicyText)
         "receiver w1: allowed by rule 16 of group client",
     )
     denied = answer(
-        text, ask_error(text, ends, Service(port=81), None, Error("port-unreachable", reply=True))
+        text, ask_error(text, ends, ServiceQuestion(port=81), None, Error("port-unreachable", reply=True))
     )
     assert denied.reasons == ("sender w2: no ingress rule of group server allows tcp/81 from 10.0.0.1",)
     assert denied.changes[-1] == "or a new ingress rule for tcp/81 from 10.0.0.1"
@@ -164,7 +164,7 @@ def test_an_error_is_judged_as_the_connection_that_it_is_about(text: PolicyText)
 
 def test_an_error_of_a_stranger_is_forged(text: PolicyText) -> None:
     error = Error("time-exceeded", "w3", reply=True)
-    said = answer(text, ask_error(text, ("w2", "w1"), Service(port=80), 6, error))
+    said = answer(text, ask_error(text, ("w2", "w1"), ServiceQuestion(port=80), 6, error))
     assert said.reasons == ("dropped: an error about a connection of which the sender is not an end",)
     assert said.changes[0] == (
         "an allowed address pair 02:00:00:00:00:03 2001:db8::2 of port w3 would make it an end"
@@ -174,14 +174,16 @@ def test_an_error_of_a_stranger_is_forged(text: PolicyText) -> None:
 def test_the_error_of_a_connection_with_stateless_ends_has_its_own_rules(text: PolicyText) -> None:
     groups = {**text.groups, "s": SecurityGroup("s", "server", stateful=False)}
     changed = PolicyText(text.networks, text.ports, text.address_groups, text.rules, groups)
-    said = answer(changed, ask_error(changed, ("w1", "w2"), Service(port=80), None, Error("packet-too-big")))
+    said = answer(
+        changed, ask_error(changed, ("w1", "w2"), ServiceQuestion(port=80), None, Error("packet-too-big"))
+    )
     assert said.reasons[-1] == (
         "receiver w2: no ingress rule of group server allows icmp type 3 code 4 from 10.0.0.1"
     )
 
 
 def test_a_service_with_data_connections_says_that_they_need_rules(text: PolicyText) -> None:
-    tftp = answer(text, ask(text, ("w1", "w2"), Service(17, port=69), None, State.NEW))
+    tftp = answer(text, ask(text, ("w1", "w2"), ServiceQuestion(17, port=69), None, State.NEW))
     assert len(tftp.notes) == 1
     assert "ingress rule for udp from the server" in tftp.notes[0]
     assert "passive ports" in asked(text, "w1", "w2", port=21).notes[0]
@@ -289,4 +291,4 @@ def test_a_question_that_leaves_out_the_port_or_has_no_place_for_one(
     service: dict[str, int], reason: str
 ) -> None:
     with pytest.raises(Unexplained, match=reason):
-        Service(**service).numbers(4)
+        ServiceQuestion(**service).numbers(4)

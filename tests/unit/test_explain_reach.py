@@ -22,17 +22,17 @@ from flows.policy.objects import (
 )
 from flows.reference.verdict import Conversation, Packet, PolicyText, judge
 from sgctl.explain.expected import text_of
-from sgctl.explain.question import Service
+from sgctl.explain.question import ServiceQuestion
 from sgctl.explain.reach import Reach
 from sgctl.explain.services import Services
 from tests.examples import examples
 from tests.unit.strategies import ICMP_TYPES, PORT_EDGES, PORTS, policies
 
 SERVICES = [
-    Service(protocol=47),
-    *(Service(protocol=proto, port=port) for proto in (6, 17, 132) for port in PORT_EDGES),
+    ServiceQuestion(protocol=47),
+    *(ServiceQuestion(protocol=proto, port=port) for proto in (6, 17, 132) for port in PORT_EDGES),
     *(
-        Service(icmp_type=kind, icmp_code=code)
+        ServiceQuestion(icmp_type=kind, icmp_code=code)
         for kinds in ICMP_TYPES.values()
         for kind in kinds
         for code in (0, 1, 2)
@@ -49,7 +49,7 @@ def taken_in(
     return policy, text_of(policy)
 
 
-def reachable(text: PolicyText, source: Port, target: Port, service: Service, version: int) -> bool:
+def reachable(text: PolicyText, source: Port, target: Port, service: ServiceQuestion, version: int) -> bool:
     """By the reference: some pair of addresses works. A spoof guard is no matter of who may reach whom."""
     return any(
         judge(
@@ -70,7 +70,7 @@ def reachable(text: PolicyText, source: Port, target: Port, service: Service, ve
 @settings(max_examples=examples(300))
 @given(policies(), st.frozensets(st.sampled_from(PORTS)), st.sampled_from(SERVICES), st.sampled_from([4, 6]))
 def test_agrees_with_the_reference(
-    objects: list[PolicyObject], bound: frozenset[str], service: Service, version: int
+    objects: list[PolicyObject], bound: frozenset[str], service: ServiceQuestion, version: int
 ) -> None:
     policy, text = taken_in(objects, bound)
     reach = Reach(policy, service, version)
@@ -94,7 +94,7 @@ def test_agrees_with_the_reference(
 @given(policies(), st.sampled_from([4, 6]))
 def test_without_a_service_it_is_every_service(objects: list[PolicyObject], version: int) -> None:
     policy, text = taken_in(objects)
-    reach = Reach(policy, Service(), version)
+    reach = Reach(policy, ServiceQuestion(), version)
     for source in text.ports.values():
         found = {each.port.id: each.services for each in reach.targets(source)}
         for target in text.ports.values():
@@ -126,12 +126,12 @@ def test_services_are_listed_as_both_sides_allow_them() -> None:
         Port("q", "q", "net", "02:00:00:00:00:02", "q", (Prefix.parse("10.0.0.2"),), frozenset(["s"])),
     ]
     policy, _ = taken_in(objects)
-    (found,) = Reach(policy, Service(), 4).targets(policy.ports["p"])
+    (found,) = Reach(policy, ServiceQuestion(), 4).targets(policy.ports["p"])
     assert found.services.shown() == ["icmp type 3", "icmp type 8 code 0", "tcp/80-1023", "udp/53"]
     assert (found.egress, found.ingress) == ((20, 21, 22), (30, 31, 32, 33, 34))
-    (found,) = Reach(policy, Service(protocol=17), 4).targets(policy.ports["p"])
+    (found,) = Reach(policy, ServiceQuestion(protocol=17), 4).targets(policy.ports["p"])
     assert (found.services.shown(), found.egress, found.ingress) == (["udp/53"], (21,), (32,))
-    assert not Reach(policy, Service(protocol=132), 4).targets(policy.ports["p"])
+    assert not Reach(policy, ServiceQuestion(protocol=132), 4).targets(policy.ports["p"])
 
 
 def large_policy(ports: int) -> list[PolicyObject]:
@@ -156,8 +156,8 @@ def large_policy(ports: int) -> list[PolicyObject]:
     return [Network("net", "net"), *groups, *ingress, *egress, *made]
 
 
-@pytest.mark.parametrize("service", [Service(port=3306), Service()])
-def test_ten_thousand_ports_take_no_time(service: Service) -> None:
+@pytest.mark.parametrize("service", [ServiceQuestion(port=3306), ServiceQuestion()])
+def test_ten_thousand_ports_take_no_time(service: ServiceQuestion) -> None:
     policy, _ = taken_in(large_policy(10_000))
     begin = time.monotonic()
     reach = Reach(policy, service, 4)
@@ -180,16 +180,18 @@ def test_outside_is_what_the_rules_name() -> None:
     policy, _ = taken_in(objects)
     port = policy.ports["p"]
     assert [
-        (o.remote, o.rule) for o in Reach(policy, Service(port=22), 4).outside(port, Direction.INGRESS)
+        (o.remote, o.rule)
+        for o in Reach(policy, ServiceQuestion(port=22), 4).outside(port, Direction.INGRESS)
     ] == [("192.0.2.0/24", 20)]
     assert [
-        (o.remote, o.rule) for o in Reach(policy, Service(port=80), 4).outside(port, Direction.INGRESS)
+        (o.remote, o.rule)
+        for o in Reach(policy, ServiceQuestion(port=80), 4).outside(port, Direction.INGRESS)
     ] == [("anywhere", 21)]
-    assert Reach(policy, Service(port=80), 6).outside(port, Direction.INGRESS) == []
+    assert Reach(policy, ServiceQuestion(port=80), 6).outside(port, Direction.INGRESS) == []
 
 
 @pytest.mark.parametrize("protocol", [None, 6, 17, 47])
 def test_a_service_is_asked_as_the_reference_reads_it(protocol: int | None) -> None:
     rule = Rule("r", 16, "g", Direction.INGRESS, Ethertype.IPV4, protocol)
     policy, _ = taken_in([Network("net", "net"), SecurityGroup("g", "g"), rule])
-    assert Reach(policy, Service(protocol=47), 4).is_service(rule) == (protocol in (None, 47))
+    assert Reach(policy, ServiceQuestion(protocol=47), 4).is_service(rule) == (protocol in (None, 47))

@@ -6,7 +6,7 @@ import pytest
 
 from flows.policy.objects import Network, Port, Rule, SecurityGroup
 from sgctl.service.names import resolve
-from sgctl.service.plan import Action
+from sgctl.service.plan import ObjectAction
 from tests.unit.manifests_support import Policy
 
 PRINTED = Path("topologies/evroc-tiers/policy.yaml").read_text(encoding="utf-8")
@@ -96,7 +96,7 @@ def test_applying_the_printed_manifests_again_changes_nothing() -> None:
     policy.apply(NETWORK, PRINTED)
     again = policy.apply(PRINTED, NETWORK)
     assert again.changes == ()
-    assert {outcome.action for outcome in again.outcomes} == {Action.UNCHANGED}
+    assert {outcome.action for outcome in again.outcomes} == {ObjectAction.UNCHANGED}
 
 
 def test_a_machine_sets_the_groups_of_every_port_with_its_device_id() -> None:
@@ -181,8 +181,8 @@ def test_the_default_group_is_made_once_and_means_what_evroc_says() -> None:
     policy = Policy()
     outcomes = policy.apply(NETWORK).outcomes
     assert [(each.kind, each.name, each.action) for each in outcomes] == [
-        ("Network", "default-sto-1-a", Action.CREATED),
-        ("SecurityGroup", "default-default-sto-1-a", Action.CREATED),
+        ("Network", "default-sto-1-a", ObjectAction.CREATED),
+        ("SecurityGroup", "default-default-sto-1-a", ObjectAction.CREATED),
     ]
     network = resolve(policy.draft(), Network, "default-sto-1-a")
     assert network.default_group == resolve(policy.draft(), SecurityGroup, "default-default-sto-1-a").id

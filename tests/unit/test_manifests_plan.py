@@ -7,7 +7,7 @@ import pytest
 from flows.policy.objects import AddressPair, EgressDefault, Network, Port, Prefix, Rule, SecurityGroup
 from sgctl.service import protocols
 from sgctl.service.names import resolve
-from sgctl.service.plan import Action
+from sgctl.service.plan import ObjectAction
 from tests.unit.manifests_support import Policy
 
 NETWORK = """
@@ -54,7 +54,7 @@ def test_unchanged_rules_keep_id_and_number_and_changed_ones_are_new() -> None:
     assert second[23].id != first[22].id
     assert second[23].number > first[22].number
     assert [outcome.detail for outcome in decided.outcomes] == ["1 rule added, 1 removed, 1 renamed"]
-    assert decided.outcomes[0].action is Action.UPDATED
+    assert decided.outcomes[0].action is ObjectAction.UPDATED
 
 
 def test_the_order_of_rules_and_documents_does_not_matter() -> None:

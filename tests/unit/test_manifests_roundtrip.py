@@ -28,7 +28,7 @@ from flows.policy.objects import (
 from flows.policy.validate import check
 from sgctl.service.checks import violations
 from sgctl.service.manifests.rules import permission
-from sgctl.service.plan import Action
+from sgctl.service.plan import ObjectAction
 from tests.examples import examples
 from tests.unit import strategies
 from tests.unit.manifests_support import Policy
@@ -235,7 +235,7 @@ def test_an_export_changes_nothing_here_and_rebuilds_everything_elsewhere(policy
     exported = policy.export()
     here = policy.plan(exported)
     assert here.changes == ()
-    assert {outcome.action for outcome in here.outcomes} == {Action.UNCHANGED}
+    assert {outcome.action for outcome in here.outcomes} == {ObjectAction.UNCHANGED}
 
     elsewhere = Policy()
     made = elsewhere.apply(exported)

@@ -12,10 +12,10 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from lab.matrix import Result, StepResult, show_step, summary, to_json
-from lab.probe import Observed, Outcome, Probe, judge
+from lab.probe import Observation, Observed, Probe, judge
 from lab.probe_frames import Side, attack_frames
 from lab.probe_watch import TOKEN_PREFIX, frame_marks, tcp_mark
-from lab.scenario.model import Cell, Expectation, Verdict
+from lab.scenario.model import Cell, Expectation, ExpectedVerdict
 from lab.scenario.services import ATTACKS
 
 ATTACKER = Side("evil", "eth0", "02:00:00:00:00:01", "10.0.0.1")
@@ -26,7 +26,9 @@ TOKEN = TOKEN_PREFIX + b"0123456789abcdef"
 
 def result(service: str, expected: str, observed: str, target: str = "b") -> Result:
     cell = Cell("a", target, service)
-    return Result(cell, Expectation(Verdict(expected), "said so"), Outcome(Observed(observed), "detail"))
+    return Result(
+        cell, Expectation(ExpectedVerdict(expected), "said so"), Observation(Observed(observed), "detail")
+    )
 
 
 def shown(step: StepResult, before: StepResult | None = None) -> str:
@@ -94,7 +96,7 @@ def test_both_ends_have_to_agree(answered: bool, arrived: bool, observed: Observ
 def test_a_probe_that_could_not_be_sent_is_no_denied_one() -> None:
     probe = Probe("udp", 4, 53, ATTACKER, VICTIM)
     answer = {"outcome": "broken", "mark": probe.token, "detail": "Network is unreachable"}
-    assert judge(probe, answer, set()) == Outcome(Observed.BROKEN, "Network is unreachable")
+    assert judge(probe, answer, set()) == Observation(Observed.BROKEN, "Network is unreachable")
 
 
 @pytest.mark.parametrize("kind", ATTACKS)

@@ -8,14 +8,14 @@ import pwd
 
 import pytest
 
-from sgctl.rest.connections import Connections
+from sgctl.rest.connections import ApiConnections
 from sgctl.rest.http import Peer
 from sgctl.rest.local_users import LocalUsers
 
 
 def test_the_oldest_of_those_who_proved_nothing_goes() -> None:
     closed: list[Peer] = []
-    connections = Connections(closed.append, most=3, max_per_peer=2)
+    connections = ApiConnections(closed.append, most=3, max_per_peer=2)
     proven = Peer("192.0.2.1", proven=True)
     old, other, new, another = (Peer(f"192.0.2.{number}") for number in (2, 3, 4, 5))
     assert all(map(connections.enter, (proven, old, other, new)))
@@ -27,7 +27,7 @@ def test_the_oldest_of_those_who_proved_nothing_goes() -> None:
 
 def test_one_address_has_its_share() -> None:
     closed: list[Peer] = []
-    connections = Connections(closed.append, most=10, max_per_peer=2)
+    connections = ApiConnections(closed.append, most=10, max_per_peer=2)
     crowd = [Peer("192.0.2.1") for _ in range(6)]
     honest = Peer("192.0.2.2")
     assert connections.enter(honest)
@@ -39,7 +39,7 @@ def test_one_address_has_its_share() -> None:
 
 
 def test_those_who_proved_themselves_are_not_sent_away() -> None:
-    connections = Connections(lambda _: pytest.fail("somebody was sent away"), most=2, max_per_peer=2)
+    connections = ApiConnections(lambda _: pytest.fail("somebody was sent away"), most=2, max_per_peer=2)
     assert all(connections.enter(Peer(host, proven=True)) for host in ("192.0.2.1", "192.0.2.2"))
     assert not connections.enter(Peer("192.0.2.3"))
 

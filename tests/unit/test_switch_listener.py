@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sgctl.switch.listener import Listener
+from sgctl.switch.listener import ListenAddress
 
-LOCAL = Listener("tcp", "127.0.0.1", 6653)
-EVERYWHERE = Listener("tcp", "0.0.0.0", 6653)
-SIXES = Listener("ssl", "::1", 7000)
+LOCAL = ListenAddress("tcp", "127.0.0.1", 6653)
+EVERYWHERE = ListenAddress("tcp", "0.0.0.0", 6653)
+SIXES = ListenAddress("ssl", "::1", 7000)
 
 
 @pytest.mark.parametrize(
@@ -18,12 +18,12 @@ SIXES = Listener("ssl", "::1", 7000)
         (LOCAL, "tcp:127.0.0.1"),
         (EVERYWHERE, "tcp:127.0.0.1:6653"),
         (EVERYWHERE, "tcp:127.0.0.9"),
-        (Listener("tcp", "::", 6653), "tcp:[::1]:6653"),
+        (ListenAddress("tcp", "::", 6653), "tcp:[::1]:6653"),
         (SIXES, "ssl:[::1]:7000"),
         (SIXES, "ssl:[0:0::1]:7000"),
     ],
 )
-def test_ours(listener: Listener, target: str) -> None:
+def test_ours(listener: ListenAddress, target: str) -> None:
     assert listener.is_meant_by(target)
 
 
@@ -43,8 +43,8 @@ def test_ours(listener: Listener, target: str) -> None:
         (LOCAL, ""),
         (EVERYWHERE, "tcp:192.0.2.77:6653"),
         (SIXES, "ssl:[::1]"),
-        (Listener("tcp", "controller.example", 6653), "tcp:127.0.0.1:6653"),
+        (ListenAddress("tcp", "controller.example", 6653), "tcp:127.0.0.1:6653"),
     ],
 )
-def test_not_ours_or_not_certain(listener: Listener, target: str) -> None:
+def test_not_ours_or_not_certain(listener: ListenAddress, target: str) -> None:
     assert not listener.is_meant_by(target)

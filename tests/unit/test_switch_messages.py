@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from flows.openflow.actions import Output
 from flows.openflow.wire import Installed
 from sgctl.switch import messages as m
-from sgctl.switch.messages import Kind, MalformedError, Message, Refusal, Reply
+from sgctl.switch.messages import MalformedError, Message, MessageType, Reply, SwitchError
 from tests.unit import ryu_encoding as ryu
 
 READERS: tuple[Callable[[Message], object], ...] = (
@@ -91,7 +91,7 @@ def test_a_message_shorter_than_its_header_is_malformed(length: int) -> None:
 
 
 def hello(version: int, body: bytes = b"") -> Message:
-    return Message(version, Kind.HELLO, 1, body)
+    return Message(version, MessageType.HELLO, 1, body)
 
 
 def bitmap(*versions: int) -> bytes:
@@ -116,7 +116,7 @@ def test_a_switch_that_speaks_openflow_1_4_is_welcome(message: Message) -> None:
         hello(5, struct.pack("!HH", 1, 3)),
         hello(5, struct.pack("!HH", 1, 400)),
         hello(5, b"\0\1"),
-        Message(5, Kind.FEATURES_REPLY, 1, bytes(24)),
+        Message(5, MessageType.FEATURES_REPLY, 1, bytes(24)),
     ],
 )
 def test_a_switch_that_does_not_is_not(message: Message) -> None:
@@ -129,33 +129,37 @@ def features(dpid: int, auxiliary: int = 0) -> bytes:
 
 
 def test_features_name_the_switch() -> None:
-    assert m.read_dpid(Message(5, Kind.FEATURES_REPLY, 1, features(0xABC))) == 0xABC
+    assert m.read_dpid(Message(5, MessageType.FEATURES_REPLY, 1, features(0xABC))) == 0xABC
     for body in (features(1, auxiliary=1), features(1)[:-1], features(1) + b"\0"):
         with pytest.raises(MalformedError):
-            m.read_dpid(Message(5, Kind.FEATURES_REPLY, 1, body))
+            m.read_dpid(Message(5, MessageType.FEATURES_REPLY, 1, body))
 
 
 def statistics(length: int, table: int, cookie: int) -> bytes:
     return struct.pack("!HB21xQ", length, table, cookie) + bytes(max(0, length - 32))
 
 
-REPLIES: list[tuple[Kind, bytes, dict[str, Any]]] = [
-    (Kind.BARRIER_REPLY, b"", {}),
+REPLIES: list[tuple[MessageType, bytes, dict[str, Any]]] = [
+    (MessageType.BARRIER_REPLY, b"", {}),
     (
-        Kind.ERROR,
+        MessageType.ERROR,
         struct.pack("!HH", 4, 9) + b"request",
-        {"refusal": Refusal(4, 9)},
+        {"refusal": SwitchError(4, 9)},
     ),
-    (Kind.ERROR, struct.pack("!HH", 77, 88), {"refusal": Refusal(77, 88)}),
-    (Kind.ERROR, struct.pack("!HHI", 0xFFFF, 2600, 0x2320), {"refusal": Refusal(0xFFFF, 2600, 0x2320)}),
-    (Kind.ROLE_REPLY, struct.pack("!I4xQ", 2, 12), {"generation": 12}),
+    (MessageType.ERROR, struct.pack("!HH", 77, 88), {"refusal": SwitchError(77, 88)}),
     (
-        Kind.MULTIPART_REPLY,
+        MessageType.ERROR,
+        struct.pack("!HHI", 0xFFFF, 2600, 0x2320),
+        {"refusal": SwitchError(0xFFFF, 2600, 0x2320)},
+    ),
+    (MessageType.ROLE_REPLY, struct.pack("!I4xQ", 2, 12), {"generation": 12}),
+    (
+        MessageType.MULTIPART_REPLY,
         struct.pack("!HH4x", 1, 1) + statistics(56, 207, 70) + statistics(64, 208, 80),
         {"flows": (Installed(207, 70), Installed(208, 80)), "more": True},
     ),
     (
-        Kind.MULTIPART_REPLY,
+        MessageType.MULTIPART_REPLY,
         struct.pack("!HH4x", 3, 0) + struct.pack("!B3xIQQB3xIQQ", 0, 40, 1, 2, 253, 0, 3, 4),
         {"counts": ((0, 40), (253, 0))},
     ),
@@ -163,23 +167,23 @@ REPLIES: list[tuple[Kind, bytes, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("kind", "body", "expected"), REPLIES)
-def test_replies_are_read(kind: Kind, body: bytes, expected: dict[str, Any]) -> None:
+def test_replies_are_read(kind: MessageType, body: bytes, expected: dict[str, Any]) -> None:
     assert m.read_reply(Message(5, kind, 3, body)) == Reply(3, **expected)
 
 
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
-        (Kind.BARRIER_REPLY, b"\0"),
-        (Kind.ERROR, b"\0\1\0"),
-        (Kind.ROLE_REPLY, bytes(15)),
-        (Kind.MULTIPART_REPLY, struct.pack("!HH4x", 13, 0)),
-        (Kind.MULTIPART_REPLY, struct.pack("!HH4x", 1, 0) + statistics(0, 1, 1)),
-        (Kind.MULTIPART_REPLY, struct.pack("!HH4x", 1, 0) + statistics(31, 1, 1)),
-        (Kind.MULTIPART_REPLY, struct.pack("!HH4x", 1, 0) + statistics(56, 1, 1)[:-1]),
-        (Kind.MULTIPART_REPLY, struct.pack("!HH4x", 3, 0) + bytes(23)),
-        (Kind.FEATURES_REPLY, features(1)),
-        (Kind.HELLO, b""),
+        (MessageType.BARRIER_REPLY, b"\0"),
+        (MessageType.ERROR, b"\0\1\0"),
+        (MessageType.ROLE_REPLY, bytes(15)),
+        (MessageType.MULTIPART_REPLY, struct.pack("!HH4x", 13, 0)),
+        (MessageType.MULTIPART_REPLY, struct.pack("!HH4x", 1, 0) + statistics(0, 1, 1)),
+        (MessageType.MULTIPART_REPLY, struct.pack("!HH4x", 1, 0) + statistics(31, 1, 1)),
+        (MessageType.MULTIPART_REPLY, struct.pack("!HH4x", 1, 0) + statistics(56, 1, 1)[:-1]),
+        (MessageType.MULTIPART_REPLY, struct.pack("!HH4x", 3, 0) + bytes(23)),
+        (MessageType.FEATURES_REPLY, features(1)),
+        (MessageType.HELLO, b""),
         (4, struct.pack("!II", 0x2320, 1)),
     ],
 )
@@ -205,7 +209,7 @@ def test_frames_come_and_go_as_ryu_writes_them() -> None:
         length = 4 + 8 + len(register)
         body = struct.pack("!IHBBQHH", 0xFFFFFFFF, 60, 1, 0, 5, 1, length) + register + bytes(fields[4:12])
         body = body.ljust(16 + (length + 7) // 8 * 8, b"\0") + bytes(2) + frame
-        assert m.read_packet_in(Message(5, Kind.PACKET_IN, 0, body)) == (0xFFFFFFFE, frame)
+        assert m.read_packet_in(Message(5, MessageType.PACKET_IN, 0, body)) == (0xFFFFFFFE, frame)
     for cut in range(16 + 24 + 2):
         with pytest.raises(MalformedError):
-            m.read_packet_in(Message(5, Kind.PACKET_IN, 0, body[:cut]))
+            m.read_packet_in(Message(5, MessageType.PACKET_IN, 0, body[:cut]))

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from lab.scenario import TOPOLOGIES, Cell, ScenarioError, Verdict, drop_rule, find, list_rules, load
+from lab.scenario import TOPOLOGIES, Cell, ExpectedVerdict, ScenarioError, drop_rule, find, list_rules, load
 from lab.scenario.load import SCHEMA
 from lab.scenario.services import ATTACKS
 
@@ -107,7 +107,7 @@ def test_our_scenarios_state_both_verdicts_with_reasons(name: str) -> None:
     assert scenario.name == name
     for step in scenario.steps:
         verdicts = {expectation.verdict for expectation in step.cells.values()}
-        assert verdicts == {Verdict.ALLOW, Verdict.DENY}
+        assert verdicts == {ExpectedVerdict.ALLOW, ExpectedVerdict.DENY}
         assert all(expectation.why for expectation in step.cells.values())
 
 
@@ -126,8 +126,8 @@ def test_a_folder_named_mininet_does_not_hide_debians(debian_mininet: None) -> N
 
 def test_grid_fills_in_what_no_sentence_mentions(write: Callable[[Data], Path]) -> None:
     cells = load(write(example())).steps[0].cells
-    assert cells[Cell("out", "web", "tcp/80")].verdict is Verdict.ALLOW
-    assert cells[Cell("web", "out", "tcp/80")].verdict is Verdict.DENY
+    assert cells[Cell("out", "web", "tcp/80")].verdict is ExpectedVerdict.ALLOW
+    assert cells[Cell("web", "out", "tcp/80")].verdict is ExpectedVerdict.DENY
     assert Cell("web", "web", "tcp/80") not in cells, "a host and itself"
     assert Cell("web", "db", "icmp6") not in cells, "db has no IPv6 address"
     assert len(cells) == 6 * 2
@@ -141,9 +141,9 @@ def test_the_last_sentence_decides_and_steps_keep_what_they_do_not_mention(
     data["expect"].append({"deny": "tcp/80", "from": "out", "to": "web"})
     data["steps"] = [{"name": "open", "expect": [{"allow": "icmp", "from": "out", "to": "db"}]}]
     first, second = load(write(data)).steps
-    assert first.cells[Cell("out", "web", "tcp/80")].verdict is Verdict.DENY
-    assert first.cells[Cell("8.8.8.8", "web", "icmp")].verdict is Verdict.DENY
-    assert second.cells[Cell("out", "db", "icmp")].verdict is Verdict.ALLOW
+    assert first.cells[Cell("out", "web", "tcp/80")].verdict is ExpectedVerdict.DENY
+    assert first.cells[Cell("8.8.8.8", "web", "icmp")].verdict is ExpectedVerdict.DENY
+    assert second.cells[Cell("out", "db", "icmp")].verdict is ExpectedVerdict.ALLOW
     changed = {cell for cell in first.cells if first.cells[cell] != second.cells[cell]}
     assert changed == {Cell("out", "db", "icmp")}
 

@@ -10,7 +10,7 @@ from sgctl.cli.lookup import NAMED
 from sgctl.cli.nouns.noun import Noun, make_command, reference_argument
 from sgctl.cli.options import ignore_missing_option, output_option, wait_options
 from sgctl.cli.removing import remove
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.service.removal import Target
 
 
@@ -22,7 +22,7 @@ def delete_command(noun: Noun) -> click.Command:
     @wait_options
     @output_option("table", "json", "yaml", "name")
     @pass_session
-    def delete(session: Session, /, references: tuple[str, ...], output: str, **options: Any) -> None:
+    def delete(session: CommandSession, /, references: tuple[str, ...], output: str, **options: Any) -> None:
         targets = [Target(NAMED[kind], reference, project=session.project) for reference in references]
         remove(session, targets, output, options)
 

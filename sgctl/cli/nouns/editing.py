@@ -24,7 +24,7 @@ from sgctl.cli.nouns.noun import (
 )
 from sgctl.cli.nouns.showing import present
 from sgctl.cli.options import output_option, wait_options
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.service.draft import Draft
 from sgctl.service.manifests.amend import plan_amendment, plan_creation
 
@@ -41,7 +41,7 @@ def create_command(noun: Noun) -> click.Command:
     @wait_options
     @output_option("table", "json", "yaml", "name")
     @pass_session
-    def create(session: Session, /, name: str, **options: Any) -> None:
+    def create(session: CommandSession, /, name: str, **options: Any) -> None:
         identifier, kind = str(uuid4()), CLASSES[noun.kind]
         project = session.project if options["project"] is None else options["project"]
         edit = _editor(noun, _fill(noun), name, options)
@@ -85,7 +85,7 @@ def _amending_command(
     @wait_options
     @output_option("table", "json", "yaml", "name")
     @pass_session
-    def amend(session: Session, /, reference: str, **options: Any) -> None:
+    def amend(session: CommandSession, /, reference: str, **options: Any) -> None:
         kind = CLASSES[noun.kind]
         identifier = session.find(kind, reference).id
         edit = _editor(noun, editor, reference, options)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sgctl.cli.completers import names_of
-from sgctl.cli.kinds import Kind
+from sgctl.cli.kinds import ObjectKind
 from sgctl.cli.lookup import NAMED
 from sgctl.cli.output.terminal import Failure
 from sgctl.cli.output.text import show
@@ -51,7 +51,7 @@ class Noun:
     `edit_options` to both `create` and `set`.
     """
 
-    kind: Kind
+    kind: ObjectKind
     fill: Editor = _no_edit
     clear: Editor = _no_edit
     keep: Filter = every_record
@@ -71,7 +71,7 @@ def make_command(
     return click.Command(name, callback=callback, params=[*parameters, *decorated], help=text)
 
 
-def reference_argument(kind: Kind, many: bool = False) -> click.Argument:
+def reference_argument(kind: ObjectKind, many: bool = False) -> click.Argument:
     """The name or id of an object, or of several."""
     metavar = kind.singular.rpartition("-")[2].upper() + ("..." if many else "")
     return click.Argument(
@@ -84,7 +84,7 @@ def reference_argument(kind: Kind, many: bool = False) -> click.Argument:
 
 
 @contextmanager
-def naming_object(kind: Kind, label: str) -> Iterator[None]:
+def naming_object(kind: ObjectKind, label: str) -> Iterator[None]:
     """Add the name of the edited object to each line of a Failure."""
     try:
         yield

@@ -9,7 +9,7 @@ from sgctl.cli import kinds
 from sgctl.cli.completers import names_of
 from sgctl.cli.options import wait_options
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import Session, pass_session, plain_failures
+from sgctl.cli.session import CommandSession, pass_session, plain_failures
 from sgctl.cli.waiting import finish_here
 from sgctl.controller.bindings import vlans_of_port
 
@@ -19,7 +19,7 @@ from sgctl.controller.bindings import vlans_of_port
 @click.argument("interface")
 @wait_options
 @pass_session
-def bind(session: Session, name: str, interface: str, wait: bool, timeout: float) -> None:
+def bind(session: CommandSession, name: str, interface: str, wait: bool, timeout: float) -> None:
     """Bind INTERFACE to PORT: write the port's iface_id to external_ids:iface-id of the interface.
 
     PORT is a name or an id. libvirt and OpenStack write external_ids:iface-id themselves.
@@ -43,7 +43,7 @@ def bind(session: Session, name: str, interface: str, wait: bool, timeout: float
 @click.argument("name", metavar="PORT|INTERFACE", shell_complete=names_of(kinds.PORTS))
 @wait_options
 @pass_session
-def unbind(session: Session, name: str, wait: bool, timeout: float) -> None:
+def unbind(session: CommandSession, name: str, wait: bool, timeout: float) -> None:
     """Unbind a port from its interface: clear external_ids:iface-id. The interface is then quarantined."""
     found = [each for each in session.interfaces if each.name == name]
     if not found:

@@ -16,7 +16,7 @@ from sgctl.cli.nouns.noun import Options
 from sgctl.cli.nouns.showing import present
 from sgctl.cli.options import output_option, wait_options
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.service.manifests.amend import plan_new_rule, plan_rule_notes
 
 
@@ -69,7 +69,7 @@ from sgctl.service.manifests.amend import plan_new_rule, plan_rule_notes
 @wait_options
 @output_option("table", "json", "yaml", "name")
 @pass_session
-def create(session: Session, /, group: str, **options: Any) -> None:
+def create(session: CommandSession, /, group: str, **options: Any) -> None:
     """Create a rule of GROUP: permit more traffic to or from its members."""
     identifier, spec, project = str(uuid4()), _spec(options), options["project"]
     holder = session.find(SecurityGroup, group).id
@@ -107,7 +107,7 @@ def _spec(options: Options) -> dict[str, Any]:
 @wait_options
 @output_option("table", "json", "yaml", "name")
 @pass_session
-def set_(session: Session, /, reference: str, **options: Any) -> None:
+def set_(session: CommandSession, /, reference: str, **options: Any) -> None:
     """Change the name, description or tags of a rule. To permit other traffic, create another rule."""
 
     def edit(old: Rule) -> Rule:
@@ -127,7 +127,7 @@ def set_(session: Session, /, reference: str, **options: Any) -> None:
 @wait_options
 @output_option("table", "json", "yaml", "name")
 @pass_session
-def unset(session: Session, /, reference: str, **options: Any) -> None:
+def unset(session: CommandSession, /, reference: str, **options: Any) -> None:
     """Remove tags from a rule."""
 
     def edit(old: Rule) -> Rule:
@@ -140,7 +140,7 @@ def unset(session: Session, /, reference: str, **options: Any) -> None:
     _amend(session, reference, edit, options)
 
 
-def _amend(session: Session, reference: str, edit: Callable[[Rule], Rule], options: Options) -> None:
+def _amend(session: CommandSession, reference: str, edit: Callable[[Rule], Rule], options: Options) -> None:
     identifier = session.find(Rule, reference).id
     committed = session.transact(lambda objects: plan_rule_notes(objects, identifier, edit))
     present(session, kinds.RULES, identifier, committed, options)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sgctl.cli.kinds import Kind
+from sgctl.cli.kinds import ObjectKind
 from sgctl.cli.lookup import NAMED
 from sgctl.cli.nouns.noun import Noun, Options, make_command, option, reference_argument
 from sgctl.cli.options import output_option
@@ -15,7 +15,7 @@ from sgctl.cli.output.records import RECORDS, Snapshot
 from sgctl.cli.output.render import print_fields
 from sgctl.cli.output.selection import Selection, print_selections
 from sgctl.cli.selecting import select
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.cli.waiting import finish, silent_hosts
 from sgctl.service.transaction import Committed
 
@@ -25,7 +25,7 @@ def show_command(noun: Noun) -> click.Command:
 
     @output_option("table", "json", "yaml", "name")
     @pass_session
-    def show(session: Session, /, reference: str, output: str) -> None:
+    def show(session: CommandSession, /, reference: str, output: str) -> None:
         _show(session, noun.kind, session.find(NAMED[noun.kind], reference).id, output)
 
     text = f"Show every field of {noun.kind.one}."
@@ -37,7 +37,7 @@ def list_command(noun: Noun) -> click.Command:
 
     @output_option("table", "wide", "json", "yaml", "name")
     @pass_session
-    def list_(session: Session, /, output: str, long: bool, **options: Any) -> None:
+    def list_(session: CommandSession, /, output: str, long: bool, **options: Any) -> None:
         snapshot = Snapshot(session.store, silent_hosts(session, [noun.kind]), session.project)
         common, own = _common_filter(options), noun.keep(snapshot.draft, options)
         records = [record for record in RECORDS[noun.kind](snapshot) if common(record) and own(record)]
@@ -64,14 +64,16 @@ def _common_filter(options: Options) -> Callable[[Mapping[str, Any]], bool]:
     )
 
 
-def present(session: Session, kind: Kind, identifier: str, committed: Committed, options: Options) -> None:
+def present(
+    session: CommandSession, kind: ObjectKind, identifier: str, committed: Committed, options: Options
+) -> None:
     """Show an object after a change, and wait for the switches if `--wait` is given. Raises Failure."""
     session.catch_up(committed)
     _show(session, kind, identifier, options["output"])
     finish(session, committed, options)
 
 
-def _show(session: Session, kind: Kind, identifier: str, output: str) -> None:
+def _show(session: CommandSession, kind: ObjectKind, identifier: str, output: str) -> None:
     """Show every field of one object."""
     snapshot = Snapshot(session.store, silent_hosts(session, [kind]), session.project)
     selection = select(snapshot, kind, [identifier], list(RECORDS[kind](snapshot)))

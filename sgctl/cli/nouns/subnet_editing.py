@@ -13,7 +13,7 @@ from sgctl.cli.completers import names_of
 from sgctl.cli.nouns.noun import Data, Options, assign, discard, extend, naming_object
 from sgctl.cli.nouns.showing import present
 from sgctl.cli.options import Decorated, output_option, wait_options
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.service.manifests.amend_subnets import plan_new_subnet, plan_subnet_edit
 from sgctl.service.subnets import Subnet, subnet_id
 from sgctl.service.transaction import Committed
@@ -60,7 +60,7 @@ def _details(command: Decorated) -> Decorated:
 @wait_options
 @output_option("table", "json", "yaml", "name")
 @pass_session
-def create(session: Session, /, name: str, network: str, **options: Any) -> None:
+def create(session: CommandSession, /, name: str, network: str, **options: Any) -> None:
     """Create a subnet of a network."""
     item: Data = {"cidr": options["subnet_range"], "name": name}
     _fill(item, options)
@@ -69,7 +69,7 @@ def create(session: Session, /, name: str, network: str, **options: Any) -> None
     present(session, kinds.SUBNETS, _created(session, committed, holder, item["cidr"]), committed, options)
 
 
-def _created(session: Session, committed: Committed, network: str, cidr: str) -> str:
+def _created(session: CommandSession, committed: Committed, network: str, cidr: str) -> str:
     """The id of the new subnet."""
     session.catch_up(committed)
     return subnet_id(session.find(Network, network), Prefix.parse(cidr))
@@ -85,7 +85,7 @@ def _created(session: Session, committed: Committed, network: str, cidr: str) ->
 @wait_options
 @output_option("table", "json", "yaml", "name")
 @pass_session
-def set_(session: Session, /, reference: str, **options: Any) -> None:
+def set_(session: CommandSession, /, reference: str, **options: Any) -> None:
     """Change a subnet, except for its addresses.
 
     Options that may be repeated add to the values that it has.
@@ -117,7 +117,7 @@ def set_(session: Session, /, reference: str, **options: Any) -> None:
 @wait_options
 @output_option("table", "json", "yaml", "name")
 @pass_session
-def unset(session: Session, /, reference: str, **options: Any) -> None:
+def unset(session: CommandSession, /, reference: str, **options: Any) -> None:
     """Remove attributes from a subnet."""
 
     def edit(item: Data) -> None:
@@ -132,7 +132,7 @@ def unset(session: Session, /, reference: str, **options: Any) -> None:
     _amend(session, reference, edit, options)
 
 
-def _amend(session: Session, reference: str, edit: Callable[[Data], None], options: Options) -> None:
+def _amend(session: CommandSession, reference: str, edit: Callable[[Data], None], options: Options) -> None:
     identifier = session.find(Subnet, reference).id
 
     def edit_item(item: Data) -> None:

@@ -13,7 +13,7 @@ from sgctl.cli.output.records import Record
 from sgctl.cli.output.render import print_json, print_names, print_table, print_yaml
 from sgctl.cli.output.tables import UPLINK_COLUMNS
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import Session, pass_session, plain_failures
+from sgctl.cli.session import CommandSession, pass_session, plain_failures
 from sgctl.cli.waiting import finish_here
 from sgctl.controller.bindings import vlans_of_uplink
 from sgctl.vswitch.uplinks import EVERY_NETWORK, Declaration, declare, is_for_every
@@ -38,7 +38,13 @@ from sgctl.vswitch.uplinks import EVERY_NETWORK, Declaration, declare, is_for_ev
 @wait_options
 @pass_session
 def set_(
-    session: Session, /, interface: str, names: tuple[str, ...], every: bool, wait: bool, timeout: float
+    session: CommandSession,
+    /,
+    interface: str,
+    names: tuple[str, ...],
+    every: bool,
+    wait: bool,
+    timeout: float,
 ) -> None:
     """Declare INTERFACE an uplink: hosts that sgctl does not manage are behind it.
 
@@ -70,7 +76,7 @@ def set_(
 @click.argument("interface")
 @wait_options
 @pass_session
-def unset(session: Session, interface: str, wait: bool, timeout: float) -> None:
+def unset(session: CommandSession, interface: str, wait: bool, timeout: float) -> None:
     """Declare that INTERFACE is no longer an uplink. It is then quarantined."""
     with plain_failures():
         session.local.set_uplink(interface, None)
@@ -81,7 +87,7 @@ def unset(session: Session, interface: str, wait: bool, timeout: float) -> None:
 @click.command("list")
 @output_option("table", "json", "yaml", "name")
 @pass_session
-def list_(session: Session, /, output: str) -> None:
+def list_(session: CommandSession, /, output: str) -> None:
     """List the uplinks of this machine."""
     found = sorted(
         (each for each in session.interfaces if each.uplink is not None), key=lambda each: each.name

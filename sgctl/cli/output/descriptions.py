@@ -9,9 +9,9 @@ from typing import Any, cast
 from flows.policy.index import member_addresses
 from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
 from sgctl.cli import kinds
-from sgctl.cli.kinds import Kind
+from sgctl.cli.kinds import ObjectKind
 from sgctl.cli.output.records import RECORDS, Record, Snapshot, rule_record
-from sgctl.cli.output.tables import Column
+from sgctl.cli.output.tables import TableColumn
 from sgctl.cli.output.text import sentence
 from sgctl.forecast.fleet import Fleet
 from sgctl.service.advice import advise
@@ -21,37 +21,37 @@ from sgctl.service.references import users_of
 from sgctl.service.subnets import Subnet, ports_in
 
 _RULES = (
-    Column("NUMBER", "number"),
-    Column("GROUP", "security_group"),
-    Column("PERMITS", "permits"),
-    Column("FLOWS", "flows"),
-    Column("NAME", "name"),
-    Column("REMARK", "remark"),
+    TableColumn("NUMBER", "number"),
+    TableColumn("GROUP", "security_group"),
+    TableColumn("PERMITS", "permits"),
+    TableColumn("FLOWS", "flows"),
+    TableColumn("NAME", "name"),
+    TableColumn("REMARK", "remark"),
 )
 _PORTS = (
-    Column("PORT", "port"),
-    Column("NETWORK", "network"),
-    Column("ADDRESSES", "addresses"),
-    Column("BOUND TO", "bound_to"),
+    TableColumn("PORT", "port"),
+    TableColumn("NETWORK", "network"),
+    TableColumn("ADDRESSES", "addresses"),
+    TableColumn("BOUND TO", "bound_to"),
 )
-_USERS = (Column("USED BY", "user"),)
+_USERS = (TableColumn("USED BY", "user"),)
 _INTERFACES = (
-    Column("SWITCH", "switch"),
-    Column("INTERFACE", "interface"),
-    Column("STATE", "state"),
-    Column("PORT", "port"),
-    Column("REASON", "reason"),
+    TableColumn("SWITCH", "switch"),
+    TableColumn("INTERFACE", "interface"),
+    TableColumn("STATE", "state"),
+    TableColumn("PORT", "port"),
+    TableColumn("REASON", "reason"),
 )
-_ZONES = (Column("SWITCH", "switch"), Column("CONNTRACK ZONE", "zone"))
+_ZONES = (TableColumn("SWITCH", "switch"), TableColumn("CONNTRACK ZONE", "zone"))
 
 
 @dataclass(frozen=True)
-class Section:
+class DescriptionSection:
     """A list that belongs to an object; `empty` is the text if it has no items."""
 
     key: str
     title: str
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     records: list[Record]
     empty: str
 
@@ -61,7 +61,7 @@ class Description:
     """The fields of an object, and its lists."""
 
     fields: Record
-    sections: list[Section] = field(default_factory=list)
+    sections: list[DescriptionSection] = field(default_factory=list)
 
     @property
     def record(self) -> Record:
@@ -77,13 +77,13 @@ class Describer:
         self._draft = snapshot.draft
         self._fleet = fleet
 
-    def describe(self, kind: Kind, record: Record) -> Description:
+    def describe(self, kind: ObjectKind, record: Record) -> Description:
         """Everything about the object of this record."""
         sections = _SECTIONS[kind](self, record)
         known = {section.key for section in sections}
         return Description({key: each for key, each in record.items() if key not in known}, sections)
 
-    def network(self, record: Record) -> list[Section]:
+    def network(self, record: Record) -> list[DescriptionSection]:
         """Its ports, the switches that have it, and the objects that refer to it."""
         network = str(record["id"])
         ports = self._draft.where(Port, "network_id", network)
@@ -94,17 +94,17 @@ class Describer:
         ]
         return [
             self._ports("ports", "ports", ports),
-            Section("switches", "switches", _ZONES, zones, "on no switch"),
+            DescriptionSection("switches", "switches", _ZONES, zones, "on no switch"),
             self._users(Network, network, besides=(Port,)),
         ]
 
-    def subnet(self, record: Record) -> list[Section]:
+    def subnet(self, record: Record) -> list[DescriptionSection]:
         """The ports with addresses in it."""
         subnet = by_id(self._draft, Subnet, str(record["id"]))
         assert subnet is not None
         return [self._ports("ports", "ports", ports_in(self._draft, subnet))]
 
-    def security_group(self, record: Record) -> list[Section]:
+    def security_group(self, record: Record) -> list[DescriptionSection]:
         """Its rules, its members, and the objects that refer to it."""
         group = str(record["id"])
         members = [port for port in self._draft.all(Port) if group in self._groups(port)]
@@ -114,11 +114,11 @@ class Describer:
             self._users(SecurityGroup, group, besides=(Port,), own=group),
         ]
 
-    def address_group(self, record: Record) -> list[Section]:
+    def address_group(self, record: Record) -> list[DescriptionSection]:
         """The objects that refer to it."""
         return [self._users(AddressGroup, str(record["id"]))]
 
-    def port(self, record: Record) -> list[Section]:
+    def port(self, record: Record) -> list[DescriptionSection]:
         """Its rules, and the interfaces that it is bound to."""
         port = self._draft.get(Port, str(record["id"]))
         assert port is not None
@@ -126,10 +126,10 @@ class Describer:
         groups = self._groups(port) if port.port_security_enabled else frozenset()
         return [
             self._rules(sorted(groups), _why_none(port, groups)),
-            Section("interfaces", "interfaces", _INTERFACES, interfaces, "bound to no interface"),
+            DescriptionSection("interfaces", "interfaces", _INTERFACES, interfaces, "bound to no interface"),
         ]
 
-    def rule(self, record: Record) -> list[Section]:
+    def rule(self, record: Record) -> list[DescriptionSection]:
         """Its flows, the ports that it applies to, and the members of its remote group."""
         rule = self._draft.get(Rule, str(record["id"]))
         assert rule is not None
@@ -142,10 +142,10 @@ class Describer:
             sections.append(self._ports("remote_members", "members of the remote group", remote))
         return sections
 
-    def switch(self, record: Record) -> list[Section]:
+    def switch(self, record: Record) -> list[DescriptionSection]:
         """Its interfaces."""
         rows = [each for each in RECORDS[kinds.BINDINGS](self._snapshot) if each["switch"] == record["name"]]
-        return [Section("interfaces", "interfaces", _INTERFACES, rows, "no interfaces")]
+        return [DescriptionSection("interfaces", "interfaces", _INTERFACES, rows, "no interfaces")]
 
     def _groups(self, port: Port) -> frozenset[str]:
         """The groups that apply: the network's default group if the port has none."""
@@ -154,7 +154,7 @@ class Describer:
             return port.security_groups
         return frozenset([network.default_group])
 
-    def _rules(self, groups: list[str], empty: str = "no rules: nothing is permitted") -> Section:
+    def _rules(self, groups: list[str], empty: str = "no rules: nothing is permitted") -> DescriptionSection:
         rules = [rule for group in groups for rule in self._draft.where(Rule, "group_id", group)]
         rules.sort(key=lambda rule: rule.number)
         remarks = {
@@ -173,9 +173,9 @@ class Describer:
                     "remark": remarks.get(rule.id, ""),
                 }
             )
-        return Section("rules", "rules", _RULES, records, empty)
+        return DescriptionSection("rules", "rules", _RULES, records, empty)
 
-    def _ports(self, key: str, title: str, ports: Iterable[Port]) -> Section:
+    def _ports(self, key: str, title: str, ports: Iterable[Port]) -> DescriptionSection:
         records: list[Record] = [
             {
                 "port": self._snapshot.name(Port, port.id),
@@ -186,7 +186,7 @@ class Describer:
             }
             for port in sorted(ports, key=lambda port: (port.name, port.id))
         ]
-        return Section(key, title, _PORTS, records, "no ports")
+        return DescriptionSection(key, title, _PORTS, records, "no ports")
 
     def _users(
         self,
@@ -194,14 +194,14 @@ class Describer:
         identifier: str,
         besides: tuple[type[PolicyObject], ...] = (),
         own: str = "",
-    ) -> Section:
+    ) -> DescriptionSection:
         users = [
             user
             for user in users_of(self._draft, kind, identifier)
             if not isinstance(user, besides) and not (isinstance(user, Rule) and user.group_id == own)
         ]
         records: list[Record] = [{"user": self._user(user)} for user in users]
-        return Section("used_by", "used by", _USERS, sorted(records, key=str), "nothing else")
+        return DescriptionSection("used_by", "used by", _USERS, sorted(records, key=str), "nothing else")
 
     def _user(self, user: PolicyObject) -> str:
         if not isinstance(user, Rule):
@@ -216,7 +216,7 @@ def _why_none(port: Port, groups: frozenset[str]) -> str:
     return "its groups have no rules" if groups else "in no group: nothing is permitted"
 
 
-_SECTIONS: dict[Kind, Callable[[Describer, Record], list[Section]]] = {
+_SECTIONS: dict[ObjectKind, Callable[[Describer, Record], list[DescriptionSection]]] = {
     kinds.NETWORKS: Describer.network,
     kinds.SUBNETS: Describer.subnet,
     kinds.SECURITY_GROUPS: Describer.security_group,
@@ -227,7 +227,7 @@ _SECTIONS: dict[Kind, Callable[[Describer, Record], list[Section]]] = {
 }
 
 
-def can_describe(kind: Kind) -> bool:
+def can_describe(kind: ObjectKind) -> bool:
     """Whether objects of the kind can be described."""
     return kind in _SECTIONS
 

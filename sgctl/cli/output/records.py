@@ -258,7 +258,7 @@ def _position(obj: PolicyObject) -> tuple[int, str, str]:
     return (obj.number if isinstance(obj, Rule) else 0, obj.name, obj.id)
 
 
-RECORDS: dict[kinds.Kind, Callable[[Snapshot], Iterable[Record]]] = {
+RECORDS: dict[kinds.ObjectKind, Callable[[Snapshot], Iterable[Record]]] = {
     kinds.NETWORKS: _of(Network, _network),
     kinds.SUBNETS: _subnets,
     kinds.ADDRESS_GROUPS: _of(AddressGroup, _address_group),

@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from sgctl.cli.output.records import Record
-from sgctl.cli.output.tables import Column
+from sgctl.cli.output.tables import TableColumn
 from sgctl.cli.output.terminal import plain
 from sgctl.cli.output.text import sentence, show
-from sgctl.service.plan import Outcome
+from sgctl.service.plan import ObjectOutcome
 
 UNLIMITED = 1_000_000
 """The width where output is not a terminal: lines for programs are neither folded nor cut."""
@@ -39,7 +39,7 @@ def console() -> Console:
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
-def print_table(columns: Sequence[Column], records: Iterable[Record]) -> None:
+def print_table(columns: Sequence[TableColumn], records: Iterable[Record]) -> None:
     """Print a line for each record; a narrow terminal folds long lines."""
     printer = console()
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
@@ -55,7 +55,7 @@ def print_table(columns: Sequence[Column], records: Iterable[Record]) -> None:
 
 def print_fields(record: Record) -> None:
     """Print one object: a line for each field, and one for each of its rules."""
-    columns = (Column("FIELD", "field"), Column("VALUE", "value"))
+    columns = (TableColumn("FIELD", "field"), TableColumn("VALUE", "value"))
     print_table(columns, [line for field, value in record.items() for line in _lines(field, value)])
 
 
@@ -90,7 +90,7 @@ def print_names(names: Iterable[str]) -> None:
         click.echo(name)
 
 
-def print_outcomes(outcomes: Iterable[Outcome], output: str = "table", note: str = "") -> None:
+def print_outcomes(outcomes: Iterable[ObjectOutcome], output: str = "table", note: str = "") -> None:
     """Print what happened to each object. Tables show the note after each."""
     records = [
         {"kind": each.kind, "name": each.name, "action": str(each.action), "detail": each.detail}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import click
 
-from sgctl.cli.kinds import WITH_MANIFEST, Kind
+from sgctl.cli.kinds import WITH_MANIFEST, ObjectKind
 from sgctl.cli.lazy import load
 from sgctl.cli.lookup import CLASSES, NAMED
 from sgctl.cli.output.records import Record, Snapshot
@@ -22,7 +22,7 @@ _MANIFEST = "sgctl.service.manifests:manifest"
 class Selection(NamedTuple):
     """Records of one kind; `single` if the user asked for exactly one by name."""
 
-    kind: Kind
+    kind: ObjectKind
     records: list[Record]
     single: bool
 

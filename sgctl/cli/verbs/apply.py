@@ -9,7 +9,7 @@ from sgctl.cli.options import files_option, output_option, wait_options
 from sgctl.cli.output.render import print_outcomes
 from sgctl.cli.output.terminal import warn
 from sgctl.cli.prune import confirm, prune_options, read_bounds
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.cli.waiting import NOT_ENFORCED, finish
 
 
@@ -21,7 +21,9 @@ from sgctl.cli.waiting import NOT_ENFORCED, finish
 @wait_options
 @output_option("table", "json", "yaml", "name")
 @pass_session
-def apply(session: Session, /, files: tuple[str, ...], dry_run: bool, output: str, **options: object) -> None:
+def apply(
+    session: CommandSession, /, files: tuple[str, ...], dry_run: bool, output: str, **options: object
+) -> None:
     """Apply the manifests in FILE to the policy.
 
     All files are one transaction: if anything is wrong, nothing changes. Objects that no document mentions

@@ -6,15 +6,15 @@ import click
 
 from sgctl.cli import kinds
 from sgctl.cli.completers import complete_words
-from sgctl.cli.kinds import Kind, split
+from sgctl.cli.kinds import ObjectKind, split
 from sgctl.cli.lookup import NAMED
 from sgctl.cli.manifest_files import read_documents
 from sgctl.cli.options import files_option, ignore_missing_option, output_option, wait_options
 from sgctl.cli.output.render import print_outcomes
 from sgctl.cli.output.terminal import Failure
 from sgctl.cli.removing import remove
-from sgctl.cli.session import Session, pass_session, plain_failures
-from sgctl.service.plan import Action, Outcome
+from sgctl.cli.session import CommandSession, pass_session, plain_failures
+from sgctl.service.plan import ObjectAction, ObjectOutcome
 from sgctl.service.removal import Target, target_of
 
 
@@ -26,7 +26,7 @@ from sgctl.service.removal import Target, target_of
 @output_option("table", "json", "yaml", "name")
 @pass_session
 def delete(
-    session: Session, /, words: tuple[str, ...], files: tuple[str, ...], output: str, **options: object
+    session: CommandSession, /, words: tuple[str, ...], files: tuple[str, ...], output: str, **options: object
 ) -> None:
     """Delete objects by name or id, or those in the manifests in FILE.
 
@@ -45,7 +45,7 @@ def delete(
     remove(session, targets, output, options)
 
 
-def _forget_hosts(session: Session, names: list[str], output: str, ignore_missing: bool) -> None:
+def _forget_hosts(session: CommandSession, names: list[str], output: str, ignore_missing: bool) -> None:
     """Delete all reports of these hosts. Raises Failure if a controller runs on one."""
     store = session.store
     known = [name for name in dict.fromkeys(names) if name in store.hosts]
@@ -60,10 +60,10 @@ def _forget_hosts(session: Session, names: list[str], output: str, ignore_missin
             )
         for name in known:
             store.delete_host(name)
-    print_outcomes([Outcome("Host", name, Action.DELETED) for name in known], output)
+    print_outcomes([ObjectOutcome("Host", name, ObjectAction.DELETED) for name in known], output)
 
 
-def _of_words(pairs: list[tuple[Kind, str]], project: str) -> list[Target]:
+def _of_words(pairs: list[tuple[ObjectKind, str]], project: str) -> list[Target]:
     if not pairs:
         raise click.UsageError("give the names of the objects to delete")
     for kind, _ in pairs:
@@ -72,7 +72,7 @@ def _of_words(pairs: list[tuple[Kind, str]], project: str) -> list[Target]:
     return [Target(NAMED[kind], name, project=project) for kind, name in pairs]
 
 
-def _of_files(session: Session, files: tuple[str, ...]) -> list[Target]:
+def _of_files(session: CommandSession, files: tuple[str, ...]) -> list[Target]:
     targets, lines = [], []
     for document in read_documents(session, files):
         target = target_of(document)

@@ -6,14 +6,14 @@ import click
 
 from sgctl.cli import kinds
 from sgctl.cli.completers import complete_words
-from sgctl.cli.kinds import Kind
+from sgctl.cli.kinds import ObjectKind
 from sgctl.cli.options import output_option
 from sgctl.cli.output.descriptions import Describer, Description, can_describe, plain_record
 from sgctl.cli.output.progress import progress
 from sgctl.cli.output.records import RECORDS, Snapshot
 from sgctl.cli.output.render import print_fields, print_json, print_table, print_yaml
 from sgctl.cli.selecting import select
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.cli.waiting import silence_of
 from sgctl.forecast.fleet import Fleet
 
@@ -22,7 +22,7 @@ from sgctl.forecast.fleet import Fleet
 @click.argument("words", metavar="KIND NAME | KIND/NAME", nargs=-1, shell_complete=complete_words)
 @output_option("table", "json", "yaml")
 @pass_session
-def describe(session: Session, words: tuple[str, ...], output: str) -> None:
+def describe(session: CommandSession, words: tuple[str, ...], output: str) -> None:
     """Show everything about one object.
 
     Shows its fields; the rules of a group in words, each with the number of its flows on all switches
@@ -41,7 +41,7 @@ def describe(session: Session, words: tuple[str, ...], output: str) -> None:
         _print(found)
 
 
-def _read_one(words: tuple[str, ...]) -> tuple[Kind, str]:
+def _read_one(words: tuple[str, ...]) -> tuple[ObjectKind, str]:
     """Kind and name of the only object. Raises click.UsageError."""
     pairs = kinds.split(words) if words else []
     if len(pairs) != 1:
@@ -51,7 +51,7 @@ def _read_one(words: tuple[str, ...]) -> tuple[Kind, str]:
     return pairs[0]
 
 
-def _describer(session: Session, snapshot: Snapshot, kind: Kind) -> Describer:
+def _describer(session: CommandSession, snapshot: Snapshot, kind: ObjectKind) -> Describer:
     """A describer with the flows of every switch, if objects of the kind have rules."""
     if not snapshot.switches or kind not in (kinds.SECURITY_GROUPS, kinds.RULES, kinds.PORTS):
         return Describer(snapshot, None)

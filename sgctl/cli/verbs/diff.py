@@ -9,7 +9,7 @@ from sgctl.cli.options import exit_code_option, files_option, output_option
 from sgctl.cli.output.render import print_diff, print_json
 from sgctl.cli.output.terminal import DIFFERENT
 from sgctl.cli.prune import prune_options, read_bounds
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.service.manifests.difference import differences
 
 
@@ -21,7 +21,7 @@ from sgctl.service.manifests.difference import differences
 @click.pass_context
 @pass_session
 def diff(
-    session: Session, context: click.Context, /, files: tuple[str, ...], output: str, **options: object
+    session: CommandSession, context: click.Context, /, files: tuple[str, ...], output: str, **options: object
 ) -> None:
     """Show what applying the manifests in FILE would change: a unified diff per object.
 

@@ -15,7 +15,7 @@ from sgctl.cli.lookup import CLASSES
 from sgctl.cli.options import output_option, wait_options
 from sgctl.cli.output.render import print_outcomes
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import Session, pass_session, plain_failures
+from sgctl.cli.session import CommandSession, pass_session, plain_failures
 from sgctl.cli.waiting import finish
 from sgctl.service.draft import Draft, Objects
 from sgctl.service.manifests import documents, manifest, plan, to_yaml
@@ -29,7 +29,7 @@ _NOTE = "# Save and quit to apply. Quit without a change to cancel.\n"
 @wait_options
 @output_option("table", "json", "yaml", "name")
 @pass_session
-def edit(session: Session, /, words: tuple[str, ...], **options: Any) -> None:
+def edit(session: CommandSession, /, words: tuple[str, ...], **options: Any) -> None:
     """Edit the manifest of one object with $EDITOR, and apply it.
 
     If it has errors, the editor opens again with the errors at the top. If somebody else has changed the
@@ -40,7 +40,7 @@ def edit(session: Session, /, words: tuple[str, ...], **options: Any) -> None:
     editing.run(options)
 
 
-def _read_one(words: tuple[str, ...]) -> tuple[kinds.Kind, str]:
+def _read_one(words: tuple[str, ...]) -> tuple[kinds.ObjectKind, str]:
     pairs = kinds.split(words) if words else []
     if len(pairs) != 1:
         raise click.UsageError("give the kind and the name of one object")
@@ -56,7 +56,7 @@ class _Over(Failure):
 class _Editing:
     """One object in an editor, until it is applied or given up."""
 
-    def __init__(self, session: Session, obj: PolicyObject) -> None:
+    def __init__(self, session: CommandSession, obj: PolicyObject) -> None:
         self._session = session
         self._obj = obj
         self._stated = self._text(session.store.objects)

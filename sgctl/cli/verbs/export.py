@@ -13,7 +13,7 @@ from sgctl.cli.lookup import CLASSES
 from sgctl.cli.options import output_option
 from sgctl.cli.output.render import print_json, print_names, print_yaml
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.service.draft import Draft
 from sgctl.service.manifests import manifest, to_yaml
 from sgctl.service.names import reference_to
@@ -32,7 +32,7 @@ from sgctl.service.names import reference_to
 @output_option("yaml", "json", "name")
 @pass_session
 def export(
-    session: Session,
+    session: CommandSession,
     /,
     spellings: tuple[str, ...],
     project: str | None,
@@ -62,7 +62,7 @@ def export(
         print_json(manifests) if output == "json" else print_yaml(manifests)
 
 
-def _wanted(spellings: tuple[str, ...]) -> list[kinds.Kind]:
+def _wanted(spellings: tuple[str, ...]) -> list[kinds.ObjectKind]:
     wanted = [kinds.find(each) for words in spellings for each in words.split(",") if each != "all"]
     for kind in wanted:
         if kind not in kinds.WITH_MANIFEST:
@@ -70,7 +70,7 @@ def _wanted(spellings: tuple[str, ...]) -> list[kinds.Kind]:
     return [kind for kind in kinds.WITH_MANIFEST if kind in (wanted or kinds.WITH_MANIFEST)]
 
 
-def _objects(draft: Draft, kind: kinds.Kind) -> list[PolicyObject]:
+def _objects(draft: Draft, kind: kinds.ObjectKind) -> list[PolicyObject]:
     return sorted(draft.all(CLASSES[kind]), key=lambda obj: (obj.name, obj.id))
 
 
@@ -79,7 +79,7 @@ def _label(draft: Draft, obj: PolicyObject) -> str:
 
 
 def _write(
-    draft: Draft, found: list[tuple[kinds.Kind, PolicyObject]], directory: Path, *, with_id: bool
+    draft: Draft, found: list[tuple[kinds.ObjectKind, PolicyObject]], directory: Path, *, with_id: bool
 ) -> None:
     for kind, obj in found:
         label = _label(draft, obj)

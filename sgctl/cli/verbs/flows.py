@@ -13,7 +13,7 @@ from sgctl.cli.options import bridge_option, output_option
 from sgctl.cli.output.render import print_json, print_table
 from sgctl.cli.output.tables import FLOW_COLUMNS
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.explain.dump import Dump, Wanted
 from sgctl.explain.names import find_table
 
@@ -49,7 +49,7 @@ def _table_names(context: click.Context, parameter: click.Parameter, incomplete:
 )
 @output_option("table", "wide", "json")
 @pass_session
-def flows(session: Session, /, bridge: str | None, output: str, **asked: str | None) -> None:
+def flows(session: CommandSession, /, bridge: str | None, output: str, **asked: str | None) -> None:
     """Show the flows on this machine's switches, with names for numbers.
 
     Flows are read from the switch, with their counters. `FOR` shows the rules and ports that a flow belongs
@@ -73,7 +73,7 @@ def flows(session: Session, /, bridge: str | None, output: str, **asked: str | N
 
 
 def _wanted(
-    session: Session, port: str | None, group: str | None, rule: str | None, table: str | None
+    session: CommandSession, port: str | None, group: str | None, rule: str | None, table: str | None
 ) -> Wanted:
     number = find_table(table) if table is not None else None
     if table is not None and number is None:

@@ -9,14 +9,14 @@ import click
 from flows.policy.objects import SecurityGroup
 from sgctl.cli import kinds
 from sgctl.cli.completers import complete_words
-from sgctl.cli.kinds import Kind
+from sgctl.cli.kinds import ObjectKind
 from sgctl.cli.lazy import load
 from sgctl.cli.lookup import find
 from sgctl.cli.options import output_option
 from sgctl.cli.output.records import RECORDS, Record, Snapshot
 from sgctl.cli.output.selection import Selection, print_selections
 from sgctl.cli.selecting import select
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.cli.waiting import silent_hosts
 
 _DROPS = "sgctl.cli.drops:read_drops"
@@ -51,7 +51,7 @@ _HELP = "\n".join(
 @click.option("--security-group", metavar="GROUP", help="Only the rules of this group.")
 @output_option("table", "wide", "json", "yaml", "name")
 @pass_session
-def get(session: Session, words: tuple[str, ...], security_group: str | None, output: str) -> None:
+def get(session: CommandSession, words: tuple[str, ...], security_group: str | None, output: str) -> None:
     """Show objects, all of a kind or those with the given names or ids."""
     asked = _asked(words)
     if security_group is not None and [kind for kind, _ in asked] != [kinds.RULES]:
@@ -64,22 +64,22 @@ def get(session: Session, words: tuple[str, ...], security_group: str | None, ou
     print_selections(snapshot, selections, output)
 
 
-def _asked(words: tuple[str, ...]) -> list[tuple[Kind, list[str]]]:
+def _asked(words: tuple[str, ...]) -> list[tuple[ObjectKind, list[str]]]:
     """Each kind with the names of the objects to show; no names: all objects."""
     if "/" not in words[0] and len(words) == 1:
         spellings = words[0].split(",")
         wanted = [kind for each in spellings for kind in (_ALL if each == "all" else (kinds.find(each),))]
         return [(kind, []) for kind in dict.fromkeys(wanted)]
-    asked: dict[Kind, list[str]] = {}
+    asked: dict[ObjectKind, list[str]] = {}
     for kind, name in kinds.split(words):
         asked.setdefault(kind, []).append(name)
     return list(asked.items())
 
 
-def _records(session: Session, snapshot: Snapshot, kind: Kind) -> list[Record]:
+def _records(session: CommandSession, snapshot: Snapshot, kind: ObjectKind) -> list[Record]:
     if kind != kinds.DROPS:
         return list(RECORDS[kind](snapshot))
-    read_drops: Callable[[Session], list[Record]] = load(_DROPS)
+    read_drops: Callable[[CommandSession], list[Record]] = load(_DROPS)
     return read_drops(session)
 
 

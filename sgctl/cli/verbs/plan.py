@@ -15,9 +15,9 @@ from sgctl.cli.output.render import print_json, print_outcomes, print_table, pri
 from sgctl.cli.output.tables import FORECAST_COLUMNS, RULE_FORECAST_COLUMNS
 from sgctl.cli.output.terminal import DIFFERENT, plain
 from sgctl.cli.prune import prune_options, read_bounds
-from sgctl.cli.session import Session, pass_session, plain_failures
+from sgctl.cli.session import CommandSession, pass_session, plain_failures
 from sgctl.explain.expected import Unexplained
-from sgctl.forecast.connections import Connection, parse
+from sgctl.forecast.connections import OpenConnection, parse
 from sgctl.forecast.fleet import Fleet
 from sgctl.forecast.report import Forecast, forecast
 from sgctl.service.plan import Plan
@@ -32,7 +32,7 @@ from sgctl.service.plan import Plan
 @click.pass_context
 @pass_session
 def plan(
-    session: Session, context: click.Context, /, files: tuple[str, ...], output: str, **options: Any
+    session: CommandSession, context: click.Context, /, files: tuple[str, ...], output: str, **options: Any
 ) -> None:
     """Show what applying the manifests in FILE would do, and change nothing.
 
@@ -55,7 +55,7 @@ def plan(
     context.exit(DIFFERENT if options["exit_code"] and made.changes else 0)
 
 
-def _forecast(session: Session, made: Plan) -> Forecast:
+def _forecast(session: CommandSession, made: Plan) -> Forecast:
     """What a plan would do, as far as this machine knows."""
     store, local = session.store, session.local_if_any
     zones = {}
@@ -66,7 +66,7 @@ def _forecast(session: Session, made: Plan) -> Forecast:
         return forecast(store.objects, made, Fleet(store, local), connections, zones, store.bound_ports)
 
 
-def _connections(session: Session) -> list[Connection] | None:
+def _connections(session: CommandSession) -> list[OpenConnection] | None:
     try:
         return parse(switch_tools(session).connections())
     except Unexplained:

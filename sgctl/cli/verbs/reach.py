@@ -15,7 +15,7 @@ from sgctl.cli.output.render import print_json, print_names, print_table
 from sgctl.cli.output.tables import REACH_COLUMNS
 from sgctl.cli.output.terminal import plain
 from sgctl.cli.service_options import read_service, service_options
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.explain.expected import Unexplained, text_of
 from sgctl.explain.question import find_end
 from sgctl.explain.reach import Outside, Reach, Reached
@@ -36,7 +36,7 @@ def _parameters(command: Decorated) -> Decorated:
 @click.command("to")
 @_parameters
 @pass_session
-def reach_to(session: Session, /, end: str, output: str, ipv6: bool, **service: Any) -> None:
+def reach_to(session: CommandSession, /, end: str, output: str, ipv6: bool, **service: Any) -> None:
     """Show who can open connections to PORT."""
     _reach(session, end, output, Direction.INGRESS, ipv6, service)
 
@@ -44,13 +44,13 @@ def reach_to(session: Session, /, end: str, output: str, ipv6: bool, **service: 
 @click.command("from")
 @_parameters
 @pass_session
-def reach_from(session: Session, /, end: str, output: str, ipv6: bool, **service: Any) -> None:
+def reach_from(session: CommandSession, /, end: str, output: str, ipv6: bool, **service: Any) -> None:
     """Show where PORT can open connections to."""
     _reach(session, end, output, Direction.EGRESS, ipv6, service)
 
 
 def _reach(
-    session: Session, end: str, output: str, direction: Direction, ipv6: bool, service: dict[str, Any]
+    session: CommandSession, end: str, output: str, direction: Direction, ipv6: bool, service: dict[str, Any]
 ) -> None:
     """Show what can open connections in this direction of the port."""
     found: list[Reached] = []

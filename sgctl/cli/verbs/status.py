@@ -16,7 +16,7 @@ from sgctl.cli.output.render import console, print_json, print_table, print_yaml
 from sgctl.cli.output.tables import COLUMNS
 from sgctl.cli.output.terminal import FAILED, plain
 from sgctl.cli.output.text import show
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.cli.waiting import namesake_of, silence_of
 
 
@@ -24,7 +24,7 @@ from sgctl.cli.waiting import namesake_of, silence_of
 @output_option("table", "json", "yaml")
 @click.pass_context
 @pass_session
-def status(session: Session, context: click.Context, output: str) -> None:
+def status(session: CommandSession, context: click.Context, output: str) -> None:
     """Show whether the policy is enforced: switches, interfaces, problems.
 
     Exit status 1 if anything is wrong: a host has no controller at work, no switch is connected, a switch has
@@ -110,5 +110,5 @@ def _of_switch(switch: Record) -> Iterator[str]:
         yield f"switch {switch['name']}: {switch['error']}"
 
 
-def _count(kind: kinds.Kind, count: int) -> str:
+def _count(kind: kinds.ObjectKind, count: int) -> str:
     return f"{count} {(kind.singular if count == 1 else kind.name).replace('-', ' ')}"

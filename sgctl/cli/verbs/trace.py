@@ -15,7 +15,7 @@ from sgctl.cli.options import output_option
 from sgctl.cli.output.render import print_json
 from sgctl.cli.output.terminal import plain
 from sgctl.cli.service_options import read_service, service_options
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.explain.answer import Answer, answer, describe_packet
 from sgctl.explain.expected import Unexplained, text_of
 from sgctl.explain.frame_answer import FrameAnswer, answer_frame, describe_frame
@@ -69,7 +69,9 @@ ALLOWED = "allowed"
 @output_option("text", "json")
 @click.pass_context
 @pass_session
-def trace(session: Session, context: click.Context, /, output: str, on_switch: bool, **asked: Any) -> None:
+def trace(
+    session: CommandSession, context: click.Context, /, output: str, on_switch: bool, **asked: Any
+) -> None:
     """Show whether a packet from FROM to TO is allowed, why, and which change would allow it.
 
     FROM and TO are ports by name, id or address, or addresses outside. The verdict is that of the policy;
@@ -131,7 +133,7 @@ def _state(established: bool, reply: bool) -> State:
     return State.REPLY if reply else State.ESTABLISHED if established else State.NEW
 
 
-def _ways(session: Session, subject: Packet | Frame, raw: bytes | None) -> list[tuple[str, Path, str]]:
+def _ways(session: CommandSession, subject: Packet | Frame, raw: bytes | None) -> list[tuple[str, Path, str]]:
     """Bridge, path and disagreement, for each of this machine's bridges that the packet passes."""
     picture, tools, ways = expected_state(session), switch_tools(session), []
     fields = tools.fields(raw) if raw is not None else None

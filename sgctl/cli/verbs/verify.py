@@ -9,10 +9,10 @@ from sgctl.cli.options import bridge_option, output_option
 from sgctl.cli.output.render import print_json
 from sgctl.cli.output.terminal import FAILED, plain
 from sgctl.cli.output.text import show
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.explain.expected import ExpectedState, Unexplained
 from sgctl.explain.names import table_name
-from sgctl.explain.verify import Difference, Kind, Verifier, removal
+from sgctl.explain.verify import DifferenceKind, FlowDifference, Verifier, removal
 
 
 @click.command()
@@ -21,7 +21,9 @@ from sgctl.explain.verify import Difference, Kind, Verifier, removal
 @output_option("table", "json")
 @click.pass_context
 @pass_session
-def verify(session: Session, context: click.Context, bridge: str | None, repair: bool, output: str) -> None:
+def verify(
+    session: CommandSession, context: click.Context, bridge: str | None, repair: bool, output: str
+) -> None:
     """Compare the flows on this machine's switches with the flows that the policy requires.
 
     Shows every difference: a flow that is missing; one that is foreign (with our cookie, but not expected);
@@ -51,15 +53,15 @@ def _is_ours(record: dict[str, object]) -> bool:
     return record["removal"] is None
 
 
-def _repair(verifier: Verifier, found: dict[int, list[Difference]]) -> None:
+def _repair(verifier: Verifier, found: dict[int, list[FlowDifference]]) -> None:
     for dpid, some in found.items():
-        if any(each.kind is not Kind.BYPASS for each in some):
+        if any(each.kind is not DifferenceKind.BYPASS for each in some):
             verifier.repair(dpid, some)
-            if any(each.kind is not Kind.BYPASS for each in verifier.check(dpid)):
+            if any(each.kind is not DifferenceKind.BYPASS for each in verifier.check(dpid)):
                 raise Unexplained("flows still differ after the repair: somebody else keeps changing them")
 
 
-def _record(picture: ExpectedState, verifier: Verifier, dpid: int, each: Difference) -> dict[str, object]:
+def _record(picture: ExpectedState, verifier: Verifier, dpid: int, each: FlowDifference) -> dict[str, object]:
     managed, names = picture.engine.bridges[dpid], verifier.names(dpid)
     keys = {flow.cookie: key for key, flow in managed.compiler.flows.items()}
     owners = managed.compiler.owners(keys[each.cookie]) if each.cookie in keys else []
@@ -72,7 +74,7 @@ def _record(picture: ExpectedState, verifier: Verifier, dpid: int, each: Differe
         "expected": None if each.expected is None else names.annotate(each.expected),
         "for": [names.owner(owner) for owner in owners],
         "cookie": f"{each.cookie:#018x}",
-        "removal": removal(managed.bridge.name, each) if each.kind is Kind.BYPASS else None,
+        "removal": removal(managed.bridge.name, each) if each.kind is DifferenceKind.BYPASS else None,
     }
 
 

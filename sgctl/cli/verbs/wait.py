@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from sgctl.cli.options import timeout_option
-from sgctl.cli.session import Session, pass_session
+from sgctl.cli.session import CommandSession, pass_session
 from sgctl.cli.waiting import wait_for_everything
 
 
 @click.command()
 @timeout_option
 @pass_session
-def wait(session: Session, timeout: float) -> None:
+def wait(session: CommandSession, timeout: float) -> None:
     """Wait until every connected switch has applied the policy as it is now.
 
     Covers everything that was applied, bound or declared before. Exit status 1 after the timeout, with the

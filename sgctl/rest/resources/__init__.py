@@ -9,14 +9,14 @@ from sgctl.rest.resources.address_groups import AddressGroups
 from sgctl.rest.resources.networks import Networks
 from sgctl.rest.resources.ports import Ports
 from sgctl.rest.resources.rules import Rules
-from sgctl.rest.resources.security_groups import SecurityGroups
+from sgctl.rest.resources.security_groups import SecurityGroupsResource
 from sgctl.rest.resources.subnets import Subnets
 
 RESOURCES: tuple[Resource[Any], ...] = (
     Networks(),
     Subnets(),
     Ports(),
-    SecurityGroups(),
+    SecurityGroupsResource(),
     Rules(),
     AddressGroups(),
 )

@@ -11,7 +11,7 @@ from sgctl.rest.addresses import cidr, read_network
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body
-from sgctl.rest.resource import Action, new_meta, standard, with_description
+from sgctl.rest.resource import ResourceAction, new_meta, standard, with_description
 from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import (
     ADDRESS,
@@ -70,9 +70,12 @@ class AddressGroups(Simple[AddressGroup]):
         edit.put(replace(item, name=name, meta=with_description(item.meta, body)))
 
     @property
-    def actions(self) -> Mapping[str, Action[AddressGroup]]:
+    def actions(self) -> Mapping[str, ResourceAction[AddressGroup]]:
         """Adding and removing addresses."""
-        return {"add_addresses": Action(_REQUEST, _add), "remove_addresses": Action(_REQUEST, _remove)}
+        return {
+            "add_addresses": ResourceAction(_REQUEST, _add),
+            "remove_addresses": ResourceAction(_REQUEST, _remove),
+        }
 
 
 def _add(edit: EditContext, group: AddressGroup, body: Body) -> None:

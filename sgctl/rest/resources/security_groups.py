@@ -18,7 +18,7 @@ from sgctl.rest.view import View
 from sgctl.service.edits import DEFAULT_GROUP, add_egress, default_group
 
 
-class SecurityGroups(Simple[SecurityGroup]):
+class SecurityGroupsResource(Simple[SecurityGroup]):
     """A new group lets everything out; a project's first group comes with its default group."""
 
     plural = "security_groups"

@@ -9,14 +9,14 @@ from flows.policy.objects import Change, PolicyObject, Rule, SecurityGroup
 from sgctl.service.draft import Draft, Key, Objects
 from sgctl.service.kinds import MANIFEST_KINDS
 from sgctl.service.manifests.export import manifest, to_yaml
-from sgctl.service.plan import Action, Plan
+from sgctl.service.plan import ObjectAction, Plan
 from sgctl.service.preview import preview
 
 _CONTEXT = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ManifestDifference:
     """One object's manifest before and after; empty if the object does not exist then."""
 
     kind: str
@@ -25,11 +25,11 @@ class Difference:
     after: str
 
     @property
-    def action(self) -> Action:
+    def action(self) -> ObjectAction:
         """What the plan does to the object."""
         if not self.before:
-            return Action.CREATED
-        return Action.UPDATED if self.after else Action.DELETED
+            return ObjectAction.CREATED
+        return ObjectAction.UPDATED if self.after else ObjectAction.DELETED
 
     def lines(self) -> list[str]:
         """A unified diff."""
@@ -39,7 +39,7 @@ class Difference:
         return list(difflib.unified_diff(*sides, old, new, lineterm="", n=_CONTEXT))
 
 
-def differences(objects: Objects, plan: Plan) -> list[Difference]:
+def differences(objects: Objects, plan: Plan) -> list[ManifestDifference]:
     """One difference per changed object, sorted by kind and name; a group's rules are part of the group."""
     before, now = Draft(objects), preview(objects, plan.changes)[0]
     found = []
@@ -48,7 +48,7 @@ def differences(objects: Objects, plan: Plan) -> list[Difference]:
         obj = sides[1] or sides[0]
         assert obj is not None
         texts = (_text(before, sides[0]), _text(now, sides[1]))
-        found.append(Difference(MANIFEST_KINDS[kind], obj.name or obj.id, *texts))
+        found.append(ManifestDifference(MANIFEST_KINDS[kind], obj.name or obj.id, *texts))
     changed = (each for each in found if each.before != each.after)
     return sorted(changed, key=lambda each: (list(MANIFEST_KINDS.values()).index(each.kind), each.name))
 

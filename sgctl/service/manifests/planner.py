@@ -17,7 +17,7 @@ from sgctl.service.manifests.manifest_draft import ManifestDraft
 from sgctl.service.manifests.networks import state_network
 from sgctl.service.manifests.ports import state_port
 from sgctl.service.manifests.pruning import Bounds, prune
-from sgctl.service.plan import Action, Outcome, Plan, Summary
+from sgctl.service.plan import ObjectAction, ObjectOutcome, Plan, Summary
 
 
 def plan(objects: Objects, documents: Sequence[Document], bounds: Bounds | None = None) -> Plan:
@@ -34,7 +34,7 @@ class _Planner:
         self._planning = ManifestDraft(objects)
         self._documents = list(documents)
         self._bounds = bounds
-        self._pruned: tuple[Outcome, ...] = ()
+        self._pruned: tuple[ObjectOutcome, ...] = ()
         self._machines: dict[Document, tuple[Key, ...]] = {}
 
     def run(self) -> Plan:
@@ -116,17 +116,17 @@ class _Planner:
             source = Source(kind=MANIFEST_KINDS[type(obj)], name=obj.name or obj.id)
             self._planning.findings.append(Finding(source, field, reason, code))
 
-    def _outcomes(self, summary: Summary) -> Iterator[Outcome]:
+    def _outcomes(self, summary: Summary) -> Iterator[ObjectOutcome]:
         stated: set[Key] = set()
         for document in self._documents:
             keys = self._keys(document)
             stated.update(keys)
             detail = self._detail(document, keys, summary)
-            yield Outcome(document.source.kind, document.source.name, summary.action(keys), detail)
+            yield ObjectOutcome(document.source.kind, document.source.name, summary.action(keys), detail)
         for change in summary.changes:
             made = change.new
             if isinstance(made, SecurityGroup) and (SecurityGroup, made.id) not in stated:
-                yield Outcome("SecurityGroup", made.name, Action.CREATED, made.meta.description)
+                yield ObjectOutcome("SecurityGroup", made.name, ObjectAction.CREATED, made.meta.description)
         yield from self._pruned
 
     def _keys(self, document: Document) -> tuple[Key, ...]:

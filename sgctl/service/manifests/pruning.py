@@ -10,7 +10,7 @@ from flows.policy.objects import KINDS, Network, PolicyObject, Rule, SecurityGro
 from sgctl.service.draft import Draft, Key
 from sgctl.service.kinds import MANIFEST_KINDS
 from sgctl.service.ownership import DEFAULT_GROUP_TAG
-from sgctl.service.plan import Action, Outcome
+from sgctl.service.plan import ObjectAction, ObjectOutcome
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Bounds:
         return type(obj) in self.kinds and obj.meta.project_id in self.projects
 
 
-def prune(draft: Draft, stated: AbstractSet[Key], bounds: Bounds) -> Iterator[Outcome]:
+def prune(draft: Draft, stated: AbstractSet[Key], bounds: Bounds) -> Iterator[ObjectOutcome]:
     """Delete all objects within the bounds from the draft that are not stated; yields each deletion.
 
     Deleting a group deletes its rules. The default group that was created for an existing network is kept.
@@ -42,9 +42,9 @@ def _made_for_network(draft: Draft, obj: PolicyObject) -> bool:
     return bool(draft.where(Network, "default_group", obj.id))
 
 
-def _take(draft: Draft, obj: PolicyObject) -> Outcome:
+def _take(draft: Draft, obj: PolicyObject) -> ObjectOutcome:
     draft.remove(type(obj), obj.id)
     if isinstance(obj, SecurityGroup):
         for rule in draft.where(Rule, "group_id", obj.id):
             draft.remove(Rule, rule.id)
-    return Outcome(MANIFEST_KINDS[type(obj)], obj.name or obj.id, Action.DELETED)
+    return ObjectOutcome(MANIFEST_KINDS[type(obj)], obj.name or obj.id, ObjectAction.DELETED)
