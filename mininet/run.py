@@ -24,7 +24,7 @@ from lab.controller import Controller  # noqa: E402
 from lab.matrix import LEGEND, StepResult, show_step, summary, to_json  # noqa: E402
 from lab.ovs import PrivateOvs  # noqa: E402
 from lab.policy_cli import PolicyCli  # noqa: E402
-from lab.probe import Agent, ProbeError  # noqa: E402
+from lab.probe import AgentProcess, ProbeError  # noqa: E402
 from lab.process import LabError  # noqa: E402
 from lab.sandbox import PRIVATE_DIRECTORY, outer_pid, run_isolated, shield_daemons  # noqa: E402
 from lab.scenario import Scenario, ScenarioError, drop_rule, find, load  # noqa: E402
@@ -127,7 +127,7 @@ class Demo:
             cli.attach(wiring.ports, wiring.uplinks)
 
     def _probe_steps(self, cli: PolicyCli | None, wiring: Wiring) -> list[StepResult]:
-        agents = {host: Agent(wiring.enter(host)) for host in self._scenario.topology.hosts}
+        agents = {host: AgentProcess(wiring.enter(host)) for host in self._scenario.topology.hosts}
         trial = Trial(self._scenario, agents, self._options.timeout)
         results: list[StepResult] = []
         try:
