@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sgctl.optimizations import OPTIMIZATIONS
+
 Values = Mapping[str, float]
 """The measured values of one figure: any of `ours`, `neutron`, `ovn`, `limit`."""
 
@@ -130,6 +132,11 @@ GOALS: list[Goal] = [
     _at_most("scale_edit", "simulation: a single edit, worst median of rule, member, port", "ms", 5),
     _plain("scale_flows", "simulation: flows", "flows"),
     _at_least("encoder", "flow mods encoded in a bundle, one core", "per s", 100_000),
+    *(
+        _plain(f"without_{name}_{what}", f"{text} without the optimization `{name}`, to with it", "×")
+        for name in OPTIMIZATIONS
+        for what, text in (("restart", "restart at W(400, 1000)"), ("rule", "one rule added or removed"))
+    ),
     _plain("start_python", "the Python interpreter alone, start to exit", "ms"),
     _plain("start_help", "`sgctl --help`, start to exit", "ms"),
     _plain("start_complete", "completion of a command's name, start to exit", "ms"),

@@ -190,7 +190,7 @@ def _restart(live: Live, record: Record) -> None:
             took = restart(live.here)
             totals.append(took[0])
             connected.append(took[1])
-            wait_until(lambda: _came_back(live.here), "the bridge's own connection", _RESTART_PATIENCE)
+            wait_until(lambda: came_back(live.here), "the bridge's own connection", _RESTART_PATIENCE)
             live.here.confirm()
             touched += _touched(before, _installed(live.here), time.monotonic() - since)
         record.put("restart_lost", datagrams.lost())
@@ -220,7 +220,7 @@ def _seen(log: Path, told: int, text: str, start: float) -> float:
     return time.monotonic()
 
 
-def _came_back(here: Installation) -> bool:
+def came_back(here: Installation) -> bool:
     """Whether the bridge has connected by itself; until then the controller is connected to the bridge."""
     return "true" in here.ovs.vsctl("--columns=is_connected", "list", "Controller")
 

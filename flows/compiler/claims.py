@@ -206,7 +206,7 @@ class ClaimTable:
         return held
 
     def _merged(self, entry: _Entry) -> Flow | None:
-        """The flow that the switch should hold at a entry. A entry without claims is given up."""
+        """The flow that the switch should hold at an entry. An entry without claims is given up."""
         merged = entry.merged()
         if merged is None:
             del self._entries[entry.key]

@@ -13,6 +13,8 @@ import sys
 from collections import deque
 from typing import Any
 
+from sgctl.optimizations import is_on
+
 
 def _import_ovs() -> Any:
     """Import the library without eventlet, which would cost a command 0.1 s and print a warning.
@@ -141,4 +143,5 @@ class JsonRpcConnection(_Connection):  # type: ignore[misc]  # the library has n
             self._received.append(message)
 
 
-ovs.jsonrpc.Connection = JsonRpcConnection
+if is_on("reader"):
+    ovs.jsonrpc.Connection = JsonRpcConnection

@@ -5,7 +5,6 @@ FD is the listening socket's file descriptor, SETTINGS the fields of ApiSettings
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import os
@@ -14,7 +13,7 @@ import sys
 from pathlib import Path
 
 from sgctl.ryu import repair as ryu_repair
-from sgctl.ryu.manager import COLLECTOR_THRESHOLDS, raise_file_limit
+from sgctl.ryu.manager import collect_seldom, raise_file_limit
 from sgctl.settings import ApiSettings
 
 NICE = 1
@@ -35,7 +34,7 @@ class RecordWriter(logging.Handler):
 
 def main() -> None:
     """Serve until somebody ends us."""
-    gc.set_threshold(*COLLECTOR_THRESHOLDS)
+    collect_seldom()
     raise_file_limit()
     os.nice(NICE)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RecordWriter()])

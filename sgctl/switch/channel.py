@@ -10,6 +10,7 @@ from flows.openflow.actions import Action
 from flows.openflow.flow import Flow
 from flows.openflow.message_signature import signature
 from sgctl import runtime
+from sgctl.optimizations import is_on
 from sgctl.switch import messages
 from sgctl.switch.connection import Connection
 from sgctl.switch.exchange import Exchange, SwitchRefused
@@ -148,6 +149,8 @@ class Channel:
 
     def _signatures(self, edits: Sequence[wire.Edit]) -> frozenset[Hashable] | None:
         """The edits' signatures; None if a meter must be created first, because the flow depends on it."""
+        if not is_on("signatures"):
+            return None
         new = any(isinstance(edit, Flow) and edit.meter and edit.meter not in self._meters for edit in edits)
         return None if new else frozenset(map(signature, edits))
 

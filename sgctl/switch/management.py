@@ -12,6 +12,7 @@ from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
 from sgctl import runtime
+from sgctl.optimizations import is_on
 from sgctl.switch.admission import UNIX
 from sgctl.switch.connection import Connection
 from sgctl.switch.listener import ListenAddress
@@ -46,7 +47,7 @@ class ManagementConnections:
         Bridges that cannot be reached will connect by themselves.
         """
         self._bridges = tuple(bridges)
-        if self._directory is None:
+        if self._directory is None or not is_on("management"):
             return
         now = time.monotonic()
         for bridge in self._bridges:

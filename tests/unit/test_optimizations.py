@@ -1,0 +1,94 @@
+"""Each way around a library can be switched off, and rests on names that the library still has."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import ovs.db.idl
+import ovs.jsonrpc
+import pytest
+
+from sgctl.optimizations import OPTIMIZATIONS, VARIABLE, is_on, unknown
+from sgctl.ovsdb.garbage import MUCH, much_may_stay
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(program: str, without: str) -> str:
+    """What a program prints in a process of its own."""
+    environ = {**os.environ, VARIABLE: without}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("name", OPTIMIZATIONS)
+def test_each_is_on_until_it_is_named(name: str) -> None:
+    others = ",".join(OPTIMIZATIONS.keys() - {name})
+    assert is_on(name, {})
+    assert is_on(name, {VARIABLE: others})
+    assert not is_on(name, {VARIABLE: f" {name} ,"})
+
+
+@pytest.mark.parametrize("name", OPTIMIZATIONS)
+def test_each_is_asked_for_where_the_table_says(name: str) -> None:
+    """A switch that nothing asks for would do nothing."""
+    users = [path for path in (ROOT / "sgctl").rglob("*.py") if f'is_on("{name}")' in path.read_text()]
+    assert users
+
+
+def test_a_wrong_name_is_an_error_of_the_controller() -> None:
+    assert unknown({VARIABLE: "collector,colector"}) == ["colector"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sgctl.ryu.manager", "--version"],
+        env={**os.environ, VARIABLE: "colector"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "ryu-manager: SGCTL_WITHOUT: no such optimization: colector\n",
+    )
+
+
+def test_ryu_imports_as_it_does_without_us() -> None:
+    program = """
+from sgctl.ryu import repair
+repair.prepare()
+repair.repair_imports()
+import sys, ryu.cmd.manager
+print("setuptools" in sys.modules or "distutils" in sys.modules)
+"""
+    assert python(program, "") == "False"
+    assert python(program, "imports") == "True"
+
+
+def test_the_library_reads_its_messages_itself() -> None:
+    program = "from sgctl.ovsdb.library import ovs; print(ovs.jsonrpc.Connection.__module__)"
+    assert python(program, "") == "sgctl.ovsdb.library"
+    assert python(program, "reader") == "ovs.jsonrpc"
+
+
+def test_the_reader_replaces_what_the_library_has() -> None:
+    """Names of the `ovs` package that `sgctl.ovsdb.library` and `sgctl.ovsdb.replica` override or use."""
+    for name in ("send", "recv", "recv_wait", "run", "error"):
+        assert callable(getattr(ovs.jsonrpc.Connection, name))
+    assert callable(ovs.jsonrpc.Message.from_json)
+    assert callable(ovs.json.to_string)
+
+
+def test_the_collector_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "collector")
+    before = gc.get_freeze_count()
+    kept: list[list[int]] = []
+    with much_may_stay():
+        assert gc.isenabled()
+        kept += ([number] for number in range(2 * MUCH))
+    assert kept
+    assert gc.get_freeze_count() == before
