@@ -86,8 +86,13 @@ class DropCounters(NamedTuple):
         return [cls((IN_PORT(ofport),)), cls((OUT(ofport),))]
 
     def meters(self) -> list[int]:
-        """The meters of the OpenFlow ports about whose own packets they are."""
-        senders = [term.value for term in self.match if term.field is IN_PORT]
+        """The meters of the OpenFlow ports about whose own packets they are.
+
+        Reserved ports, such as the bridge's own interface, have no meters: Open vSwitch numbers ports up to
+        65,279, and the numbers of the reserved ones mean other meters.
+        """
+        ports = [term.value for term in self.match if term.field is IN_PORT]
+        senders = [ofport for ofport in ports if ofport < FRAGMENT_METERS]
         return [*senders, *(FRAGMENT_METERS + ofport for ofport in senders)]
 
 

@@ -16,7 +16,7 @@ from flows.openflow import registers as r
 from flows.openflow.actions import Action, Conntrack, Resubmit
 from flows.openflow.flow import Flow
 from flows.openflow.reasons import Reason
-from flows.openflow.wire import BUDGETS, PORTS_AT_ONCE, Budget, Budgets, DropCounters, MeterUnit
+from flows.openflow.wire import BUDGETS, PORTS_AT_ONCE, Budget, Budgets, DropCounters, MeterUnit, encode
 from flows.policy.index import Policy
 from flows.policy.objects import (
     Change,
@@ -148,3 +148,10 @@ def test_who_comes_next_inherits_no_meter_s_count() -> None:
     (sent, received) = DropCounters.of_port(7)
     assert sent.meters() == [7, numbers.FRAGMENT_METERS + 7]
     assert received.meters() == []
+
+
+def test_a_bridge_s_own_interface_has_no_meters() -> None:
+    """It may become an uplink, or stop being one, and its number plus anything would be no meter's."""
+    for counters in DropCounters.of_port(0xFFFFFFFE):
+        assert counters.meters() == []
+        assert encode(counters)
