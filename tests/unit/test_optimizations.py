@@ -92,3 +92,8 @@ def test_the_collector_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         kept += ([number] for number in range(2 * MUCH))
     assert kept
     assert gc.get_freeze_count() == before
+
+
+def test_each_is_documented() -> None:
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    assert [name for name in OPTIMIZATIONS if f"| `{name}` |" not in page] == []
