@@ -5,7 +5,6 @@ from __future__ import annotations
 from uuid import uuid4
 
 from flows.policy.objects import Direction, Ethertype, Meta, PolicyObject, Rule, SecurityGroup
-from flows.policy.validate import check
 from sgctl.service.checks import violations
 from sgctl.service.draft import Draft
 from sgctl.service.errors import Finding, PolicyError, Source
@@ -20,12 +19,6 @@ def checked_plan(draft: Draft) -> Plan:
     """The draft's edits as a plan. Raises PolicyError with every problem."""
     changes = tuple(draft.changes())
     findings = [
-        Finding(_source(change.new), problem.field, problem.reason)
-        for change in changes
-        if change.new is not None
-        for problem in check(change.new)
-    ]
-    findings += [
         Finding(_source(broken.subject), broken.field, broken.reason, broken.code)
         for broken in violations(draft, changes)
     ]
