@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from flows.policy.objects import Direction, Port, Prefix, Rule
+from flows.reference.rule_match import is_member
 from flows.reference.verdict import (
     Conversation,
     Grant,
@@ -15,7 +16,6 @@ from flows.reference.verdict import (
     State,
     Verdict,
     effective_groups,
-    is_member,
     judge,
     rule_allows,
 )

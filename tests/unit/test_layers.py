@@ -18,7 +18,7 @@ RYU_USERS = (
     "sgctl.runtime",
     "sgctl.switch.error_names",  # for Ryu's names of OpenFlow's errors
 )
-REFERENCE = ("packet", "exempt", "verdict", "frame")
+REFERENCE = ("packet", "exempt", "rule_match", "verdict", "frame")
 """Modules of `flows.reference`: each may import those before it."""
 
 
