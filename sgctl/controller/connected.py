@@ -58,8 +58,8 @@ OpenSession = Callable[[int, Expected, Report], SessionHandle]
 """Opens the session of a connected switch, from generation, expected flows and report function."""
 
 
-TakePulse = Callable[[Callable[[bool], None]], SwitchProbe]
-"""Creates the pulse of a connected switch, which calls the argument with each result: whether it changed."""
+MakeProbe = Callable[[Callable[[bool], None]], SwitchProbe]
+"""Creates the probe of a connected switch, which calls the argument with each result: whether it changed."""
 
 
 class ConnectedSwitch:
@@ -69,10 +69,10 @@ class ConnectedSwitch:
     `tuned` are the Controller rows for which those settings were written.
     """
 
-    def __init__(self, dpid: int, open_session: OpenSession, pulse: SwitchProbe) -> None:
+    def __init__(self, dpid: int, open_session: OpenSession, probe: SwitchProbe) -> None:
         self.dpid = dpid
         self.open_session = open_session
-        self.pulse = pulse
+        self.probe = probe
         self.session: SessionHandle | None = None
         self.applied = -1
         self.error = ""

@@ -17,9 +17,9 @@ from ovs.poller import POLLIN, Poller
 from flows.openflow.flow import Flow, FlowDiff, FlowKey
 from flows.openflow.pipeline import tracked_prefixes
 from sgctl.controller.bridges import insecure, unusable, unused
-from sgctl.controller.connected import ConnectedSwitch, Lines, OpenSession, SwitchProbe, TakePulse
+from sgctl.controller.connected import ConnectedSwitch, Lines, MakeProbe, OpenSession, SwitchProbe
 from sgctl.controller.engine import Engine, ManagedBridge, ZoneKey
-from sgctl.controller.inquiry import SILENT, Inquiry
+from sgctl.controller.liveness_answer import SILENT, LivenessAnswer
 from sgctl.controller.loops import LoopWatch
 from sgctl.controller.status import BindingKey, binding_rows, moved_rows, switch_row
 from sgctl.ovsdb.garbage import much_may_stay
@@ -56,7 +56,7 @@ class ControlLoop:
         self._tend_due = 0.0
         self._lines = lines
         self._listener = lines.listener
-        self._inquiry = Inquiry()
+        self._liveness_answer = LivenessAnswer()
         self._told: dict[str, str] = {}
         self._refused = ""
         self._renew_mastership = renew_mastership
@@ -81,10 +81,10 @@ class ControlLoop:
         self._moved: dict[BindingKey, BindingStatus | None] = {}
         self._whole_report_due = 0.0
 
-    def connect(self, dpid: int, open_session: OpenSession, take_pulse: TakePulse) -> None:
+    def connect(self, dpid: int, open_session: OpenSession, make_probe: MakeProbe) -> None:
         """Add a switch that has connected; replaces an older connection of the same switch."""
         self.disconnect(dpid)
-        self._connections[dpid] = ConnectedSwitch(dpid, open_session, take_pulse(self._hear_pulse))
+        self._connections[dpid] = ConnectedSwitch(dpid, open_session, make_probe(self._hear_probe))
         self._limits.forget()
         self._status_stale = True
         self.wake()
@@ -93,12 +93,12 @@ class ControlLoop:
         """Remove a switch whose connection has ended."""
         connection = self._connections.pop(dpid, None)
         if connection is not None:
-            connection.pulse.close()
+            connection.probe.close()
             connection.stand_by()
         self._status_stale = True
         self.wake()
 
-    def _hear_pulse(self, is_news: bool) -> None:
+    def _hear_probe(self, is_news: bool) -> None:
         self._status_stale |= is_news
         self.wake()
 
@@ -162,7 +162,7 @@ class ControlLoop:
         self._refresh_zones()
         self._settle_uplinks()
         self.loops.tend(self._engine.bridges, self._engine.policy.networks)
-        if not any(pulse.silent for pulse in self._pulses):  # a switch that hangs would block us
+        if not any(probe.silent for probe in self._probes):  # a switch that hangs would block us
             self._limits.apply(self._engine.connection_limits())
         self._changing = self._change_switches()
         for _ in self._changing:
@@ -174,16 +174,16 @@ class ControlLoop:
 
     def _answer(self) -> None:
         """Answer a `Store.ask`, after reporting the problems of the switches."""
-        number = self._inquiry.settled(self._store.asked, self._store.answered, self._pulses)
+        number = self._liveness_answer.settled(self._store.asked, self._store.answered, self._probes)
         if number is not None:
             self._report()
             self._store.answer(self._chassis, number)
 
     @property
-    def _pulses(self) -> list[SwitchProbe]:
-        """The pulses of the connected bridges."""
+    def _probes(self) -> list[SwitchProbe]:
+        """The probes of the connected bridges."""
         connected = self._connections.items()
-        return [connection.pulse for dpid, connection in connected if dpid in self._engine.bridges]
+        return [connection.probe for dpid, connection in connected if dpid in self._engine.bridges]
 
     def _take_turns(self) -> None:
         """Take charge when we hold the host's lock in the database; stand by while another controller does.
@@ -390,7 +390,7 @@ class ControlLoop:
     def _answering(self, dpid: int) -> ConnectedSwitch | None:
         """The connection of a switch, None if the switch is not connected or hangs."""
         connection = self._connections.get(dpid)
-        return None if connection is None or connection.pulse.silent else connection
+        return None if connection is None or connection.probe.silent else connection
 
     def _trouble(self, managed: ManagedBridge) -> str:
         """All problems of a bridge except those that its session reports; empty if there are none."""
@@ -399,7 +399,7 @@ class ControlLoop:
         limits = {why for zone in zones if (why := self._limits.problems.get((datapath, zone)))}
         found = [
             "" if connection else unused(managed.bridge, self._listener, bool(managed.roles.ports)),
-            SILENT if connection and connection.pulse.silent else "",
+            SILENT if connection and connection.probe.silent else "",
             "" if self._local.connected else NO_DATABASE,
             self._refused,
             *(f"a connection limit is not enforced: {why}" for why in sorted(limits)),

@@ -140,8 +140,8 @@ class SecurityGroups(RyuApp):
             self._server.stop()
 
     def _connected(self, channel: Channel) -> None:
-        take_pulse = partial(EchoProbe, channel.answers, self._main_thread, runtime.spawn)
-        self._loop.connect(channel.dpid, partial(self._open_session, channel), take_pulse)
+        make_probe = partial(EchoProbe, channel.answers, self._main_thread, runtime.spawn)
+        self._loop.connect(channel.dpid, partial(self._open_session, channel), make_probe)
         self._loop.loops.connect(channel.dpid, channel.transmit)
 
     def _disconnected(self, channel: Channel) -> None:

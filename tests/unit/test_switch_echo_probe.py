@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from lab.process import wait_until
-from sgctl.controller.inquiry import Inquiry
-from sgctl.switch import echo_probe as pulse
+from sgctl.controller.liveness_answer import LivenessAnswer
+from sgctl.switch import echo_probe
 from sgctl.switch.echo_probe import EchoProbe
 from sgctl.switch.main_thread import Look, MainThread
 
@@ -62,7 +62,7 @@ def test_who_does_nothing_and_does_not_answer_hangs(looks: tuple[Look | None, ..
 
 
 def test_who_cannot_be_seen_may_be_busy_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulse, "UNSEEN_SECONDS", 0.0)
+    monkeypatch.setattr(echo_probe, "UNSEEN_SECONDS", 0.0)
     assert results(Thread(None), [False, True]) == [True, False]
 
 
@@ -84,7 +84,7 @@ class Slow:
 
 
 def test_a_question_is_answered_when_the_switches_have_answered() -> None:
-    inquiry, switch = Inquiry(), Slow()
+    inquiry, switch = LivenessAnswer(), Slow()
     assert inquiry.settled(4, 4, [switch]) is None
     assert not switch.pending, "nobody has asked"
     assert inquiry.settled(5, 4, [switch]) is None

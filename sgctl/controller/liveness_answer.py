@@ -10,22 +10,22 @@ SILENT = "Open vSwitch does not answer"
 """The error that is reported for a switch that hangs."""
 
 
-class Inquiry:
+class LivenessAnswer:
     """A pending `Store.ask`: it can be answered once all switches have been asked."""
 
     def __init__(self) -> None:
         self._number: int | None = None
 
-    def settled(self, asked: int, answered: int, pulses: Collection[SwitchProbe]) -> int | None:
+    def settled(self, asked: int, answered: int, probes: Collection[SwitchProbe]) -> int | None:
         """The number that can be answered now, None if there is none.
 
         `asked` is the number of the last `Store.ask`, `answered` the number that was answered last.
         """
         if self._number is None and asked != answered:
             self._number = asked
-            for pulse in pulses:
-                pulse.ask()
-        if self._number is None or any(pulse.pending for pulse in pulses):
+            for probe in probes:
+                probe.ask()
+        if self._number is None or any(probe.pending for probe in probes):
             return None
         number, self._number = self._number, None
         return number
