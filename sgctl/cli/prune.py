@@ -12,9 +12,10 @@ from sgctl.cli import kinds
 from sgctl.cli.lookup import CLASSES
 from sgctl.cli.manifest_files import plan_to_apply
 from sgctl.cli.options import Decorated
-from sgctl.cli.output.terminal import Failure, plain
+from sgctl.cli.output.terminal import Failure
 from sgctl.cli.session import CommandSession
 from sgctl.service.draft import Objects
+from sgctl.service.errors import plain
 from sgctl.service.manifests import Bounds, Document, plan
 from sgctl.service.plan import ObjectAction, ObjectOutcome, Plan
 

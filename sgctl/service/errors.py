@@ -17,6 +17,11 @@ class Code(StrEnum):
     IN_USE = "in use"
 
 
+def plain(text: str) -> str:
+    """The text, with an escape for each character that would move the cursor or end the line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Source:
     """Where an input comes from; empty parts are unknown or do not apply.
@@ -47,7 +52,9 @@ class Finding:
     line: int = dataclasses.field(default=0, compare=False)
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.source.at(self.line), self.field, self.reason) if part)
+        """One line. What it quotes may hold line ends and control characters, which are escaped."""
+        parts = (self.source.at(self.line), self.field, self.reason)
+        return plain(": ".join(part for part in parts if part))
 
 
 class PolicyError(Exception):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -175,6 +175,7 @@ ANYTHING = st.recursive(
 
 @settings(max_examples=examples(400))
 @given(st.integers(0, 2**32), ANYTHING)
+@example(0, {"\n": None})
 def test_anything_in_place_of_a_value(seed: int, value: object) -> None:
     """Deep in a sound document, any value of any type."""
     random = Random(seed)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.policy.objects import Network, Port
-from sgctl.service.errors import Code, Finding, PolicyError
+from sgctl.service.errors import Code, Finding, PolicyError, Source
 from sgctl.service.manifests import documents, read_files
 from sgctl.service.manifests.yaml_reader import MAX_DEPTH
 from tests.unit.manifests_support import Policy
@@ -427,3 +427,11 @@ def test_a_finding_without_a_file_names_the_object() -> None:
         policy.delete((Network, "blue"))
     assert list(map(str, caught.value.findings)) == ["Network blue: in use by port p"]
     assert isinstance(caught.value.findings[0], Finding)
+
+
+@pytest.mark.parametrize("odd", ["\n", "\r", "\x1b[2J", "\u2028", "\x85"])
+def test_an_error_is_one_line_whatever_it_quotes(odd: str) -> None:
+    """What the user wrote may be meant to hide a line, or to move the cursor of somebody's terminal."""
+    finding = Finding(Source("a.yaml", 1, "Port", f"p{odd}"), f"spec.{odd}x", f"is {odd!s}")
+    assert str(finding).isprintable()
+    assert len(str(finding).splitlines()) == 1

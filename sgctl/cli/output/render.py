@@ -14,8 +14,8 @@ from rich.text import Text
 
 from sgctl.cli.output.records import Record
 from sgctl.cli.output.tables import TableColumn
-from sgctl.cli.output.terminal import plain
 from sgctl.cli.output.text import sentence, show
+from sgctl.service.errors import plain
 from sgctl.service.plan import ObjectOutcome
 
 UNLIMITED = 1_000_000

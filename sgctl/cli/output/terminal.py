@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 import click
 
+from sgctl.service.errors import plain
+
 OK, FAILED, USAGE, DIFFERENT = 0, 1, 2, 3
 """Exit statuses."""
 
@@ -34,8 +36,3 @@ def warn(line: str) -> None:
 def _tell(prefix: str, color: str, line: str) -> None:
     styled = click.style(prefix, fg=color, bold=True)
     click.echo(f"{styled} {plain(line)}", err=True, color=False if os.environ.get("NO_COLOR") else None)
-
-
-def plain(text: str) -> str:
-    """The text, with an escape for each character that would move the cursor or end the line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

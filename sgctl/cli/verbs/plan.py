@@ -13,13 +13,14 @@ from sgctl.cli.output.forecasts import record
 from sgctl.cli.output.progress import progress
 from sgctl.cli.output.render import print_json, print_outcomes, print_table, print_yaml
 from sgctl.cli.output.tables import FORECAST_COLUMNS, RULE_FORECAST_COLUMNS
-from sgctl.cli.output.terminal import DIFFERENT, plain
+from sgctl.cli.output.terminal import DIFFERENT
 from sgctl.cli.prune import prune_options, read_bounds
 from sgctl.cli.session import CommandSession, pass_session, plain_failures
 from sgctl.explain.expected import Unexplained
 from sgctl.forecast.connections import OpenConnection, parse
 from sgctl.forecast.fleet import Fleet
 from sgctl.forecast.report import Forecast, forecast
+from sgctl.service.errors import plain
 from sgctl.service.plan import Plan
 
 

@@ -13,12 +13,12 @@ from sgctl.cli.explaining import explained, stored_policy
 from sgctl.cli.options import Decorated, output_option
 from sgctl.cli.output.render import print_json, print_names, print_table
 from sgctl.cli.output.tables import REACH_COLUMNS
-from sgctl.cli.output.terminal import plain
 from sgctl.cli.service_options import read_service, service_options
 from sgctl.cli.session import CommandSession, pass_session
 from sgctl.explain.expected import Unexplained, text_of
 from sgctl.explain.question import find_end
 from sgctl.explain.reach import Outside, Reach, Reached
+from sgctl.service.errors import plain
 
 
 def _parameters(command: Decorated) -> Decorated:

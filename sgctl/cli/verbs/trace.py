@@ -13,7 +13,6 @@ from sgctl.cli.completers import names_of
 from sgctl.cli.explaining import expected_state, explained, stored_policy, switch_tools
 from sgctl.cli.options import output_option
 from sgctl.cli.output.render import print_json
-from sgctl.cli.output.terminal import plain
 from sgctl.cli.service_options import read_service, service_options
 from sgctl.cli.session import CommandSession, pass_session
 from sgctl.explain.answer import Answer, answer, describe_packet
@@ -23,6 +22,7 @@ from sgctl.explain.frames import frame_bytes
 from sgctl.explain.names import Names
 from sgctl.explain.path import Path, Tracer, read_path
 from sgctl.explain.question import ERRORS, Error, ask, ask_error, ask_frame
+from sgctl.service.errors import plain
 
 DISAGREES, DENIED = 3, 4
 """Exit statuses of a trace."""
