@@ -30,12 +30,12 @@ from lab.attack import (
 )
 from lab.attack_policy import DISCARD, documents
 from lab.barrier import Barrier
-from lab.datapath import DATAPATH, FRAGMENT_TIMES, Datapath
+from lab.datapath import DATAPATH, Datapath, let_fragments_wait
 from lab.drop_counts import drop_counts
 from lab.fragments import whole
 from lab.netns import Workload
 from lab.packet_tap import PacketTap
-from lab.process import LabError, run
+from lab.process import LabError
 from lab.running import Running
 from lab.site import Site
 from sgctl.controller.loops import PROBE_GROUP
@@ -60,9 +60,7 @@ class AttackBench(Running):
         """Create the bridge, its policy and the hosts."""
         if self._barrier is not None:
             self._barrier.start()
-            run(
-                ["sysctl", "-qw", *(f"{name}=1" for name in FRAGMENT_TIMES)]
-            )  # no connection lasts until the next attack
+            let_fragments_wait(1)  # none until the next attack
         self._site.add_bridge(BRIDGE)
         self._site.apply(*documents())
         for host in EVERYBODY:

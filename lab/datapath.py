@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 from enum import StrEnum
+from pathlib import Path
 
-from lab.process import LabError, run
+from lab.process import LabError, run, wait_until
 
 SETTING = "SGCTL_LAB_DATAPATH"
 FRAGMENT_TIMES = ("net.ipv4.ipfrag_time", "net.netfilter.nf_conntrack_frag6_timeout")
@@ -50,6 +51,25 @@ def fill_in_checksums(device: str) -> list[str]:
     rejects such packets. The kernel datapath knows which checksums are still missing.
     """
     return ["ethtool", "-K", device, "tx", "off"] if DATAPATH is Datapath.USERSPACE else []
+
+
+def let_fragments_wait(seconds: int) -> None:
+    """Set how long the kernel keeps a fragment. The userspace datapath always keeps it for 15 seconds."""
+    if DATAPATH is Datapath.KERNEL:
+        run(["sysctl", "-qw", *(f"{name}={seconds}" for name in FRAGMENT_TIMES)])
+
+
+def wait_for_no_fragments(seconds: float) -> None:
+    """Wait until the kernel has given up the fragments of earlier tests. Raises LabError after `seconds`.
+
+    The kernel keeps them when a switch ends, and a large datagram of the next test might find no room.
+    """
+    if DATAPATH is Datapath.KERNEL:
+        wait_until(_kernel_holds_none, "fragments of earlier tests are given up", seconds)
+
+
+def _kernel_holds_none() -> bool:
+    return "FRAG: inuse 0 " in Path("/proc/net/sockstat").read_text()
 
 
 def clear_kernel() -> None:

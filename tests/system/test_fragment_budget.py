@@ -14,11 +14,11 @@ from scapy.packet import Raw
 
 from lab.attack import SHARED_MAC, AttackHost
 from lab.controller import Controller
-from lab.datapath import DATAPATH, FRAGMENT_TIMES, Datapath
+from lab.datapath import Datapath, let_fragments_wait, wait_for_no_fragments
 from lab.netns import Workload
 from lab.ovs import PrivateOvs
 from lab.packet_tap import PacketTap
-from lab.process import run, wait_until
+from lab.process import wait_until
 from lab.scenario.model import Document
 from lab.site import ALL_OUT, Site, document, group
 from lab.workloads import Workloads
@@ -46,16 +46,22 @@ FLOOD, AT_ONCE = 6000, 40
 """First fragments: more than a tracker takes: 5,000 in userspace, in the kernel 4 MB for each family."""
 PAYLOAD, FRAGMENT_BYTES = 4000, 1400
 _PATIENCE, _SHORT_PATIENCE = 5.0, 0.5
+_GIVEN_UP_SECONDS = 60.0
 
 Taps = dict[AttackHost, PacketTap]
 Drop = tuple[str, str, str]
 
 
 @pytest.fixture(autouse=True)
-def fragments_wait() -> None:
-    """As long as Linux lets IPv4 fragments wait by default, whatever earlier tests have set."""
-    if DATAPATH is Datapath.KERNEL:
-        run(["sysctl", "-qw", *(f"{name}=30" for name in FRAGMENT_TIMES)])
+def fragments_wait() -> Iterator[None]:
+    """As long as Linux lets IPv4 fragments wait by default, whatever earlier tests have set.
+
+    None of an earlier test takes a place, and none of this one takes a later test's.
+    """
+    let_fragments_wait(30)
+    wait_for_no_fragments(_GIVEN_UP_SECONDS)
+    yield
+    wait_for_no_fragments(_GIVEN_UP_SECONDS)
 
 
 @pytest.fixture

@@ -18,10 +18,9 @@ from scapy.layers.inet import UDP, fragment
 from scapy.layers.inet6 import IPv6ExtHdrFragment, fragment6
 
 from lab.attack import AttackHost
-from lab.datapath import DATAPATH, FRAGMENT_TIMES, Datapath
+from lab.datapath import DATAPATH, Datapath, let_fragments_wait, wait_for_no_fragments
 from lab.netns import Workload
 from lab.packet_tap import PacketTap
-from lab.process import run, wait_until
 from lab.scenario.model import Document
 from lab.site import ALL_OUT, NETWORK, Site, document, group
 from lab.workloads import Workloads
@@ -116,9 +115,8 @@ def strays(taps: Taps, honest: Iterable[AttackHost] = ()) -> list[str]:
 
 def test_fragments_that_are_given_up_go_nowhere(site: Site, taps: Taps) -> None:
     """There are enough fragments that each honest packet after the pause releases some of them."""
-    if DATAPATH is Datapath.KERNEL:
-        run(["sysctl", "-qw", *(f"{name}={_GIVEN_UP_SECONDS - 1}" for name in FRAGMENT_TIMES)])
-        wait_until(_kernel_holds_none, "fragments of earlier tests are given up", _EARLIER_SECONDS)
+    let_fragments_wait(_GIVEN_UP_SECONDS - 1)
+    wait_for_no_fragments(_EARLIER_SECONDS)
     sent, before = 0, _given_up_by_kernel()
     ways = (SHUT, CLOSED), (SHUT, OPEN), (SHUT, OUTSIDE), (OUTSIDE, CLOSED)
     for number in range(_LISTS):
@@ -141,10 +139,6 @@ def _given_up(site: Site) -> int:
     """How many IPv4 and IPv6 fragments have expired in the userspace datapath."""
     status = site.ovs.appctl("dpctl/ipf-get-status")
     return sum(map(int, re.findall(r"v[46] frags expired: (\d+)", status)))
-
-
-def _kernel_holds_none() -> bool:
-    return "FRAG: inuse 0 " in Path("/proc/net/sockstat").read_text()
 
 
 def _given_up_by_kernel() -> int:
