@@ -1,1 +1,1 @@
-"""The compiler of one bridge: policy, bound ports and uplinks in, flows out."""
+"""The compiler of one bridge: turns policy, bound ports and uplinks into flows."""

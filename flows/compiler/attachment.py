@@ -1,4 +1,4 @@
-"""A policy port as it is bound to a bridge, and what it may call its own."""
+"""A policy port that is bound to a bridge, and the MACs and addresses that it may use."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LINK = Prefix.parse("fe80::/64")
 class Attachment:
     """A bound policy port: its OpenFlow port, its network's zone on this bridge, its identity.
 
-    `uplinked`: an uplink of this bridge carries the network, so that there is an outside to guard against.
-    `subnets6`: the network declares what its IPv6 subnets are; `subnets4` are its IPv4 subnets. `shared` are
-    the port's MACs and addresses that other ports may use, too; `elsewhere` are those that a port may use
-    that is not on this bridge. `strays`: it may have an address that is in no subnet of its network.
+    `uplinked`: an uplink of this bridge carries the network, so the port needs guards against the outside.
+    `subnets6`: the network declares IPv6 subnets. `subnets4`: the network's IPv4 subnets. `shared`: the MACs
+    and addresses of this port that other ports may use, too. `elsewhere`: those of them that a port not on
+    this bridge may use. `strays`: the port may have an address that is in no subnet of its network.
     """
 
     ofport: int
@@ -34,7 +34,7 @@ class Attachment:
     strays: bool = False
 
     def macs_held_in_turn(self) -> list[str]:
-        """MACs that several ports may use. The port's own stays its own here, whoever else may use it."""
+        """MACs of allowed address pairs that other ports may use, too; never the port's own MAC."""
         return [mac for mac in source_macs(self.port) if mac in self.shared and mac != self.port.mac]
 
     def leads_outside(self, claim: Claim) -> bool:
@@ -55,12 +55,12 @@ class Attachment:
 
 
 def mac_number(text: str) -> int:
-    """`aa:bb:cc:dd:ee:ff` as 48 bits."""
+    """The 48-bit number of a MAC that is written as `aa:bb:cc:dd:ee:ff`."""
     return int(text.replace(":", ""), 16)
 
 
 def address_pairs(port: Port) -> list[AddressPair]:
-    """Every (MAC, address or CIDR) the port may use as a source; without duplicates, in order."""
+    """All (MAC, address or CIDR) pairs that the port may use as a source; in order, without duplicates."""
     own = [AddressPair(port.mac, address) for address in (*port.fixed_ips, link_local(port.mac))]
     pairs = [*own, *port.allowed_address_pairs]
     pairs += [AddressPair(mac, link_local(mac)) for mac in source_macs(port)]
@@ -73,7 +73,7 @@ def source_macs(port: Port) -> list[str]:
 
 
 def may_stray(port: Port, subnets: Collection[Prefix]) -> bool:
-    """Whether the port may have an address that is in none of its network's subnets, nor of the link."""
+    """Whether the port may have an address that is neither in its network's `subnets` nor link-local."""
     known = (_LINK, *subnets)
     own = {pair.prefix for pair in address_pairs(port)}
     return not all(any(each.covers(prefix) for each in known) for prefix in own)

@@ -1,7 +1,7 @@
-"""The compiler of one bridge: policy and local ports in, flow differences out.
+"""The compiler of one bridge: turns policy and local ports into flow differences.
 
-The flow table is a pure function of (policy, bound ports, uplinks, zones). An edit costs what it
-touches: every part keeps its flows in a claim table, and only what the edit names is looked at again.
+The flow table is a pure function of (policy, bound ports, uplinks, zones). An edit recompiles only the
+objects that it touches: every part of the compiler keeps its flows in a claim table.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ from flows.policy.objects import EgressDefault, Port
 Key = TypeVar("Key")
 
 PORTS_AT_A_TIME = 12
-"""Of a large change: what some 2 ms of work make, and less than is sent at once."""
+"""Ports in one part of a large change: some 2 ms of work, and fewer flows than are sent at once."""
 
 
 @dataclass(frozen=True)
 class LocalState:
     """What is attached to a bridge: policy ports and uplinks by OpenFlow port, zones by network.
 
-    `ports` maps OpenFlow port to policy port id, `uplinks` to the ids of the networks carried. An uplink that
-    is a bond is there by its first member; `ways` has those of which there is more to say.
-    Every network of a bound port or an uplink needs a zone (1–65534).
+    `ports` maps an OpenFlow port to a policy port id, `uplinks` to the ids of the networks that the uplink
+    carries. A bond is listed under its first member. `ways` describes the uplinks that are bonds or that
+    send probes. Every network of a bound port or an uplink needs a zone (1–65534).
     """
 
     ports: Mapping[int, str] = field(default_factory=dict)
@@ -61,12 +61,12 @@ class LocalState:
     ways: Mapping[int, Uplink] = field(default_factory=dict)
 
     def uplink(self, ofport: int) -> Uplink:
-        """The uplink with this number."""
+        """The uplink that `uplinks` lists under this OpenFlow port."""
         return self.ways.get(ofport) or Uplink((ofport,))
 
 
 class BridgeCompiler:
-    """Keeps one bridge's flows up to date with the policy and with what is attached."""
+    """Keeps the flows of one bridge up to date with the policy and with the bound ports and uplinks."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -90,7 +90,7 @@ class BridgeCompiler:
 
     @property
     def flows(self) -> Mapping[FlowKey, Flow]:
-        """The flows the switch should hold, as of the last `flush`."""
+        """The flows that the switch should hold, as of the last `flush`."""
         return self._claims.flows
 
     @property
@@ -105,27 +105,27 @@ class BridgeCompiler:
 
     @property
     def identities(self) -> Mapping[int, LocalSet]:
-        """What the identities of the bound ports stand for; without the unrestricted one."""
+        """The local set of each identity of the bound ports, without the unrestricted one."""
         return self._identities
 
     @property
     def left_out(self) -> Collection[FlowKey]:
-        """The flows for which there is more to say than fits one; they are not among `flows`."""
+        """Keys with more claims than one flow can hold. `flows` does not contain them."""
         return self._claims.left_out
 
     def remote_identities(self) -> dict[int, frozenset[Selector]]:
-        """What the identities of remote addresses stand for, of all tables: equal sets have equal numbers."""
+        """The selector sets of remote addresses in all tables, by identity. Equal sets have equal numbers."""
         return self._rules.remote_identities()
 
     def owners(self, key: FlowKey) -> list[Owner]:
-        """What a flow is for, as told when it was claimed."""
+        """The owners that claim a flow."""
         return self._claims.owners(key)
 
     def set_local(self, state: LocalState, moved: Iterable[int] | None = None) -> None:
-        """Take in what is now attached to the bridge.
+        """Apply what is now attached to the bridge.
 
-        `moved` are the OpenFlow ports that may have another policy port than last time; without it all
-        are compared.
+        `moved` are the OpenFlow ports whose policy port may have changed since the last call. Without
+        `moved`, all ports are compared.
         """
         before, self._local = self._local, state
         self._users.clear()
@@ -149,10 +149,10 @@ class BridgeCompiler:
         self._stale_scopes.update(dict.fromkeys(networks))
 
     def update(self, touched: Touched) -> None:
-        """Take in what a change of the policy touched.
+        """Apply what a change of the policy touched.
 
-        Remotes and rules come first: a rule that a port then takes out of use would not hear any more of
-        the members that left in the same change.
+        Remotes and rules come first. A rule that is deactivated removes only the present members of its
+        remote, so members that left in the same change must be removed before.
         """
         self._rules.update(touched)
         self._users.clear()
@@ -166,16 +166,16 @@ class BridgeCompiler:
                 self._refresh_identity(identity)
 
     def parts(self) -> Iterator[FlowDiff]:
-        """The beginning of a large change, a few ports at a time; `flush` gives the end.
+        """The first parts of a large change, `PORTS_AT_A_TIME` ports each; `flush` returns the rest.
 
-        It is for sending while the rest is being compiled. Only all of it together makes sense.
+        A part can be sent while the next one is compiled. Only all parts together are consistent.
         """
         while len(self._stale_ports) > PORTS_AT_A_TIME:
             self._refresh_ports(PORTS_AT_A_TIME)
             yield self._claims.flush()
 
     def flush(self) -> FlowDiff:
-        """The flows to add and remove since the last call."""
+        """The flows to add and remove since the last call or part."""
         self._refresh_ports(len(self._stale_ports))
         for network in self._stale_segments:
             self._refresh_segment(network)
@@ -196,7 +196,7 @@ class BridgeCompiler:
                 self._ofport_of[self._local.ports[ofport]] = ofport
 
     def _sharing_with(self, moved: Iterable[int], before: Mapping[int, str]) -> Iterator[int]:
-        """The OpenFlow ports here that may use something of a port that came or went."""
+        """OpenFlow ports on this bridge that may use a MAC or address of a port that came or went."""
         ids = {side.get(ofport, "") for side, ofport in product((before, self._local.ports), moved)}
         ports = (self._policy.ports[each] for each in ids if each in self._policy.ports)
         for network, claim in {
@@ -251,7 +251,7 @@ class BridgeCompiler:
         return Attachment(ofport, port, zone, identity, stateless, *known, *claims, may_stray(port, subnets))
 
     def _shared_claims(self, port: Port) -> tuple[frozenset[Claim], frozenset[Claim]]:
-        """What other ports that are up may use, too; and what one of them may that is not on this bridge."""
+        """`shared` and `elsewhere` of an `Attachment`. Only other ports that are up count."""
         shared: set[Claim] = set()
         elsewhere: set[Claim] = set()
         for claim in self._policy.shared_claims(port):
@@ -263,7 +263,7 @@ class BridgeCompiler:
         return frozenset(shared), frozenset(elsewhere)
 
     def _count_users(self, network_id: str, claim: Claim) -> tuple[int, int]:
-        """How many ports that are up may use it: on this bridge, and not on it."""
+        """How many ports that are up may use a MAC or an address: on this bridge, and not on it."""
         found = self._users.get((network_id, claim))
         if found is None:
             users = self._policy.users_of(network_id, claim)
@@ -281,7 +281,7 @@ class BridgeCompiler:
         return LocalSet(groups, egress_default, stateless=self._policy.any_stateless(groups))
 
     def _retain(self, at: Attachment) -> None:
-        """A port uses its identity; what its first user needs is set up."""
+        """Count a port that uses its identity. The first one adds the identity to the rules."""
         local_set = self._local_set(at.port)
         self._ports_of_identity[at.identity] += 1
         if self._ports_of_identity[at.identity] == 1 and not local_set.unrestricted:
@@ -299,7 +299,7 @@ class BridgeCompiler:
                 self._refresh_identity(at.identity)
 
     def _move(self, current: Attachment | None, wanted: Attachment | None) -> None:
-        """A port that is up is heard of in its zone: in broadcasts, and in what remote groups mean there."""
+        """Update broadcasts and remote groups in the zones that a port, while it is up, enters or leaves."""
         old, new = (at if at is not None and at.port.admin_state_up else None for at in (current, wanted))
         self._count_trusted(old, -1)
         self._count_trusted(new, 1)
@@ -315,7 +315,7 @@ class BridgeCompiler:
             self._stale_chunks[old.zone, old.ofport // CHUNK] = None
 
     def _count_trusted(self, at: Attachment | None, step: int) -> None:
-        """How a network leaves the bridge depends on whether one of its ports has others behind it."""
+        """Count ports without port security and ports that may stray: a network's flows depend on both."""
         if at is not None and not at.port.port_security_enabled:
             self._trusted[at.port.network_id] += step
             self._stale_segments[at.port.network_id] = None
@@ -329,7 +329,7 @@ class BridgeCompiler:
             self._rules.refresh_zone(zone, self._policy.scope_of(network_id))
 
     def _refresh_identity(self, identity: int) -> None:
-        """What depends on whether the groups of an identity have any rules of a kind."""
+        """Update the flows that depend on whether the groups of an identity have any rules of a kind."""
         local_set = self._identities.get(identity)
         is_open = (
             local_set is not None
@@ -347,7 +347,7 @@ class BridgeCompiler:
         self._claims.assign(("ruleless", identity), ruleless_flows(identity, ruleless))
 
     def _refresh_broadcast(self, zone: int, chunk: int) -> None:
-        """Once for all ports of a chunk that came or went; the list of chunks may have changed with it."""
+        """Update a chunk once for all its ports that came or went. The list of chunks may change with it."""
         members, chunks = self._presence.members(zone, chunk), self._presence.chunks(zone)
         self._claims.assign(
             ("broadcast", zone, chunk), [broadcast_chunk(zone, chunk, members)] if members else ()
@@ -357,12 +357,12 @@ class BridgeCompiler:
 
 @cache
 def base_flows() -> tuple[Flow, ...]:
-    """What every bridge has, whatever the policy. All bridges share it."""
+    """The flows that every bridge has, whatever the policy. All bridges share them."""
     return (*static_flows(), *sieve_flows(), *protocol_flows(), *router_flows())
 
 
 def egress_open_flows(identity: int) -> list[Flow]:
-    """Everything may leave, while no group of the identity has an egress rule."""
+    """Allow all egress traffic, while no group of the identity has an egress rule."""
     accept = (SetField(r.VERDICT, EGRESS_OPEN),)
     return [
         Flow(p.EGRESS_ANY, Priority.UNCONDITIONAL, (family, r.LOCAL(identity)), accept)
@@ -371,7 +371,7 @@ def egress_open_flows(identity: int) -> list[Flow]:
 
 
 def compile_bridge(policy: Policy, state: LocalState) -> Mapping[FlowKey, Flow]:
-    """All flows of a bridge, compiled afresh."""
+    """All flows of a bridge, compiled from scratch."""
     compiler = BridgeCompiler(policy)
     compiler.set_local(state)
     compiler.flush()

@@ -1,7 +1,7 @@
-"""Who wants which flow: claims per flow key, merged into the flows that the switch should hold.
+"""Claims of several owners on one flow key, merged into the flow that the switch should hold.
 
 Several owners may claim one key (clauses of many rules on one match; an address that two ports
-share). The merged flow depends on the present claims only, never on the order in which they came.
+share). The merged flow depends only on the present claims, never on the order in which they came.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from flows.policy.objects import Prefix
 
 Actions = tuple[Action, ...]
 Owner = tuple[str, int | str] | tuple[str, int, int | Prefix] | tuple[str, int, Prefix, int]
-"""What a flow is for: a kind and its key, e.g. ("rule", 17); sortable within a kind."""
+"""The owner of a claim: a kind and its key, e.g. ("rule", 17); sortable within a kind."""
 
 ADD_UP = frozenset({ALL_HOLDERS.id, NEIGHBOUR.id, SHARED.id, LISTENERS.id})
-"""Tables in which every claimant gets what it wants."""
+"""Tables in which a flow has the actions of all its claims, such as outputs to all owners of an address."""
 
 MOST_CLAIMS = {ALL_HOLDERS.id: 500, SHARED.id: 500}
-"""On one flow. Open vSwitch looks a packet up 4,096 times at most and then drops it; a port that hears of
-others takes up to 8 of them."""
+"""The most claims on one flow, by table. Open vSwitch drops a packet after 4,096 lookups, and each port that
+gets a copy takes up to 8 of them."""
 
 
 def merge(key: FlowKey, claims: Mapping[Owner, Flow]) -> Actions:
     """The one action list for several claims on a key.
 
-    Conjunction clauses add up, and so do the owners of a shared address and those who hear of each
-    other; any other key goes to the claimant that sorts first.
+    Conjunction clauses are combined, and so are all claims in the tables of `ADD_UP`. Any other key gets the
+    actions of the owner that sorts first.
     """
     in_order = [flow.actions for _, flow in sorted(claims.items(), key=lambda claim: claim[0])]
     if key.table in ADD_UP:
@@ -41,16 +41,16 @@ def merge(key: FlowKey, claims: Mapping[Owner, Flow]) -> Actions:
 
 
 def _added_up(claims: Iterable[Actions]) -> Actions:
-    """All ports first: what follows them may change the packet, and is done once."""
+    """All outputs come first, since other actions may change the packet. Equal actions are done once."""
     ports = (action for actions in claims for action in actions if isinstance(action, Output))
     rest = (tuple(action for action in actions if not isinstance(action, Output)) for actions in claims)
     return (*dict.fromkeys(ports), *chain.from_iterable(dict.fromkeys(rest)))
 
 
 class _Entry:
-    """A key, the claims on it, and the flow that the switch should hold there.
+    """A key, the claims on it, and the flow that the switch should hold for it.
 
-    Nearly always there is one claim: `owner` and `wanted`. Several are in `wanted`, by owner.
+    Nearly all keys have one claim: `owner` and `wanted`. Several claims are in `wanted`, by owner.
     """
 
     __slots__ = ("flow", "key", "owner", "wanted")
@@ -62,19 +62,19 @@ class _Entry:
         self.flow: Flow | None = None
 
     def claim_of(self, owner: Owner) -> Flow | None:
-        """What the owner claims."""
+        """The flow that the owner claims, or None."""
         if isinstance(self.wanted, dict):
             return self.wanted.get(owner)
         return self.wanted if self.owner == owner else None
 
     def owners(self) -> list[Owner]:
-        """Who has a claim, in order."""
+        """The owners of the claims, in order."""
         if isinstance(self.wanted, dict):
             return sorted(self.wanted)
         return [] if self.owner is None else [self.owner]
 
     def add(self, owner: Owner, flow: Flow) -> None:
-        """One more claim, or one with another content."""
+        """Add a claim, or replace the owner's claim."""
         first, wanted = self.owner, self.wanted
         if isinstance(wanted, dict):
             wanted[owner] = flow
@@ -84,7 +84,7 @@ class _Entry:
             self.owner, self.wanted = None, {first: wanted, owner: flow}
 
     def remove(self, owner: Owner) -> None:
-        """Take back the owner's claim, which must be there."""
+        """Remove the owner's claim, which must exist."""
         if not isinstance(self.wanted, dict):
             self.owner = self.wanted = None
             return
@@ -93,7 +93,7 @@ class _Entry:
             ((self.owner, self.wanted),) = self.wanted.items()
 
     def merged(self) -> Flow | None:
-        """The flow that follows from the claims; the one that is there when it says the same."""
+        """The flow that results from the claims; the object in `flow` if its actions are the same."""
         flow = self.wanted
         if isinstance(flow, dict):
             flow = Flow.at(self.key, merge(self.key, flow))
@@ -109,7 +109,7 @@ class _Entry:
 
 
 class _MergedFlows(Mapping[FlowKey, Flow]):
-    """The flows of all entries, by key; a dictionary of its own would be as large as that of the entries."""
+    """The flows of all entries, by key: a view, since a second dictionary would be as large as the first."""
 
     def __init__(self, entries: Mapping[FlowKey, _Entry]) -> None:
         self._entries = entries
@@ -129,18 +129,18 @@ class _MergedFlows(Mapping[FlowKey, Flow]):
 
 
 class ClaimTable:
-    """Claims, and the flows that follow from them. `flush` yields what changed since the last one."""
+    """Claims, and the flows that result from them. `flush` returns what changed since the last one."""
 
     def __init__(self) -> None:
         self._entries: dict[FlowKey, _Entry] = {}
-        # What owners get one by one is in dictionaries, which are smaller than sets.
+        # Flows that are claimed one by one are kept in dictionaries, which are smaller than sets.
         self._held: dict[Owner, tuple[_Entry, ...] | dict[_Entry, None]] = {}
         self._dirty: dict[_Entry, None] = {}
         self._flows = _MergedFlows(self._entries)
         self.left_out: dict[FlowKey, None] = {}
-        """Where more is claimed than fits one flow, and none is. All others are not held up by it.
+        """Keys with more claims than fit one flow. They have no flow; all other keys are unaffected.
 
-        Only what permits or delivers something adds up, so that without it less is permitted."""
+        Only actions that permit or deliver something are combined, so a missing flow permits less."""
 
     @property
     def flows(self) -> Mapping[FlowKey, Flow]:
@@ -148,7 +148,7 @@ class ClaimTable:
         return self._flows
 
     def assign(self, owner: Owner, flows: Iterable[Flow]) -> None:
-        """Make these the owner's flows, instead of all it had."""
+        """Replace all of the owner's flows with these."""
         before = self._held.pop(owner, ())
         after = dict.fromkeys([self._add(owner, flow) for flow in flows])
         if after:
@@ -158,11 +158,11 @@ class ClaimTable:
                 self._remove(owner, entry)
 
     def claim(self, owner: Owner, key: FlowKey, actions: Actions) -> None:
-        """Add one flow to the owner's, or change its actions."""
+        """Add one flow to the owner's flows, or change its actions."""
         self._one_by_one(owner)[self._add(owner, Flow.at(key, actions))] = None
 
     def withdraw(self, owner: Owner, key: FlowKey) -> None:
-        """Take one flow from the owner's; a flow it does not have is left alone."""
+        """Remove one of the owner's flows. A key that the owner does not claim is left alone."""
         entry = self._entries.get(key)
         if entry is None or entry.claim_of(owner) is None:
             return
@@ -173,11 +173,11 @@ class ClaimTable:
             del self._held[owner]
 
     def release(self, owner: Owner) -> None:
-        """Take all of the owner's flows."""
+        """Remove all of the owner's flows."""
         self.assign(owner, ())
 
     def owners(self, key: FlowKey) -> list[Owner]:
-        """Who claims a flow, in order."""
+        """The owners that claim a flow, in order."""
         entry = self._entries.get(key)
         return entry.owners() if entry else []
 
@@ -206,7 +206,7 @@ class ClaimTable:
         return held
 
     def _merged(self, entry: _Entry) -> Flow | None:
-        """The flow that the switch should hold at an entry. An entry without claims is given up."""
+        """The flow that the switch should hold for an entry. An entry without claims is deleted."""
         merged = entry.merged()
         if merged is None:
             del self._entries[entry.key]

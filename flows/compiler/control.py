@@ -1,8 +1,8 @@
-"""Messages that run a network and need no rule: what each has to look like, so that none leaves its link.
+"""Messages that run a link and need no rule, each in the form that cannot leave the link.
 
-Nothing of this crosses a router: a hop limit of 255 shows that it did not (RFC 5082), with a hop limit of 1
-or to a group of link scope it cannot, and routers do not forward what comes from a link-local address
-(RFC 4291 section 2.5.6). Whatever looks otherwise is a packet like any other.
+None of them crosses a router. A hop limit of 255 shows that no router has forwarded the message (RFC 5082).
+Routers do not forward packets with a hop limit of 1, to a group of link scope, or from a link-local address
+(RFC 4291 section 2.5.6). A message in any other form is treated as an ordinary packet.
 
 Sources: RFC 4861 sections 6.1, 7.1 and 8.1; RFC 2710 section 3; RFC 3810 section 5; RFC 2131 section 4.1;
 RFC 8415 section 7.1; RFC 5798 section 5.1; RFC 826.
@@ -28,9 +28,9 @@ _LINK_LOCAL, _LINK_LOCAL_MASK = 0xFE80 << 112, 0xFFC0 << 112
 FROM_LINK = f.IPV6_SRC(_LINK_LOCAL, _LINK_LOCAL_MASK)
 TO_LINK = f.IPV6_DST(_LINK_LOCAL, _LINK_LOCAL_MASK)
 SOLICITED_NODE = f.IPV6_DST(0xFF02 << 112 | 0x1FF << 24, (1 << 128) - (1 << 24))
-"""The groups of RFC 4291 section 2.7.1, to which neighbours are asked for."""
+"""The solicited-node groups (RFC 4291 section 2.7.1), to which neighbour solicitations are sent."""
 NOT_ROUTED, NOT_FORWARDED = 255, 1
-"""Hop limits: of what no router has forwarded, and of what none will forward."""
+"""Hop limits: of messages that no router has forwarded, and of messages that no router will forward."""
 _NOT_ROUTED, _NOT_FORWARDED = f.IP_TTL(NOT_ROUTED), f.IP_TTL(NOT_FORWARDED)
 
 ARP_REQUEST, ARP_REPLY = 1, 2
@@ -48,7 +48,7 @@ NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
 
 
 def icmpv6(kind: int) -> Match:
-    """ICMPv6 of one type and the code that all messages of a link have (RFC 4861 section 4, RFC 3810)."""
+    """ICMPv6 of one type with code 0, which all messages of a link have (RFC 4861 section 4, RFC 3810)."""
     return (IPV6_TERM, f.IP_PROTO(58), f.ICMPV6_TYPE(kind), f.ICMPV6_CODE(0))
 
 
@@ -56,7 +56,7 @@ OF_CLIENTS = {
     **dict.fromkeys((MLD_REPORT, MLD_DONE, MLDV2_REPORT), NOT_FORWARDED),
     **dict.fromkeys((ROUTER_SOLICITATION, NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT), NOT_ROUTED),
 }
-"""The types of ICMPv6 that a workload may say without a rule, in the right form, and their hop limits."""
+"""The ICMPv6 types that a workload may send without a rule, in the right form, and their hop limits."""
 
 
 def _of_client(kind: int) -> Match:
@@ -74,12 +74,12 @@ FROM_CLIENTS: tuple[Match, ...] = (
     (GROUP_MAC, *_of_client(MLD_DONE), _ALL_ROUTERS),
     (GROUP_MAC, *_of_client(MLDV2_REPORT), _MLDV2_ROUTERS),
 )
-"""What hosts say to the servers and routers of their link, wherever these are.
+"""Messages of hosts to the servers and routers of their link, wherever these are.
 
-To one address they are packets like any other: a channel that no rule governs would be left open.
+To a single address they are ordinary packets; otherwise they would be a channel that no rule governs.
 """
 RESERVED_FOR_ROUTERS: tuple[Match, ...] = tuple(map(icmpv6, (ROUTER_ADVERTISEMENT, REDIRECT, MLD_QUERY)))
-"""What no workload may say at all."""
+"""Messages that no workload may send at all."""
 RESERVED_FOR_SERVERS: tuple[Match, ...] = (DHCP_FROM_SERVER, DHCPV6_FROM_SERVER)
 
 _ROUTER = (*icmpv6(ROUTER_ADVERTISEMENT), _NOT_ROUTED, FROM_LINK)
@@ -89,17 +89,20 @@ TO_ONE_HOST: tuple[Match, ...] = (
     _ROUTER,
     (*icmpv6(REDIRECT), _NOT_ROUTED, FROM_LINK),
 )
-"""What routers and servers say to a host. DHCP to its address counts from the network's subnets only."""
+"""Messages of routers and servers to a single host.
+
+DHCP to the host's own address is exempt only if it comes from one of the network's subnets.
+"""
 TOLD_TO_ALL: tuple[Match, ...] = (
     (GROUP_MAC, *READABLE_ARP[1]),
     (GROUP_MAC, *DHCP_FROM_SERVER, LIMITED_BROADCAST),
     (GROUP_MAC, *_ROUTER, _ALL_NODES),
     (GROUP_MAC, *icmpv6(MLD_QUERY), _NOT_FORWARDED, FROM_LINK, MULTICAST6),
 )
-"""What every port must hear when somebody trusted says it to a group address."""
+"""Messages to a group address that every port must receive if a trusted sender sends them."""
 
 VRRP_MAC4, VRRP_MAC6 = f.ETH_DST(0x01005E000012), f.ETH_DST(0x333300000012)
 VRRP4_ANY_HOPS = (VRRP_MAC4, IPV4_TERM, f.IPV4_DST(0xE0000012), f.IP_PROTO(112))
 VRRP6_ANY_HOPS = (VRRP_MAC6, IPV6_TERM, f.IPV6_DST(0xFF02 << 112 | 0x12), f.IP_PROTO(112))
 VRRP4, VRRP6 = (*VRRP4_ANY_HOPS, _NOT_ROUTED), (*VRRP6_ANY_HOPS, _NOT_ROUTED)
-"""Advertisements of virtual routers, which are a matter of the rules of those who hear them."""
+"""Advertisements of virtual routers. The rules of their receivers apply to them."""

@@ -1,7 +1,8 @@
-"""Fragments wait in the connection tracker until their packet is whole, and there is little room for them.
+"""Budgets for fragments, which wait in the connection tracker until their packet is whole.
 
-Those of a port whose rules could let no packet of their ethertype pass do not get there. The others pass
-two meters, of their port and of their network (docs/decisions/tracker-shares.md).
+The tracker has little room for them. A fragment is dropped before the tracker if the port's rules could let
+no packet of its ethertype pass. All other fragments pass two meters, of their port and of their network
+(docs/decisions/tracker-shares.md).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from flows.openflow.reasons import Reason
 
 
 def port_fragment_flows(at: Attachment, in_port: Term) -> Iterator[Flow]:
-    """A port pays for the fragments that it sends, and for those that come to it from an uplink."""
+    """Meter the fragments that a port sends and those that it receives from an uplink."""
     pay = (Meter(numbers.FRAGMENT_METERS + at.ofport), call(p.NETWORK_FRAGMENTS))
     yield Flow(p.FRAGMENTS, Priority.HIGH, (in_port,), pay)
     if at.uplinked:
@@ -30,17 +31,17 @@ def port_fragment_flows(at: Attachment, in_port: Term) -> Iterator[Flow]:
 
 
 def network_fragment_flow(zone: int) -> Flow:
-    """All fragments of a network pay together; some from uplinks pay only here."""
+    """Meter all fragments of a network together. Some fragments from uplinks pass only this meter."""
     return Flow(
         p.NETWORK_FRAGMENTS, Priority.NORMAL, (r.ZONE(zone),), (Meter(numbers.NETWORK_METERS + zone),)
     )
 
 
 def ruleless_flows(identity: int, versions: Iterable[int]) -> Iterator[Flow]:
-    """No fragment of these IP versions, for which no group of the identity has a rule, is tracked for it.
+    """Drop fragments of these IP versions, for which no group of the identity has a rule.
 
-    Without a rule of either direction there is no connection to which it could belong. Whole packets are
-    looked up with a higher priority.
+    Without a rule of either direction, no connection exists to which a fragment could belong. The flows for
+    whole packets have a higher priority.
     """
     sent, received = drop(Reason.EGRESS_FRAGMENT), drop(Reason.INGRESS_FRAGMENT)
     source, destination = r.SOURCE(identity), r.DESTINATION(identity)

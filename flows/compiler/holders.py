@@ -1,8 +1,8 @@
-"""MACs and addresses that several ports may use: who has them now, and what the outside may say of them.
+"""MACs and addresses that several ports may use: who holds them now, and which of them the outside may use.
 
-An address is found by asking everybody who may have it. A MAC leads to the port that used it last with an
-address of an allowed address pair: that is learned by the switch, which needs no controller for it. What was
-learned only chooses among the ports that may use the MAC.
+A request for an address goes to everybody who may have it. Frames to a MAC go to the port that used the MAC
+last with an address of an allowed address pair. The switch learns that port without a controller. A learned
+flow only chooses among the ports that may use the MAC.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ LINK_LOCAL = Prefix.parse("fe80::/10")
 
 
 def noting_holder(at: Attachment, mac: str, address: Prefix) -> tuple[Action, ...]:
-    """What a frame from this pair does besides: it shows where the MAC is.
+    """The action that learns the holder of a MAC from a frame with this pair, if the pair counts.
 
-    Only with an address that the policy names for the MAC. That of a stand-by speaks, too: its kernel reports
-    multicast listeners from the link-local address that it makes of the MAC.
+    Only addresses that an allowed address pair names for the MAC count. A stand-by sends from the MAC, too:
+    its kernel reports multicast listeners from the link-local address that it derives from the MAC.
     """
     named = any(pair.mac == mac and pair.prefix.covers(address) for pair in at.port.allowed_address_pairs)
     return (_learn(mac, f.IN_PORT),) if named and mac in at.macs_held_in_turn() else ()
@@ -59,7 +59,7 @@ def _learn(mac: str, holder: Field | int) -> Action:
 
 
 def held_flows(at: Attachment, mac: str) -> Iterator[Flow]:
-    """How frames reach a MAC that other ports may use, too."""
+    """Forward frames to a MAC that other ports may use, too."""
     zone, to_mac = r.ZONE(at.zone), f.ETH_DST(mac_number(mac))
     deliver = (SetField(r.DESTINATION, at.identity), call(p.RECEIVER))
     find = (SetField(r.OUT, 0), call(p.HOLDER), call(p.HOLDER_OUT))
@@ -76,25 +76,28 @@ def held_flows(at: Attachment, mac: str) -> Iterator[Flow]:
 
 
 def found_flow(at: Attachment, prefix: Prefix) -> Flow:
-    """Who is asked for an address: its owner; outside, too, where another owner or most of a range may be."""
+    """Send requests for an address to its owner.
+
+    They also go outside if another owner may be there, and for a range, most of which may be there.
+    """
     zone, out, match = r.ZONE(at.zone), Output(at.ofport), _request(prefix)
     priority = PREFIX_BASE + prefix.length
     if prefix.is_host:
         outside = TELL_OUTSIDE if at.leads_outside(prefix) else ()
         return Flow(p.NEIGHBOUR, priority, (zone, *match), (out, *outside))
-    # A request to one MAC is for who has that MAC, and may have nothing to do with the range.
+    # A request to a single MAC is for the owner of that MAC, which may not have the range.
     return Flow(p.NEIGHBOUR, priority, (zone, GROUP_MAC, *match), (out, *TELL_OUTSIDE))
 
 
 def _request(prefix: Prefix) -> Match:
-    """A request for the MAC of an address in this prefix."""
+    """Matches requests for the MAC of an address in this prefix."""
     if prefix.version == 4:
         return (ARP_TERM, f.ARP_OP(1), *prefix_term(f.ARP_TPA, prefix))
     return (*SOLICITATION, *prefix_term(f.ND_TARGET, prefix))
 
 
 def guard_flows(at: Attachment) -> Iterator[Flow]:
-    """The outside may claim nothing that only ports on this bridge may use."""
+    """Keep the outside from using a MAC or address that only ports on this bridge may use."""
     zone = r.ZONE(at.zone)
     for claim in _claims(at):
         yield Flow(p.UPLINK, Priority.HIGH, (zone, *claim), drop(Reason.UPLINK_SPOOF))

@@ -1,7 +1,7 @@
-"""Identities: one number for a set, the same on every host, after every restart, in any order.
+"""Identities: one number for a set, the same on every host, after every restart, and in any order of edits.
 
-A number is a hash of the set's content. Nothing is allocated, so nothing has to be remembered and
-two paths to the same policy end in the same flows.
+A number is a hash of the set's content. Nothing is allocated, so nothing has to be stored, and the same
+policy gives the same flows after any sequence of edits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from flows.policy.objects import EgressDefault
 
 
 class LocalSet(NamedTuple):
-    """What decides a port's rules: its groups and what it may send while they have no egress rule."""
+    """What decides a port's rules: its groups, and what it may send while they have no egress rule."""
 
     groups: frozenset[str]
     egress_default: EgressDefault = EgressDefault.DENY
@@ -24,13 +24,13 @@ class LocalSet(NamedTuple):
 
 
 def content_number(parts: Iterable[str]) -> int:
-    """64 bits from a set of strings, never a reserved number."""
+    """A 64-bit hash of a set of strings, never a reserved number."""
     digest = blake2b("\0".join(sorted(parts)).encode(), digest_size=8)
     return max(int.from_bytes(digest.digest(), "big"), FIRST_IDENTITY)
 
 
 def local_number(local: LocalSet) -> int:
-    """The identity of ports that carry this set."""
+    """The identity of ports that have this set."""
     if local.unrestricted:
         return UNRESTRICTED
     return content_number([*local.groups, f"egress={local.egress_default}"])

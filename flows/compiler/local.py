@@ -1,4 +1,4 @@
-"""What one bridge knows of its bound ports, and the flows each of them needs."""
+"""The flows of the bound ports of a bridge, apart from rules."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from flows.policy.objects import AddressPair, Prefix
 
 NO_ADDRESS, NO_ADDRESS6 = Prefix(4, 0, 32), Prefix(6, 0, 128)
 CHUNK = 256
-"""OpenFlow port numbers per flow that is for all ports of a network: bounds what adding one rewrites."""
+"""OpenFlow port numbers per flow that serves all ports of a network: limits what adding a port rewrites."""
 
 
 def port_flows(at: Attachment) -> list[Flow]:
-    """Everything the switch must know about one bound port, apart from rules."""
+    """All flows of one bound port, apart from rules."""
     in_port = f.IN_PORT(at.ofport)
     if not at.port.admin_state_up:
         return [Flow(p.CLASSIFY, Priority.NORMAL, (in_port,), drop(Reason.ADMIN_DOWN))]
@@ -83,7 +83,7 @@ def _spoof_flows(at: Attachment, in_port: Term, pairs: Sequence[AddressPair]) ->
 
 
 def _mac_flows(at: Attachment, in_port: Term, text: str) -> Iterator[Flow]:
-    """What a MAC may send before it has an address: ARP probes, DHCP, address detection."""
+    """What a MAC may send before it has an address: ARP probes, DHCP, duplicate address detection."""
     mac, note = mac_number(text), noting_holder(at, text, NO_ADDRESS)
     source = (in_port, f.ETH_SRC(mac))
     probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), f.ARP_SHA(mac))
@@ -111,7 +111,7 @@ def _ipv4_pair_flows(at: Attachment, in_port: Term, pair: AddressPair) -> Iterat
 
 
 def _to_other_owners(at: Attachment, address: Prefix) -> tuple[Action, ...]:
-    """Who is asked whether an own address is in use: if no other port may have it, the outside."""
+    """Ask whether a port's own address is in use: other ports that may have it, or else the outside."""
     return (call(p.NEIGHBOUR),) if address in at.shared else TELL_OUTSIDE
 
 
@@ -125,14 +125,14 @@ def _ipv6_pair_flows(at: Attachment, in_port: Term, pair: AddressPair) -> Iterat
     # An address in a wider prefix may be a neighbour's.
     asked, rank = (_to_other_owners(at, prefix), 50) if prefix.is_host else ((call(p.ON_LINK),), 0)
     yield Flow(p.SPOOF_ND, Priority.HIGH + rank, detection, asked)
-    without_address = 0  # as an answer to a solicitation that knew the MAC already (RFC 4861 section 4.4)
+    without_address = 0  # allowed in the answer to a unicast solicitation (RFC 4861 section 4.4)
     for link_address in (mac, without_address):
         advertisement = (*source, *ADVERTISEMENT, *target, f.ND_TLL(link_address))
         yield Flow(p.SPOOF_ND, Priority.NORMAL, advertisement, (*note, call(p.ON_LINK)))
 
 
 def _permitted_flows(at: Attachment, mac: int) -> Iterator[Flow]:
-    """Other protocols than IP, to and from one of the port's MACs; neither tracked nor asked of rules."""
+    """Protocols other than IP, to and from one of the port's MACs: neither tracked nor subject to rules."""
     zone = r.ZONE(at.zone)
     for ethertype in sorted(at.port.permitted_ethertypes):
         kind = f.ETH_TYPE(ethertype)
@@ -144,7 +144,7 @@ def _permitted_flows(at: Attachment, mac: int) -> Iterator[Flow]:
 
 
 def _vrrp_flow(at: Attachment, in_port: Term, pair: AddressPair) -> Flow:
-    """A virtual router's advertisement is a matter of the rules: the egress rules are asked first."""
+    """Check a virtual router's advertisement by the rules, the egress rules first."""
     of4 = pair.prefix.version == 4
     group, field = (VRRP4_ANY_HOPS, f.IPV4_SRC) if of4 else (VRRP6_ANY_HOPS, f.IPV6_SRC)
     match = (in_port, f.ETH_SRC(mac_number(pair.mac)), *group, *prefix_term(field, pair.prefix))
@@ -153,14 +153,14 @@ def _vrrp_flow(at: Attachment, in_port: Term, pair: AddressPair) -> Flow:
 
 
 def _related_flows(in_port: Term, prefix: Prefix) -> Iterator[Flow]:
-    """Errors about connections that an own address opened, or accepted."""
+    """Errors about connections that an address of the port has opened or accepted."""
     for family, state, end, actions in _ERRORS_ABOUT[prefix.version]:
         match = (in_port, family, state, *prefix_term(end, prefix))
         yield Flow(p.RELATED, Priority.NORMAL, match, actions)
 
 
 def _errors_about(family: Term, opener: f.Field, acceptor: f.Field) -> _RelatedKinds:
-    """By the end of the connection that the address is; the same for all ports, so it is made once."""
+    """The kinds of errors, by which end of the connection the address is. Made once, for all ports."""
     ends = (
         (ct_state("-new+rel-rpl-inv+trk"), opener, p.EGRESS_TABLES),
         (ct_state("-new+rel+rpl-inv+trk"), acceptor, p.INGRESS_TABLES),
@@ -178,7 +178,7 @@ _ERRORS_ABOUT = {
 
 
 def _receive_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
-    """How frames reach the port."""
+    """The flows by which frames reach the port."""
     for mac in source_macs(at.port):
         yield from _to_mac_flows(at, mac)
         yield from _permitted_flows(at, mac_number(mac))
@@ -199,7 +199,7 @@ def _receive_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flo
 
 
 def _to_mac_flows(at: Attachment, mac: str) -> Iterator[Flow]:
-    """The MAC of a pair goes to whom it belongs, if that port is here, too; else to who holds it."""
+    """Forward frames for a MAC to the port whose own MAC it is, if on this bridge, or else to its holder."""
     to_mac = (r.ZONE(at.zone), f.ETH_DST(mac_number(mac)))
     priority = Priority.NORMAL if mac == at.port.mac else Priority.LOW
     receiver: tuple[Action, ...] = ()
@@ -210,14 +210,15 @@ def _to_mac_flows(at: Attachment, mac: str) -> Iterator[Flow]:
         yield Flow(p.FORWARD, priority, to_mac, (*receiver, call(p.RECEIVER)))
     if at.uplinked:
         entry = p.FORWARD if at.stateless else p.CONNTRACK
-        known = () if at.stateless else receiver  # whose share of fragments it is
+        known = () if at.stateless else receiver  # whose fragment budget applies
         yield Flow(p.UPLINK_DELIVER, priority, to_mac, (*known, call(entry)))
 
 
 def _link_flows(at: Attachment) -> Iterator[Flow]:
-    """What the network's subnets do not say of its link: shared addresses; without subnets, the usual ones.
+    """Allow neighbour discovery for addresses of the port that the network's IPv6 subnets may not contain.
 
-    Interface identifiers have 64 bits (RFC 4291 section 2.5.1), so that is how large a link of IPv6 is.
+    These are single addresses of allowed address pairs and, without IPv6 subnets, the /64 around each fixed
+    IPv6 address. Interface identifiers have 64 bits (RFC 4291 section 2.5.1), so an IPv6 link is a /64.
     """
     own = () if at.subnets6 else at.port.fixed_ips
     around = [Prefix(6, ip.value >> 64 << 64, 64) for ip in own if ip.version == 6]
@@ -228,14 +229,14 @@ def _link_flows(at: Attachment) -> Iterator[Flow]:
 
 
 def _part_flows(table: table.Table, at: Attachment, actions: tuple[Action, ...]) -> Iterator[Flow]:
-    """The port's part of what a table does for all ports of a network: in its chunk, and the way there."""
+    """The port's actions in a table that serves all ports of a network, and the call of the port's chunk."""
     zone, chunk = r.ZONE(at.zone), at.ofport // CHUNK + 1
     yield Flow(table, Priority.NORMAL, (zone, r.OUT(chunk)), actions)
     yield Flow(table, Priority.NORMAL, (zone, r.OUT(0)), (SetField(r.OUT, chunk), call(table)))
 
 
 def _address_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
-    """Whose MAC it is says nothing of whose packet it is: an answer must not reach somebody else."""
+    """Deliver only packets for the port's addresses: by the MAC alone, it could get answers for others."""
     if not at.port.port_security_enabled:
         return
     check = p.DEST_STATELESS if at.stateless else p.DEST_CONNTRACK
@@ -249,13 +250,13 @@ def _address_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flo
 
 
 def broadcast_chunk(zone: int, chunk: int, ports: Iterable[int]) -> Flow:
-    """One part of the ports of a network that must see what the network says to all."""
+    """Sends a network's broadcasts to the ports of one chunk."""
     outputs = tuple(Output(ofport) for ofport in sorted(ports))
     return Flow(p.BROADCAST, Priority.NORMAL, (r.ZONE(zone), r.OUT(chunk + 1)), outputs)
 
 
 def broadcast_root(zone: int, chunks: Iterable[int]) -> Flow:
-    """Visits every chunk of a network."""
+    """Visits all chunks of a network, for its broadcasts."""
     visits: list[Action] = []
     for chunk in sorted(chunks):
         visits += [SetField(r.OUT, chunk + 1), call(p.BROADCAST)]

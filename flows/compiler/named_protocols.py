@@ -1,8 +1,8 @@
-"""Which IP protocols rules name: a workload's packet of another one is found out by the first wrong bit.
+"""IP protocols that rules name: detects a workload's packet of another one by the first bit that differs.
 
-OpenFlow matches the protocol as a whole only, but Open vSwitch copies single bits of it into a register, and
-a megaflow holds no more than these (docs/decisions/megaflows.md). For a packet of an unnamed protocol, the
-lookup of rules ends before those that name one.
+OpenFlow matches the protocol only as a whole. However, Open vSwitch can copy single bits of it into a
+register, and a megaflow holds only the bits that were copied (docs/decisions/megaflows.md). For a packet of
+an unnamed protocol, the lookup of rules ends before the rules that name a protocol.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _ALWAYS_NAMED = {
     Ethertype.IPV4: frozenset({ICMP, TCP, UDP}),
     Ethertype.IPV6: frozenset({ICMPV6, TCP, UDP, _FRAGMENT}),
 }
-"""What most rules name. Of a later fragment of IPv6 the protocol reads as that of the fragment header."""
+"""The protocols that most rules name. A later fragment of IPv6 has the number of the fragment header."""
 _BITS = 8
 _READ_BIT = 63
-"""Where MEMBER has the bit that was read last. Below are how many were read before, and these."""
+"""The bit of MEMBER that holds the bit read last. Below are the count and the values of those read before."""
 
 
 def protocol_flows() -> Iterator[Flow]:
-    """What every bridge has of it."""
+    """The flows of PROTOCOL that every bridge has."""
     for ethertype, named in _ALWAYS_NAMED.items():
         begin = (r.MEMBER(0), ethertype_term(ethertype))
         yield Flow(p.PROTOCOL, Priority.NORMAL, begin, _read(0, 0))
@@ -43,7 +43,7 @@ def protocol_flows() -> Iterator[Flow]:
 
 
 def named_protocol(ethertype: Ethertype, protocol: int) -> Iterator[Flow]:
-    """What a rule needs besides that names a protocol; rules share it."""
+    """The flows of PROTOCOL for a protocol that a rule names. All rules that name it share them."""
     if protocol not in _ALWAYS_NAMED[ethertype]:
         yield from _path(ethertype, protocol)
 
@@ -59,7 +59,7 @@ def _path(ethertype: Ethertype, protocol: int) -> Iterator[Flow]:
 
 
 def _read(count: int, before: int) -> tuple[Action, ...]:
-    """Read the next bit, after so many others, which are `before`."""
+    """Read the next bit, after `count` bits that have the values in `before`."""
     bit = Move(f.IP_PROTO, r.MEMBER, _BITS - 1 - count, _READ_BIT, most=1)
     return (SetField(r.MEMBER, _state(count, before)), bit, call(p.PROTOCOL))
 

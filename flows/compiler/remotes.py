@@ -1,8 +1,8 @@
-"""Remote addresses: which selectors cover an address, and the one flow lookup that says so.
+"""Remote addresses: one flow lookup per table gives the identity of the selectors that cover an address.
 
 Every direction and family has two such tables: members (single addresses of remote groups, within
 a network) and prefixes (CIDRs, address groups, networks; an address inherits every selector whose
-prefix covers it). Both only hold what some active rule names.
+prefix covers it). Both hold only what an active rule names.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _TRACKED = {
 SelectorSet = frozenset[Selector]
 _NONE: SelectorSet = frozenset()
 Watcher = Callable[[Selector, int, bool], None]
-"""Told that a selector is now (True) or no longer (False) part of the identity with this number."""
+"""Called when a selector is now (True) or no longer (False) part of the identity with this number."""
 
 
 @lru_cache(maxsize=1 << 12)
 def _number(selectors: SelectorSet) -> int:
-    """Remembered, because many addresses have the same selectors."""
+    """Cached, because many addresses have the same selectors."""
     return content_number(map(str, selectors))
 
 
@@ -57,7 +57,7 @@ def _load(register: Field, number: int) -> tuple[SetField]:
 
 @lru_cache(maxsize=1 << 12)
 def _shared(selectors: SelectorSet) -> SelectorSet:
-    """One set for all addresses that have it: a set takes more room than an address."""
+    """One object for all addresses with an equal set: a set takes more memory than an address."""
     return selectors
 
 
@@ -67,7 +67,7 @@ def _changed(selectors: SelectorSet, selector: Selector, present: bool) -> Selec
 
 
 class RemoteIdentities:
-    """The sets of selectors in use in one table, and who should know when one comes or goes."""
+    """The sets of selectors in use in one table. Calls the watcher when a set appears or disappears."""
 
     def __init__(self, watcher: Watcher) -> None:
         self.of_selector: defaultdict[Selector, set[int]] = defaultdict(set)
@@ -83,7 +83,7 @@ class RemoteIdentities:
         return self._uses.keys()
 
     def swap(self, old: SelectorSet, new: SelectorSet) -> None:
-        """One address moves from one set to another; the empty set stands for none."""
+        """Move one address from one set to another. The empty set stands for none."""
         for selectors, step in ((new, 1), (old, -1)):
             if not selectors:
                 continue
@@ -102,7 +102,7 @@ class RemoteIdentities:
 
 
 class RemoteTable:
-    """What members and prefixes have in common: two flows per address, one for each view."""
+    """The common part of member and prefix tables: two flows per address, one for each view."""
 
     def __init__(
         self, claims: ClaimTable, table: Table, register: Field, side: tuple[Direction, int], watcher: Watcher
@@ -141,7 +141,7 @@ class MemberTable(RemoteTable):
         self._placed: dict[tuple[int, Prefix], SelectorSet] = {}
 
     def set_member(self, selector: Selector, member: Member, present: bool) -> None:
-        """An address joins or leaves a group."""
+        """Add an address to a group, or remove it."""
         if member.address.version != self._side[1]:
             return
         held = self._groups[member.scope]
@@ -154,7 +154,7 @@ class MemberTable(RemoteTable):
             self._place(zone, member.address, here)
 
     def refresh_zone(self, zone: int, scope: str | None) -> None:
-        """A network appears on the bridge, leaves it (None), or changes its scope."""
+        """Update a zone whose network appears on the bridge, leaves it (no `scope`), or changes its scope."""
         wanted = self._groups.get(scope, {}) if scope is not None else {}
         for placed_zone, address in list(self._placed):
             if placed_zone == zone and address not in wanted:
@@ -186,7 +186,7 @@ class PrefixTable(RemoteTable):
         self._effective: dict[Prefix, SelectorSet] = {}
 
     def set_prefix(self, selector: Selector, prefix: Prefix, present: bool) -> None:
-        """A selector starts or stops covering a prefix."""
+        """Add a prefix to a selector, or remove it."""
         if prefix.version != self._side[1]:
             return
         here = self._direct.get(prefix, _NONE)
@@ -221,7 +221,7 @@ class PrefixTable(RemoteTable):
         return [other for other in inside if other != prefix]
 
     def _covering(self, prefix: Prefix) -> SelectorSet:
-        """Every selector whose prefix covers this one; nothing when no rule names the prefix itself."""
+        """All selectors with a prefix that covers this one; none if no rule names the prefix itself."""
         if prefix not in self._direct:
             return _NONE
         found = _NONE
@@ -242,5 +242,5 @@ class PrefixTable(RemoteTable):
 
 
 def is_member_selector(selector: Selector) -> bool:
-    """Whether a remote is known by membership rather than by prefix."""
+    """Whether a remote is found in the member tables and not in the prefix tables."""
     return selector.kind is SelectorKind.GROUP

@@ -1,7 +1,7 @@
-"""Subnets of one network that a router outside joins: its packets carry the address of a local port.
+"""Subnets of one network that a router outside joins: packets from it carry the address of a local port.
 
-The packet leaves by an uplink, to the router's MAC, and comes back with that MAC as its source
-(docs/decisions/routed-subnets.md). Its connection remembers the MAC, for each direction, in its label.
+Such a packet leaves through an uplink, to the router's MAC, and comes back with that MAC as its source
+(docs/decisions/routed-subnets.md). The label of its connection holds the MAC for each direction.
 """
 
 from __future__ import annotations
@@ -38,11 +38,14 @@ _FAMILIES = (
 _HALVES = ((ORIGINAL, numbers.ROUTER_OF_ORIGINAL), (REPLY, numbers.ROUTER_OF_REPLY))
 _CLAUSES = 24
 _SAME_MAC = 1
-"""The conjunction of its own table that holds when both MACs are one."""
+"""The conjunction in ROUTER_MAC that holds when both MACs are equal."""
 
 
 def routed_flows(network: Network, zone: int) -> Iterator[Flow]:
-    """Where a network has several subnets of a family. What comes from uplinks passes through, as ever."""
+    """Flows between the subnets of a network that has several subnets of a family.
+
+    Frames from uplinks pass through, as in other networks.
+    """
     for version, family, source, destination in _FAMILIES:
         subnets = [subnet for subnet in network.subnets if subnet.version == version]
         if len(subnets) < 2:
@@ -59,7 +62,7 @@ def routed_flows(network: Network, zone: int) -> Iterator[Flow]:
 
 
 def router_flows() -> Iterator[Flow]:
-    """What is common to all such networks."""
+    """The flows that all such networks share."""
     yield Flow(p.FORWARD, Priority.DEFAULT + 7, (r.SOURCE(0),), (call(p.EXIT),))
     yield from _leaving_flows()
     yield Flow(p.RETURNED, Priority.HIGH, (GROUP_MAC,), drop(Reason.UPLINK_SPOOF))
@@ -74,12 +77,12 @@ def router_flows() -> Iterator[Flow]:
 
 
 def _leaving_flows() -> Iterator[Flow]:
-    """The router's MAC is noted by every packet that goes to it, since routers are replaced."""
+    """Every packet to a router writes the router's MAC into the label, since a router may be replaced."""
     unknown = SetField(r.OUT, 0)
     unknown_direction = (
         UNTRACKED,
         (numbers.ROUTER_OF_ORIGINAL, numbers.ROUTER_OF_REPLY),
-    )  # of a stateless sender
+    )  # from a stateless sender
     for state, halves in (*((state, (half,)) for state, half in _HALVES), unknown_direction):
         notes = tuple(Move(f.ETH_DST, f.CT_LABEL, 0, half) for half in halves)
         for family in (IPV4_TERM, IPV6_TERM):
@@ -88,12 +91,12 @@ def _leaving_flows() -> Iterator[Flow]:
                 p.VIA_ROUTER, Priority.HIGH, (state, family, NO_FRAGMENT), (known, unknown, *FIND_UPLINK)
             )
             whole = Conntrack(r.ZONE, p.COMMITTED.id, commit=True, notes=notes)
-            budget = (call(p.FRAGMENTS),) if state is UNTRACKED else ()  # tracked, they passed it before
+            budget = (call(p.FRAGMENTS),) if state is UNTRACKED else ()  # tracked ones have passed
             yield Flow(p.VIA_ROUTER, Priority.NORMAL, (state, family), (*budget, unknown, whole))
 
 
 def _same_mac_flows() -> Iterator[Flow]:
-    """Open vSwitch cannot compare two fields: each clause holds where two bits of both MACs are the same."""
+    """Open vSwitch cannot compare two fields, so each clause holds if two bits of both MACs are the same."""
     for clause in range(_CLAUSES):
         mask = 0b11 << 2 * clause
         for bits in range(4):

@@ -1,7 +1,7 @@
 """Active rules: each is one conjunction of local identity, remote identity and service.
 
-A rule is active on a bridge while one of its ports carries the rule's group. The product of ports,
-remotes and rules never appears: ports meet rules in identities, and so do remotes.
+A rule is active on a bridge while one of the bridge's ports has the rule's group. The number of flows never
+grows with the product of ports, remotes and rules: rules match the identities of ports and remotes.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ SIDES: tuple[Side, ...] = tuple((direction, version) for direction in Direction 
 
 @lru_cache(maxsize=1 << 12)
 def _clause(number: int, position: int, clauses: int) -> tuple[Conjunction]:
-    """Remembered, because all flows of a clause can share it."""
+    """Cached, because all flows of a clause can share it."""
     return (Conjunction(number, position, clauses),)
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Where a rule's flows stand and how many clauses its conjunction has.
+    """The table of a rule's flows and the number of clauses of its conjunction.
 
-    `owner` is whom the flows belong to; it sorts by rule number.
+    `owner` is the owner of the flows in the claim table; it sorts by rule number.
     """
 
     rule: Rule
@@ -50,7 +50,7 @@ class Shape:
 
     @classmethod
     def of(cls, rule: Rule) -> Shape:
-        """The shape follows from the rule alone."""
+        """The shape of a rule, which depends on the rule alone."""
         tables = EGRESS_TABLES if rule.direction is Direction.EGRESS else INGRESS_TABLES
         selector = selector_of(rule)
         table = tables.any if selector == ANY else tables.rules
@@ -65,7 +65,7 @@ class Shape:
 
     @property
     def priority(self) -> int:
-        """That of all its flows."""
+        """The priority of all flows of the rule."""
         if self.clauses == 1:
             return Priority.UNCONDITIONAL
         return conjunction_priority(self.rule.number, all_protocols=not has_service(self.rule))
@@ -76,11 +76,11 @@ class Shape:
         return FlowKey(self.table.id, self.priority, (family, *match))
 
     def clause(self, position: int) -> tuple[Conjunction]:
-        """The action of a clause; positions count from 1: local, service if any, remote last."""
+        """The action of a clause. Positions count from 1: local identity, service if any, remote last."""
         return _clause(self.rule.number, position, self.clauses)
 
     def base_flows(self) -> Iterable[Flow]:
-        """What does not depend on ports and remotes: the conjunction's result and its service."""
+        """The flows that do not depend on ports and remotes: the conjunction's result and its service."""
         if self.clauses == 1:
             return
         priority = self.priority
@@ -95,7 +95,7 @@ class Shape:
 
 @dataclass
 class SideState:
-    """One direction of one family: the rules by remote, and the remotes' tables."""
+    """One direction of one family: the tables of remotes, and the rules by remote."""
 
     members: MemberTable
     prefixes: PrefixTable
@@ -127,7 +127,7 @@ class RuleBook:
         )
 
     def add_identity(self, number: int, groups: Iterable[str]) -> None:
-        """The first port with this local identity was bound."""
+        """Add a local identity, when its first port is bound."""
         for group in groups:
             self._locals[group].add(number)
             for rule_id in self._policy.rules_of_group.get(group, ()):
@@ -137,7 +137,7 @@ class RuleBook:
                     self.refresh_rule(rule_id)
 
     def remove_identity(self, number: int, groups: Iterable[str]) -> None:
-        """The last port with this local identity is gone."""
+        """Remove a local identity, when its last port is gone."""
         for group in groups:
             self._locals[group].discard(number)
             for shape in [
@@ -153,7 +153,7 @@ class RuleBook:
         return self._locals.get(group, set())
 
     def remote_identities(self) -> dict[int, frozenset[Selector]]:
-        """The sets of selectors that are in use, by number."""
+        """The sets of selectors in use, by identity."""
         tables = [table for state in self._sides.values() for table in (state.members, state.prefixes)]
         return {
             table.identities.number(selectors): selectors
@@ -162,7 +162,7 @@ class RuleBook:
         }
 
     def refresh_rule(self, rule_id: str) -> None:
-        """Activate, deactivate or replace one rule, as the policy and the bound ports now want."""
+        """Activate, deactivate or replace one rule, as the policy and the bound ports require."""
         rule = self._policy.rules.get(rule_id)
         wanted = Shape.of(rule) if rule is not None and self._locals.get(rule.group_id) else None
         current = self._active.get(rule_id)
@@ -174,7 +174,7 @@ class RuleBook:
             self._activate(wanted)
 
     def update(self, touched: Touched) -> None:
-        """Take in what a change of the policy touched of remotes and rules."""
+        """Update the remotes and rules that a change of the policy touched."""
         for selector, prefix in touched.prefixes:
             present = prefix in self._policy.prefixes_of(selector)
             for state in self._watching(selector):
@@ -191,7 +191,7 @@ class RuleBook:
         return [state for state in self._sides.values() if selector in state.by_selector]
 
     def refresh_zone(self, zone: int, scope: str | None) -> None:
-        """A network appeared on the bridge, left it, or changed its address scope."""
+        """Update a zone whose network appeared on the bridge, left it (no `scope`), or changed its scope."""
         for state in self._sides.values():
             state.members.refresh_zone(zone, scope)
 
@@ -233,7 +233,7 @@ class RuleBook:
             del state.by_selector[shape.selector]
 
     def _watch_selector(self, state: SideState, selector: Selector, *, present: bool) -> None:
-        """The first rule names a remote, or the last one stopped: its addresses come or go."""
+        """Add a remote's addresses for the first rule that names it, or remove them after the last one."""
         if is_member_selector(selector):
             for member in self._policy.members.get(selector.key, ()):
                 state.members.set_member(selector, member, present)
@@ -248,7 +248,7 @@ class RuleBook:
         return state.prefixes, r.PREFIX
 
     def _remote_identity(self, side: Side, selector: Selector, condition: Term, appeared: bool) -> None:
-        """An identity that holds a selector came into use or went out of it."""
+        """Update a selector's rules when an identity that contains the selector appears or disappears."""
         for shape in self._sides[side].by_selector.get(selector, {}).values():
             key = shape.key((condition,))
             if appeared:

@@ -1,8 +1,8 @@
 """A rule's service (protocol, ports, ICMP type) as flow conditions.
 
-Every service is written twice into the same tables: for new connections (and where there are none)
-on the packet's own header, so that Open vSwitch's prefix tries keep megaflows wide; for known
-connections on their first packet's tuple, so that both directions are judged by the same rule.
+Every service is written twice into the same tables. For new connections, and for packets without one, it
+matches the packet's own header, so that Open vSwitch's prefix tries keep megaflows wide. For known
+connections, it matches the tuple of the first packet, so that the same rule judges both directions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_PORT = 0xFFFF
 
 BY_HEADER: Match = (VIEW(r.BY_HEADER),)
 BY_CONNECTION: Match = (VIEW(0), ct_state("-new-inv+trk"))
-"""Both conditions: a stateless side looks at the header even of a packet that the other side tracked."""
+"""Both terms are needed: a stateless side matches the header even if the other side tracked the packet."""
 
 _PORT_FIELDS = {TCP: f.TCP_DST, UDP: f.UDP_DST, SCTP: f.SCTP_DST}
 _ICMP_FIELDS = {ICMP: (f.ICMPV4_TYPE, f.ICMPV4_CODE), ICMPV6: (f.ICMPV6_TYPE, f.ICMPV6_CODE)}
@@ -32,11 +32,11 @@ IPV6_TERM = f.ETH_TYPE(0x86DD)
 
 _LATER = f.IP_FRAG(f.FRAG_LATER, f.FRAG_LATER)
 _LATER_IPV6: Match = (*BY_HEADER, IPV6_TERM, f.IP_PROTO(44), _LATER)
-"""Of a later fragment Open vSwitch reads the fragment header as the protocol (RFC 8200 section 4.5)."""
+"""Open vSwitch reads the protocol of a later fragment as the fragment header (RFC 8200 section 4.5)."""
 
 
 def ethertype_term(ethertype: Ethertype) -> Term:
-    """The condition that a packet is of this family."""
+    """Matches packets of this family."""
     return IPV4_TERM if ethertype is Ethertype.IPV4 else IPV6_TERM
 
 
@@ -61,12 +61,12 @@ def has_service(rule: Rule) -> bool:
 
 
 def service_matches(rule: Rule) -> tuple[Match, ...]:
-    """The clauses of the rule's service: together they match exactly the packets it names.
+    """The clauses of the rule's service: together they match exactly the packets that the rule names.
 
-    Later fragments carry neither ports nor ICMP type, and the userspace datapath does not even give
-    them their connection's. A rule that names either admits them by protocol; the receiver cannot
-    use them without the first fragment, which must pass on its own. Of DCCP and UDP-Lite Open vSwitch
-    sees no ports, so a rule that names some admits nothing.
+    Later fragments carry neither ports nor an ICMP type, and on the userspace datapath not even those of
+    their connection. A rule that names ports or a type admits them by protocol. The receiver cannot use them
+    without the first fragment, which must pass by its ports or type. Open vSwitch does not parse the ports
+    of DCCP and UDP-Lite, so a rule that names such ports admits nothing.
     """
     assert rule.protocol is not None, "callers ask has_service first"
     known = _matches(rule.ethertype, rule.protocol, (rule.port_range_min, rule.port_range_max))
@@ -74,12 +74,12 @@ def service_matches(rule: Rule) -> tuple[Match, ...]:
 
 
 Bounds = tuple[int | None, int | None]
-"""The two numbers that a rule may give: an inclusive range of ports, or ICMP type and code."""
+"""The two numbers that a rule may have: an inclusive range of ports, or ICMP type and code."""
 
 
 @lru_cache(maxsize=1 << 14)
 def _matches(ethertype: Ethertype, protocol: int, bounds: Bounds) -> tuple[Match, ...]:
-    """Remembered, because many rules name the same service and can share its conditions."""
+    """Cached, because many rules name the same service and can share its conditions."""
     family = ethertype_term(ethertype)
     header = (*BY_HEADER, family, f.IP_PROTO(protocol))
     tracked = (*BY_CONNECTION, family, f.CT_NW_PROTO(protocol))
@@ -111,9 +111,9 @@ def _port_matches(field: Field, bounds: Bounds, header: Match, tracked: Match) -
 
 
 def _sctp_tracked(header: Match) -> list[tuple[Match, Field]]:
-    """Userspace conntrack knows no SCTP ports: all talk of two hosts is one connection, with port 0.
+    """The userspace tracker has no SCTP ports: all SCTP between two hosts is one connection, with port 0.
 
-    So every packet of it shows its own: the port that was asked for is a reply's source.
+    So every packet of a connection is matched by its own ports. In a reply, the service's port is the source.
     """
     states = ("-new-rel-rpl-inv+trk", f.SCTP_DST), ("-new-rel+rpl-inv+trk", f.SCTP_SRC)
     return [((VIEW(0), ct_state(state), *header[len(BY_HEADER) :]), port) for state, port in states]

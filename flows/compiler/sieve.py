@@ -1,11 +1,11 @@
-"""What is wrong in a workload's frame is found by the first wrong bit.
+"""Detects a forged frame by the first bit that differs from an allowed value.
 
-A megaflow of Open vSwitch holds every bit that was looked at. Looking up a whole field looks at all of it, so
-that each forged MAC would be a megaflow of its own, and thousands of them slow down everybody. For addresses
-of IP packets Open vSwitch can do better (`prefixes` of Flow_Table in ovs-vswitchd.conf.db(5)), but not for
-other fields. Hence these tables compare a field with what the port may say, which a register holds, bit after
-bit: the first that differs decides, and the megaflow holds no more. They only sort out: what they let pass is
-compared as a whole by the tables after them.
+A megaflow of Open vSwitch holds every bit that the lookup compared. If a lookup compares a whole field, each
+forged MAC makes a megaflow of its own, and thousands of them slow down all workloads. Open vSwitch avoids
+this for addresses of IP packets (`prefixes` of Flow_Table in ovs-vswitchd.conf.db(5)), but not for other
+fields. So these tables compare a field bit by bit with an allowed value, which a register holds. The
+first bit that differs decides, and the megaflow holds no bit after it. The tables only filter: later tables
+compare the whole field of the frames that pass.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ from flows.openflow.table import Table
 from flows.policy.objects import Prefix
 
 MOST = 4
-"""So many MACs and addresses besides the first are compared. Of a port with more, nothing is sorted out."""
+"""The most values that are compared after the first one. If there are more, only the first is compared."""
 _NO_ADDRESS = 0xFFFFFFFF
-"""0.0.0.0/32 as PREFIX holds it: the sender of ARP probes (RFC 5227 section 2.1.1)."""
+"""0.0.0.0/32 as PREFIX holds it: the sender's address in ARP probes (RFC 5227 section 2.1.1)."""
 _WHOLE = 32
 """The bits of an IPv4 address."""
 BITS_AT_ONCE, BITS_IN_ALL = 2, 30
-"""So many bits of an address are compared at a time with those that ports here have, and so many in all.
+"""How many bits of an address one step compares with the addresses of ports here, and all steps together.
 
-A step is a flow for each beginning that there is. The last bits would be a flow for each address."""
+A step has a flow for each prefix of these addresses. The last bits would need a flow for each address."""
 _ANY = 1 << 63
-"""In LOCAL: no MAC to compare with."""
+"""In LOCAL: there is no MAC to compare with."""
 _ANY_MAC = r.LOCAL(_ANY, _ANY)
 _SOLICITATION, _ADVERTISEMENT = icmpv6(NEIGHBOUR_SOLICITATION), icmpv6(NEIGHBOUR_ADVERTISEMENT)
 COMPARING = frozenset(
     table.id for table in (p.OWN_MAC, p.OWN_ARP, p.OWN_ADDRESS, p.OWN_LINK, p.NO_LINK, p.IN_SUBNET)
 )
-"""The tables that compare bit by bit, from priority NORMAL on."""
+"""The tables that compare bit by bit, with flows of priority NORMAL and above."""
 
 
 def sieve_flows() -> Iterator[Flow]:
-    """What is common to all ports."""
+    """The flows that all ports share."""
     yield from _differences(p.OWN_MAC, f.ETH_SRC, (call(p.OTHER_MAC),))
     yield Flow(p.OWN_MAC, Priority.DEFAULT, (), (call(p.SENDER),))
     spoofed = ((ARP_TERM, Reason.ARP_SPOOF), (IPV4_TERM, Reason.IP_SPOOF), (IPV6_TERM, Reason.IP_SPOOF))
@@ -77,7 +77,7 @@ def _arp_flows() -> Iterator[Flow]:
 
 
 def _link_address_flows() -> Iterator[Flow]:
-    """Of solicitations and advertisements: their link address is the source MAC, or they have none."""
+    """Drop solicitations and advertisements whose link address is neither the source MAC nor missing."""
     for kind, field in ((_SOLICITATION, f.ND_SLL), (_ADVERTISEMENT, f.ND_TLL)):
         yield from _differences(p.OWN_LINK, field, (call(p.NO_LINK),), kind)
         for bit in range(field.bits):
@@ -89,7 +89,7 @@ def _link_address_flows() -> Iterator[Flow]:
 
 
 def _differences(table: Table, field: Field, actions: tuple[Action, ...], kind: Match = ()) -> Iterator[Flow]:
-    """What happens where a bit of the field is not that of LOCAL."""
+    """Do `actions` if a bit of the field differs from the same bit of LOCAL."""
     for bit in range(field.bits):
         one = 1 << bit
         for own, said in ((one, 0), (0, one)):
@@ -98,7 +98,7 @@ def _differences(table: Table, field: Field, actions: tuple[Action, ...], kind: 
 
 
 def _address_differences(table: Table, field: Field, other: Table) -> Iterator[Flow]:
-    """The same for an address of ARP and the one in PREFIX, where the mask beside it has the bit."""
+    """Go to `other` if an ARP address differs from the address in PREFIX in a bit that the mask there has."""
     for bit in range(32):
         one = 1 << bit
         for own, said in ((one, 0), (0, one)):
@@ -107,7 +107,7 @@ def _address_differences(table: Table, field: Field, other: Table) -> Iterator[F
 
 
 def _asked_flows() -> Iterator[Flow]:
-    """Who asks by ARP for an address that is in none of the network's subnets asks for nobody here."""
+    """ARP for an address that is in no subnet of the network, or that no port here has, goes to NOBODY."""
     yield Flow(p.ASKED, Priority.DEFAULT, (), (SetField(r.PREFIX, _NO_ADDRESS), call(p.IN_SUBNET)))
     yield from _address_differences(p.IN_SUBNET, f.ARP_TPA, p.OTHER_SUBNET)
     yield Flow(p.OTHER_SUBNET, Priority.DEFAULT, (), (call(p.ANNOUNCING),))
@@ -123,7 +123,7 @@ def _asked_flows() -> Iterator[Flow]:
 
 
 def subnet_flows(zone: Term, subnets: Iterable[Prefix]) -> Iterator[Flow]:
-    """With what a network compares the addresses that are asked for: its subnets hold all of its ports'."""
+    """Compare the target of ARP with the network's subnets, which contain all addresses of its ports."""
     held = [_NO_ADDRESS, *(_masked(subnet) for subnet in subnets if subnet.version == 4)]
     if len(held) in range(2, MOST + 2):
         yield from _next_flows(zone, r.PREFIX, held, (p.OTHER_SUBNET, p.IN_SUBNET), ())
@@ -131,9 +131,9 @@ def subnet_flows(zone: Term, subnets: Iterable[Prefix]) -> Iterator[Flow]:
 
 
 def known_flows(at: Attachment, prefix: Prefix) -> Iterator[Flow]:
-    """What tells an IPv4 address or range of the port from those that nobody here has, a few bits at a time.
+    """Compare the target of ARP with an IPv4 address or range of the port, a few bits at a time.
 
-    Ports whose addresses begin alike share flows.
+    Ports whose addresses begin with the same bits share flows.
     """
     for subnet in at.subnets4 if len(at.subnets4) <= MOST else ():
         if subnet.covers(prefix):
@@ -155,7 +155,7 @@ def _path(zone: Term, start: int, prefix: Prefix) -> Iterator[Flow]:
 
 
 def _compared(length: int) -> Term:
-    """So many bits of the address have been compared, as the mask in PREFIX says."""
+    """Matches if `length` bits of the address have been compared: PREFIX holds their mask."""
     return r.PREFIX(_mask(length), _mask(_WHOLE))
 
 
@@ -164,17 +164,17 @@ def _mask(length: int) -> int:
 
 
 def _masked(prefix: Prefix) -> int:
-    """An IPv4 prefix as PREFIX holds it: the address, and the mask below it."""
+    """An IPv4 prefix as PREFIX holds it: the address in the high 32 bits, the mask in the low 32 bits."""
     return prefix.value << 32 | prefix.mask
 
 
 def own_mac(at: Attachment) -> SetField:
-    """The MAC that a frame of the port is compared with first."""
+    """Set the MAC with which a frame of the port is compared first."""
     return SetField(r.LOCAL, mac_number(source_macs(at.port)[0]))
 
 
 def port_sieve_flows(at: Attachment, in_port: Term) -> Iterator[Flow]:
-    """With what else the frames of a port are compared."""
+    """The further MACs and addresses with which the frames of a port are compared."""
     macs = list(map(mac_number, source_macs(at.port)))
     tables, any_mac = (p.OTHER_MAC, p.OWN_MAC), (SetField(r.LOCAL, _ANY), call(p.SENDER))
     yield from _next_flows(in_port, r.LOCAL, macs, tables, any_mac)
@@ -187,7 +187,10 @@ def port_sieve_flows(at: Attachment, in_port: Term) -> Iterator[Flow]:
 def _next_flows(
     at: Term, register: Field, values: list[int], tables: tuple[Table, Table], unsorted: tuple[Action, ...]
 ) -> Iterator[Flow]:
-    """In the first of `tables`, after each value: what the second compares next. Too many are `unsorted`."""
+    """Flows of the first table: after each value, set the next one, which the second table compares.
+
+    If there are too many values, do `unsorted` after the first one.
+    """
     table, compare = tables
     if len(values) > MOST + 1:
         yield Flow(table, Priority.NORMAL, (at, register(values[0])), unsorted)

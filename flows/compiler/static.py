@@ -1,4 +1,4 @@
-"""The flows that every bridge has, whatever the policy: they tie the tables together."""
+"""The flows that every bridge has, whatever the policy. They connect the tables."""
 
 from __future__ import annotations
 
@@ -57,59 +57,60 @@ RELATED = ct_state("+rel-inv+trk")
 
 
 def call(table: Table) -> Resubmit:
-    """Look up in another table."""
+    """Look the packet up in another table."""
     return Resubmit(table.id)
 
 
 def drop(reason: Reason) -> tuple[Action, ...]:
-    """Note the reason and go where packets die."""
+    """Set the reason and go to the table DROP, which counts the packet."""
     return (SetField(r.REASON, reason), call(p.DROP))
 
 
 COMMIT: Action = Clone((Conntrack(r.ZONE, commit=True),))
-"""Remember the connection. What else the tracker lets go at that moment ends with the copy."""
+"""Commit the connection with a copy of the packet. What else the tracker releases then ends with the copy."""
 COMMIT_WHOLE: Action = Conntrack(r.ZONE, p.COMMITTED.id, commit=True)
-"""The same for fragments: those of which the first was refused wait here, and never become whole."""
+"""The same for fragments. If the first fragment was refused, the others wait here and never become whole."""
 DISCARD_LEFT_OVER: Action = Clone((Conntrack(r.NO_NETWORK),))
-"""Of a packet in more fragments than fit a batch, the tracker adds the rest to whatever it looks up next.
+"""If a packet has more fragments than fit a batch, the tracker adds the rest to whatever it looks up next.
 
-In a zone of no network, where copies of fragments do not meet the fragments themselves.
+This lookup takes the rest. Its zone is that of no network, where copies of fragments do not meet the
+fragments themselves.
 """
 STATELESS = r.FLAGS(r.STATELESS, r.STATELESS)
 UNNAMED = r.FLAGS(r.UNNAMED, r.UNNAMED)
 NO_FRAGMENT = f.IP_FRAG(0, f.FRAG_LATER)
 
 RECEIVER_REASONS = frozenset({Reason.INGRESS_POLICY, Reason.INGRESS_FRAGMENT})
-"""Drops that are counted for the receiving port; all others are the sender's."""
+"""Drops that are counted for the receiving port. All others are counted for the sender."""
 
 TELL_ALL: tuple[Action, ...] = (SetField(r.OUT, 0), call(p.BROADCAST), call(p.EXIT))
-"""To every local port of the network but the sender, and out of its uplinks."""
+"""To every local port of the network except the sender, and out of the network's uplinks."""
 FIND_UPLINK: tuple[Action, ...] = (call(p.FDB), call(p.UPLINK_OUT))
-"""Out of the uplink where the destination has been seen, or of all."""
+"""Out of the uplink on which the destination MAC was learned, or out of all uplinks."""
 TELL_OUTSIDE: tuple[Action, ...] = (SetField(r.OUT, 0), call(p.LISTENERS), call(p.EXIT))
 """To the local ports without port security, and out of the network's uplinks."""
 TELL_SHARERS: tuple[Action, ...] = (SetField(r.OUT, 0), call(p.SHARED), *TELL_OUTSIDE)
-"""To the local ports that have an allowed address pair, and as `TELL_OUTSIDE`."""
+"""To the local ports that have an allowed address pair, and then as in `TELL_OUTSIDE`."""
 
 
 def exempt(table: Table) -> tuple[Action, ...]:
-    """On to `table` as a message of the link, of which the rules are not asked."""
+    """Go to `table` as a message of the link, to which no rules apply."""
     return (SetField(r.VIEW, r.OF_LINK), call(table))
 
 
 AS_WANTED = r.MEMBER(r.HOPS_AS_WANTED)
 _READ_BIT = 63
-"""Where MEMBER has the bit that was read last. Below are the hop limit wanted and the number of that bit."""
+"""The bit of MEMBER that holds the bit read last. Below are the wanted hop limit and that bit's number."""
 
 
 def compare_hops(wanted: int, bit: int = 7) -> tuple[Action, ...]:
-    """Compare the hop limit of an IP packet with the one wanted, from this bit on; `AS_WANTED` if it is."""
+    """Compare the hop limit of an IP packet with `wanted`, from `bit` down; if equal, `AS_WANTED` matches."""
     read = Move(f.IP_TTL, r.MEMBER, bit, _READ_BIT, most=1)
     return (SetField(r.MEMBER, wanted << 8 | bit), read, call(p.HOP_LIMIT))
 
 
 def _hop_limits() -> Iterator[Flow]:
-    """OpenFlow matches a hop limit as a whole only, but copies single bits of it into a register."""
+    """Bit by bit: OpenFlow matches a hop limit only as a whole, but can copy single bits into a register."""
     for family, wanted in ((IPV4_TERM, NOT_ROUTED), (IPV6_TERM, NOT_ROUTED), (IPV6_TERM, NOT_FORWARDED)):
         for bit in range(8):
             equal = r.MEMBER((wanted >> bit & 1) << _READ_BIT | wanted << 8 | bit)
@@ -125,17 +126,17 @@ def _vrrp() -> Iterator[Flow]:
 
 
 def on_link(zone: Term, prefix: Prefix) -> Flow:
-    """Neighbours of a network may be told and asked at the addresses of an IPv6 prefix."""
+    """Allow neighbour discovery to the addresses of an IPv6 prefix on a network's link."""
     match = (zone, IPV6_TERM, *prefix_term(f.IPV6_DST, prefix))
     return Flow(p.ON_LINK, Priority.NORMAL, match, exempt(p.NEIGHBOUR))
 
 
 ANSWERS = Priority.GUARD + 3
-"""The priority in ADMIT of what trusted servers say to one host."""
+"""The priority in ADMIT of messages that trusted servers send to one host."""
 
 
 def static_flows() -> list[Flow]:
-    """All of them, in no particular order."""
+    """All static flows, in no particular order."""
     return [
         *_misses(),
         *_classify(),
@@ -163,7 +164,7 @@ def _misses() -> Iterator[Flow]:
 
 
 def _count(reason: Reason) -> tuple[Action, ...]:
-    """Count the drop for the port that it concerns: the receiver where it refused, else the sender."""
+    """Count the drop for the receiver if its side refused the packet, or else for the sender."""
     port = r.OUT if reason in RECEIVER_REASONS else f.IN_PORT
     counter = Learn(
         table=p.DROPPED.id,
@@ -185,7 +186,7 @@ def _classify() -> Iterator[Flow]:
 
 
 def _uplink_delivery() -> Iterator[Flow]:
-    """Frames for local ports have flows of their own; here is what is common to all networks."""
+    """The flows that all networks share. Frames for local ports have flows of their own."""
     table = p.UPLINK_DELIVER
     yield from _unreadable_from_uplinks()
     for match in READABLE_ARP:
@@ -204,9 +205,9 @@ def _uplink_delivery() -> Iterator[Flow]:
 
 
 def _announced() -> Iterator[Flow]:
-    """A host that takes over an address asks for it by ARP, of itself (RFC 5227 section 2.3).
+    """Recognise an announcement: an ARP request for the sender's own address (RFC 5227 section 2.3).
 
-    OpenFlow cannot compare two fields; they differ where they differ in one of their bits.
+    OpenFlow cannot compare two fields, so there are two flows for each bit in which they may differ.
     """
     for bit in (1 << number for number in range(32)):
         for sender, target in ((bit, 0), (0, bit)):
@@ -216,7 +217,7 @@ def _announced() -> Iterator[Flow]:
 
 
 def _unreadable_from_uplinks() -> Iterator[Flow]:
-    """What Open vSwitch reads as empty passes every guard of a local port's address."""
+    """Drop messages that Open vSwitch reads as empty: they would pass the guards of ports' addresses."""
     yield Flow(p.UPLINK_DELIVER, Priority.NORMAL + 50, (ARP_TERM,), drop(Reason.UNREADABLE))
     for kind in (NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT):
         match = (*icmpv6(kind), f.ND_TARGET(0))
@@ -235,7 +236,7 @@ def _spoof() -> Iterator[Flow]:
 
 
 def _spoof_neighbour() -> Iterator[Flow]:
-    """A message that Open vSwitch cannot parse reads as one without target and link address."""
+    """Open vSwitch reads a message that it cannot parse as one without target and link address."""
     yield Flow(p.SPOOF_ND, Priority.LOW, (*SOLICITATION, f.ND_SLL(0)), (call(p.ON_LINK),))
     unspecified = (*SOLICITATION, f.IPV6_SRC(0))
     yield Flow(p.SPOOF_ND, Priority.NORMAL, unspecified, drop(Reason.ND_SPOOF))
@@ -244,7 +245,7 @@ def _spoof_neighbour() -> Iterator[Flow]:
 
 
 def _on_link() -> Iterator[Flow]:
-    """Where neighbour discovery of workloads may go; the networks' subnets have flows of their own."""
+    """The allowed destinations of workloads' neighbour discovery. Subnets have flows of their own."""
     for match in ((*SOLICITATION, SOLICITED_NODE), ADVERTISEMENT_TO_ALL, (IPV6_TERM, TO_LINK)):
         yield Flow(p.ON_LINK, Priority.NORMAL, match, exempt(p.NEIGHBOUR))
 
@@ -261,7 +262,7 @@ def _admit() -> Iterator[Flow]:
 
 
 def _packets(table: Table, family: Term, source: f.Field) -> Iterator[Flow]:
-    """Of a packet like any other: what goes on."""
+    """Pass ordinary packets on, except those with an unspecified source address."""
     unspecified = (family, source(0))
     yield Flow(table, Priority.NORMAL, unspecified, drop(Reason.UNSPECIFIED_SOURCE))
     yield Flow(table, Priority.DEFAULT + 5, (STATELESS, family), (call(p.SOURCE_STATELESS),))
@@ -269,10 +270,11 @@ def _packets(table: Table, family: Term, source: f.Field) -> Iterator[Flow]:
 
 
 def _admit_control() -> Iterator[Flow]:
-    """The protocols that run the network: who may say what, and to whom it goes.
+    """Messages that run the link: who may send which, and where they go.
 
-    Of ICMPv6 the kind is looked at first. In one look, every IPv6 packet would be compared by its hop limit.
-    Flows that have it as a condition ask for a register first, so that it is not compared as a whole.
+    ICMPv6 is matched by its type first. A single lookup would compare the hop limit of every IPv6 packet.
+    Flows that match a hop limit also match a register, which Open vSwitch compares first, so that it does not
+    compare the whole of a wrong hop limit.
     """
     for match in RESERVED_FOR_SERVERS:
         yield Flow(p.ADMIT, Priority.HIGH, match, drop(Reason.DHCP_SERVER))
@@ -290,7 +292,7 @@ def _admit_control() -> Iterator[Flow]:
 
 
 def _admit_unrestricted() -> Iterator[Flow]:
-    """A port without port security speaks as an uplink does, but its packets are tracked."""
+    """A port without port security may send what an uplink may, but its packets are tracked."""
     source = r.SOURCE(r.UNRESTRICTED)
     ranked: tuple[tuple[Match, tuple[Action, ...]], ...] = (
         ((), (call(p.FORWARD),)),
@@ -311,7 +313,7 @@ def _admit_unrestricted() -> Iterator[Flow]:
 
 
 def _track() -> Iterator[Flow]:
-    """Only what is tracked goes on."""
+    """Only tracked packets go on."""
     sender = (), p.CONNTRACK, p.TRACKED, p.SOURCE_CHECK
     receiver = (UNTRACKED,), p.DEST_CONNTRACK, p.DEST_TRACKED, p.DEST_CHECK
     yield Flow(p.FRAGMENTS, Priority.DEFAULT, (), (call(p.NETWORK_FRAGMENTS),))
@@ -340,7 +342,7 @@ def _checks() -> Iterator[Flow]:
     yield Flow(p.RECEIVER, Priority.GUARD, (r.DESTINATION(r.UNRESTRICTED),), (call(p.OUTPUT),))
     to_client = (UNTRACKED, r.VIEW(r.OF_LINK), IPV4_TERM, LIMITED_BROADCAST)
     yield Flow(p.RECEIVER, Priority.HIGH, to_client, (call(p.OUTPUT),))
-    # An address that is taken is told to a sender that has none yet (RFC 5227 section 2.1.1).
+    # The answer to an ARP probe goes to a host that has no address yet (RFC 5227 section 2.1.1).
     yield Flow(p.RECEIVER, Priority.HIGH, (*READABLE_ARP[1], f.ARP_TPA(0)), (call(p.OUTPUT),))
     yield from _ask(p.DEST_CHECK, r.DESTINATION, p.INGRESS_TABLES, p.EGRESS_TABLES, p.DEST_VERDICT)
     stateless = question(r.DESTINATION, p.INGRESS_TABLES, p.DEST_VERDICT, r.BY_HEADER)
@@ -355,7 +357,7 @@ def _checks() -> Iterator[Flow]:
 def _ask(
     table: Table, identity: f.Field, original: RuleTables, reply: RuleTables, verdict: Table
 ) -> Iterator[Flow]:
-    """One side of the check: a reply is judged by the rules that let its connection be opened."""
+    """One side's check. A reply is judged by the rules that allowed its connection to be opened."""
     yield Flow(table, Priority.NORMAL + 50, (INVALID,), drop(Reason.INVALID))
     yield Flow(table, Priority.NORMAL + 10, (NEW,), question(identity, original, verdict, r.BY_HEADER))
     yield Flow(table, Priority.NORMAL, (ORIGINAL,), question(identity, original, verdict))
@@ -363,7 +365,7 @@ def _ask(
 
 
 def question(identity: f.Field, tables: RuleTables, verdict: Table, view: int = 0) -> tuple[Action, ...]:
-    """Call the rule tables as a subroutine, then let `verdict` act on what they found."""
+    """Call the rule tables as a subroutine, then the table `verdict`, which acts on their result."""
     arguments = (Move(identity, r.LOCAL), SetField(r.VIEW, view), SetField(r.VERDICT, 0))
     return (*arguments, call(tables.any), call(verdict))
 
@@ -383,7 +385,7 @@ def _delivery() -> Iterator[Flow]:
     yield Flow(p.FORWARD, Priority.DEFAULT, (), (call(p.EXIT),))
     for announcement in (READABLE_ARP[1], ADVERTISEMENT_TO_ALL):
         yield Flow(p.NEIGHBOUR, Priority.LOW + 10, (GROUP_MAC, *announcement), TELL_ALL)
-    asks_for_nothing = (GROUP_MAC, *SOLICITATION, f.ND_TARGET(0))  # it could not be read
+    asks_for_nothing = (GROUP_MAC, *SOLICITATION, f.ND_TARGET(0))  # could not be parsed
     yield Flow(p.NEIGHBOUR, Priority.GUARD, asks_for_nothing, TELL_OUTSIDE)
     yield Flow(p.NEIGHBOUR, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
     yield Flow(p.NEIGHBOUR, Priority.DEFAULT, (), (call(p.FORWARD),))

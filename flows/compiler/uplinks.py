@@ -1,4 +1,4 @@
-"""Uplinks: how the frames of a network enter a bridge from the unmanaged side, and leave it."""
+"""Uplinks: the flows by which frames enter a bridge from the unmanaged side and leave to it."""
 
 from __future__ import annotations
 
@@ -35,17 +35,18 @@ from flows.openflow.reasons import Reason
 from flows.policy.objects import Network
 
 PROBE_BYTES = 64
-"""Of a probe that came round a loop, the controller gets so many."""
+"""How many bytes of a probe that has gone round a loop are sent to the controller."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uplink:
-    """A way to the unmanaged side: one OpenFlow port, or several, which are a bond.
+    """A link to the unmanaged side: one OpenFlow port, or the members of a bond.
 
-    With `lacp` the other side knows that they are one link (IEEE 802.1AX), and every frame may go by any of
-    them. Without, what is for everybody comes in by all of them: the first that works is used, both ways.
-    `strangers` are the MACs of probes of other uplinks: one that comes in here has gone round a loop. `probe`
-    is the MAC of its own: who sends one back must not get it through to where another uplink leads.
+    With `lacp`, the other side treats the members as one link (IEEE 802.1AX), and a frame may use any member.
+    Without it, broadcasts come in by all members, so only the first member that works is used, in both
+    directions. `strangers` are the MACs of the probes of other uplinks: such a probe that comes in here has
+    gone round a loop. `probe` is the MAC of this uplink's own probes: if one is sent back, it must not pass
+    to the segment of another uplink.
     """
 
     members: tuple[int, ...]
@@ -55,12 +56,12 @@ class Uplink:
 
     @property
     def has_standby(self) -> bool:
-        """Whether some members are only there in case that the first fails."""
+        """Whether some members are used only if the first one fails."""
         return len(self.members) > 1 and not self.lacp
 
     @property
     def out(self) -> Action:
-        """Sends a frame out of it."""
+        """The action that sends a frame out of the uplink."""
         if len(self.members) == 1:
             return Output(self.members[0])
         return Bundle(self.members, spread=self.lacp)
@@ -70,7 +71,8 @@ class Uplink:
 class Segment:
     """A network on this bridge: its zone and the uplinks that carry it.
 
-    `trusted`: one of its ports here has no port security. `straying`: one may have an address in no subnet.
+    `trusted`: a port of the network on this bridge has no port security. `straying`: a port of it may have an
+    address in none of its subnets.
     """
 
     network: Network
@@ -81,14 +83,14 @@ class Segment:
 
 
 def segment_flows(segment: Segment) -> list[Flow]:
-    """How a network enters and leaves the bridge."""
+    """The flows by which a network enters and leaves the bridge."""
     parts = (_enter_flows(segment), _link_flows(segment), _exit_flows(segment))
     routed = routed_flows(segment.network, segment.zone)
     return [*chain.from_iterable(parts), *routed, network_fragment_flow(segment.zone)]
 
 
 def _link_flows(segment: Segment) -> Iterator[Flow]:
-    """What belongs to the link of the network: its subnets."""
+    """The flows for a network's subnets: ARP targets, neighbour discovery, answers of DHCP servers."""
     zone = r.ZONE(segment.zone)
     if not segment.straying:
         yield from subnet_flows(zone, segment.network.subnets)
@@ -106,7 +108,7 @@ def _enter_flows(segment: Segment) -> Iterator[Flow]:
     zone, vid = SetField(r.ZONE, segment.zone), segment.network.segmentation_id
     tag = UNTAGGED if vid is None else f.VLAN_VID(0x1000 | vid)
     untag: tuple[Action, ...] = () if vid is None else (PopVlan(),)
-    several = segment.trusted or len(segment.uplinks) > 1  # else there is nothing to choose
+    several = segment.trusted or len(segment.uplinks) > 1  # otherwise there is no choice
     for uplink in segment.uplinks:
         which: tuple[Action, ...] = (Bundle(uplink.members, into=r.OUT),) if uplink.has_standby else ()
         forget: tuple[Action, ...] = (SetField(r.OUT, 0),) if uplink.has_standby else ()
@@ -121,7 +123,7 @@ def _enter_flows(segment: Segment) -> Iterator[Flow]:
 
 
 def learn(zone: int, ofport: int) -> Learn:
-    """Remember that the sender is behind this OpenFlow port, behind which there may be many."""
+    """Learn that the sender's MAC is behind this OpenFlow port. There may be many MACs behind it."""
     return Learn(
         table=p.FDB.id,
         priority=Priority.NORMAL,
@@ -156,12 +158,12 @@ def _exit_flows(segment: Segment) -> Iterator[Flow]:
 
 
 def _not_back(segment: Segment, uplink: Uplink, tag: tuple[Action, ...]) -> Iterator[Flow]:
-    """What came in by one member of a bond does not leave by another one."""
+    """A frame that came in by one member of a bond does not leave by another member."""
     if len(uplink.members) == 1:
         return
     zone, others = r.ZONE(segment.zone), [other for other in segment.uplinks if other != uplink]
     for member in uplink.members:
-        nowhere = Output(member)  # where it came from
+        nowhere = Output(member)  # Open vSwitch does not output to the input port
         flood = (*tag, *(other.out for other in others)) if others else (nowhere,)
         came = f.IN_PORT(member)
         yield Flow(p.UPLINK_OUT, Priority.HIGH, (zone, r.OUT(0), came), flood)
@@ -170,7 +172,7 @@ def _not_back(segment: Segment, uplink: Uplink, tag: tuple[Action, ...]) -> Iter
 
 
 def uplink_flows(uplink: Uplink) -> list[Flow]:
-    """What an uplink brings that no declared network matches, copies on standby members, and probes."""
+    """Frames of undeclared VLANs, copies on standby members, probes, and frames with a source MAC of zero."""
     undeclared = [
         Flow(p.CLASSIFY, Priority.GUARD + 50, (f.IN_PORT(member),), drop(Reason.UNDECLARED_VLAN))
         for member in uplink.members

@@ -9,7 +9,7 @@ from flows.compiler.local import CHUNK
 
 
 class ZonePorts:
-    """Counts the ports of each zone, and knows in which address scope the zone's members live."""
+    """The ports of each zone, and the address scope of each zone."""
 
     def __init__(self) -> None:
         self.zones_of_scope: defaultdict[str, set[int]] = defaultdict(set)
@@ -17,7 +17,7 @@ class ZonePorts:
         self._ports: defaultdict[int, defaultdict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
 
     def enter(self, at: Attachment) -> bool:
-        """A port appears in its zone; True when it is the first."""
+        """Add a port to its zone; True if it is the first."""
         first = at.zone not in self._ports
         self._ports[at.zone][at.ofport // CHUNK].add(at.ofport)
         if first:
@@ -25,7 +25,7 @@ class ZonePorts:
         return first
 
     def leave(self, at: Attachment) -> bool:
-        """A port leaves its zone; True when it was the last."""
+        """Remove a port from its zone; True if it was the last."""
         chunks = self._ports[at.zone]
         chunks[at.ofport // CHUNK].discard(at.ofport)
         if not chunks[at.ofport // CHUNK]:
@@ -37,7 +37,7 @@ class ZonePorts:
         return True
 
     def rescope(self, zone: int, scope: str) -> bool:
-        """The zone's members live in `scope` from now on; False when nothing changes for it."""
+        """Set the address scope of a zone that has ports; False if nothing changes."""
         current = self._scope_of_zone.get(zone)
         if current is None or current == scope:
             return False
@@ -47,7 +47,7 @@ class ZonePorts:
         return True
 
     def members(self, zone: int, chunk: int) -> set[int]:
-        """The ports of a zone that share a broadcast flow."""
+        """The ports of a zone in a chunk, which share a broadcast flow."""
         return self._ports[zone][chunk] if zone in self._ports and chunk in self._ports[zone] else set()
 
     def chunks(self, zone: int) -> list[int]:
