@@ -1,7 +1,7 @@
-"""What is done around libraries to be faster, and how to do without it.
+"""Optimizations that change how libraries work, and how to switch them off.
 
-`SGCTL_WITHOUT=imports,collector` switches these two off, for a controller as for a command: the library then
-does its work its own way. Use it to find out whether one of them causes a fault, or what it gains
+`SGCTL_WITHOUT=imports,collector` switches these two off, for controllers and for commands. The library
+then works in its usual way. Use it to check whether an optimization causes a fault, or how much it gains
 (`python -m bench --only optimizations`). Enforcement does not depend on any of them.
 """
 
@@ -19,11 +19,11 @@ OPTIMIZATIONS: Mapping[str, str] = {
     "management": "a starting controller connects to bridges by itself (sgctl.switch.management)",
     "signatures": "a small change is committed in one round trip instead of two (sgctl.switch.channel)",
 }
-"""Name → what is done, and where."""
+"""By name: what the optimization does, and in which module."""
 
 
 def unknown(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """What the variable names although there is no such optimization."""
+    """The names in the variable that are not optimizations, sorted."""
     return sorted(_off(environ) - OPTIMIZATIONS.keys())
 
 

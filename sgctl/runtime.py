@@ -1,7 +1,7 @@
-"""Concurrency: the few words in which the controller speaks of green threads.
+"""Concurrency: the functions and classes by which the controller uses green threads.
 
-Only this module, `sgctl.ryu_*` and the HTTP server of the API know eventlet, so that another framework
-needs no change elsewhere. A green thread runs until it waits: for one of these, or for a socket.
+Only this module and `sgctl.ryu`, which has the API's HTTP server, use eventlet, so another framework needs
+no change elsewhere. A green thread runs until it waits, in a function of this module or for a socket.
 """
 
 from __future__ import annotations
@@ -21,60 +21,60 @@ from eventlet.green import socket as green_socket
 LOG = logging.getLogger(__name__)
 
 BACKLOG = 1024
-"""Connections that wait to be accepted: with few places, a crowd would keep others out."""
+"""How many connections may wait to be accepted. If it were low, many clients would keep others out."""
 
 
 class Thread(Protocol):
     """A green thread."""
 
     def kill(self) -> None:
-        """End it where it waits."""
+        """End the thread at the point where it waits."""
 
 
 class Queue(Protocol):
     """A queue of bounded size; `get` waits for an item, and `put` for room."""
 
     def put(self, item: bytes) -> None:
-        """Add an item when there is room."""
+        """Add an item; waits until there is room."""
 
     def put_nowait(self, item: bytes) -> None:
         """Add an item; there must be room."""
 
     def get(self) -> bytes:
-        """Take the first item when there is one."""
+        """Take the first item; waits until there is one."""
 
     def get_nowait(self) -> bytes:
         """Take the first item; there must be one."""
 
     def qsize(self) -> int:
-        """How many items wait."""
+        """The number of items."""
 
     def full(self) -> bool:
         """Whether there is no room."""
 
 
 class Event:
-    """What one green thread tells others; like `threading.Event`."""
+    """A signal from one green thread to others, like `threading.Event`."""
 
     def __init__(self) -> None:
         self._event = eventlet.event.Event()
 
     def is_set(self) -> bool:
-        """Whether it was set since the last `clear`."""
+        """Whether the event was set since the last `clear`."""
         return bool(self._event.ready())
 
     def set(self) -> None:
-        """Wake those who wait."""
+        """Wake the threads that wait."""
         if not self._event.ready():
             self._event.send(True)
 
     def clear(self) -> None:
-        """Make later calls of `wait` wait. Threads that were woken before go on all the same."""
+        """Make later calls of `wait` wait. Threads that were woken before continue nevertheless."""
         if self._event.ready():
             self._event = eventlet.event.Event()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether it was set before `seconds` had passed."""
+        """Wait for the event; returns whether it was set before `seconds` had passed."""
         return self._event.wait(timeout=seconds) is True
 
 
@@ -98,13 +98,13 @@ def _logged(function: Callable[..., object], *arguments: object) -> None:
 
 
 def sleep(seconds: float) -> None:
-    """Wait, and let the other green threads run. With 0 seconds each has one turn."""
+    """Wait, and let the other green threads run. With 0 seconds, each of them runs once."""
     eventlet.sleep(seconds)
 
 
 @contextmanager
 def timeout(seconds: float, error: Exception) -> Iterator[None]:
-    """Raise the error where a block waits when it takes longer than that."""
+    """Raise the error in a block that takes longer than `seconds`, at a point where it waits."""
     with eventlet.Timeout(seconds, error):
         yield
 
@@ -116,13 +116,13 @@ def queue(most: int) -> Queue:
 
 
 def listen(host: str, port: int) -> Any:
-    """A listening TCP socket. A port in use ends the process."""
+    """A listening TCP socket. If the port is in use, the process ends."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return eventlet.listen((host, port), family=family, backlog=BACKLOG)
 
 
 def connect_unix(path: Path) -> Any:
-    """A socket that is connected to a Unix socket. Raises OSError."""
+    """A stream socket that is connected to the Unix socket at `path`. Raises OSError."""
     stream = green_socket.socket(socket.AF_UNIX)
     try:
         stream.connect(str(path))

@@ -1,1 +1,1 @@
-"""OpenFlow 1.4 with Open vSwitch's extensions: fields, actions, flows, tables, messages as bytes."""
+"""OpenFlow 1.4 with Open vSwitch's extensions: fields, actions, flows, tables and wire formats."""

@@ -1,4 +1,4 @@
-"""The actions we use, as values that know their wire format and their ovs-ofctl text.
+"""The OpenFlow actions that sgctl uses, as values with their wire format and their ovs-ofctl text.
 
 Sources: ovs-actions(7); OpenFlow 1.4 section 7.2.5; Nicira extensions are experimenter 0x2320.
 """
@@ -38,7 +38,7 @@ NO_RECIRCULATION = 255
 
 
 class Action(Protocol):
-    """What an action must offer; `str()` gives its ovs-ofctl text."""
+    """The interface of an action; `str()` returns its ovs-ofctl text."""
 
     def __hash__(self) -> int:
         """Actions are values."""
@@ -54,7 +54,7 @@ _CONJUNCTION = struct.Struct("!HHIHBBI")
 
 
 class Resubmit(NamedTuple):
-    """Look the packet up in `table`, then go on with the next action."""
+    """Look the packet up in `table`, then continue with the next action."""
 
     table: int
 
@@ -85,9 +85,9 @@ class SetField(NamedTuple):
 
 
 class Move(NamedTuple):
-    """Copy one field of a packet into another: `most` bits, or as many as the narrower one has.
+    """Copy `most` bits of one field into another, or fewer if one of the fields has fewer.
 
-    They are read and written from the bits `source_start` and `target_start` on; bit 0 is the lowest.
+    The bits start at `source_start` in the source and `target_start` in the target; bit 0 is the lowest.
     """
 
     source: Field
@@ -98,7 +98,7 @@ class Move(NamedTuple):
 
     @property
     def bits(self) -> int:
-        """How many are copied."""
+        """The number of bits that are copied."""
         return min(self.source.bits - self.source_start, self.target.bits - self.target_start, self.most)
 
     def encode(self) -> bytes:
@@ -116,14 +116,14 @@ class Move(NamedTuple):
 
 
 def _part(field: Field, start: int, bits: int) -> str:
-    """A part of a field as ovs-ofctl writes it; its whole has no numbers."""
+    """The ovs-ofctl text of a part of a field; a whole field has no bit numbers."""
     last = f"..{start + bits - 1}" if bits > 1 else ""
     numbers = "" if bits == field.bits else f"{start}{last}"
     return f"{_nxm_name(field)}[{numbers}]"
 
 
 class Output(NamedTuple):
-    """Send the frame out of the OpenFlow port `ofport`; never back where it came from."""
+    """Send the frame out of the OpenFlow port `ofport`, unless the frame came in by it."""
 
     ofport: int
 
@@ -167,10 +167,10 @@ class ToController(NamedTuple):
 
 
 class Bundle(NamedTuple):
-    """Send the frame out of one of the OpenFlow ports that work; never back where it came from.
+    """Send the frame out of one of the OpenFlow ports `members` that works, unless it came in by it.
 
-    It is the first of them, or with `spread` one that depends on the source MAC. With `into`, the number is
-    written into that register instead, 65535 when none works.
+    Chooses the first working member or, with `spread`, one that depends on the source MAC. With `into`, its
+    number is written into that register instead (65535 if no member works).
     """
 
     members: tuple[int, ...]
@@ -195,7 +195,7 @@ class Bundle(NamedTuple):
 
 
 class Conjunction(NamedTuple):
-    """This flow is clause `clause` (from 1) of `clauses` (2–64) of the conjunction `number`."""
+    """Make the flow clause `clause` (counted from 1) of the `clauses` (2–64) of conjunction `number`."""
 
     number: int
     clause: int
@@ -212,10 +212,10 @@ class Conjunction(NamedTuple):
 
 
 class Conntrack(NamedTuple):
-    """Pass the packet through the connection tracker, in a zone or in that held by a register's low 16 bits.
+    """Pass the packet through the connection tracker. `zone` is a number or a register (its low 16 bits).
 
-    With `commit` the connection is remembered, and `notes` write into its label; with `table` the packet
-    goes on there, tracked.
+    With `commit`, the connection is committed, and `notes` write into its label. With `table`, the tracked
+    packet continues in that table.
     """
 
     zone: Field | int
@@ -248,7 +248,7 @@ class Conntrack(NamedTuple):
 
 
 class Clone(NamedTuple):
-    """Do `actions` to a copy of the packet, which ends with them."""
+    """Apply `actions` to a copy of the packet; they do not change the packet itself."""
 
     actions: tuple[Action, ...]
 
@@ -262,7 +262,7 @@ class Clone(NamedTuple):
 
 
 class Meter(NamedTuple):
-    """Drop the packet here when more of its kind come than the meter `number` lets pass. It stands first."""
+    """Drop the packet if the limit of the meter `number` is exceeded. Must be the first action."""
 
     number: int
 
@@ -300,13 +300,14 @@ class PushVlan(NamedTuple):
 
 
 class Learn(NamedTuple):
-    """Add a flow to `table`, made from the packet at hand, unless it is there already.
+    """Add a flow to `table`, made from the packet, or renew it if it exists.
 
-    The flow matches every field `target` of `matches` against the value that `source` has now, and
-    writes `source`, a field or a number, into `target` for every pair of `loads`; without loads it drops.
-    It replaces a flow of the same match and priority. It carries `cookie`, dies after `idle_timeout`
-    seconds without traffic, `hard_timeout` seconds after it was last learned (0: never) and, with `bound`,
-    with the flows that learn under this cookie. At most `limit` flows with this cookie exist.
+    `matches` and `loads` are (source, target) pairs. The flow matches each `target` of `matches` against the
+    value that `source` has in this packet. It writes each `source` of `loads`, a field or a number, into
+    `target`; without loads it drops. It replaces a flow of the same match and priority. Its cookie is
+    `cookie`. It expires after `idle_timeout` seconds without traffic and `hard_timeout` seconds after it was
+    last learned (0: never). With `bound`, it is deleted together with the flows that learn with this cookie.
+    At most `limit` flows with this cookie exist.
     """
 
     table: int

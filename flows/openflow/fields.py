@@ -1,4 +1,4 @@
-"""The match fields we use: how each is named, how wide it is, how it looks on the wire.
+"""The match fields that sgctl uses: names, widths and wire formats.
 
 Sources: ovs-fields(7); OpenFlow 1.4 section 7.2.3 (OXM). Fields of class 0x0001 are Nicira's.
 """
@@ -37,10 +37,10 @@ _FRAG_NAMES = {(0, 3): "no", (1, 3): "first", (3, 3): "later", (1, 1): "yes"}
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """One match field: `bits` wide, sent as whole bytes, big endian.
+    """A match field of `bits` bits, sent as whole bytes, big endian.
 
-    Every mask has to hold the bits of `least_mask` (`flows.openflow.datapath_key`). `internal` fields are no
-    part of a packet: registers, and the numbers of conjunctions.
+    Every mask must include the bits of `least_mask` (`flows.openflow.datapath_key`). `internal` fields are
+    not part of packets: registers and conjunction ids.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Field:
         return (1 << self.bits) - 1
 
     def __call__(self, value: int, mask: int | None = None) -> Term:
-        """Match `value`, wholly or under `mask`. Raises ValueError where a bit does not fit."""
+        """Match `value`, exactly or under `mask`. Raises ValueError if a bit does not fit."""
         return _term(self, value, mask)
 
     def show(self, value: int) -> str:
@@ -90,7 +90,7 @@ class Field:
 class Term(NamedTuple):
     """One condition of a match. `mask` is None for an exact match.
 
-    `oxm` says the same on the wire, as the entry's header, value and mask.
+    `oxm` is the condition in wire format: the OXM entry's header, value and mask.
     """
 
     field: Field
@@ -113,14 +113,14 @@ class Term(NamedTuple):
 
 
 def _mask_text(field: Field, mask: int) -> str:
-    """The length of a prefix, or the mask where it is none."""
+    """The prefix length, or the mask itself if it is not that of a prefix."""
     length = mask.bit_count()
     return str(length) if mask == field.full ^ (field.full >> length) else field.show(mask)
 
 
 @lru_cache(maxsize=1 << 14)
 def _term(field: Field, value: int, mask: int | None) -> Term:
-    """Remembered, because the flows of one port say the same again and again, and can share it."""
+    """Cached, because the flows of a port repeat the same conditions and can share them."""
     if value & ~field.full or (mask is not None and value & ~mask):
         raise ValueError(f"{field.name}={value:#x}/{mask or field.full:#x} does not fit {field.bits} bits")
     if mask is None or mask == field.full:
@@ -132,7 +132,7 @@ def _term(field: Field, value: int, mask: int | None) -> Term:
 
 
 Match = tuple[Term, ...]
-"""Conditions that all hold, in the order in which prerequisites come first."""
+"""Conditions that must all hold, ordered so that prerequisites come first."""
 
 
 def _ct_state_flags(value: int, mask: int) -> Iterator[str]:
@@ -205,7 +205,7 @@ def wide_register(index: int) -> Field:
 
 
 def ct_state(flags: str) -> Term:
-    """Match connection state written as in ovs-ofctl, e.g. "+trk+new". Raises KeyError on a bad flag."""
+    """Match the connection state, written as for ovs-ofctl: "+trk+new". Raises KeyError for a bad flag."""
     value = mask = 0
     for sign, name in zip(flags[::4], (flags[i + 1 : i + 4] for i in range(0, len(flags), 4)), strict=True):
         bit = CT_STATE_BITS[name]

@@ -1,4 +1,4 @@
-"""A flow: where it stands, what it matches, what it does; its cookie, its bytes, its text."""
+"""A flow: table, priority, match and actions, with its cookie, wire format and text."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from flows.openflow.pipeline import TABLE_BY_ID
 from flows.openflow.table import Table
 
 MAX_ACTION_BYTES = 65_000
-"""What still fits one flow mod: OpenFlow lengths are 16 bits."""
+"""The most bytes of actions that fit into one flow mod: OpenFlow lengths have 16 bits."""
 
 _APPLY_ACTIONS = 4
 _FEW_ACTIONS = 400
-"""They always fit: the longest action takes less than 150 bytes."""
+"""Fewer actions than this always fit: the longest action has fewer than 150 bytes."""
 _PLACE = struct.Struct("!BH")
 _MATCH = struct.Struct("!HH")
 _INSTRUCTION = struct.Struct("!HH4x")
@@ -28,7 +28,7 @@ _PADDING = [bytes(-length % 8) for length in range(8)]
 
 
 class FlowKey(NamedTuple):
-    """What makes a flow unique on the switch: equal keys replace each other."""
+    """Identifies a flow on a switch: a flow replaces one with an equal key."""
 
     table: int
     priority: int
@@ -37,7 +37,7 @@ class FlowKey(NamedTuple):
 
 @lru_cache(maxsize=1 << 14, typed=True)
 def _encoded(action: Action) -> bytes:
-    """Remembered, because many flows share it. By type, because different actions can be equal tuples."""
+    """Cached, because flows share actions. By type, because actions of two types can be equal tuples."""
     return action.encode()
 
 
@@ -56,7 +56,7 @@ class Flow:
     """One flow of the pipeline, checked against its table's declaration.
 
     `table` is a declared table, `priority` is 0–65535. Raises FlowError for a field that the table
-    does not declare, and for a condition that would be lost on the way to the datapath
+    does not declare, and for a condition that the kernel datapath would not compare
     (`flows.openflow.datapath_key`).
     """
 
@@ -75,19 +75,19 @@ class Flow:
 
     @classmethod
     def at(cls, key: FlowKey, actions: tuple[Action, ...]) -> Self:
-        """The flow with this very key: a large table holds every key once."""
+        """The flow with this key object, so that a large table stores each key only once."""
         flow = cls(TABLE_BY_ID[key.table], key.priority, key.match, actions)
         flow.key = key
         return flow
 
     @property
     def match_bytes(self) -> bytes:
-        """The conditions on the wire."""
+        """The match in wire format."""
         return match_bytes(self.key.match)
 
     @property
     def fits(self) -> bool:
-        """Whether the actions fit one message."""
+        """Whether the actions fit into one flow mod."""
         return len(self.actions) < _FEW_ACTIONS or sum(map(len, self._encoded_actions())) <= MAX_ACTION_BYTES
 
     def _encoded_actions(self) -> list[bytes]:
@@ -95,7 +95,10 @@ class Flow:
 
     @property
     def instruction_bytes(self) -> bytes:
-        """A meter, where there is one, and one apply-actions instruction where there are actions."""
+        """A meter instruction if there is a meter, and an apply-actions instruction if there are actions.
+
+        Raises FlowError if the actions do not fit into one flow mod.
+        """
         encoded = self._encoded_actions()
         meter = encoded.pop(0) if self.meter else b""
         actions = b"".join(encoded)
@@ -106,17 +109,17 @@ class Flow:
 
     @property
     def meter(self) -> int:
-        """The number of the meter that the flow uses, which the switch must have before; 0 for none."""
+        """The number of the flow's meter, which the switch must have before the flow; 0 for none."""
         first = self.actions[0] if self.actions else None
         return first.number if isinstance(first, Meter) else 0
 
     @property
     def cookie(self) -> int:
-        """COOKIE_TAG and 56 bits that depend on everything the flow says, and on nothing else."""
+        """COOKIE_TAG and a 56-bit hash of the flow's table, priority, match and actions."""
         return self._cookie or self.encode()[0]
 
     def encode(self) -> tuple[int, bytes]:
-        """Cookie, and match and instruction on the wire. Only the cookie is remembered, for its size."""
+        """The cookie; match and instructions in wire format. Only the cookie, which is small, is cached."""
         body = self.match_bytes + self.instruction_bytes
         if not self._cookie:
             digest = blake2b(_PLACE.pack(self.key.table, self.key.priority) + body, digest_size=7)
@@ -136,7 +139,7 @@ class Flow:
         return f"<Flow {self}>"
 
     def text(self, *, names: bool = False) -> str:
-        """The flow as `ovs-ofctl add-flows` takes it; with `names`, tables by name for reading."""
+        """The flow as `ovs-ofctl add-flows` reads it; with `names`, for people, with names of tables."""
         table = TABLE_BY_ID[self.key.table].name if names else self.key.table
         match = "".join(f",{part}" for part in match_text(self.key.match))
         actions = ",".join(_action_text(action, names) for action in self.actions) or "drop"
@@ -178,10 +181,10 @@ def _action_text(action: Action, names: bool) -> str:
 
 
 class FlowDiff(NamedTuple):
-    """What has to change on a switch: `added` replaces flows of equal key, `removed` is gone after.
+    """The flows to add and to remove on a switch; an added flow replaces one of equal key.
 
-    `removed` never holds a key that `added` holds. `vacated` are the OpenFlow ports whose
-    occupant has left: what was counted there is not the next one's.
+    `removed` never contains a key that `added` contains. `vacated` are the OpenFlow ports whose interface
+    has left: their drop counters must not pass to the next interface.
     """
 
     added: list[Flow]

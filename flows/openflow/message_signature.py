@@ -1,8 +1,9 @@
-"""What decides whether Open vSwitch can read a flow mod: everything that it says but free numbers.
+"""The signature of a flow mod: the parts that decide whether Open vSwitch can parse it.
 
-Open vSwitch reads each message by itself. Fields and their prerequisites, masks, kinds of actions and the
-table decide; most numbers do not. So where it has read one message, it reads all of the same signature
-(`ofputil_decode_flow_mod` of Open vSwitch 3.1; OpenFlow 1.4 section 7.3.4.1).
+Open vSwitch parses each message on its own. Whether it can depends on fields and their prerequisites,
+masks, kinds of actions and the table, but not on most numbers. So if it could parse one message, it can
+parse all with the same signature (`ofputil_decode_flow_mod` of Open vSwitch 3.1; OpenFlow 1.4 section
+7.3.4.1).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from flows.openflow.flow import Flow, FlowKey
 from flows.openflow.wire import DropCounters, Edit
 
 FIRST_RESERVED_PORT = 0xFF00
-"""OFPP_MAX: OpenFlow port numbers from here on have meanings of their own."""
+"""OFPP_MAX: OpenFlow port numbers from here on are reserved."""
 
 _NUMBERS = frozenset(
     {
@@ -28,11 +29,11 @@ _NUMBERS = frozenset(
         *(f.CT_NW_SRC, f.CT_NW_DST, f.CT_IPV6_SRC, f.CT_IPV6_DST, f.CT_TP_SRC, f.CT_TP_DST, f.CONJ_ID),
     }
 )
-"""Fields of which every value can be matched, and upon which no other field depends."""
+"""Fields that can be matched with every value, and that are no prerequisite of other fields."""
 
 
 def signature(edit: Edit) -> Hashable:
-    """Equal for edits of which Open vSwitch reads all or none."""
+    """A value that is equal for edits of which Open vSwitch can parse all or none."""
     match edit:
         case Flow():
             (table, _, terms), actions = edit.key, edit.actions
@@ -53,7 +54,7 @@ def _term(term: Term) -> Hashable:
 
 
 def _action(action: Action) -> Hashable:
-    """With its kind, since actions of different kinds can be equal tuples."""
+    """Includes the kind, because actions of different kinds can be equal tuples."""
     match action:
         case Conjunction():
             return Conjunction, action.clause, action.clauses

@@ -502,14 +502,14 @@ DROPPED = _table(
 TABLE_BY_ID: Final = {table.id: table for table in TABLES}
 
 _BY_SOURCE: Final = frozenset({UPLINK, SPOOF_IP, INGRESS_MEMBER, INGRESS_PREFIX})
-"""Tables that look up where a packet comes from; others look up where it goes."""
+"""Tables that look up a packet's source; the others look up its destination."""
 
 
 def tracked_prefixes() -> dict[int, list[str]]:
-    """By table: the fields of which Open vSwitch should find out prefixes, the most important ones first.
+    """By table number: the fields whose prefixes Open vSwitch should track, the most important ones first.
 
-    A lookup then looks at no more bits of an address than tell it from others. By default it does so for IPv6
-    since version 3.5 only (`prefixes` of Flow_Table in ovs-vswitchd.conf.db(5)).
+    A lookup then examines only the bits of an address that distinguish it from others. By default, this is
+    done for IPv6 only since version 3.5 (`prefixes` of Flow_Table in ovs-vswitchd.conf.db(5)).
     """
     to, by = [f.IPV6_DST, f.IPV4_DST], [f.IPV6_SRC, f.IPV4_SRC]
     ranked = {
@@ -524,7 +524,7 @@ def tracked_prefixes() -> dict[int, list[str]]:
 
 @dataclass(frozen=True)
 class RuleTables:
-    """The four tables that decide one direction."""
+    """The four tables that check the rules of one direction."""
 
     any: Table
     member: Table
@@ -536,4 +536,4 @@ EGRESS_TABLES: Final = RuleTables(EGRESS_ANY, EGRESS_MEMBER, EGRESS_PREFIX, EGRE
 INGRESS_TABLES: Final = RuleTables(INGRESS_ANY, INGRESS_MEMBER, INGRESS_PREFIX, INGRESS_RULES)
 
 LEARNING: Final = frozenset({HOLDER.id, FDB.id, DROPPED.id})
-"""The tables in which it learns."""
+"""The ids of the tables with learned flows."""

@@ -1,4 +1,4 @@
-"""Why packets are dropped, declared once: what the REASON register holds, and what it means."""
+"""The reasons for drops, declared once: their numbers in the REASON register and their explanations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Reason(IntEnum):
-    """Why a packet was dropped; the value is what the REASON register holds."""
+    """Why a packet was dropped; the value is the number in the REASON register."""
 
     UNKNOWN_PORT = 1, "the port is not bound to a policy port and is not an uplink"
     ADMIN_DOWN = 2, "the policy port is administratively down"

@@ -1,4 +1,4 @@
-"""What a table of the pipeline is: its number and name, what its flows may match, what it does by default."""
+"""A table of the pipeline: number, name, the fields that its flows may match, and its default."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from flows.openflow.reasons import Reason
 
 
 class Miss(Enum):
-    """What a table does with a packet that no flow of it matches, when it is not a drop."""
+    """What a table does, other than dropping, with a packet that none of its flows matches."""
 
     RETURN = "return to the caller"
 
 
 @dataclass(frozen=True)
 class Table:
-    """One OpenFlow table. `fields` are those its flows may match; `miss` is its default.
+    """An OpenFlow table. Its flows may match `fields`; `miss` applies to packets that match no flow.
 
-    Raises ValueError for a field that no datapath would compare.
+    Raises ValueError for a field that the kernel datapath never compares.
     """
 
     id: int

@@ -1,4 +1,4 @@
-"""OpenFlow 1.4 messages as bytes: flow and meter mods, bundles, and reading cookies out of flow statistics.
+"""OpenFlow 1.4 messages as bytes: flow mods, meter mods and bundles; cookies from flow statistics.
 
 Source: OpenFlow 1.4 sections 7.3.4.1 (flow mod), 7.3.4.4 (meter mod), 7.3.9 (bundles), 7.3.5.2 (flow
 statistics).
@@ -51,45 +51,45 @@ _BUNDLED_FLOW_MOD = struct.Struct("!BBHIIHHBBHIQQBBHHHIIIHH")
 def _flow_mod(
     command: int, table: int, cookie: tuple[int, int], priority: int, body: bytes, xid: int
 ) -> bytes:
-    """`cookie` is value and mask; no timeouts, no port or group filter, no flags."""
+    """A flow mod without timeouts, flags, and filters by port or group. `cookie` is value and mask."""
     length = _FLOW_MOD.size + len(body)
     head = (VERSION, FLOW_MOD, length, xid, *cookie, table, command, 0, 0, priority)
     return _FLOW_MOD.pack(*head, _NO_BUFFER, _ANY, _ANY, 0, 0) + body
 
 
 def add_flow(flow: Flow, xid: int = 0) -> bytes:
-    """The flow mod that adds the flow, in place of one with the same key."""
+    """The flow mod that adds a flow and replaces one with the same key."""
     cookie, body = flow.encode()
     return _flow_mod(_ADD, flow.key.table, (cookie, 0), flow.key.priority, body, xid)
 
 
 def delete_flow(key: FlowKey, xid: int = 0) -> bytes:
-    """The flow mod that deletes the flow with this key, provided it is one of ours."""
+    """The flow mod that deletes the flow with this key if it is one of ours (by COOKIE_TAG)."""
     tag_mask = 0xFF << 56
     body = match_bytes(key.match)
     return _flow_mod(_DELETE_STRICT, key.table, (COOKIE_TAG << 56, tag_mask), key.priority, body, xid)
 
 
 def delete_by_cookie(cookie: int, xid: int = 0) -> bytes:
-    """The flow mod that deletes whatever carries exactly this cookie, in any table."""
+    """The flow mod that deletes the flows with exactly this cookie from all tables."""
     return _flow_mod(_DELETE, _ALL_TABLES, (cookie, _EXACT_COOKIE), 0, match_bytes(()), xid)
 
 
 class DropCounters(NamedTuple):
-    """The learned flows that count drops and match at least this."""
+    """The drop counters (learned flows) whose match includes `match`."""
 
     match: Match
 
     @classmethod
     def of_port(cls, ofport: int) -> list[DropCounters]:
-        """Those of an OpenFlow port: of what it sent, and of what was for it."""
+        """The counters of an OpenFlow port: of packets that it sent, and of packets to it."""
         return [cls((IN_PORT(ofport),)), cls((OUT(ofport),))]
 
     def meters(self) -> list[int]:
-        """The meters of the OpenFlow ports about whose own packets they are.
+        """The numbers of the meters of the OpenFlow ports whose sent packets are counted.
 
         Reserved ports, such as the bridge's own interface, have no meters: Open vSwitch numbers ports up to
-        65,279, and the numbers of the reserved ones mean other meters.
+        65,279, and the numbers of reserved ports belong to other meters.
         """
         ports = [term.value for term in self.match if term.field is IN_PORT]
         senders = [ofport for ofport in ports if ofport < FRAGMENT_METERS]
@@ -97,7 +97,7 @@ class DropCounters(NamedTuple):
 
 
 def delete_counters(counters: DropCounters, xid: int = 0) -> bytes:
-    """The flow mod that forgets what was counted."""
+    """The flow mod that deletes these drop counters."""
     cookie = DROPS_COOKIE, _EXACT_COOKIE
     return _flow_mod(_DELETE, DROPPED.id, cookie, 0, match_bytes(counters.match), xid)
 
@@ -110,34 +110,34 @@ class MeterUnit(IntEnum):
 
 
 class Budget(NamedTuple):
-    """What a meter lets pass: `rate` units a second, and `burst` units at once."""
+    """A meter's limit: `rate` units a second, and `burst` units at once."""
 
     rate: int
     burst: int
     unit: MeterUnit = MeterUnit.KILOBITS
 
     def times(self, factor: int) -> Budget:
-        """So many of it."""
+        """The budget multiplied by `factor`."""
         return self._replace(rate=self.rate * factor, burst=self.burst * factor)
 
 
 class Budgets(NamedTuple):
-    """What one port may send without a rule, and the fragments that it may send, and get from outside."""
+    """A port's budgets: for exempt traffic, and for fragments that it sends or gets from outside."""
 
     control: Budget
     fragments: Budget
 
     def of_meter(self, number: int) -> Budget:
-        """What the meter with this number lets pass: by its number it is a port's, or a network's."""
+        """The limit of the meter with this number, which tells whether it belongs to a port or a network."""
         if number < FRAGMENT_METERS:
             return self.control
         return self.fragments if number < NETWORK_METERS else self.fragments.times(PORTS_AT_ONCE)
 
 
 PORTS_AT_ONCE = 3
-"""So many ports of a network may use up all of their fragments at the same time."""
+"""The number of ports of a network that can use their whole budget of fragments at the same time."""
 BUDGETS = Budgets(Budget(rate=128, burst=512), Budget(rate=15, burst=400, unit=MeterUnit.PACKETS))
-"""Some 250 ARP requests a second, and 1,000 at once; some 600 fragments in 15 seconds."""
+"""About 250 ARP requests a second, and 1,000 at once; about 600 fragments in 15 seconds."""
 
 
 class MeterCommand(IntEnum):
@@ -150,18 +150,18 @@ class MeterCommand(IntEnum):
 METER_FAILED = 12
 """OFPET_METER_MOD_FAILED."""
 METER_EXISTS, UNKNOWN_METER = 1, 3
-"""Its codes for a meter to add that is there, and one to modify that is not."""
+"""Its codes: the meter to add exists already; the meter to modify does not exist."""
 
 
 def meter_mod(command: MeterCommand, number: int, budget: Budget, xid: int = 0) -> bytes:
-    """The meter mod for a meter with one band, which drops. Modifying one forgets what it has counted."""
+    """The meter mod for a meter with one band, which drops. Modifying a meter resets its counters."""
     length = _METER_MOD.size + _BAND.size
     head = (VERSION, METER_MOD, length, xid, command, budget.unit | _WITH_BURST | _COUNTING, number)
     return _METER_MOD.pack(*head) + _BAND.pack(_DROP, _BAND.size, budget.rate, budget.burst)
 
 
 Edit = Flow | FlowKey | int | DropCounters
-"""One change of a switch: add this flow; delete the flow with this key, by this cookie, these counters."""
+"""A change of a switch: add this flow; delete the flow with this key, flows by cookie, or drop counters."""
 
 
 def encode(edit: Edit, xid: int = 0) -> bytes:
@@ -178,18 +178,18 @@ def encode(edit: Edit, xid: int = 0) -> bytes:
 
 
 def bundle_control(bundle: int, kind: int, xid: int) -> bytes:
-    """Open, commit or discard a bundle; its messages take effect all at once, in order, or not at all."""
+    """Open, commit or discard a bundle. Its messages take effect at once and in order, or not at all."""
     return _BUNDLE.pack(VERSION, BUNDLE_CONTROL, _BUNDLE.size, xid, bundle, kind, BUNDLE_ATOMIC_ORDERED)
 
 
 def bundle_add(bundle: int, message: bytes, xid: int) -> bytes:
-    """Put a message into a bundle. Inside and outside must carry the same xid, so the inner is set."""
+    """Add a message to a bundle. Both must have the same xid, so the xid of the message is replaced."""
     head = (VERSION, BUNDLE_ADD_MESSAGE, _BUNDLE.size + len(message), xid, bundle, 0, BUNDLE_ATOMIC_ORDERED)
     return _BUNDLE.pack(*head) + message[:4] + xid.to_bytes(4, "big") + message[8:]
 
 
 def bundle_edit(bundle: int, edit: Edit, xid: int) -> bytes:
-    """An edit in a bundle: as `bundle_add` of `encode`, faster for the flows of a whole switch."""
+    """Add an edit to a bundle: like `bundle_add` of `encode`, but faster for the flows of a whole switch."""
     if not isinstance(edit, Flow):
         return bundle_add(bundle, encode(edit), xid)
     (table, priority, _), (cookie, body) = edit.key, edit.encode()
@@ -200,15 +200,15 @@ def bundle_edit(bundle: int, edit: Edit, xid: int) -> bytes:
 
 
 def barrier_request(xid: int) -> bytes:
-    """The message the switch answers when it is done with everything before."""
+    """The message that a switch answers after it has processed all earlier messages."""
     return _HEADER.pack(VERSION, BARRIER_REQUEST, _HEADER.size, xid)
 
 
 class Installed(NamedTuple):
-    """What reconciliation needs to know of a flow on the switch.
+    """What reconciliation needs of a flow on the switch.
 
-    `bypasses`: it is in one of our tables, of somebody else, and does more than drop. Packets that it matches
-    are not judged by our flows.
+    `bypasses`: the flow is in one of our tables, is not ours, and does more than drop. Our flows do not check
+    the packets that it matches.
     """
 
     table: int
@@ -223,9 +223,9 @@ _STATS_MATCH_AT = 48
 
 
 def installed_flow(buffer: bytes, offset: int) -> tuple[int, Installed]:
-    """Length in bytes and content of the flow statistics entry at `offset`; its match is not parsed.
+    """The length in bytes and the content of the flow statistics entry at `offset`; the match is not parsed.
 
-    Raises ValueError when the entry is cut short.
+    Raises ValueError if the entry is cut short.
     """
     if offset + _STATS_COOKIE_END > len(buffer):
         raise ValueError("flow statistics entry cut short")
@@ -239,7 +239,7 @@ def installed_flow(buffer: bytes, offset: int) -> tuple[int, Installed]:
 
 
 def is_learned(table: int, cookie: int) -> bool:
-    """Whether the switch made a flow itself, because one of ours told it to."""
+    """Whether the switch learned the flow from a learn action of one of our flows."""
     return cookie >> 56 == LEARNED_COOKIE_TAG and table in LEARNING
 
 
@@ -252,9 +252,9 @@ def _has_instructions(buffer: bytes, offset: int, length: int) -> bool:
 
 
 def _others_cookies() -> list[tuple[int, int]]:
-    """Values and masks that together match every cookie with neither of our tags, each once.
+    """Values and masks that together match every cookie with neither of our tags, each cookie once.
 
-    For each bit of the tag but the last: the bits before it as in ours, and this one not.
+    One for each bit of the tag except the last: the higher bits equal those of our tags, this bit differs.
     """
     return [
         ((COOKIE_TAG << 56 ^ 1 << bit) & (-1 << bit) & _EXACT_COOKIE, (-1 << bit) & _EXACT_COOKIE)
@@ -268,7 +268,7 @@ OTHERS_COOKIES = _others_cookies()
 def reconcile(
     expected: Iterable[Flow], installed: Iterable[Installed], tag: int
 ) -> tuple[list[Flow], list[int]]:
-    """What to add, and which cookies under `tag` to delete, so that the switch holds what is expected."""
+    """The flows to add, and the cookies under `tag` to delete, so that the switch has the expected flows."""
     wanted = {flow.cookie: flow for flow in expected}
     present = {entry.cookie for entry in installed}
     missing = [flow for cookie, flow in wanted.items() if cookie not in present]

@@ -1,1 +1,1 @@
-"""The policy's model: its objects, the checks of each, and the indexes that compiling needs."""
+"""The policy model: objects, checks of single objects, and the indexes that the compiler needs."""

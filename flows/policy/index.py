@@ -1,6 +1,6 @@
-"""The policy as a whole: objects with the indexes that compiling needs, and what an edit touches.
+"""All policy objects with the indexes that the compiler needs, and what a set of changes affects.
 
-Nothing here knows of bridges or flows. One `Policy` serves every bridge of a controller.
+This module does not depend on bridges or flows. One `Policy` serves all bridges of a controller.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T", Network, AddressGroup, SecurityGroup)
 
 
 class SelectorKind(Enum):
-    """What a rule's remote names; ANY is no restriction within the rule's family."""
+    """The kinds of remotes. ANY matches every address of the rule's ethertype."""
 
     ANY = "any"
     GROUP = "group"
@@ -37,7 +37,7 @@ class SelectorKind(Enum):
 
 
 class Selector(NamedTuple):
-    """A remote, by kind and id (for PREFIX, the CIDR's text)."""
+    """A remote: its kind and its id (for PREFIX, the CIDR as text)."""
 
     kind: SelectorKind
     key: str
@@ -50,7 +50,7 @@ ANY = Selector(SelectorKind.ANY, "")
 
 
 def selector_of(rule: Rule) -> Selector:
-    """The rule's remote as a selector; a CIDR of length 0 is any remote."""
+    """The rule's remote as a selector; a CIDR with prefix length 0 becomes ANY."""
     if rule.remote_group_id is not None:
         return Selector(SelectorKind.GROUP, rule.remote_group_id)
     if rule.remote_address_group_id is not None:
@@ -71,10 +71,10 @@ def link_local(mac: str) -> Prefix:
 
 
 def member_addresses(port: Port) -> Iterator[Prefix]:
-    """The addresses by which others know the port as a member of its groups.
+    """The addresses that a port contributes to its groups.
 
-    An allowed address pair counts only when it is a single address: a wide pair must not make
-    half the world a member.
+    An allowed address pair counts only if it is a single address. A wide pair would make members of
+    addresses that other hosts have.
     """
     yield from port.fixed_ips
     yield link_local(port.mac)
@@ -82,20 +82,20 @@ def member_addresses(port: Port) -> Iterator[Prefix]:
 
 
 class Member(NamedTuple):
-    """An address within its address scope (a network's own id when it has no named scope)."""
+    """An address and its address scope (the network's id if the network has no named scope)."""
 
     scope: str
     address: Prefix
 
 
 Claim = Prefix | str
-"""What a port may use: a single address, or a MAC."""
+"""A single address or a MAC that a port may use."""
 
 
 def claims_of(port: Port) -> Iterator[Claim]:
     """The MACs and single addresses that a port may use.
 
-    A wide allowed address pair is permission to send, and makes nothing the port's.
+    The CIDR of a wide allowed address pair is not included: it only permits the port to send.
     """
     yield port.mac
     yield link_local(port.mac)
@@ -108,7 +108,7 @@ def claims_of(port: Port) -> Iterator[Claim]:
 
 
 class _Uses(NamedTuple):
-    """What a port may use, and whether it can."""
+    """The claims of a port, and whether the port is administratively up."""
 
     network_id: str
     admin_state_up: bool
@@ -125,19 +125,19 @@ def _sets() -> defaultdict[Claim, set[str]]:
 
 @dataclass
 class Touched:
-    """What a set of changes may have altered; compilers look up the present state themselves."""
+    """What a set of changes may affect. Compilers read the present state from the policy."""
 
     networks: set[str] = field(default_factory=set)
     ports: set[str] = field(default_factory=set)
     rules: set[str] = field(default_factory=set)
     kinds_of_rules: set[str] = field(default_factory=set)
-    """The groups that have the first rule of a direction and IP version, or no longer have one."""
+    """The groups that got their first rule of a direction and IP version, or lost their last one."""
     members: set[tuple[str, Member]] = field(default_factory=set)
     prefixes: set[tuple[Selector, Prefix]] = field(default_factory=set)
 
 
 class Policy:
-    """All policy objects, indexed. `apply` takes changes in any order that was valid at its source."""
+    """All policy objects, indexed. `apply` accepts changes in any order that was valid at their source."""
 
     def __init__(self) -> None:
         self.networks: dict[str, Network] = {}
@@ -149,15 +149,15 @@ class Policy:
         self.ports_of_network: defaultdict[str, set[str]] = defaultdict(set)
         self.port_of_iface: dict[str, str] = {}
         self.kinds_of_rules: Counter[tuple[str, Direction, int]] = Counter()
-        """How many rules a group has, by direction and IP version."""
+        """The number of rules, by group, direction and IP version."""
         self.members: defaultdict[str, Counter[Member]] = defaultdict(Counter)
         self.bound: set[str] = set()
-        """The ids of the ports that some host has bound."""
+        """The ids of the ports that are bound on some host."""
         self._users: defaultdict[str, defaultdict[Claim, set[str]]] = defaultdict(_sets)
         self._counted: dict[str, tuple[frozenset[str], tuple[Member, ...]]] = {}
 
     def apply(self, changes: Iterable[Change]) -> Touched:
-        """Take in the changes and say what they may have altered."""
+        """Apply the changes; returns what they may affect."""
         touched = Touched()
         claimed: set[tuple[str, Claim]] = set()
         for change in changes:
@@ -172,7 +172,7 @@ class Policy:
         return touched
 
     def apply_bound(self, changes: Mapping[str, bool]) -> Touched:
-        """Take in which ports (by id) are bound now on some host, or no longer on any."""
+        """Record, by id, which ports are now bound on some host or on none; returns what this may affect."""
         touched = Touched()
         for port, bound in changes.items():
             (self.bound.add if bound else self.bound.discard)(port)
@@ -180,14 +180,14 @@ class Policy:
         return touched
 
     def is_member(self, port: Port) -> bool:
-        """Whether others know the port as a member of its groups."""
+        """Whether the port counts as a member of its groups."""
         network = self.networks.get(port.network_id)
         return network is None or not network.bound_members_only or port.id in self.bound
 
     def effective_groups(self, port: Port) -> frozenset[str]:
-        """The groups that apply: the port's own, or its network's default when it has none.
+        """The port's own groups, or its network's default group if it has none.
 
-        To a port without port security nothing applies by default.
+        A port without port security gets no default group.
         """
         if port.security_groups or not port.port_security_enabled:
             return port.security_groups
@@ -200,16 +200,16 @@ class Policy:
         return self._users[network_id].get(claim, ()) if network_id in self._users else ()
 
     def shared_claims(self, port: Port) -> Iterator[Claim]:
-        """What several ports of the network may use, this one among them."""
+        """The MACs and addresses that this port and other ports of its network may use."""
         return (claim for claim in claims_of(port) if len(self.users_of(port.network_id, claim)) > 1)
 
     def scope_of(self, network_id: str) -> str:
-        """The address scope of a network; names cannot collide with ids."""
+        """The address scope of a network, as `scope:NAME`, or the network's id if it has no named scope."""
         network = self.networks.get(network_id)
         return f"scope:{network.address_scope}" if network and network.address_scope else network_id
 
     def prefixes_of(self, selector: Selector) -> frozenset[Prefix]:
-        """The prefixes a selector of a kind other than GROUP and ANY stands for now."""
+        """The present prefixes of a selector of the kind PREFIX, ADDRESS_GROUP or NETWORK."""
         if selector.kind is SelectorKind.PREFIX:
             return frozenset([Prefix.parse(selector.key)])
         if selector.kind is SelectorKind.ADDRESS_GROUP:
@@ -219,7 +219,7 @@ class Policy:
         return frozenset(network.subnets) if network else frozenset()
 
     def any_stateless(self, groups: Iterable[str]) -> bool:
-        """Whether one of the groups is stateless; then none of the port's traffic is tracked for it."""
+        """Whether any of the groups is stateless. If so, no traffic of a port with them is tracked for it."""
         return any(not self.groups[group].stateful for group in groups if group in self.groups)
 
     def has_egress_rules(self, groups: Iterable[str]) -> bool:
@@ -275,7 +275,7 @@ class Policy:
             self.ports[new.id] = new
 
     def _step_claims(self, change: Change) -> Iterator[tuple[str, Claim]]:
-        """Bring up to date who may use what; yields what had or has another user."""
+        """Update the users of claims; yields (network id, claim) where the claim had or has another user."""
         old, new = (_uses(side) if isinstance(side, Port) else None for side in change)
         if old == new:
             return
@@ -309,7 +309,7 @@ class Policy:
         touched.prefixes |= {(selector, prefix) for prefix in before ^ after}
 
     def _recount(self, port_id: str, touched: Touched) -> None:
-        """Bring the membership counts of one port up to date."""
+        """Update the membership counts of one port."""
         port = self.ports.get(port_id)
         wanted: tuple[frozenset[str], tuple[Member, ...]] = (frozenset(), ())
         if port is not None and self.is_member(port):

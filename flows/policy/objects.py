@@ -1,7 +1,7 @@
-"""The policy objects: what a security group means, with no word of how a switch enforces it.
+"""The policy objects. They do not depend on how a switch enforces them.
 
-Objects are immutable values. They hold what has already been validated (`flows.policy.validate`);
-ids are opaque strings, unique within their kind. Terms follow the Neutron API reference.
+Objects are immutable values, and valid ones are expected (`flows.policy.validate` checks them).
+Ids are opaque strings, unique within a kind. Terms follow the Neutron API reference.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from netaddr.strategy import ipv4, ipv6
 
 
 class Direction(StrEnum):
-    """Relative to the workload: egress leaves the port's machine, ingress enters it."""
+    """The direction relative to the workload: egress leaves it, ingress enters it."""
 
     INGRESS = "ingress"
     EGRESS = "egress"
 
 
 class Ethertype(StrEnum):
-    """The address family a rule speaks about."""
+    """The address family of a rule."""
 
     IPV4 = "IPv4"
     IPV6 = "IPv6"
@@ -34,14 +34,14 @@ class Ethertype(StrEnum):
 
 
 class EgressDefault(StrEnum):
-    """What a port may send while none of its groups has an egress rule."""
+    """What a port may send if none of its groups has an egress rule."""
 
     DENY = "deny"
     OPEN_UNTIL_RULE = "open-until-rule"
 
 
 class Prefix(NamedTuple):
-    """An IP network: version 4 or 6, network address as an integer with host bits zero, length."""
+    """An IP network: version (4 or 6), network address as an integer (host bits zero), prefix length."""
 
     version: int
     value: int
@@ -49,9 +49,9 @@ class Prefix(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Prefix:
-        """Read an address or a CIDR; an address means a host prefix (/32 or /128).
+        """Parse an address or a CIDR; an address becomes a host prefix (/32 or /128).
 
-        Raises ValueError when the text is neither, or when host bits are set.
+        Raises ValueError if the text is neither, or if host bits are set.
         """
         address_text, slash, length_text = text.partition("/")
         version, family, bits = (6, ipv6, 128) if ":" in address_text else (4, ipv4, 32)
@@ -74,7 +74,7 @@ class Prefix(NamedTuple):
 
     @property
     def is_host(self) -> bool:
-        """True for a single address."""
+        """Whether the prefix is a single address."""
         return self.length == self.bits
 
     @property
@@ -102,7 +102,7 @@ class Prefix(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What users attach to an object and the switch never sees. Times are RFC 3339, UTC."""
+    """Metadata of an object, which does not affect enforcement. Times are RFC 3339, UTC."""
 
     description: str = ""
     project_id: str = ""
@@ -113,14 +113,14 @@ class Meta:
 
 
 NO_META = Meta()
-"""The one of all objects that have none."""
+"""The shared value of objects without metadata."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubnetDetail:
-    """What users say of one of a network's subnets; addresses are handed out by it, switches ignore it.
+    """Details of one of a network's subnets. They control the assignment of addresses, not enforcement.
 
-    `gateway` is a host prefix, None when there is none. `pools` are inclusive ranges of address values.
+    `gateway` is a host prefix, or None. `pools` are inclusive ranges of address values.
     """
 
     prefix: Prefix
@@ -137,13 +137,13 @@ class SubnetDetail:
 class Network:
     """An isolated layer 2 segment, enforced on every bridge where one of its ports is bound.
 
-    `segmentation_id` is the VLAN id on uplinks (inclusive range 1–4094; None is untagged).
-    Group membership is known by address, and addresses are only unique within an address scope:
-    networks share group members when they name the same scope; without one a network stands alone.
-    `default_group` is the group of a port that has none of its own. `connection_limit` bounds how many
-    connections the network may have on one bridge (at least 1; None is no bound). With `bound_members_only`
-    its ports are members of their groups only while some host has them bound. `subnet_details` are of
-    some of the subnets; one of a prefix that is not among `subnets` means nothing.
+    `segmentation_id` is the VLAN id on uplinks (1–4094; None for untagged). Group members are recognised by
+    their addresses, which are unique only within an address scope: networks with the same `address_scope`
+    share group members, and a network without one shares them with no other. `default_group` is the id of
+    the group for ports without groups of their own. `connection_limit` is the most connections that the
+    network may have on one bridge (at least 1; None for no limit). With `bound_members_only`, ports are
+    members of their groups only while they are bound on some host. `subnet_details` describe some of the
+    subnets; details of a prefix that is not in `subnets` have no effect.
     """
 
     id: str
@@ -160,7 +160,7 @@ class Network:
 
 
 class AddressPair(NamedTuple):
-    """A source a port may use besides its own: MAC `aa:bb:cc:dd:ee:ff` and address or CIDR."""
+    """A source that a port may use besides its own: MAC `aa:bb:cc:dd:ee:ff` and address or CIDR."""
 
     mac: str
     prefix: Prefix
@@ -168,9 +168,10 @@ class AddressPair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A workload's attachment. `iface_id` is the value of `external_ids:iface-id` that binds it.
+    """A workload's network interface. `iface_id` is the value of `external_ids:iface-id` that binds it.
 
-    `permitted_ethertypes` are Ethernet types (0x0600–0xffff) it may exchange besides ARP, IPv4 and IPv6.
+    `permitted_ethertypes` are the Ethernet types (0x0600–0xffff) that the port may send and receive besides
+    ARP, IPv4 and IPv6.
     """
 
     id: str
@@ -191,7 +192,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class SecurityGroup:
-    """A set of rules and, by the ports that carry it, a set of addresses."""
+    """A set of rules. As a remote group, it means the addresses of the ports that carry it."""
 
     id: str
     name: str
@@ -213,11 +214,11 @@ class AddressGroup:
 class Rule:
     """One permission of a security group.
 
-    `number` is unique, never reused and at least `FIRST_RULE_NUMBER`: it is the conjunction id.
-    `protocol` is an IP protocol number (0–255; 58 is ICMPv6), None is any. For TCP, UDP and SCTP
-    `port_range_min`/`max` are an inclusive range 0–65535; for ICMP they are type and code (0–255).
-    At most one `remote_…` is set; none means any remote. `remote_network_id`
-    stands for all subnets of that network.
+    `number` is the conjunction id: unique, never reused and at least `FIRST_RULE_NUMBER`.
+    `protocol` is an IP protocol number (0–255; 58 is ICMPv6), None for any. For TCP, UDP and SCTP,
+    `port_range_min` and `port_range_max` are an inclusive range (0–65535); for ICMP, type and code (0–255).
+    At most one `remote_…` is set; with none, the rule matches any remote. `remote_network_id` means
+    all subnets of that network.
     """
 
     id: str
@@ -237,14 +238,14 @@ class Rule:
 
 
 FIRST_RULE_NUMBER = 16
-"""Numbers below are verdicts with no rule in the database behind them."""
+"""Lower numbers are reserved for verdicts without a rule in the database."""
 
 PolicyObject = Network | Port | SecurityGroup | AddressGroup | Rule
 KINDS: tuple[type[PolicyObject], ...] = (Network, SecurityGroup, AddressGroup, Rule, Port)
 
 
 class Change(NamedTuple):
-    """One object's step from `old` to `new`; None is absence. Both have the same kind and id."""
+    """A change of one object. `old` is None for a new object, `new` for a deleted one; kind and id stay."""
 
     old: PolicyObject | None
     new: PolicyObject | None

@@ -1,7 +1,7 @@
-"""Checks of one policy object by itself: types, ranges, syntax, fields that exclude each other.
+"""Checks of single policy objects: types, ranges, syntax, and fields that exclude each other.
 
-Limits are those of the Neutron API reference, and problems name its fields. What objects mean to each
-other (names taken, references to nowhere) is for whoever knows the other objects.
+Limits and field names are those of the Neutron API reference. Checks that involve other objects
+(duplicate names, missing references) are made elsewhere.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ from flows.policy.objects import (
 ICMP = 1
 ICMPV6 = 58
 WITH_PORTS = frozenset({6, 17, 132})
-"""TCP, UDP and SCTP: the protocols whose ports Open vSwitch sees (ovs-fields(7), IANA protocol numbers)."""
+"""TCP, UDP, SCTP: the protocols whose ports Open vSwitch can match (ovs-fields(7), IANA's numbers)."""
 PORTS_UNSEEN = {33: "dccp", 136: "udplite"}
-"""Protocols that have ports which Open vSwitch cannot look at; Neutron takes rules that name them."""
+"""Protocols with ports that Open vSwitch cannot match. Neutron accepts rules with such ports."""
 
 MAX_RULE_NUMBER = 2**32 - 1
-"""A rule's number is a conjunction id, 32 bits wide (ovs-fields(7), `conj_id`)."""
+"""A rule's number is a conjunction id, which has 32 bits (ovs-fields(7), `conj_id`)."""
 
 MOST_CONNECTIONS = 0x7FFFFFFF
-"""What Open vSwitch takes as the limit of a conntrack zone."""
+"""The highest limit that Open vSwitch accepts for a conntrack zone."""
 CHECKED_ETHERTYPES = frozenset({0x0800, 0x0806, 0x86DD, 0x8100, 0x88A8, 0x9100})
-"""IP and ARP have checks that nothing may bypass; tags belong to networks."""
+"""Types that a port cannot permit: IP and ARP are always checked, and VLAN tags select networks."""
 LONGEST_TEXT = 255
-"""Characters in names, descriptions, tags and device ids, as in Neutron."""
+"""The most characters in names, descriptions, tags and device ids, as in Neutron."""
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 class Problem(NamedTuple):
-    """What is wrong with an object's `field`, in words that follow the field's name."""
+    """What is wrong with an object's `field`. The text of `reason` follows the field's name."""
 
     field: str
     reason: str
 
 
 def check(obj: PolicyObject) -> list[Problem]:
-    """Everything that is wrong with the object; an empty list means that it can be stored and compiled."""
+    """All problems of the object. If the list is empty, the object can be stored and compiled."""
     return list(_CHECKS[type(obj)](obj))
 
 
@@ -81,7 +81,7 @@ def _check_network(network: Network) -> Iterator[Problem]:
 
 
 def _subnet_details(network: Network) -> Iterator[Problem]:
-    """Problems of a subnet's details name the subnet by its place among the network's subnets."""
+    """Problems of subnet details. Their fields contain the subnet's position in the network's `subnets`."""
     seen: set[Prefix] = set()
     for detail in network.subnet_details:
         if detail.prefix not in network.subnets:
@@ -156,7 +156,7 @@ def _check_port(port: Port) -> Iterator[Problem]:
 
 
 def _unsecured(port: Port) -> Iterator[Problem]:
-    """Without port security nothing is filtered, so groups and pairs would promise what does not happen."""
+    """Without port security nothing is filtered, so groups and address pairs would have no effect."""
     if port.port_security_enabled is False:
         for field in ("security_groups", "allowed_address_pairs"):
             if getattr(port, field):
@@ -212,7 +212,7 @@ def _ports(rule: Rule) -> Iterator[Problem]:
 
 
 def why_no_ports(protocol: int | None) -> str:
-    """What to tell somebody who names ports with a protocol (None: any) that takes none."""
+    """The reason against ports in a rule whose protocol (None: any) does not allow them."""
     if protocol in PORTS_UNSEEN:
         return f"the switch cannot see the ports of {PORTS_UNSEEN[protocol]}; only those of tcp, udp and sctp"
     named = "any protocol" if protocol is None else f"protocol {protocol}"
@@ -269,7 +269,7 @@ def _prefixes(field: str, prefixes: Iterable[Prefix]) -> Iterator[Problem]:
 
 
 def _prefix_fault(prefix: Any) -> str:
-    """Why this is no IP network; empty when it is one."""
+    """Why the value is not a valid IP network; empty if it is."""
     if not isinstance(prefix, Prefix):
         return f"{prefix!r} is no IP address or CIDR"
     if prefix.version not in (4, 6):
@@ -295,7 +295,7 @@ def _fixed_ips(addresses: tuple[Prefix, ...]) -> Iterator[Problem]:
 
 
 def _is_unicast(address: Prefix) -> bool:
-    """Neither unspecified nor multicast nor, for IPv4, in the reserved block that ends with broadcast."""
+    """Whether it is neither unspecified nor multicast nor, for IPv4, in the reserved block 240.0.0.0/4."""
     if address.value == 0:
         return False
     if address.version == 4:
@@ -354,9 +354,10 @@ def _identifier(field: str, value: Any) -> Iterable[Problem]:
 
 
 def _text(field: str, value: Any, *, lines: bool = False) -> Iterable[Problem]:
-    """Text that any database, terminal and log can take; `lines` admits line breaks and tabs.
+    """Problems of a text for databases, terminals and logs; `lines` allows line breaks and tabs.
 
-    No generator: an object has a dozen texts, nearly all of them plain, and an edit may have 10,000 objects.
+    Returns a tuple because a generator is slower: an object has about a dozen texts, nearly all of them
+    plain, and an edit may have 10,000 objects.
     """
     if not isinstance(value, str):
         return (Problem(field, f"{value!r} is no text"),)
@@ -375,7 +376,7 @@ def _flag(field: str, value: Any) -> Iterable[Problem]:
 
 
 def _integer(value: Any, lowest: int, highest: int) -> bool:
-    """Whether this is an integer in the inclusive range; True and False are none."""
+    """Whether the value is an integer in the inclusive range; True and False do not count as integers."""
     return type(value) is int and lowest <= value <= highest
 
 

@@ -1,1 +1,1 @@
-"""The reference evaluator: what the policy says about one packet, worked out without the compiler."""
+"""The reference evaluator: the policy's verdict on one packet, computed without the compiler."""

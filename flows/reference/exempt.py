@@ -1,8 +1,8 @@
-"""The reference's view of the messages that run a network: what they are, and how they have to look.
+"""Exempt messages in the reference: which messages run a link, and which form they must have.
 
-As plain as the reference for packets, and shares no code with the compiler. Neighbour discovery and ARP are
-in `flows.reference.frame`. Sources: RFC 2131 section 4.1, RFC 8415 section 7.1, RFC 4861 sections 6 and 8,
-RFC 2710, RFC 3810.
+Like the reference for packets, this module is plain and shares no code with the compiler. Neighbour
+discovery and ARP are in `flows.reference.frame`. Sources: RFC 2131 section 4.1, RFC 8415 section 7.1,
+RFC 4861 sections 6 and 8, RFC 2710, RFC 3810.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NEIGHBOUR_DISCOVERY = (135, 136)
 
 
 class MessageRole(Enum):
-    """Who says a message, or who hears it."""
+    """Who sends a message, or who receives it."""
 
     FROM_SERVER = "DHCP server to client"
     FROM_ROUTER = "router to hosts"
@@ -47,27 +47,27 @@ _TO_GROUPS: dict[int, tuple[int, Prefix]] = {
     _DONE: (NOT_FORWARDED, _ALL_ROUTERS),
     _REPORT2: (NOT_FORWARDED, _MLDV2_ROUTERS),
 }
-"""By ICMPv6 type: the hop limit, and the groups to which hosts send it."""
+"""By ICMPv6 type: the hop limit, and the multicast groups to which hosts send the message."""
 
 
 def role_of_kind(header: Conversation) -> MessageRole | None:
-    """What a header's ports or ICMPv6 type say that it is, whatever else it looks like."""
+    """The role of a message by its ports or ICMPv6 type alone; None for other packets."""
     version = header.source.version
     if header.protocol == UDP:
         return _UDP_ROLES.get((version, header.first, header.second))
     if (version, header.protocol, header.second) != (6, ICMPV6, 0):
-        return None  # no message of a link has another code
+        return None  # all messages of a link have code 0
     return _ICMPV6_ROLES.get(header.first)
 
 
 def is_discovery(header: Conversation, hops: int) -> bool:
-    """Whether an IPv6 packet is a neighbour solicitation or advertisement: code 0, and a hop limit of 255."""
+    """Whether an IPv6 packet is a neighbour solicitation or advertisement: code 0 and hop limit 255."""
     kind = header.protocol, header.second, hops
     return kind == (ICMPV6, 0, NOT_ROUTED) and header.first in _NEIGHBOUR_DISCOVERY
 
 
 def is_in_form(subnets: Iterable[Prefix], packet: Packet) -> bool:
-    """Whether a message that has a role looks as one that stays on the link of these subnets."""
+    """Whether a message with a role has the form of a message that stays on the link of these subnets."""
     header = packet.header
     if role_of_kind(header) is MessageRole.TO_SERVERS:
         return packet.to_group and _is_from_client(packet)
@@ -109,4 +109,4 @@ _OF_ROUTERS: dict[int, Callable[[Packet], bool]] = {
     _REDIRECT: _is_redirect,
     _QUERY: _is_query,
 }
-"""By ICMPv6 type; no port of DHCPv6 is among them."""
+"""Checks by ICMPv6 type. The types do not collide with the ports of DHCPv6."""

@@ -1,6 +1,6 @@
-"""The reference verdict on what no rule is about: ARP, neighbour discovery, other Ethernet types.
+"""The reference verdict on frames that rules do not concern: ARP, neighbour discovery, other ethertypes.
 
-As plain as the reference for packets, and as ignorant of tables and switches.
+Like the reference for packets, this module is plain and does not depend on tables or switches.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SOLICITATION, ADVERTISEMENT = 135, 136
 
 @dataclass(frozen=True)
 class Arp:
-    """What an ARP message says of its sender (RFC 826); operation 0 is one that a switch cannot read."""
+    """An ARP message with its sender's MAC and address (RFC 826). Operation 0: a switch cannot parse it."""
 
     operation: int
     mac: str
@@ -34,8 +34,8 @@ class Arp:
 class Neighbour:
     """Neighbour solicitation or advertisement (RFC 4861 sections 4.3 and 4.4), with a hop limit of 255.
 
-    `source` and `destination` are those of its IPv6 header. `target` is None when a switch cannot read the
-    message. `link_address` is the MAC in the source's or the target's option, None without it.
+    `source` and `destination` are those of the IPv6 header. `target` is None if a switch cannot parse the
+    message. `link_address` is the MAC in the source or target link-layer address option, None without it.
     """
 
     kind: int
@@ -47,7 +47,7 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame that a port sends, by its id; `message` is None for what is neither ARP nor discovery."""
+    """A frame from the port with the id `sender`; `message` is None if it is neither ARP nor discovery."""
 
     sender: str
     source_mac: str
@@ -58,7 +58,7 @@ class Frame:
 
 
 class FrameRefusal(Enum):
-    """Why a frame goes nowhere."""
+    """Why a frame is dropped."""
 
     SOURCE_MAC = "the source MAC is zero or a group address"
     TAGGED = "a workload may not send tagged frames"
@@ -77,7 +77,7 @@ class FrameRefusal(Enum):
 
 
 class FrameVerdict(NamedTuple):
-    """`refusal` is None for a frame that may pass: to these ports, and `outside` by the uplinks."""
+    """A verdict. A frame without `refusal` may pass: to `ports` (ids) and, if `outside`, to the uplinks."""
 
     refusal: FrameRefusal | None
     ports: frozenset[str] = frozenset()
@@ -85,12 +85,12 @@ class FrameVerdict(NamedTuple):
 
     @property
     def allowed(self) -> bool:
-        """Whether it may pass, even when there is nobody to whom it goes."""
+        """Whether the frame may pass, even if it has no receivers."""
         return self.refusal is None
 
 
 ELSEWHERE = ""
-"""Instead of a port's id: it is not on the sender's switch."""
+"""In place of a port's id: a port that is not on the sender's switch."""
 NOTHING_SEEN: Mapping[str, str] = MappingProxyType({})
 
 
@@ -101,11 +101,11 @@ def judge_frame(
     elsewhere: Collection[str] = (),
     last_used: Mapping[str, str] = NOTHING_SEEN,
 ) -> FrameVerdict:
-    """Whether the frame may pass, and to whom it goes.
+    """Whether the frame may pass, and who receives it.
 
-    All ports of its network are on one switch but those whose ids are `elsewhere`. `last_used` tells which
-    port used a MAC of several last, by MAC; ELSEWHERE is one behind an uplink. Raises KeyError for ids that
-    are not there, ValueError for a packet that is a matter of rules.
+    All ports of its network are on one switch, except those with ids in `elsewhere`. `last_used` has, for
+    each MAC that several ports may use, the id of the port that used it last; ELSEWHERE is a port behind an
+    uplink. Raises KeyError for unknown ids, ValueError for a packet that rules decide on.
     """
     sender = ports[frame.sender]
     refusal = _refusal(sender, frame)
@@ -120,7 +120,7 @@ def judge_frame(
 
 
 def _is_on_link(network: Network, here: Iterable[Port], said: Neighbour) -> bool:
-    """Whether its destination is the group that the message is for, or an address of the network's link."""
+    """Whether the destination is a group that such messages go to, or an address on the network's link."""
     groups = _SOLICITED_NODE if said.kind == SOLICITATION else ALL_NODES
     if groups.covers(said.destination):
         return True
@@ -128,7 +128,10 @@ def _is_on_link(network: Network, here: Iterable[Port], said: Neighbour) -> bool
 
 
 def _link_of(network: Network, here: Iterable[Port]) -> Iterator[Prefix]:
-    """The IPv6 subnets, or where none is declared what is around the ports' addresses; what ports share."""
+    """The prefixes on the link: IPv6 subnets, and single addresses in the ports' allowed address pairs.
+
+    If the network has no IPv6 subnet, the /64 prefixes around the ports' fixed addresses take its place.
+    """
     subnets = [subnet for subnet in network.subnets if subnet.version == 6]
     yield LINK_LOCAL
     yield from subnets
@@ -157,7 +160,7 @@ def _refusal_of_kind(sender: Port, frame: Frame) -> FrameRefusal | None:
         return _discovery_refusal(sender, frame.source_mac, frame.message)
     if frame.ethertype in (0x0800, 0x86DD):
         if is_no_source(frame.source_mac):
-            return FrameRefusal.SPOOFED_SOURCE  # no port's own
+            return FrameRefusal.SPOOFED_SOURCE  # no port may use it
         raise ValueError("an IP packet is judged by rules")
     permitted = frame.ethertype in sender.permitted_ethertypes and frame.source_mac in macs_of(sender)
     return None if permitted else FrameRefusal.ETHERTYPE
@@ -185,10 +188,10 @@ def _discovery_refusal(sender: Port, mac: str, said: Neighbour) -> FrameRefusal 
 
 
 def shows_holder(sender: Port, frame: Frame) -> bool:
-    """Whether the frame shows that its sender holds the source MAC, which others may use, too.
+    """Whether the frame shows that its sender holds the source MAC, which other ports may use too.
 
-    It does when it comes from an address that an allowed address pair names for the MAC, whatever becomes of
-    it later.
+    It does if it comes from an address that an allowed address pair has for the MAC, even if it is dropped
+    later.
     """
     said, mac = frame.message, frame.source_mac
     named = {pair.prefix for pair in sender.allowed_address_pairs if pair.mac == mac}
@@ -204,7 +207,7 @@ def shows_holder(sender: Port, frame: Frame) -> bool:
 
 
 class _Delivery:
-    """To whom a frame goes that passed the sender's checks."""
+    """Finds the receivers of a frame that has passed the sender's checks."""
 
     def __init__(
         self,
@@ -235,7 +238,7 @@ class _Delivery:
         return self._to_servers()
 
     def _tells_all(self, said: Arp | Neighbour) -> bool:
-        """An announcement of what belongs to the sender, or to somebody trusted, to everybody."""
+        """Whether this announces to all an address of the sender, or any address if the sender is trusted."""
         group = is_group(self._frame.destination_mac)
         if isinstance(said, Neighbour):
             return group and said.kind == ADVERTISEMENT and said.destination == ALL_NODES
@@ -247,7 +250,7 @@ class _Delivery:
         return group and said.operation == REQUEST and announced
 
     def _asks_outside(self, said: Arp | Neighbour) -> bool:
-        """Address detection for an own address that no other port may have."""
+        """Whether this is duplicate address detection for an own address that no other port may have."""
         if not self._sender.port_security_enabled or said.target is None:
             return False
         nobody = said.address if isinstance(said, Arp) else said.source
@@ -259,13 +262,16 @@ class _Delivery:
         return any(_owns(port, address) for port in self._others)
 
     def _to_owners(self, owners: Iterable[Port], address: Prefix | None) -> FrameVerdict:
-        """To those here, and to where another port that may have the address is, if that is not here."""
+        """To the owners here; if a port elsewhere may have the address, also to servers and outside."""
         if not any(_owns(port, address) for port in self._away):
             return self._to(owners, outside=False)
         return self._to((*owners, *self._servers()), outside=True)
 
     def _neighbour(self, said: Arp | Neighbour) -> FrameVerdict:
-        """A request goes to the owner of the address only; without one, to whose range it is in, too."""
+        """A request goes only to the owner of the address.
+
+        Without an owner, it goes to the ports whose CIDRs cover the address, to servers and to the outside.
+        """
         request = said.operation == REQUEST if isinstance(said, Arp) else said.kind == SOLICITATION
         holders = _nearest([self._sender, *self._peers], said.target) if request else Holders()
         if holders.own:
@@ -285,14 +291,17 @@ class _Delivery:
         return self._to(hearers, outside)
 
     def _all_refuse(self, asked: Sequence[Port], willing: Sequence[Port]) -> bool:
-        """Whether some refuse the frame, and nobody takes it but perhaps its sender, who never gets it."""
+        """Whether some ports refuse the frame, and no port takes it apart from its sender.
+
+        The sender never gets its own frame.
+        """
         return len(willing) < len(asked) and all(port is self._sender for port in willing)
 
     def _takes(self, port: Port) -> bool:
         return not port.port_security_enabled or self._frame.ethertype in port.permitted_ethertypes
 
     def _holders(self, mac: str) -> tuple[list[Port], bool]:
-        """Who may hold a MAC now: ports here, and whether the outside may."""
+        """The ports here that may hold a MAC now, and whether a port outside may hold it."""
         here = holders_of([self._sender, *self._peers], mac)
         if not here:
             return [], True
@@ -304,7 +313,7 @@ class _Delivery:
         return (known, False) if known else (here, away)
 
     def _to_servers(self) -> FrameVerdict:
-        """Servers and routers are outside, and on ports without port security."""
+        """To the outside and to ports without port security: servers and routers are only there."""
         return self._to(self._servers(), outside=True)
 
     def _servers(self) -> list[Port]:
@@ -315,7 +324,7 @@ class _Delivery:
 
 
 def _hears(port: Port, said: Arp | Neighbour | None) -> bool:
-    """Whether a message to the port's MAC is for one of its addresses, or says that none is free for it."""
+    """Whether a message to the port's MAC is for one of its addresses, or answers an ARP probe (RFC 5227)."""
     if said is None or not port.port_security_enabled:
         return True
     own = [pair.prefix for pair in pairs_of(port)]
@@ -325,24 +334,24 @@ def _hears(port: Port, said: Arp | Neighbour | None) -> bool:
 
 
 def receiver_of(ports: Iterable[Port], mac: str) -> Port | None:
-    """The port to which a MAC leads, or the first of those to which it may."""
+    """The port that has a MAC, or the first of the ports that may use it."""
     return next(iter(holders_of(ports, mac)), None)
 
 
 def holders_of(ports: Iterable[Port], mac: str) -> list[Port]:
-    """The ports to one of which a MAC leads, by id: the one whose own it is, else all that may use it."""
+    """The ports that may hold a MAC: the port whose own MAC it is, else all that may use it, by id."""
     found = [port for port in ports if mac in macs_of(port)]
     found.sort(key=lambda port: (port.mac != mac, port.id))
     return found[:1] if found and found[0].mac == mac else found
 
 
 def is_no_source(mac: str) -> bool:
-    """Whether a MAC cannot be a sender's: it is zero, or stands for many."""
+    """Whether a MAC cannot be a source: it is zero or a group address."""
     return is_group(mac) or not int(mac.replace(":", ""), 16)
 
 
 def is_group(mac: str) -> bool:
-    """Whether a MAC stands for many."""
+    """Whether a MAC is a group address."""
     return bool(int(mac[:2], 16) & 1)
 
 
@@ -356,7 +365,7 @@ def _owns(port: Port, address: Prefix | None) -> bool:
 
 
 class Holders(NamedTuple):
-    """The ports with the longest prefix that covers an address; it is their `own` when that is all of it."""
+    """The ports with the longest prefix that covers an address; `own` if that prefix is the address."""
 
     ports: tuple[Port, ...] = ()
     own: bool = False

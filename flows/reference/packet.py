@@ -1,6 +1,7 @@
-"""One packet in words that policies are written in: who sends what to whom, and on which connection.
+"""One packet in the terms of a policy: sender, receiver, header and connection.
 
-And which MACs and addresses are a port's own. The compiler has its own idea of that, to be held against this.
+Also the MACs and addresses that a port may use. The compiler computes them separately, so that tests can
+compare the two.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ TCP, UDP, SCTP, ICMP, ICMPV6 = 6, 17, 132, 1, 58
 IPV6_FRAGMENT = 44
 _NO_PORT = -1
 USUAL_HOPS = 64
-"""The TTL or hop limit that hosts begin with."""
+"""The usual initial TTL or hop limit of hosts."""
 
 
 class State(StrEnum):
-    """What the connection tracker says of a packet; REPLY runs against its connection's first packet."""
+    """The connection tracker's state of a packet; REPLY: opposite to its connection's first packet."""
 
     NEW = "new"
     ESTABLISHED = "established"
@@ -29,7 +30,7 @@ class State(StrEnum):
 
 
 class Conversation(NamedTuple):
-    """Who talks to whom about what.
+    """The addresses, protocol and ports of a packet.
 
     Addresses are host prefixes of one family. `first` and `second` are source and destination port
     (0–65535), for ICMP type and code (0–255), and 0 for protocols that have neither.
@@ -43,23 +44,23 @@ class Conversation(NamedTuple):
 
     @property
     def reverse(self) -> Conversation:
-        """The same conversation as the other side's packets show it, apart from ICMP types."""
+        """The conversation in the opposite direction; ICMP type and code stay the same."""
         ports = (self.first, self.second) if self.protocol in (ICMP, ICMPV6) else (self.second, self.first)
         return Conversation(self.destination, self.source, self.protocol, *ports)
 
 
 @dataclass(frozen=True)
 class Packet:
-    """An IP packet on its way from port to port; None as port id is the outside, by an uplink.
+    """An IP packet from port to port. A port id of None means the outside, by an uplink.
 
-    `connection` is what the first packet of its connection said; None takes it from the header. It
-    differs from the header for a related ICMP error. `source_mac` None is the sender's own.
-    A later fragment carries no ports, and of IPv6 no protocol; those of its header are not looked at.
-    One `returned` left a local port by an uplink, for the MAC of the router that it comes from.
-    `hops` is its TTL or hop limit. One `to_group` has a MAC that stands for many; a virtual router's
-    advertisement (RFC 5798 section 5.1) is one to those that back it up, of whom a `receiver` is one. The MAC
-    that it goes to may be held by one of `or_receivers` instead: by which port, a switch learns and no policy
-    tells.
+    `connection` is the header of its connection's first packet; with None it is derived from `header`. It
+    differs from `header` for a related ICMP error. A `source_mac` of None is the sender's own MAC.
+    A later fragment has no ports and, in IPv6, no protocol; those in `header` are ignored.
+    A `returned` packet left a local port by an uplink, to the MAC of the router that it comes from.
+    `hops` is the TTL or hop limit. A packet `to_group` has a group address as its destination MAC. A virtual
+    router's `advertisement` (RFC 5798 section 5.1) goes to the backup routers, and `receiver` is one of them.
+    One of `or_receivers` may hold the destination MAC instead of `receiver`: the switch learns which port
+    holds it, and the policy does not determine this.
     """
 
     network_id: str
@@ -78,19 +79,19 @@ class Packet:
 
     @property
     def shown(self) -> Conversation:
-        """The header as a switch reads it: a later fragment of IPv6 hides its protocol, too."""
+        """The header as a switch reads it: a later fragment of IPv6 also hides its protocol."""
         hidden = self.later_fragment and self.header.source.version == 6
         return self.header._replace(protocol=IPV6_FRAGMENT) if hidden else self.header
 
     @property
     def related(self) -> bool:
-        """Whether it is an error about another packet's connection."""
+        """Whether the packet is an error about another packet's connection."""
         known = self.state is State.ESTABLISHED or self.state is State.REPLY
         return known and self.connection not in (None, self.header, self.header.reverse)
 
     @property
     def opening(self) -> Conversation:
-        """What the first packet of its connection said; its own header while no connection is known."""
+        """The header of its connection's first packet; its own header if no connection is known."""
         if self.state is State.NEW or self.state is State.INVALID:
             return self.shown
         as_seen = self.header.reverse if self.state is State.REPLY else self.header
@@ -98,7 +99,7 @@ class Packet:
             return as_seen
         if self.connection.protocol != SCTP:
             return self.connection
-        # The connection tracker remembers no ports of it: a packet shows its own, an error about one none.
+        # The connection tracker stores no SCTP ports: a packet has its own, an error about one has none.
         ports = (_NO_PORT, _NO_PORT) if self.related else (as_seen.first, as_seen.second)
         return Conversation(self.connection.source, self.connection.destination, SCTP, *ports)
 
@@ -109,7 +110,7 @@ def macs_of(port: Port) -> set[str]:
 
 
 def pairs_of(port: Port) -> Iterator[AddressPair]:
-    """Every MAC that a port may use, with each address or CIDR that it may use it with."""
+    """Every pair of MAC and address or CIDR that a port may use."""
     for address in port.fixed_ips:
         yield AddressPair(port.mac, address)
     yield from port.allowed_address_pairs
@@ -118,7 +119,7 @@ def pairs_of(port: Port) -> Iterator[AddressPair]:
 
 
 def link_local_of(mac: str) -> Prefix:
-    """What a host makes of its MAC (RFC 4291 appendix A): flip the universal bit, put fffe in the middle."""
+    """A MAC's link-local address (RFC 4291 appendix A): flip the universal bit, put fffe in the middle."""
     parts = mac.split(":")
     first = f"{int(parts[0], 16) ^ 0b10:02x}"
     groups = [first + parts[1], parts[2] + "ff", "fe" + parts[3], parts[4] + parts[5]]

@@ -1,4 +1,4 @@
-"""Which groups a port carries, and which packets a rule is about."""
+"""The groups that apply to a port, and the packets that a rule matches."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ALL_PORTS = (0, 65535)
 class PolicyText:
     """The policy's objects by id.
 
-    `elsewhere` are the ids of ports that are not on the switch asked about, `unbound` of those that no host
-    has bound.
+    `elsewhere` are the ids of the ports that are not on the switch in question, `unbound` the ids of the
+    ports that are bound on no host.
     """
 
     networks: Mapping[str, Network]
@@ -39,9 +39,10 @@ def effective_groups(text: PolicyText, port: Port) -> frozenset[str]:
 def rule_allows(
     text: PolicyText, rule: Rule, network_id: str, subject: Conversation, later_fragment: bool = False
 ) -> bool:
-    """Whether the rule's family, remote and service cover a conversation within a network.
+    """Whether the rule's ethertype, remote and service match a conversation in a network.
 
-    Its group and direction are the caller's concern; the remote is the conversation's other end.
+    The caller checks the rule's group and direction. The remote is the destination for an egress rule and the
+    source for an ingress rule.
     """
     remote = subject.destination if rule.direction is Direction.EGRESS else subject.source
     return (
@@ -64,14 +65,14 @@ def _is_remote(text: PolicyText, rule: Rule, address: Prefix, network_id: str) -
 
 
 def is_member(text: PolicyText, port: Port) -> bool:
-    """Whether others know a port as a member of its groups."""
+    """Whether a port counts as a member of its groups."""
     return port.id not in text.unbound or not text.networks[port.network_id].bound_members_only
 
 
 def _members(text: PolicyText, group_id: str, network_id: str) -> Iterator[Prefix]:
-    """The addresses of a group's ports that mean the same host in this network.
+    """The addresses of a group's members in the address scope of this network.
 
-    A wide allowed address pair is permission to send, not membership.
+    A wide allowed address pair only permits its port to send and makes no members.
     """
     for port in text.ports.values():
         if not is_member(text, port):
@@ -88,7 +89,7 @@ def _same_scope(text: PolicyText, one: str, other: str) -> bool:
 
 
 def _is_service(rule: Rule, subject: Conversation, portless: bool) -> bool:
-    """A later fragment shows no ports: its first fragment was asked for them."""
+    """Whether protocol and ports match. A later fragment has no ports; those of the first were checked."""
     if rule.protocol is None:
         return True
     if portless and subject.protocol == IPV6_FRAGMENT:
@@ -100,5 +101,5 @@ def _is_service(rule: Rule, subject: Conversation, portless: bool) -> bool:
     if rule.protocol in (ICMP, ICMPV6):
         return rule.port_range_min == subject.first and rule.port_range_max in (None, subject.second)
     assert rule.port_range_max is not None, "a port range has two ends"
-    any_port = (rule.port_range_min, rule.port_range_max) == ALL_PORTS  # also one that is not known
+    any_port = (rule.port_range_min, rule.port_range_max) == ALL_PORTS  # even if the port is unknown
     return any_port or rule.port_range_min <= subject.second <= rule.port_range_max

@@ -1,7 +1,7 @@
-"""The reference verdict: what the policy's text says about one packet, and because of which rules.
+"""The reference verdict: whether the policy allows one packet, and which rules allow it.
 
-The plainest possible reading, one object at a time. It knows nothing of tables, identities or
-switches and shares no code with the compiler, so that the two can be held against each other.
+It reads the policy as plainly as possible, one object at a time. It does not depend on tables,
+identities or switches and shares no code with the compiler, so that tests can compare the two.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Grant(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """`refusal` is None for a packet that is allowed; then both grants are there."""
+    """A verdict. If the packet is allowed, `refusal` is None and both grants are set."""
 
     refusal: Refusal | None
     sender: Grant | None = None
@@ -102,15 +102,15 @@ _FORBIDDEN = {
     MessageRole.FROM_ROUTER: Refusal.ROUTER,
     MessageRole.TO_SERVERS: Refusal.FOR_SERVERS,
 }
-"""What a port with port security may not say, and to another port with it may not say either."""
+"""Refusals of messages from a port with port security; FOR_SERVERS only to a port that has it, too."""
 
 
 def judge(text: PolicyText, packet: Packet) -> Verdict:
     """Whether the packet may pass, and why.
 
-    Every other port of the policy counts as local to the sender's switch. Raises ValueError for neighbour
-    discovery, which is a matter of who owns an address and never of rules, and KeyError for ids that
-    the policy does not have.
+    All ports of the policy except `text.elsewhere` count as local to the sender's switch. Raises ValueError
+    for neighbour discovery, which depends on who owns an address and never on rules, and KeyError for ids
+    that the policy does not have.
     """
     sender = None if packet.sender is None else text.ports[packet.sender]
     receiver = None if packet.receiver is None else text.ports[packet.receiver]
@@ -128,7 +128,10 @@ def judge(text: PolicyText, packet: Packet) -> Verdict:
 
 
 def _role(text: PolicyText, packet: Packet, restricted: bool) -> MessageRole | None:
-    """What a workload must not say, it must not say in any form; else only the right form counts."""
+    """The role of the packet's message, None for other packets.
+
+    A message that a workload must not send has its role in every form, other messages only in the right one.
+    """
     if packet.later_fragment:
         return None
     if packet.header.source.version == 6 and is_discovery(packet.header, packet.hops):
@@ -142,7 +145,7 @@ def _role(text: PolicyText, packet: Packet, restricted: bool) -> MessageRole | N
 def _refused_at_entry(
     text: PolicyText, packet: Packet, sender: Port | None, receiver: Port | None, role: MessageRole | None
 ) -> Refusal | None:
-    """What stops a packet whatever the rules say."""
+    """Why a packet is refused whatever the rules are; None if it is not."""
     if sender is None:
         claimed = _claimed(text, packet) and not _comes_back(text, packet)
         return Refusal.CLAIMED_SOURCE if claimed else None
@@ -159,7 +162,7 @@ def _refused_at_entry(
 
 
 def _advertises(port: Port, packet: Packet) -> bool:
-    """Whether the port has a part in a virtual router's advertisement: it shares an address with others."""
+    """Whether the port takes part in a virtual router's advertisement: it has allowed address pairs."""
     return packet.advertisement and bool(port.allowed_address_pairs)
 
 
@@ -172,7 +175,7 @@ def _unfit_address(packet: Packet) -> Refusal | None:
 
 
 def _claimed(text: PolicyText, packet: Packet) -> bool:
-    """Whether it is the address of ports here, and of none elsewhere that might have sent it."""
+    """Whether the source is an address of ports here, and of no port elsewhere that might have sent it."""
     owners = {
         port.id
         for port in _guarded(text, packet)
@@ -182,14 +185,14 @@ def _claimed(text: PolicyText, packet: Packet) -> bool:
 
 
 def _guarded(text: PolicyText, packet: Packet) -> Iterator[Port]:
-    """The ports whose addresses the outside may not claim."""
+    """The ports whose addresses must not be sources of packets from outside."""
     for port in text.ports.values():
         if port.network_id == packet.network_id and port.admin_state_up:
             yield port
 
 
 def _comes_back(text: PolicyText, packet: Packet) -> bool:
-    """Whether a router outside, which joins subnets of the network, brings what a local port has sent."""
+    """Whether a local port sent the packet, and a router outside that joins subnets brings it back."""
     source = packet.header.source
     subnets = [each for each in text.networks[packet.network_id].subnets if each.version == source.version]
     routed = len(subnets) > 1 and not packet.to_group and not LINK_LOCAL.covers(source)
@@ -241,11 +244,11 @@ def _refused_before_rules(text: PolicyText, packet: Packet, sender: Port) -> Ref
 def _refused_at_receiver(
     text: PolicyText, packet: Packet, sender: Port | None, receiver: Port
 ) -> Refusal | None:
-    """What stops a packet before the receiver's rules are asked."""
+    """Why a packet is refused before the receiver's rules are checked; None if it is not."""
     if not receiver.admin_state_up:
         return Refusal.RECEIVER_DOWN
     lost = not _is_tracked(text, packet, sender) and _is_lost_fragment(text, packet, receiver)
-    if sender is None and lost:  # found out where it enters
+    if sender is None and lost:  # checked where it enters
         return Refusal.RECEIVER_FRAGMENT
     if not _has_address(receiver, packet.header.destination) and not _advertises(receiver, packet):
         return Refusal.FOREIGN_ADDRESS
@@ -253,19 +256,19 @@ def _refused_at_receiver(
 
 
 def _has_address(port: Port, address: Prefix) -> bool:
-    """A port without port security may have any."""
+    """Whether the port may have the address; without port security, it may have any."""
     return not port.port_security_enabled or any(pair.prefix.covers(address) for pair in pairs_of(port))
 
 
 def _is_tracked(text: PolicyText, packet: Packet, sender: Port | None) -> bool:
-    """Whether it has been looked up before it comes to its receiver's side."""
-    if sender is None:  # for a MAC that is held in turn, whose packet it is shows afterwards
+    """Whether the packet has passed the connection tracker before the receiver's side."""
+    if sender is None:  # with several possible holders of the MAC, the receiver is found afterwards
         return _comes_back(text, packet) or bool(packet.or_receivers)
     return not (sender.port_security_enabled and (packet.advertisement or _is_stateless(text, sender)))
 
 
 def _is_lost_fragment(text: PolicyText, packet: Packet, port: Port) -> bool:
-    """Whether it is a fragment, and the port has no rule of either direction for its ethertype."""
+    """Whether it is a later fragment, and the port has no rule of either direction for its ethertype."""
     if not packet.later_fragment or packet.advertisement or not port.port_security_enabled:
         return False
     version = packet.header.source.version
@@ -298,13 +301,13 @@ def _refusal(text: PolicyText, packet: Packet, port: Port | None, by_rules: Refu
 
 
 def _is_stateless(text: PolicyText, port: Port) -> bool:
-    """Whether the port's packets are judged one by one; one stateless group is enough."""
+    """Whether the port's packets are judged without connections; one stateless group is enough."""
     own = effective_groups(text, port) & text.groups.keys()
     return any(not text.groups[group].stateful for group in own)
 
 
 def _grant(text: PolicyText, packet: Packet, port: Port | None, direction: Direction) -> Grant | None:
-    """Why the port's side lets the packet, which goes in this direction, pass; None if it does not."""
+    """Why the port's side allows the packet, which goes in this direction; None if it does not."""
     if port is None:
         return Grant(exemption=Exemption.OUTSIDE)
     if not port.port_security_enabled:
@@ -321,7 +324,7 @@ def _grant(text: PolicyText, packet: Packet, port: Port | None, direction: Direc
 def _asked(
     text: PolicyText, packet: Packet, port: Port, direction: Direction, subject: Conversation
 ) -> Grant | None:
-    """What the rules of the port's groups say in one direction."""
+    """Why the rules of the port's groups for one direction allow the conversation; None if they do not."""
     own = _rules_of(text, port)
     open_until_rule = _is_open_until_rule(text, port)
     if direction is Direction.EGRESS and open_until_rule and not any(map(_is_egress, own)):

@@ -1,1 +1,1 @@
-"""An OVSDB client (RFC 7047): rows that keep themselves current, and transactions."""
+"""An OVSDB client (RFC 7047): a replica of a database's rows, and transactions."""

@@ -1,6 +1,6 @@
 """The API's own connection to the policy database, used by one thread, which may be a green one.
 
-Whose write is next, `sgctl.rest.turns` decides; reading never waits for writes that wait.
+`sgctl.rest.turns` decides which write is next. A read never waits for writes in the queue.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ T = TypeVar("T")
 
 IDLE_SECONDS = 5.0
 REST_SECONDS, LOOK_SECONDS = 0.3, 1.0
-"""How long news of the policy may stay unread, and read but not looked at, when nobody asks. To take them in
-at once would take processor time while the controller brings them to the switches."""
+"""How long changes of the policy may stay unread, and read but not processed, while no request needs them.
+Processing them at once would take processor time while the controller brings them to the switches."""
 PACE_SECONDS = 0.05
-"""How often to look whether the switches have a large change for which others wait."""
+"""The interval of checks whether the switches have a large change for which others wait."""
 CONNECT_SECONDS = 30.0
 PATIENCE_SECONDS = 10.0
 """How long a write may wait for the database."""
@@ -44,7 +44,7 @@ class Unavailable(Exception):
 
 
 class _Work(NamedTuple):
-    """A write that waits: what to do, how many objects it is about, whom to tell, and until when to try."""
+    """A write in the queue: its function, its number of objects, the promise of its result, its deadline."""
 
     do: Callable[[Store], Any]
     objects: int
@@ -53,7 +53,7 @@ class _Work(NamedTuple):
 
 
 class PolicyFollower:
-    """Follows the policy in `run`, whose thread also does the writes, one after the other."""
+    """Follows the policy in `run`. The thread of `run` also does the writes, one after another."""
 
     def __init__(self, remote: str) -> None:
         self._remote = remote
@@ -70,7 +70,7 @@ class PolicyFollower:
         self._wake_in.setblocking(False)
 
     def view(self, turn: Turn) -> View:
-        """The policy as last heard of, first waiting for it to be. Raises Unavailable."""
+        """The present policy; waits for the database and for unread changes. Raises Unavailable."""
         store = self._wait_for_store(turn)
         if not store.behind and not self._rests:
             return self._view_of(store, turn)
@@ -79,10 +79,10 @@ class PolicyFollower:
         return self._view_of(self._outcome(turn, promise), turn)
 
     def call(self, turn: Turn, work: Callable[[Store], T], objects: int = 1) -> T:
-        """What `work` makes of the store in the follower's thread, once that is next.
+        """Call `work` with the store in the follower's thread when it is its turn; returns its result.
 
-        `objects` are how many it is about. After a Conflict it waits again, and is called again. Raises what
-        it raises, and Unavailable.
+        `objects` is the number of objects that it concerns. After a Conflict, `work` is queued and called
+        again. Raises what `work` raises, and Unavailable.
         """
         self._wait_for_store(turn)
         promise: Future[T] = Future()
@@ -93,9 +93,9 @@ class PolicyFollower:
     def change(
         self, turn: Turn, decide: Callable[[Store], Plan], show: Callable[[View], T], objects: int = 1
     ) -> T:
-        """Commit what `decide` makes of the policy; what `show` makes of the policy with it. As `call`.
+        """Commit the plan that `decide` returns; returns what `show` returns for the new policy. See `call`.
 
-        Whether a port is active cannot be asked in `show`: the follower's thread would wait for itself.
+        `show` must not ask whether a port is active: the follower's thread would wait for itself.
         """
 
         def work(store: Store) -> T:
@@ -108,18 +108,18 @@ class PolicyFollower:
         return self.call(turn, work, objects)
 
     def _view_of(self, store: Store, turn: Turn) -> View:
-        """What the store knows at this moment."""
+        """A view of the store's present contents."""
         known = store.objects, store.switches, store.bindings, store.generation, store.quotas
         return View(*known, partial(self._silent, turn))
 
     def _silent(self, turn: Turn) -> frozenset[str]:
-        """The hosts that have no controller at work, first waiting for answers. Raises Unavailable."""
+        """The hosts that have no controller at work; waits for their answers. Raises Unavailable."""
         self._wait_for_store(turn)
         known = self._liveness.known()
         return known if known is not None else self._outcome(turn, self._liveness.ask())
 
     def _outcome(self, turn: Turn, promise: Future[T]) -> T:
-        """What is promised; others have the turn meanwhile."""
+        """The result of a promise; while it waits, others have the turn."""
         self._wake()
         with turn.aside():
             return promise.result()
@@ -133,7 +133,7 @@ class PolicyFollower:
         return self._store
 
     def run(self) -> None:
-        """Go on for ever. Should that ever fail, the API says that it is unavailable."""
+        """Follow the policy and do writes, for ever. If this fails, requests get Unavailable."""
         try:
             self._store = store = self._connect()
             self._connected.set()
@@ -153,7 +153,7 @@ class PolicyFollower:
             self._give_up()
 
     def _follow(self, store: Store) -> None:
-        """Take in what has come, and look at it when somebody waits or it has been there for a while."""
+        """Read the received changes; process them if a request waits, or LOOK_SECONDS after the first one."""
         was_behind = store.behind
         store.absorb()
         if store.behind and not was_behind:
@@ -170,7 +170,7 @@ class PolicyFollower:
 
     @property
     def _is_wanted(self) -> bool:
-        """Whether somebody waits for us."""
+        """Whether a request waits for this thread."""
         return bool(self._viewers) or len(self._work) > 0 or self._liveness.is_wanted
 
     def _show(self, store: Store) -> None:
@@ -197,7 +197,7 @@ class PolicyFollower:
                 return store
 
     def _do_work(self, store: Store) -> bool:
-        """Do one piece of work, if there is any that may be done now; there may be more."""
+        """Do one write that may be done now; returns whether there was one."""
         rank = self._work.rank
         if rank is None or (rank is Rank.OTHERS and not self._pace.is_free(store)):
             return False
@@ -210,7 +210,7 @@ class PolicyFollower:
                 work.promise.set_exception(error)
             else:
                 self._work.put(owner, work)
-        except Exception as error:  # noqa: BLE001  # it belongs to whoever asked for the work
+        except Exception as error:  # noqa: BLE001  # it is raised in the request that waits for the work
             work.promise.set_exception(error)
         return True
 
@@ -218,7 +218,7 @@ class PolicyFollower:
         try:
             self._wake_in.send(b"!")
         except BlockingIOError:
-            return  # it is full, so the follower will wake anyway
+            return  # the socket is full, so the follower will wake anyway
 
     def _block(self, store: Store) -> None:
         waiter = poller.Poller()
@@ -230,14 +230,14 @@ class PolicyFollower:
         self._sleep(waiter, min(pauses))
 
     def _rest(self) -> None:
-        """Let the controller be first at what has come; whoever asks meanwhile ends the rest."""
+        """Pause, so that the controller processes received changes first; a request ends the pause."""
         if not self._is_wanted:
             self._rests = True
             self._sleep(poller.Poller(), REST_SECONDS)
             self._rests = False
 
     def _sleep(self, waiter: Any, seconds: float) -> None:
-        """Until there is work, or what `waiter` waits for."""
+        """Sleep until there is work, until what `waiter` waits for, or for `seconds`."""
         waiter.fd_wait(self._wake_out, poller.POLLIN)
         waiter.timer_wait(int(seconds * 1000))
         waiter.block()

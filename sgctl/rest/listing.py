@@ -1,4 +1,4 @@
-"""Filters, sorting, pages and `fields` of a list, the way Neutron's query parameters ask for them."""
+"""Filters, sorting, pages and `fields` of a list, with Neutron's query parameters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TAG_FILTERS: dict[str, Callable[[set[str], set[str]], bool]] = {
 
 
 class Page(NamedTuple):
-    """The objects to answer with, and links to the pages beside."""
+    """The objects of the answer, and links to the next and the previous page."""
 
     items: list[Body]
     links: list[Json]
@@ -42,7 +42,7 @@ def select(
 
 
 def reduced(request: Request, body: Body) -> Body:
-    """One object with only the `fields` that are asked for."""
+    """One object with only the requested `fields`."""
     wanted = request.values("fields")
     return {name: value for name, value in body.items() if name in wanted} if any(wanted) else body
 
@@ -82,7 +82,7 @@ def _equals(have: Any, wanted: str) -> bool:
 
 
 def _member(have: Any, wanted: str) -> bool:
-    """`fixed_ips=ip_address=192.0.2.1` looks into objects, `security_groups=ID` at values."""
+    """`fixed_ips=ip_address=192.0.2.1` compares a field of an object, `security_groups=ID` a value."""
     if not isinstance(have, dict):
         return str(have) == wanted
     name, _, value = wanted.partition("=")

@@ -1,4 +1,4 @@
-"""Large changes of members reach the switches one at a time, so that an admin's waits for one at most."""
+"""Large changes by members reach the switches one at a time, so an admin's change waits for at most one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sgctl.service.draft import Objects
 from sgctl.store import Store
 
 LARGE = 100
-"""Objects that a switch has to be told about, from which on a change is large."""
+"""A change is large from this weight on: the number of objects to send to a switch."""
 PATIENCE_SECONDS = 0.5
-"""How long others wait for switches to have a large change."""
+"""How long other changes wait until the switches have a large change."""
 
 
 class Pace:
-    """Says whether the switches have the last large change. A switch that is late is waited for once."""
+    """Tells whether the switches have the last large change. A late switch is ignored until it catches up."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -27,12 +27,12 @@ class Pace:
         self._late: set[str] = set()
 
     def begin(self, changes: tuple[Change, ...], objects: Objects, generation: int) -> None:
-        """These changes are in the policy as of a generation, of which `objects` are the objects."""
+        """Note that these changes are in the policy since `generation`; `objects` are its objects then."""
         if weight(changes, objects) >= LARGE:
             self._generation, self._due = generation, self._clock() + PATIENCE_SECONDS
 
     def is_free(self, store: Store) -> bool:
-        """Whether the next change may come."""
+        """Whether the next change may be made."""
         switches = store.switches.items()
         behind = {key for key, each in switches if each.connected and each.generation < self._generation}
         if self._clock() >= self._due:
@@ -42,7 +42,7 @@ class Pace:
 
 
 def weight(changes: tuple[Change, ...], objects: Objects) -> int:
-    """How many objects the switches have to be told about: with a group, a port gets or loses its rules."""
+    """The number of objects to send to switches. A port that gets or loses a group counts with its rules."""
     moved = Counter(group for change in changes for group in _moved_groups(change))
     rules = objects[Rule].values() if moved else ()
     return len(changes) + sum(moved[rule.group_id] for rule in rules if isinstance(rule, Rule))

@@ -1,4 +1,4 @@
-"""The policy and what switches report, as one request looks at it."""
+"""The policy and the reports of switches, as one request sees them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T", bound=PolicyObject)
 
 
 class View:
-    """Read-only, for one request; indexes are made when first asked for."""
+    """Read-only, for one request; indexes are made when they are first used."""
 
     def __init__(
         self,
@@ -25,9 +25,9 @@ class View:
         quotas: Mapping[str, Mapping[str, int]],
         find_silent: Callable[[], frozenset[str]],
     ) -> None:
-        """`find_silent` tells which hosts have no controller at work, and may wait for their answers."""
+        """`find_silent` returns the hosts that have no controller at work; it may wait for their answers."""
         self.quotas = quotas
-        """Limits by project, of those that have some of their own."""
+        """Quotas by project, for the projects that have their own."""
         self._objects = cast("Mapping[type[object], Mapping[str, PolicyObject]]", objects)
         self._switches = switches
         self._bindings = bindings
@@ -35,7 +35,7 @@ class View:
         self._find_silent = find_silent
 
     def get(self, kind: type[T], identifier: str) -> T | None:
-        """The object with this id."""
+        """The object with this id, None if there is none."""
         return cast("T | None", self._objects[kind].get(identifier))
 
     def all(self, kind: type[T]) -> Iterable[T]:
@@ -71,16 +71,16 @@ class View:
         }
 
     def host(self, port: Port) -> str:
-        """The chassis where the port is bound; empty when it is nowhere."""
+        """The chassis where the port is bound; empty if it is not bound."""
         binding = self._bound.get(port.id)
         return binding.switch.rpartition("/")[0] if binding is not None else ""
 
     def is_active(self, port: Port) -> bool:
-        """Whether the port is up, bound, and its switch has applied the policy as it is now.
+        """Whether the port is up and bound, and its switch has applied the present policy.
 
-        The switch's controller has to be at work: what it reported before it died or hung proves nothing.
+        The switch's controller must be at work: its reports from before it died or hung prove nothing.
         """
-        # A controller that is asked tells of a switch that does not answer: look again after that.
+        # When it is asked, a controller reports a switch that does not answer: so check again afterwards.
         return self._is_reported_active(port) and (
             self.host(port) not in self._silent and self._is_reported_active(port)
         )

@@ -1,1 +1,1 @@
-"""This host's switch database (Open_vSwitch): bridges, interfaces and what they declare."""
+"""This host's switch database (Open_vSwitch): bridges, interfaces and their declarations."""

@@ -1,4 +1,4 @@
-"""Ways of talking to the API: plain HTTP, and the OpenStack client."""
+"""Clients of the API: plain HTTP, and the OpenStack client."""
 
 from __future__ import annotations
 

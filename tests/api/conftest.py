@@ -1,4 +1,4 @@
-"""One controller for the tests that leave each other alone, and a whole installation for real packets."""
+"""One controller for tests that do not affect each other, and a whole installation for real packets."""
 
 from __future__ import annotations
 

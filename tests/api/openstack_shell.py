@@ -1,6 +1,6 @@
-"""The OpenStack client, many commands in one process: each line read is a JSON list of arguments.
+"""The OpenStack client for many commands in one process: each line of input is a JSON list of arguments.
 
-Runs in .venv-openstack; starting the client anew takes a second each time.
+Runs in .venv-openstack. One process is used because each start of the client takes a second.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""1,000 ports and 100 groups by openstacksdk, in .venv-openstack; prints what came of it."""
+"""Creates 1,000 ports and 100 groups by openstacksdk, in .venv-openstack, and prints the result."""
 
 from __future__ import annotations
 

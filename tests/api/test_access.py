@@ -1,4 +1,4 @@
-"""Who gets in, and what each role may see and do."""
+"""Who is authenticated, and what each role may see and do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API's listening socket: who is let in without a token, and who cannot hold up whom."""
+"""The API's listening socket: who needs no token, and which clients cannot delay others."""
 
 from __future__ import annotations
 

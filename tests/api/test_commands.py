@@ -1,4 +1,4 @@
-"""Every verb of the OpenStack client on what the API serves."""
+"""Every verb of the OpenStack client for the resources of the API."""
 
 from __future__ import annotations
 

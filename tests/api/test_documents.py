@@ -1,4 +1,4 @@
-"""The committed documents are those of the code."""
+"""The committed documents equal those that the code generates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is served next when everybody wants something at once, seen in the numbers that rules get in turn."""
+"""The order in which simultaneous requests are served, as shown by the numbers that new rules get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API beside the command line, with a switch that comes and goes, and a database that dies."""
+"""The API beside the command line, with a switch that connects and disconnects, and a dying database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What odd paths and methods are answered with: status, kind of error, and the methods that are allowed."""
+"""The answers to unusual paths and methods: status, type of error, and the allowed methods."""
 
 from __future__ import annotations
 

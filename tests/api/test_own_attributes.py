@@ -1,4 +1,4 @@
-"""Attributes that Neutron does not have, and what becomes of values that cannot be."""
+"""Attributes that Neutron does not have, and the refusal of impossible values."""
 
 from __future__ import annotations
 

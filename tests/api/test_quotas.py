@@ -1,4 +1,4 @@
-"""What a project may have: set, shown and taken away with the OpenStack client, and kept to."""
+"""Quotas of projects: set, shown and deleted with the OpenStack client, and enforced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of routes, the OpenAPI document and the running server say the same."""
+"""The table of routes, the OpenAPI document and the running server agree."""
 
 from __future__ import annotations
 

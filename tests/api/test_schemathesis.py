@@ -1,4 +1,4 @@
-"""Generated requests against the OpenAPI document: no server error, no answer that is not documented."""
+"""Requests generated from the OpenAPI document cause no server errors and no undocumented answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""openstacksdk at a size at which lists have pages and every request counts."""
+"""openstacksdk with so many objects that lists have pages and the number of requests matters."""
 
 from __future__ import annotations
 

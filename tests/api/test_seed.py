@@ -1,4 +1,4 @@
-"""A provider's page: its commands as printed there, with the clouds.yaml of this repository, and packets."""
+"""The commands of a provider's page as printed there, with this repository's clouds.yaml, and packets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Members of one project against the operator and each other: what they choose decides nothing for others."""
+"""Members of one project against the operator and each other: their choices do not affect others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that are refused: with which status and type, and that nothing of them remains."""
+"""Refused requests: their status and type, and that they change nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line on a real policy database, run in this process as its script runs it."""
+"""The command line on a real policy database, run in this process in the same way as by its script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `sgctl plan` says of rules that could be left out, and of a policy that nothing enforces."""
+"""The advice of `sgctl plan` about redundant rules, and about a policy that no switch enforces."""
 
 from __future__ import annotations
 

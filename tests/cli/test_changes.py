@@ -1,4 +1,4 @@
-"""What a change would be, before it is made; and what is removed because no file states it."""
+"""The preview of a change before it is made, and the removal of objects that no file states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of commands, and what a command loads."""
+"""The table of commands, and the modules that a command loads."""
 
 from __future__ import annotations
 

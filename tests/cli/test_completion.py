@@ -1,4 +1,4 @@
-"""Completion as a shell asks for it."""
+"""Completion, requested in the way a shell does."""
 
 from __future__ import annotations
 

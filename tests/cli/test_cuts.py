@@ -1,4 +1,4 @@
-"""What `sgctl plan` says of open connections, against the reference verdict on the whole policy."""
+"""The effects on open connections that `sgctl plan` shows, compared with the reference verdict."""
 
 from __future__ import annotations
 

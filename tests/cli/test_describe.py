@@ -1,4 +1,4 @@
-"""`sgctl describe`, without a switch; what rules cost is checked beside `sgctl plan`."""
+"""`sgctl describe`, without a switch; the cost of rules is tested together with `sgctl plan`."""
 
 from __future__ import annotations
 

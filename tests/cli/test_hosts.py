@@ -1,4 +1,4 @@
-"""Hosts whose controller is dead or does not answer: nothing that they last reported is told as true."""
+"""Hosts whose controller is dead or does not answer: their last reports are not shown as current."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What asks the policy alone works on a machine without Open vSwitch, such as an administrator's."""
+"""Commands that need only the policy work without Open vSwitch, as on an administrator's machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sgctl plan`, held against what then happens on a real switch."""
+"""`sgctl plan`, compared with the effect of the change on a real switch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects get other names, and stay what they are to everything else."""
+"""Renaming an object keeps its identity and all references to it."""
 
 from __future__ import annotations
 

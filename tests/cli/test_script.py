@@ -1,4 +1,4 @@
-"""The command line as a process: speed, colours, pipes, usage, and databases that are not there."""
+"""The command line as a process: speed, colours, pipes, usage, and databases that cannot be reached."""
 
 from __future__ import annotations
 

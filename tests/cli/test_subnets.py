@@ -1,4 +1,4 @@
-"""`sgctl subnet`, and what of a subnet survives `export` and `apply`."""
+"""`sgctl subnet`, and the details of a subnet that `export` and `apply` keep."""
 
 from __future__ import annotations
 

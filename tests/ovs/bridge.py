@@ -1,4 +1,4 @@
-"""A bridge without a controller that takes compiled flows, traces packets and passes frames on."""
+"""A bridge without a controller that loads compiled flows, traces packets and forwards frames."""
 
 from __future__ import annotations
 

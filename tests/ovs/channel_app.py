@@ -1,4 +1,4 @@
-"""A Ryu application that talks to a switch as sgctl does, goes wrong in many ways and notes what comes of it.
+"""A Ryu application that uses sgctl's OpenFlow channel, causes many faults and records the outcomes.
 
 `ryu-manager` runs it. SWITCH_PID is the process id of ovs-vswitchd, OUTCOMES the file to write at the end.
 """

@@ -1,4 +1,4 @@
-"""One Open vSwitch for all tests of this folder: to start one takes longer than most of them."""
+"""One Open vSwitch for all tests of this folder, because starting one takes longer than most tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One policy on one bridge, one packet: does the switch do what the reference says, for the same reason?"""
+"""Compares the switch with the reference for one policy and one packet: the verdict and its reason."""
 
 from __future__ import annotations
 

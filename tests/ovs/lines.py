@@ -1,4 +1,4 @@
-"""What is attached to the ports of a test's bridge: captures of simulated devices, or real cables."""
+"""What is attached to the ports of a test's bridge: captures of simulated devices, or real links."""
 
 from __future__ import annotations
 

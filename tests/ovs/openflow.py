@@ -1,4 +1,4 @@
-"""The least OpenFlow 1.4 client that can load a bridge and ask what it holds, over its `.mgmt` socket."""
+"""A minimal OpenFlow 1.4 client that loads flows into a bridge and reads them, over its `.mgmt` socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random packets among the ports of a random policy, and how `ofproto/trace` wants them written."""
+"""Random packets among the ports of a random policy, and their text for `ofproto/trace`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many (policy, packet) pairs were put to both judges, and how often they differed."""
+"""Counts the (policy, packet) pairs on which switch and reference were compared, and their differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the network says to all reaches every port of it, however many there are, and nobody else."""
+"""Messages to a whole network reach all of its ports, however many there are, and no others."""
 
 from __future__ import annotations
 

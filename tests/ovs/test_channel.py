@@ -1,4 +1,4 @@
-"""The product's own OpenFlow connection with a real switch: a change is all there or has not happened."""
+"""sgctl's OpenFlow channel with a real switch: a change is applied completely or not at all."""
 
 from __future__ import annotations
 

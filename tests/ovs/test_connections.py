@@ -1,4 +1,4 @@
-"""Real frames through Open vSwitch's own connection tracker: what `ofproto/trace` can only be told."""
+"""Real frames through Open vSwitch's connection tracker, whose state `ofproto/trace` only gets as input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fields of a raw frame, as `SwitchTools` finds them, can be traced whatever the frame is."""
+"""The fields that `SwitchTools` reads from a raw frame can be traced for every frame."""
 
 from __future__ import annotations
 

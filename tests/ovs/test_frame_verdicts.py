@@ -1,6 +1,6 @@
-"""The reference for frames that no rule is about, held against Open vSwitch: random ports, random frames.
+"""The reference for frames that rules do not concern, compared with Open vSwitch: random ports and frames.
 
-Open vSwitch learns from frames that it traces as from those that come in.
+Open vSwitch learns from traced frames as from received ones.
 """
 
 from __future__ import annotations

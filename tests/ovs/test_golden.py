@@ -1,6 +1,6 @@
-"""The flows of small scenarios, as files to read and compare.
+"""The flows of small scenarios, compared with files that people can read.
 
-A difference writes NAME.actual beside NAME.txt; if it is right, rename it over the old one.
+On a difference, the test writes NAME.actual beside NAME.txt; if it is right, rename it to NAME.txt.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every combination of a small world: one policy with each kind of remote, all packets it can tell apart."""
+"""Every combination in a small policy with each kind of remote: all packets that it distinguishes."""
 
 from __future__ import annotations
 

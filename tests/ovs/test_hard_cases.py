@@ -1,4 +1,4 @@
-"""Packets that the switch once judged wrongly, or nearly, each with the least policy that shows it."""
+"""Packets that the switch once judged wrongly, or almost, each with a minimal policy that shows it."""
 
 from __future__ import annotations
 

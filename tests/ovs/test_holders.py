@@ -1,4 +1,4 @@
-"""A MAC and an address that several ports may use: found where they are, on this bridge or another."""
+"""A MAC and an address that several ports may use: traffic finds their holder, here or elsewhere."""
 
 from __future__ import annotations
 

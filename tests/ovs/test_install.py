@@ -1,4 +1,4 @@
-"""What a real switch holds after our bytes, our text, and our differences."""
+"""The flows on a real switch after loading them as bytes, as text, and as differences."""
 
 from __future__ import annotations
 

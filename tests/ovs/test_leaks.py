@@ -1,4 +1,4 @@
-"""What one side, one network or one lookup must not leave behind for the next."""
+"""State that one side, one network or one lookup must not pass on to the next."""
 
 from __future__ import annotations
 

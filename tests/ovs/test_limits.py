@@ -1,4 +1,4 @@
-"""What fits: more rules on one service than one flow can hold, on a real switch."""
+"""More rules for one service than fit into one flow, on a real switch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ports with many MACs and addresses, also more than are compared bit by bit: what is theirs passes."""
+"""Ports with many MACs and addresses, also more than are compared bit by bit, may use all of them."""
 
 from __future__ import annotations
 

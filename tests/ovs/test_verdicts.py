@@ -1,4 +1,4 @@
-"""The reference verdict held against Open vSwitch, for random policies and random packets."""
+"""The reference verdict compared with Open vSwitch, for random policies and random packets."""
 
 from __future__ import annotations
 

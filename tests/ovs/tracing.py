@@ -1,4 +1,4 @@
-"""What `ofproto/trace` says of a packet, read: where it goes, which rule allowed it, why it died."""
+"""Parses `ofproto/trace`: where a packet goes, which rule allowed it, why it was dropped."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How the pools' ports and networks are attached to the bridge of the tests.
+"""How the ports and networks of the pools are attached to the tests' bridge.
 
-Every network has an uplink of its own; those with a segmentation id are on a shared trunk as well.
+Every network has its own uplink; networks with a segmentation id are also on a shared trunk.
 """
 
 from __future__ import annotations

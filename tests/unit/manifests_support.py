@@ -1,4 +1,4 @@
-"""A policy in memory, edited by plans as a database would be."""
+"""A policy in memory to which plans are applied as to a database."""
 
 from __future__ import annotations
 

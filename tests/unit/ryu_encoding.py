@@ -1,4 +1,4 @@
-"""The same flows in Ryu's own encoding. Ryu knows neither packet registers nor the connection's tuple."""
+"""The same flows in Ryu's own encoding. Ryu has no packet registers and no original tuple."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random policies from small pools, so that objects meet each other often; for unit and switch tests."""
+"""Random policies from small pools, so that objects often refer to each other; for unit and switch tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the benchmark says of its measurements: goals, table, JSON; the frames that it sends."""
+"""The benchmark's reports (goals, table, JSON) and the frames that it sends."""
 
 from __future__ import annotations
 

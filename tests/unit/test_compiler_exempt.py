@@ -1,7 +1,7 @@
-"""Every way through the flows that reaches a device without asking the rules: what has to hold on each.
+"""Every path through the flows that reaches a device without checking rules, and the conditions it needs.
 
-The ways are found in the compiled flows, table by table, with all conditions that hold on the way. So a new
-flow that lets something out is found here by itself, and fails unless it demands what is demanded here.
+The paths are found in the compiled flows, table by table, with all conditions that hold on them. So a new
+flow that lets traffic out is found automatically, and fails unless it has the conditions required here.
 """
 
 from __future__ import annotations

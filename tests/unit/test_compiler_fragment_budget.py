@@ -1,4 +1,4 @@
-"""Fragments that wait in the connection tracker: who pays for them, and whose do not get there."""
+"""Fragments that wait in the connection tracker: whose budget they use, and which do not get there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flow table depends on what the policy is, never on the way it came about."""
+"""The flow table depends only on the present policy, not on the changes that led to it."""
 
 from __future__ import annotations
 

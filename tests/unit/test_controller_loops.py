@@ -1,4 +1,4 @@
-"""The search for loops, with a switch that sends probes back and a clock that stands still."""
+"""The search for loops, with a simulated switch that returns probes, and a clock that is set by hand."""
 
 from __future__ import annotations
 

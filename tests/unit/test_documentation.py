@@ -1,4 +1,4 @@
-"""The documentation: links that lead somewhere, pages that can be found, names that exist."""
+"""The documentation: links have targets, pages are linked, and names exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of a verdict, and how questions and frames become packets."""
+"""The text of a verdict, and the conversion of questions and frames to packets."""
 
 from __future__ import annotations
 

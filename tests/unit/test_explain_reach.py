@@ -1,4 +1,4 @@
-"""Who can reach whom: the quick answer for all ports against the reference verdict of every pair."""
+"""Reachability: the fast computation for all ports, compared with the reference verdict of every pair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lab's own reassembly, held against scapy's fragmentation."""
+"""The lab's own reassembly, tested with scapy's fragmentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A guest that dies, hangs or runs nothing is a failure, whatever it printed."""
+"""A guest that dies, hangs or runs nothing counts as a failure, whatever it printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may import whom: docs/architecture.md lists the rooms; every import is held against that table."""
+"""Which packages may import which: checks every import against the table in docs/architecture.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on manifests names every key and protocol, and what it prints can be applied."""
+"""The page on manifests names every key and protocol, and its examples can be applied."""
 
 from __future__ import annotations
 

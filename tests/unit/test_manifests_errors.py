@@ -1,4 +1,4 @@
-"""Everything that is wrong is said at once, with file, line, document and field."""
+"""All errors in manifests are reported together, with file, line, document and field."""
 
 from __future__ import annotations
 

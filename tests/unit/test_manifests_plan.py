@@ -1,4 +1,4 @@
-"""What a plan creates, changes and leaves alone."""
+"""What a plan creates, changes and leaves unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exported manifests state exactly the policy they were exported from."""
+"""Exported manifests state exactly the policy that was exported."""
 
 from __future__ import annotations
 

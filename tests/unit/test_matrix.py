@@ -1,4 +1,4 @@
-"""What probes observed: how it is judged, and how it is shown."""
+"""The results of probes: how they are judged and shown."""
 
 from __future__ import annotations
 

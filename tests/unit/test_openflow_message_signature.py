@@ -1,4 +1,4 @@
-"""Which messages count as alike: those of which Open vSwitch reads all or none."""
+"""Messages have the same signature only if Open vSwitch can parse all or none of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our bytes against Ryu's; what Ryu cannot say is compared on a real switch, in tests/ovs."""
+"""Our bytes against Ryu's; what Ryu cannot encode is compared on a real switch, in tests/ovs."""
 
 from __future__ import annotations
 

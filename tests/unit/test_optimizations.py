@@ -1,4 +1,4 @@
-"""Each way around a library can be switched off, and rests on names that the library still has."""
+"""Each optimization can be switched off, and uses only names that the library still has."""
 
 from __future__ import annotations
 

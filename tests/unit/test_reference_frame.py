@@ -1,4 +1,4 @@
-"""What the reference says of frames that no rule is about, where a bridge is too much to show it."""
+"""The reference verdict on frames that rules do not concern, in cases that need no bridge."""
 
 from __future__ import annotations
 

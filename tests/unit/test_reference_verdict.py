@@ -1,4 +1,4 @@
-"""The reference itself, by examples small enough to judge by eye."""
+"""The reference verdict, with examples that are small enough to check by hand."""
 
 from __future__ import annotations
 

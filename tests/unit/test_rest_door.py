@@ -1,4 +1,4 @@
-"""Who has to leave when the API has too many connections, and which local users need no token."""
+"""Which connections are closed when the API has too many, and which local users need no token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large changes of members wait for each other, and for no switch for ever."""
+"""Large changes by members wait for each other, but never forever for a switch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order in which the API works: admins first, projects in turn by what they had, large work in pieces."""
+"""The order of the API's work: admins first, projects in turn by past use, large work in pieces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Green threads by the few words that the controller has for them."""
+"""The controller's interface to green threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left out when Ryu is imported is not missed. In a process of its own, which gets patched."""
+"""Ryu works without the modules that are left out of its import. Runs in a separate, patched process."""
 
 from __future__ import annotations
 

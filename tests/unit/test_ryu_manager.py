@@ -1,4 +1,4 @@
-"""The real command in a process of its own; the application is a small one made here."""
+"""The real command in a process of its own, with a small application made here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A switch that hangs is told from one that is busy, and nobody is told too early."""
+"""A hanging switch is distinguished from a busy one, and is not reported too early."""
 
 from __future__ import annotations
 

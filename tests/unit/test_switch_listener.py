@@ -1,4 +1,4 @@
-"""Which controller targets mean this controller."""
+"""Which controller targets point to this controller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a switch says is read strictly: whatever comes, reading ends, and raises MalformedError or nothing."""
+"""Messages of a switch are parsed strictly: for any bytes, parsing ends and raises only MalformedError."""
 
 from __future__ import annotations
 

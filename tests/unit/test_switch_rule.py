@@ -1,4 +1,4 @@
-"""The rule of tests/conftest.py that tests on a real switch never go missing quietly."""
+"""The rule of tests/conftest.py that a full run fails if tests on a real switch are missing or skipped."""
 
 from __future__ import annotations
 

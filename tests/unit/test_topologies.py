@@ -1,4 +1,4 @@
-"""Scenario files: what is read from them, and what is refused with the field named."""
+"""Scenario files: parsing, and errors that name the field."""
 
 from __future__ import annotations
 

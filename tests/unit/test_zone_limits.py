@@ -1,4 +1,4 @@
-"""How the connection tracker is shared out."""
+"""How the connection tracker's capacity is divided among networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The collections of the Neutron API that are served."""
+"""The collections of the Neutron API that sgctl serves."""
 
 from __future__ import annotations
 

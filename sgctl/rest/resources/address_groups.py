@@ -49,8 +49,8 @@ class AddressGroups(Simple[AddressGroup]):
         ),
     )
 
-    def render(self, view: View, item: AddressGroup) -> Body:  # noqa: ARG002  # others need the view
-        """The group with its addresses, smallest first."""
+    def render(self, view: View, item: AddressGroup) -> Body:  # noqa: ARG002  # other resources need it
+        """The group with its addresses in ascending order."""
         return {
             **standard(item, item.meta.project_id),
             "addresses": [cidr(prefix) for prefix in sorted(item.addresses)],
@@ -58,20 +58,20 @@ class AddressGroups(Simple[AddressGroup]):
         }
 
     def create(self, edit: EditContext, body: Body) -> str:
-        """A group, which may be empty."""
+        """Create a group, which may be empty."""
         addresses = _read(body.get("addresses", []))
         group = AddressGroup(str(uuid4()), body.get("name", ""), addresses, new_meta(edit, body))
         edit.put(group)
         return group.id
 
     def update(self, edit: EditContext, item: AddressGroup, body: Body) -> None:
-        """Another name or description."""
+        """Change the name or the description."""
         name = body.get("name", item.name)
         edit.put(replace(item, name=name, meta=with_description(item.meta, body)))
 
     @property
     def actions(self) -> Mapping[str, ResourceAction[AddressGroup]]:
-        """Adding and removing addresses."""
+        """The actions that add and remove addresses."""
         return {
             "add_addresses": ResourceAction(_REQUEST, _add),
             "remove_addresses": ResourceAction(_REQUEST, _remove),

@@ -40,11 +40,11 @@ _LIMIT: Schema = {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_CON
 _EGRESS: Schema = {"type": "string", "enum": list(EgressDefault)}
 
 _FOR_ADMINS = ("address_scope", "connection_limit")
-"""What reaches beyond the network: whose members others know, and its share of what all have together."""
+"""Attributes that affect other networks: who shares group members, and the share of connections."""
 
 
 class Networks(Simple[Network]):
-    """A network with a segmentation id is a VLAN on the uplinks, one without is untagged there."""
+    """On the uplinks, a network with a segmentation id is a VLAN; a network without one is untagged."""
 
     plural = "networks"
     singular = "network"
@@ -76,7 +76,7 @@ class Networks(Simple[Network]):
         ),
     )
 
-    def render(self, view: View, item: Network) -> Body:  # noqa: ARG002  # others need the view
+    def render(self, view: View, item: Network) -> Body:  # noqa: ARG002  # other resources need it
         """The network with the ids of its subnets."""
         return {
             **standard(item, item.meta.project_id),
@@ -98,7 +98,7 @@ class Networks(Simple[Network]):
         }
 
     def create(self, edit: EditContext, body: Body) -> str:
-        """A network; only an admin chooses how it looks on the uplinks."""
+        """Create a network; only an admin may set what it is on the uplinks."""
         meta = new_meta(edit, body)
         _refuse_the_impossible(body, shared=not meta.project_id, new=True)
         tag = body.get(_TAG)
@@ -115,7 +115,7 @@ class Networks(Simple[Network]):
         return network.id
 
     def update(self, edit: EditContext, item: Network, body: Body) -> None:
-        """Other names, descriptions and habits; what it is on the uplinks stays."""
+        """Change any attribute, except what the network is on the uplinks."""
         _refuse_the_impossible(body, shared=is_shared(item), new=False)
         name = body.get("name", item.name)
         network = replace(item, name=name, meta=with_description(item.meta, body))
@@ -123,7 +123,7 @@ class Networks(Simple[Network]):
 
 
 def _with_habits(edit: EditContext, network: Network, body: Body) -> Network:
-    """The network with what the body says of its scope, its ports' defaults and its bound."""
+    """The network with the scope, the defaults of ports and the limit from the body."""
     for name in _FOR_ADMINS:
         if not edit.caller.is_admin and body.get(name, getattr(network, name)) != getattr(network, name):
             raise forbidden(f"Only an admin may set {name}")
@@ -145,7 +145,7 @@ def _refuse_taken(edit: EditContext, tag: int | None) -> None:
 
 
 def _refuse_the_impossible(body: Body, *, shared: bool, new: bool) -> None:
-    """What would be recorded without any effect is refused."""
+    """Refuse values that would have no effect."""
     if body.get("admin_state_up") is False:
         raise bad_request("admin_state_up: a network cannot be down; its ports can", "InvalidInput")
     if body.get("port_security_enabled") is False:

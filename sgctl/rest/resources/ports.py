@@ -43,13 +43,13 @@ _ETHERTYPE: Schema = {
     "maximum": 0xFFFF,
 }
 _OWNERS_ONLY = ("mac_address", "port_security_enabled", "allowed_address_pairs", "permitted_ethertypes")
-"""What lets a port send as others or past the checks of IP: for the network's owner to decide."""
+"""Attributes that let a port send as others or bypass the checks of IP: only for the network's owner."""
 
 _STANDARD = [attribute for attribute in STANDARD if attribute.name != "tags"]
 
 
 class Ports(Simple[Port]):
-    """A new port has its project's default group, unless its network has one that the caller may use."""
+    """A new port gets its project's default group, unless the caller may use that of the network."""
 
     plural = "ports"
     singular = "port"
@@ -88,7 +88,7 @@ class Ports(Simple[Port]):
     )
 
     def render(self, view: View, item: Port) -> Body:
-        """The port; `status` is ACTIVE when its switch does what the policy says now."""
+        """The port; `status` is ACTIVE if its switch enforces the present policy."""
         host = view.host(item)
         return {
             **standard(item, item.meta.project_id),
@@ -116,7 +116,7 @@ class Ports(Simple[Port]):
         }
 
     def create(self, edit: EditContext, body: Body) -> str:
-        """A port; what is not given is chosen: MAC, an address of each family, security groups."""
+        """Create a port. If not given, these are chosen: MAC, an address of each family, security groups."""
         network = edit.find(Network, body["network_id"], *NOUNS[Network])
         meta = new_meta(edit, body)
         _refuse_foreign(edit, network, body)
@@ -135,7 +135,7 @@ class Ports(Simple[Port]):
         return identifier
 
     def update(self, edit: EditContext, item: Port, body: Body) -> None:
-        """Anything but the network; lists are given whole."""
+        """Change anything but the network; a list in the body replaces the whole list."""
         network = edit.draft.get(Network, item.network_id)
         assert network is not None, "the database keeps references whole"
         _refuse_foreign(edit, network, body)
@@ -163,9 +163,9 @@ def _refuse_foreign(edit: EditContext, network: Network, body: Body) -> None:
 
 
 def _refuse_choice(edit: EditContext, network: Network, body: Body, kept: tuple[Prefix, ...]) -> None:
-    """Which addresses a port has is for the network's owner: among them may be the gateway's.
+    """Refuse chosen addresses unless the caller owns the network: one of them may be the gateway's.
 
-    A port may keep what it has, and have an address of a subnet of its choice.
+    Everybody may keep a port's addresses, and may choose the subnets of new ones.
     """
     if edit.caller.is_admin or network.meta.project_id == edit.caller.project:
         return
@@ -184,7 +184,7 @@ def _canonical(address: str) -> str:
 
 
 def _edited(edit: EditContext, network: Network, port: Port, body: Body) -> Port:
-    """The port with what the body says."""
+    """The port with the values from the body."""
     plain = ("name", "admin_state_up", "port_security_enabled", "device_id", "device_owner")
     changed = replace(port, **{name: body[name] for name in plain if name in body})
     changed = replace(changed, meta=with_description(changed.meta, body))
@@ -199,7 +199,7 @@ def _edited(edit: EditContext, network: Network, port: Port, body: Body) -> Port
         types = frozenset(map(_ethertype, body["permitted_ethertypes"]))
         changed = replace(changed, permitted_ethertypes=types)
     if "fixed_ips" in body:
-        # What the port has now is free for it to keep; addresses given without a subnet are taken first.
+        # The port's present addresses are free, so that it can keep them. Given addresses are taken first.
         edit.draft.put(replace(changed, fixed_ips=()))
         changed = replace(changed, fixed_ips=_addresses(edit, network, port, body["fixed_ips"]))
     return changed
@@ -227,7 +227,7 @@ def _any_addresses(edit: EditContext, network: Network) -> tuple[Prefix, ...]:
 
 
 def _addresses(edit: EditContext, network: Network, port: Port, wanted: list[Body]) -> tuple[Prefix, ...]:
-    """The addresses asked for, and free ones of the subnets asked for."""
+    """The requested addresses, and free addresses of the requested subnets."""
     stated = [_stated(network, each) for each in wanted]
     taken = {address for address in stated if address is not None}
     found = []
@@ -267,7 +267,7 @@ def _subnet(network: Network, identifier: str) -> Prefix:
 
 
 def _free(edit: EditContext, network: Network, port: Port, identifier: str, taken: set[Prefix]) -> Prefix:
-    """An address of the port in that subnet, else a new one."""
+    """An address that the port has in that subnet, else a new one."""
     prefix = _subnet(network, identifier)
     kept = [address for address in port.fixed_ips if prefix.covers(address) and address not in taken]
     if kept:

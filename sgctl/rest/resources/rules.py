@@ -55,7 +55,7 @@ RULE_SCHEMA = ResourceSchema(
 
 
 def render(view: View, rule: Rule) -> Body:
-    """A rule as answers show it; `number` is what flows, traces and counters call it."""
+    """A rule as answers show it; flows, traces and counters use `number` to identify it."""
     prefix = cidr(rule.remote_ip_prefix or _only_subnet(view, rule))
     group = view.get(SecurityGroup, rule.group_id)
     return {
@@ -77,7 +77,10 @@ def render(view: View, rule: Rule) -> Body:
 
 
 def _only_subnet(view: View, rule: Rule) -> Prefix | None:
-    """The subnet that a network as remote stands for: clients show no remote as anywhere."""
+    """The subnet of the remote network, if it has exactly one of the rule's ethertype.
+
+    Without it, clients would show the rule as one for every remote.
+    """
     network = view.get(Network, rule.remote_network_id) if rule.remote_network_id is not None else None
     subnets = network.subnets if network is not None else ()
     fitting = [prefix for prefix in subnets if prefix.version == rule.ethertype.version]
@@ -85,7 +88,7 @@ def _only_subnet(view: View, rule: Rule) -> Prefix | None:
 
 
 class Rules(Simple[Rule]):
-    """Rules are made and deleted, never changed."""
+    """Rules are created and deleted, but never changed."""
 
     plural = "security_group_rules"
     singular = "security_group_rule"
@@ -99,7 +102,7 @@ class Rules(Simple[Rule]):
         return render(view, item)
 
     def create(self, edit: EditContext, body: Body) -> str:
-        """A rule of a group that the caller may see; it belongs to the group's project."""
+        """Create a rule of a group that the caller may see; it belongs to the group's project."""
         group = edit.find(SecurityGroup, body["security_group_id"], *NOUNS[SecurityGroup])
         rule = _read(body, group, edit)
         same = edit.permissions(group.id).setdefault(permission(rule), rule)
@@ -142,7 +145,7 @@ def _prefix(text: str | None) -> Prefix | None:
 
 
 def _protocol(value: str | int | None, ethertype: Ethertype) -> int | None:
-    """The number; `icmp` is that of the rule's address family."""
+    """The protocol number; `icmp` is ICMPv6 if the rule is for IPv6."""
     try:
         number = protocols.parse(value)
     except ValueError as error:

@@ -19,7 +19,7 @@ from sgctl.service.edits import DEFAULT_GROUP, add_egress, default_group
 
 
 class SecurityGroupsResource(Simple[SecurityGroup]):
-    """A new group lets everything out; a project's first group comes with its default group."""
+    """A new group allows all egress. The default group of a project is created before its first group."""
 
     plural = "security_groups"
     singular = "security_group"
@@ -51,11 +51,11 @@ class SecurityGroupsResource(Simple[SecurityGroup]):
         return any(group.meta.project_id == caller.project for group in named)
 
     def prepare(self, edit: EditContext) -> None:
-        """Every project has a default group from the moment it looks."""
+        """Create the project's default group, which every list of its groups must show."""
         default_group(edit.draft, edit.caller.project)
 
     def create(self, edit: EditContext, body: Body) -> str:
-        """A group whose members may send everything and receive nothing."""
+        """Create a group whose rules allow all egress and no ingress."""
         meta = new_meta(edit, body)
         if body.get("name") == DEFAULT_GROUP:
             raise _default_exists("Default security group already exists.")
@@ -66,7 +66,7 @@ class SecurityGroupsResource(Simple[SecurityGroup]):
         return group.id
 
     def update(self, edit: EditContext, item: SecurityGroup, body: Body) -> None:
-        """Another name, description or statefulness; no group becomes or ceases to be the default."""
+        """Change name, description or `stateful`; no group can become or stop being the default group."""
         name = body.get("name", item.name)
         if name != item.name and DEFAULT_GROUP in (name, item.name):
             raise ApiError(
@@ -76,7 +76,7 @@ class SecurityGroupsResource(Simple[SecurityGroup]):
         edit.put(replace(item, name=name, stateful=stateful, meta=with_description(item.meta, body)))
 
     def delete(self, edit: EditContext, item: SecurityGroup) -> None:
-        """The group and its rules."""
+        """Delete the group and its rules."""
         if item.name == DEFAULT_GROUP and not edit.caller.is_admin:
             message = "Removing the default security group is not allowed."
             raise ApiError(409, "SecurityGroupCannotRemoveDefault", message)

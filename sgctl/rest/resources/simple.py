@@ -1,4 +1,4 @@
-"""Resources that are policy objects one to one."""
+"""Resources whose items are policy objects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ P = TypeVar("P", bound=PolicyObject)
 
 
 class Simple(Resource[P]):
-    """Its items are the objects of one `kind`."""
+    """A resource whose items are the objects of one `kind`."""
 
     kind: ClassVar[type[PolicyObject]]
 

@@ -1,4 +1,4 @@
-"""`/v2.0/subnets`: parts of networks with an id of their own."""
+"""`/v2.0/subnets`: parts of networks, with ids of their own."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _POOLS = list_of(mapping(["start", "end"], start=ADDRESS, end=ADDRESS), 100)
 
 
 class Subnets(Resource[Subnet]):
-    """Metadata other than name, description and tags is the network's."""
+    """Name, description and tags belong to the subnet; other metadata is the network's."""
 
     plural = "subnets"
     singular = "subnet"
@@ -85,7 +85,7 @@ class Subnets(Resource[Subnet]):
         """The network."""
         return item.network
 
-    def render(self, view: View, item: Subnet) -> Body:  # noqa: ARG002  # others need the view
+    def render(self, view: View, item: Subnet) -> Body:  # noqa: ARG002  # other resources need it
         """The subnet."""
         detail, network = item.detail, item.network
         version = detail.prefix.version
@@ -117,7 +117,7 @@ class Subnets(Resource[Subnet]):
         }
 
     def create(self, edit: EditContext, body: Body) -> str:
-        """A subnet of a network that the caller may change."""
+        """Create a subnet of a network that the caller may change."""
         network = edit.find(Network, body["network_id"], *NOUNS[Network])
         if not edit.caller.is_admin and network.meta.project_id != edit.caller.project:
             raise forbidden("Only the owner of a network may give it subnets")
@@ -136,27 +136,27 @@ class Subnets(Resource[Subnet]):
         return subnet_id(changed, prefix)
 
     def update(self, edit: EditContext, item: Subnet, body: Body) -> None:
-        """Other details; the CIDR stays."""
+        """Change the details, except the CIDR."""
         edit.put(with_subnet(item.network, _edited(item.detail, body)))
 
     def delete(self, edit: EditContext, item: Subnet) -> None:
-        """Take away a subnet in which no port has an address."""
+        """Delete the subnet; refused if a port has an address in it."""
         for port in ports_in(edit.draft, item):
             message = f"Subnet {item.id} is in use: {told(edit.draft, port)} has an address of it."
             raise ApiError(409, "SubnetInUse", message)
         edit.put(without_subnet(item.network, item.detail.prefix))
 
     def tags(self, item: Subnet) -> frozenset[str]:
-        """The subnet's own."""
+        """The subnet's own tags."""
         return item.detail.tags
 
     def tag(self, edit: EditContext, item: Subnet, tags: frozenset[str]) -> None:
-        """Give the subnet other tags."""
+        """Replace the subnet's tags."""
         edit.put(with_subnet(item.network, replace(item.detail, tags=tags)))
 
 
 def _whole(detail: SubnetDetail) -> list[tuple[int, int]]:
-    """The pools of a subnet for which nobody gave any: all hosts but the gateway."""
+    """The pools of a subnet for which none are set: all host addresses except the gateway."""
     hosts = host_range(detail.prefix)
     gateway = detail.gateway.value if detail.gateway is not None else hosts.start - 1
     parts = [(hosts.start, min(gateway - 1, hosts.stop - 1)), (max(gateway + 1, hosts.start), hosts.stop - 1)]
@@ -171,7 +171,7 @@ def _cidr(text: str) -> Prefix:
 
 
 def _edited(detail: SubnetDetail, body: Body) -> SubnetDetail:
-    """The details with what the body says."""
+    """The details with the values from the body."""
     try:
         changes: dict[str, object] = {
             key: body[key] for key in ("name", "description", "enable_dhcp") if key in body
