@@ -841,7 +841,7 @@ def main(words: list[str]) -> int:
     found = 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for mutant, verdict in zip(chosen, pool.map(attempt, chosen), strict=True):
-            sys.stdout.write(f"{verdict:<9} {mutant.module:<11} {mutant.wrong}\n")
+            sys.stdout.write(f"{verdict:<9} {mutant.module:<26} {mutant.wrong}\n")
             sys.stdout.flush()
             found += verdict == "caught"
     sys.stdout.write(f"{found} of {len(chosen)} mutants caught\n")
