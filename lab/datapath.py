@@ -14,7 +14,7 @@ from pathlib import Path
 from lab.process import LabError, run, wait_until
 
 SETTING = "SGCTL_LAB_DATAPATH"
-FRAGMENT_TIMES = ("net.ipv4.ipfrag_time", "net.netfilter.nf_conntrack_frag6_timeout")
+_FRAGMENT_TIMES = ("net.ipv4.ipfrag_time", "net.netfilter.nf_conntrack_frag6_timeout")
 """The kernel's settings for how many seconds a fragment waits for the rest of its packet."""
 _KERNEL_DATAPATH = "system@ovs-system"
 _LIMITED_ZONE = re.compile(r"^zone=(\d+)", re.MULTILINE)
@@ -56,7 +56,7 @@ def fill_in_checksums(device: str) -> list[str]:
 def let_fragments_wait(seconds: int) -> None:
     """Set how long the kernel keeps a fragment. The userspace datapath always keeps it for 15 seconds."""
     if DATAPATH is Datapath.KERNEL:
-        run(["sysctl", "-qw", *(f"{name}={seconds}" for name in FRAGMENT_TIMES)])
+        run(["sysctl", "-qw", *(f"{name}={seconds}" for name in _FRAGMENT_TIMES)])
 
 
 def wait_for_no_fragments(seconds: float) -> None:

@@ -433,8 +433,8 @@ MUTANTS = (
     Mutant(
         "egress is open in every network",
         "compiler/bridge",
-        "and local_set.egress_default is EgressDefault.OPEN_UNTIL_RULE",
-        "and local_set is not None",
+        "until_rule = local_set.egress_default is EgressDefault.OPEN_UNTIL_RULE",
+        "until_rule = True",
     ),
     Mutant(
         "egress stays open after the first egress rule",
@@ -711,8 +711,8 @@ MUTANTS = (
     Mutant(
         "fragments: those of a port without a rule wait in the tracker",
         "compiler/bridge",
-        "and not self._policy.has_rules_for(local_set.groups, version)",
-        "and False",
+        "if not has_rules_for(local_set.groups, version)",
+        "if False",
     ),
     Mutant(
         "fragments: answers to who has only ingress rules are lost",

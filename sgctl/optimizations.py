@@ -14,7 +14,7 @@ VARIABLE = "SGCTL_WITHOUT"
 
 OPTIMIZATIONS: Mapping[str, str] = {
     "imports": "Ryu is imported without modules that are slow to load (sgctl.ryu.imports)",
-    "collector": "the garbage collector looks seldom, and not at the policy (sgctl.ovsdb.garbage)",
+    "collector": "the garbage collector runs rarely, and not on the policy (sgctl.ovsdb.garbage)",
     "reader": "OVSDB's messages are read by Python's own JSON parser (sgctl.ovsdb.library)",
     "management": "a starting controller connects to bridges by itself (sgctl.switch.management)",
     "signatures": "a small change is committed in one round trip instead of two (sgctl.switch.channel)",
@@ -22,14 +22,17 @@ OPTIMIZATIONS: Mapping[str, str] = {
 """By name: what the optimization does, and in which module. docs/operations.md says what each gains."""
 
 
-def unknown(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """The names in the variable that are not optimizations, sorted."""
-    return sorted(_off(environ) - OPTIMIZATIONS.keys())
+def problem(environ: Mapping[str, str] = os.environ) -> str:
+    """Why the variable cannot be used: names in it that are not optimizations. Empty if it can."""
+    unknown = sorted(_off(environ) - OPTIMIZATIONS.keys())
+    return f"{VARIABLE}: no such optimization: {', '.join(unknown)}" if unknown else ""
 
 
 def is_on(name: str, environ: Mapping[str, str] = os.environ) -> bool:
     """Whether an optimization is to be used. Raises KeyError for a name that is not in the table."""
-    return bool(OPTIMIZATIONS[name]) and name not in _off(environ)
+    if name not in OPTIMIZATIONS:
+        raise KeyError(name)
+    return name not in _off(environ)
 
 
 def _off(environ: Mapping[str, str]) -> set[str]:

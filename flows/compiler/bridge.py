@@ -17,12 +17,7 @@ from flows.compiler.attachment import Attachment, may_stray
 from flows.compiler.claims import ClaimTable, Owner
 from flows.compiler.fragment_budget import ruleless_flows
 from flows.compiler.identities import LocalSet, local_number
-from flows.compiler.local import (
-    CHUNK,
-    broadcast_chunk,
-    broadcast_root,
-    port_flows,
-)
+from flows.compiler.local import CHUNK, broadcast_chunk, broadcast_root, port_flows
 from flows.compiler.named_protocols import protocol_flows
 from flows.compiler.routed import router_flows
 from flows.compiler.rules import RuleBook
@@ -77,7 +72,7 @@ class BridgeCompiler:
         self._carried: frozenset[str] = frozenset()
         self._identities: dict[int, LocalSet] = {}
         self._ports_of_identity: Counter[int] = Counter()
-        self._presence = ZonePorts()
+        self._zone_ports = ZonePorts()
         self._trusted: Counter[str] = Counter()
         self._straying: Counter[str] = Counter()
         self._users: dict[tuple[str, Claim], tuple[int, int]] = {}
@@ -85,7 +80,7 @@ class BridgeCompiler:
         self._stale_segments: dict[str, None] = {}
         self._stale_scopes: dict[str, None] = {}
         self._stale_chunks: dict[tuple[int, int], None] = {}
-        self._rules = RuleBook(policy, self._claims, self._presence.zones_of_scope)
+        self._rules = RuleBook(policy, self._claims, self._zone_ports.zones_of_scope)
         self._claims.assign(("static", 0), base_flows())
 
     @property
@@ -306,11 +301,11 @@ class BridgeCompiler:
         if old is not None and new is not None and old.zone == new.zone:
             return
         if new is not None:
-            if self._presence.enter(new):
+            if self._zone_ports.enter(new):
                 self._refresh_scope(new.port.network_id)
             self._stale_chunks[new.zone, new.ofport // CHUNK] = None
         if old is not None:
-            if self._presence.leave(old):
+            if self._zone_ports.leave(old):
                 self._rules.refresh_zone(old.zone, None)
             self._stale_chunks[old.zone, old.ofport // CHUNK] = None
 
@@ -325,30 +320,29 @@ class BridgeCompiler:
 
     def _refresh_scope(self, network_id: str) -> None:
         zone = self._local.zones.get(network_id)
-        if zone is not None and self._presence.rescope(zone, self._policy.scope_of(network_id)):
+        if zone is not None and self._zone_ports.rescope(zone, self._policy.scope_of(network_id)):
             self._rules.refresh_zone(zone, self._policy.scope_of(network_id))
 
     def _refresh_identity(self, identity: int) -> None:
         """Update the flows that depend on whether the groups of an identity have any rules of a kind."""
-        local_set = self._identities.get(identity)
-        is_open = (
-            local_set is not None
-            and local_set.egress_default is EgressDefault.OPEN_UNTIL_RULE
-            and not self._policy.has_egress_rules(local_set.groups)
-        )
-        self._claims.assign(("egress-open", identity), egress_open_flows(identity) if is_open else ())
-        ruleless = [
-            version
-            for version in (4, 6)
-            if local_set is not None
-            and not is_open
-            and not self._policy.has_rules_for(local_set.groups, version)
-        ]
+        local_set, has_rules_for = self._identities.get(identity), self._policy.has_rules_for
+        opened: list[Flow] = []
+        ruleless: list[int] = []
+        if local_set is not None and self._is_open(local_set):
+            opened = egress_open_flows(identity)
+        elif local_set is not None:
+            ruleless = [version for version in (4, 6) if not has_rules_for(local_set.groups, version)]
+        self._claims.assign(("egress-open", identity), opened)
         self._claims.assign(("ruleless", identity), ruleless_flows(identity, ruleless))
+
+    def _is_open(self, local_set: LocalSet) -> bool:
+        """Whether egress is open because no group has an egress rule yet."""
+        until_rule = local_set.egress_default is EgressDefault.OPEN_UNTIL_RULE
+        return until_rule and not self._policy.has_egress_rules(local_set.groups)
 
     def _refresh_broadcast(self, zone: int, chunk: int) -> None:
         """Update a chunk once for all its ports that came or went. The list of chunks may change with it."""
-        members, chunks = self._presence.members(zone, chunk), self._presence.chunks(zone)
+        members, chunks = self._zone_ports.members(zone, chunk), self._zone_ports.chunks(zone)
         self._claims.assign(
             ("broadcast", zone, chunk), [broadcast_chunk(zone, chunk, members)] if members else ()
         )

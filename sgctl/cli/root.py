@@ -11,6 +11,7 @@ from sgctl.cli.commands import COMMANDS
 from sgctl.cli.lazy import LazyGroup
 from sgctl.cli.options import GlobalOptions
 from sgctl.cli.output.terminal import FAILED, OK, USAGE, Failure, fail
+from sgctl.optimizations import problem
 
 
 class _Root(LazyGroup):
@@ -72,6 +73,8 @@ def _ask_for_a_command(context: click.Context | None) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: with 0, or with one line per error and 1 or 2."""
+    if found := problem():
+        sys.exit(fail([found], FAILED))
     try:
         code = sgctl.main(args=arguments, prog_name="sgctl", standalone_mode=False) or OK
     except click.exceptions.NoArgsIsHelpError as error:

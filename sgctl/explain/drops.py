@@ -23,10 +23,10 @@ _MADE_THE_COUNTER = 1
 """The packet for which the switch learns a counting flow is not counted by that flow."""
 
 
-def drop_records(picture: ExpectedState, tools: SwitchTools) -> Iterator[dict[str, object]]:
+def drop_records(expected: ExpectedState, tools: SwitchTools) -> Iterator[dict[str, object]]:
     """One record for each port and reason; on each bridge the largest count comes first."""
-    for dpid in picture.managed(None):
-        managed = picture.engine.bridges[dpid]
+    for dpid in expected.managed(None):
+        managed = expected.engine.bridges[dpid]
         flows = [InstalledFlow.parse(line) for line in tools.flows(managed.bridge.name)]
         counters = [
             flow for flow in flows if flow.table == p.DROPPED.id and flow.cookie == numbers.DROPS_COOKIE
@@ -35,7 +35,7 @@ def drop_records(picture: ExpectedState, tools: SwitchTools) -> Iterator[dict[st
         for meter, packets in tools.metered(managed.bridge.name).items():
             if packets:
                 counted.append(_Counted.of_meter(meter, packets))
-        names = Names(picture.engine.policy, managed)
+        names = Names(expected.engine.policy, managed)
         for each in sorted(counted, key=lambda each: -each.packets):
             yield _record(managed, names, each)
 

@@ -101,8 +101,8 @@ def _compare(
 class Verifier:
     """Compares and repairs the switches of this host."""
 
-    def __init__(self, picture: ExpectedState, tools: SwitchTools) -> None:
-        self._picture = picture
+    def __init__(self, expected: ExpectedState, tools: SwitchTools) -> None:
+        self._expected = expected
         self._tools = tools
 
     def check(self, dpid: int, patience: float = _SETTLE_SECONDS) -> list[FlowDifference]:
@@ -113,17 +113,17 @@ class Verifier:
         """
         deadline = time.monotonic() + patience
         while True:
-            before = self._picture.generation
+            before = self._expected.generation
             found = self._differences(dpid)
-            self._picture.refresh()
-            settled = self._picture.in_step and self._picture.generation == before
+            self._expected.refresh()
+            settled = self._expected.in_step and self._expected.generation == before
             if not found or settled or time.monotonic() > deadline:
                 return found
             time.sleep(_PAUSE_SECONDS)
 
     def repair(self, dpid: int, found: Iterable[FlowDifference]) -> None:
         """Undo these differences in one bundle; flows without our cookie tag stay."""
-        managed = self._picture.engine.bridges[dpid]
+        managed = self._expected.engine.bridges[dpid]
         flows = {flow.cookie: flow for flow in managed.compiler.flows.values()}
         edits = [
             edit
@@ -136,9 +136,9 @@ class Verifier:
 
     def names(self, dpid: int) -> Names:
         """Names for the numbers in one bridge's flows."""
-        return Names(self._picture.engine.policy, self._picture.engine.bridges[dpid])
+        return Names(self._expected.engine.policy, self._expected.engine.bridges[dpid])
 
     def _differences(self, dpid: int) -> list[FlowDifference]:
-        managed = self._picture.engine.bridges[dpid]
+        managed = self._expected.engine.bridges[dpid]
         lines = map(expected_line, managed.compiler.flows.values())
         return differences(self._tools.differences(managed.bridge.name, lines))

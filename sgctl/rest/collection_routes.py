@@ -87,9 +87,7 @@ def _create(collection: Collection[Any], path: str) -> Route:
         collection.create,
         f"Create one {singular} or several together",
         request={"oneOf": [mapping([singular], **{singular: body}), mapping([plural], **{plural: several})]},
-        response={
-            "anyOf": [mapping([singular], **{singular: one}), mapping([plural], **{plural: _array(one)})]
-        },
+        response={"anyOf": [_enveloped(collection.resource), mapping([plural], **{plural: _array(one)})]},
         status=201,
         errors=(400, 404, 409, 413),
     )

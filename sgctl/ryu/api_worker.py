@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from sgctl.ryu import repair as ryu_repair
-from sgctl.ryu.manager import collect_seldom, raise_file_limit
+from sgctl.ryu.manager import collect_rarely, raise_file_limit
 from sgctl.settings import ApiSettings
 
 NICE = 1
@@ -34,7 +34,7 @@ class RecordWriter(logging.Handler):
 
 def main() -> None:
     """Serve until somebody ends us."""
-    collect_seldom()
+    collect_rarely()
     raise_file_limit()
     os.nice(NICE)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RecordWriter()])

@@ -13,9 +13,13 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Self
 
+from sgctl.optimizations import is_on
+
 
 def import_quickly() -> None:
     """Import the modules of Ryu that would otherwise take long."""
+    if not is_on("imports"):
+        return
     with _without_distutils(), _without_index():
         importlib.import_module("ryu.flags")
         packet = importlib.import_module("ryu.lib.packet.packet")

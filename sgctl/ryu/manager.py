@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sgctl.optimizations import VARIABLE, is_on, unknown
+from sgctl.optimizations import is_on, problem
 from sgctl.ryu import repair as ryu_repair
 from sgctl.settings import SETTINGS
 
@@ -58,7 +58,7 @@ def register_options(conf: Any, environ: Mapping[str, str] = os.environ) -> None
         conf.register_cli_opt(kind(option, default=value, help=f"{text} (default {value})"))
 
 
-def collect_seldom() -> None:
+def collect_rarely() -> None:
     """Set the collector's thresholds for this process."""
     if is_on("collector"):
         gc.set_threshold(*COLLECTOR_THRESHOLDS)
@@ -72,9 +72,9 @@ def raise_file_limit() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run Ryu's manager with the command line `arguments` (default: the process's own)."""
-    if names := unknown():
-        raise SystemExit(f"ryu-manager: {VARIABLE}: no such optimization: {', '.join(names)}")
-    collect_seldom()
+    if found := problem():
+        raise SystemExit(f"ryu-manager: {found}")
+    collect_rarely()
     raise_file_limit()
     command_line = list(sys.argv[1:] if arguments is None else arguments)
     ryu_repair.prepare(threads="--enable-debugger" not in command_line)

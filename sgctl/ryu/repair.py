@@ -20,7 +20,6 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from sgctl.log import format_lines
-from sgctl.optimizations import is_on
 from sgctl.ryu import imports as ryu_imports
 
 
@@ -47,8 +46,7 @@ def repair_imports() -> None:
     eventlet.wsgi.ALREADY_HANDLED = []
     import ryu.utils
 
-    if is_on("imports"):
-        ryu_imports.import_quickly()
+    ryu_imports.import_quickly()
     ryu_import = ryu.utils.import_module
 
     def import_module(name: str) -> ModuleType:

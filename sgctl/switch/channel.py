@@ -67,6 +67,7 @@ class Channel:
         self._exchange = Exchange()
         self._bundle = 0
         self._readable: set[Hashable] = set()
+        self._most_by_signature = FEW_EDITS if is_on("signatures") else -1
 
     @property
     def dpid(self) -> int:
@@ -126,7 +127,8 @@ class Channel:
         messages of the same signatures.
         """
         count = len(edits) if isinstance(edits, Sequence) else MOST_EDITS
-        signatures = self._signatures(edits) if isinstance(edits, Sequence) and count <= FEW_EDITS else None
+        most = self._most_by_signature
+        signatures = self._signatures(edits) if isinstance(edits, Sequence) and count <= most else None
         self._bundle += 1
         exchange = self._begin(count * (1 + REQUESTS_OF_METER) + REQUESTS_AROUND)
         unsent = self._filling(exchange, edits)
@@ -149,8 +151,6 @@ class Channel:
 
     def _signatures(self, edits: Sequence[wire.Edit]) -> frozenset[Hashable] | None:
         """The edits' signatures; None if a meter must be created first, because the flow depends on it."""
-        if not is_on("signatures"):
-            return None
         new = any(isinstance(edit, Flow) and edit.meter and edit.meter not in self._meters for edit in edits)
         return None if new else frozenset(map(signature, edits))
 

@@ -98,12 +98,10 @@ class Connection:
 
     def answers(self, seconds: float) -> bool:
         """Whether the switch sends anything within `seconds`; sends it an echo request."""
-        if self._alive.is_set():
-            self._alive = Event()
-        alive = self._alive
+        self._alive.clear()
         if not self._chunks.full():  # if full, there are enough other requests to answer
             self._chunks.put_nowait(message(MessageType.ECHO_REQUEST, 0))
-        return alive.wait(seconds) and not self._closed
+        return self._alive.wait(seconds) and not self._closed
 
     def close(self) -> None:
         """End the connection: `serve` returns, and nothing more is sent."""
@@ -122,7 +120,7 @@ class Connection:
         for helper in self._helpers:
             helper.kill()
         self._stream.close()
-        self._received.clear()  # the garbage collector runs seldom
+        self._received.clear()  # the garbage collector runs rarely
 
     def _before_known(self) -> Iterator[Message]:
         """The messages of the handshake that matter. Raises MalformedError."""

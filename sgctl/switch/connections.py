@@ -44,7 +44,7 @@ class SwitchConnections:
         self._on_its_way = on_its_way
         self._budgets = budgets
         self._current: dict[int, tuple[Connection, Channel]] = {}
-        self._seldom = RateLimitedLog(LOG)
+        self._rate_limited = RateLimitedLog(LOG)
 
     def attend(self, connection: Connection) -> None:
         """Serve a connection until it ends."""
@@ -53,7 +53,7 @@ class SwitchConnections:
             if self._has_no_other(connection):
                 self._serve(connection)
         except (MalformedError, OSError) as error:
-            self._seldom.warn(connection.peer, f"the connection with {connection.peer} ended: {error}")
+            self._rate_limited.warn(connection.peer, f"the connection with {connection.peer} ended: {error}")
         finally:
             connection.release()
 
@@ -69,7 +69,7 @@ class SwitchConnections:
             if not other.direct and other.answers(LIFE_SECONDS):
                 name = self._name_of(connection.dpid)
                 text = f"refused a second connection of switch {name} from {connection.peer}"
-                self._seldom.warn(f"{connection.dpid}", text)
+                self._rate_limited.warn(f"{connection.dpid}", text)
                 return False
             self._forget(other)
             other.close()

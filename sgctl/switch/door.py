@@ -48,7 +48,7 @@ class Door:
         self._attend = attend
         self._unknown: Counter[str] = Counter()
         self._inside = 0
-        self._seldom = RateLimitedLog(LOG)
+        self._rate_limited = RateLimitedLog(LOG)
 
     def run(self) -> None:
         """Listen forever. Ends the process if the port is already in use."""
@@ -57,7 +57,7 @@ class Door:
                 try:
                     stream, address = listening.accept()
                 except OSError as error:
-                    self._seldom.warn("accept", f"cannot accept a switch's connection: {error}")
+                    self._rate_limited.warn("accept", f"cannot accept a switch's connection: {error}")
                     runtime.sleep(PAUSE_SECONDS)
                     continue
                 self._receive(stream, address[:2])
@@ -120,4 +120,4 @@ class Door:
 
     def _refuse(self, stream: Any, error: Exception) -> None:
         stream.close()
-        self._seldom.warn("refused", f"refused a connection to the OpenFlow port: {error}")
+        self._rate_limited.warn("refused", f"refused a connection to the OpenFlow port: {error}")

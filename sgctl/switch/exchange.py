@@ -12,7 +12,7 @@ from sgctl.switch.messages import Reply, SwitchError
 from sgctl.switch.rate_limited_log import RateLimitedLog
 
 LOG = logging.getLogger(__name__)
-_SELDOM = RateLimitedLog(LOG)
+_RATE_LIMITED = RateLimitedLog(LOG)
 """Limits the log, because a peer can send errors without a request at any rate."""
 
 REPLY_SECONDS = 60.0
@@ -52,7 +52,7 @@ class Exchange:
         if not 0 <= position < len(self._subjects):
             if reply.refusal:
                 text = f"a switch refused an earlier request: {error_text(reply.refusal)}"
-                _SELDOM.warn("late", text)
+                _RATE_LIMITED.warn("late", text)
             return
         if reply.refusal and reply.refusal != self._expected.get(position):
             self._errors.setdefault(position, error_text(reply.refusal))

@@ -34,12 +34,13 @@ class ManagementConnections:
 
     def __init__(self, ovsdb: str, listener: ListenAddress, attend: Callable[[Connection], None]) -> None:
         """`attend` serves a connection until it ends."""
-        self._directory = Path(ovsdb.removeprefix(UNIX)).parent if ovsdb.startswith(UNIX) else None
+        may_connect = ovsdb.startswith(UNIX) and is_on("management")
+        self._directory = Path(ovsdb.removeprefix(UNIX)).parent if may_connect else None
         self.listener = listener
         self._attend = attend
         self._bridges: tuple[Bridge, ...] = ()
         self._due: dict[str, float] = {}
-        self._seldom = RateLimitedLog(LOG)
+        self._rate_limited = RateLimitedLog(LOG)
 
     def reach(self, bridges: Iterable[Bridge], connected: Container[int]) -> None:
         """Connect to our bridges that are not in `connected` (datapath ids).
@@ -47,7 +48,7 @@ class ManagementConnections:
         Bridges that cannot be reached will connect by themselves.
         """
         self._bridges = tuple(bridges)
-        if self._directory is None or not is_on("management"):
+        if self._directory is None:
             return
         now = time.monotonic()
         for bridge in self._bridges:
@@ -63,7 +64,7 @@ class ManagementConnections:
         try:
             line = runtime.connect_unix(path)
         except OSError as error:
-            self._seldom.warn(name, f"cannot connect to bridge {name} at {path}: {error}")
+            self._rate_limited.warn(name, f"cannot connect to bridge {name} at {path}: {error}")
             return
         connection = Connection(line, str(path), direct=True)
         watcher = runtime.spawn(self._watch, name, connection)

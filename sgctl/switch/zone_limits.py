@@ -52,14 +52,14 @@ class ZoneLimits:
         self._connections = connections
         self._applied: dict[Zone, int] = {}
         self._sizes: dict[str, int] = {}
-        self._roomy: set[str] = set()
+        self._raised: set[str] = set()
         self.problems: dict[Zone, str] = {}
 
     def forget(self) -> None:
         """Forget all applied limits, because the switch may have been restarted."""
         self._applied.clear()
         self._sizes.clear()
-        self._roomy.clear()
+        self._raised.clear()
 
     def apply(self, asked: Mapping[Zone, int | None]) -> None:
         """Set exactly these limits, by datapath (such as `netdev@ovs-netdev`) and zone."""
@@ -80,10 +80,10 @@ class ZoneLimits:
 
     def _make_room(self, datapaths: set[str]) -> None:
         """Raise the limit of waiting fragments, once for each datapath."""
-        for datapath in datapaths - self._roomy:
+        for datapath in datapaths - self._raised:
             if datapath.startswith(_USERSPACE):
                 self._call("dpctl/ipf-set-max-nfrags", datapath, str(MOST_FRAGMENTS))
-        self._roomy |= datapaths
+        self._raised |= datapaths
 
     def _note_problem(self, problem: str, zones: Iterable[Zone], asked: Mapping[Zone, int | None]) -> None:
         for zone in zones:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import ovs.db.idl
 import ovs.jsonrpc
 import pytest
 
-from sgctl.optimizations import OPTIMIZATIONS, VARIABLE, is_on, unknown
+from sgctl.optimizations import OPTIMIZATIONS, VARIABLE, is_on, problem
 from sgctl.ovsdb.garbage import MUCH, much_may_stay
 
 ROOT = Path(__file__).parents[2]
@@ -40,12 +41,21 @@ def test_each_is_asked_for_where_the_table_says(name: str) -> None:
     """A switch that nothing asks for would do nothing."""
     users = [path for path in (ROOT / "sgctl").rglob("*.py") if f'is_on("{name}")' in path.read_text()]
     assert users
+    (place,) = re.findall(r"\((sgctl[.\w]+)\)", OPTIMIZATIONS[name])
+    assert (ROOT / f"{place.replace('.', '/')}.py") in users
 
 
-def test_a_wrong_name_is_an_error_of_the_controller() -> None:
-    assert unknown({VARIABLE: "collector,colector"}) == ["colector"]
+@pytest.mark.parametrize(
+    ("command", "prefix"),
+    [
+        (["-m", "sgctl.ryu.manager", "--version"], "ryu-manager: "),
+        (["-c", "import sgctl.cli; sgctl.cli.main(['version'])"], "error: "),
+    ],
+)
+def test_a_wrong_name_is_an_error(command: list[str], prefix: str) -> None:
+    assert problem({VARIABLE: "collector,colector"}) == "SGCTL_WITHOUT: no such optimization: colector"
     done = subprocess.run(
-        [sys.executable, "-m", "sgctl.ryu.manager", "--version"],
+        [sys.executable, *command],
         env={**os.environ, VARIABLE: "colector"},
         capture_output=True,
         text=True,
@@ -53,7 +63,7 @@ def test_a_wrong_name_is_an_error_of_the_controller() -> None:
     )
     assert (done.returncode, done.stderr) == (
         1,
-        "ryu-manager: SGCTL_WITHOUT: no such optimization: colector\n",
+        f"{prefix}SGCTL_WITHOUT: no such optimization: colector\n",
     )
 
 

@@ -56,13 +56,13 @@ def flows(session: CommandSession, /, bridge: str | None, output: str, **asked: 
     to. Several filters must all match.
     """
     with explained():
-        picture, tools = expected_state(session), switch_tools(session)
+        expected, tools = expected_state(session), switch_tools(session)
         wanted = _wanted(session, **asked)
         records: list[dict[str, object]] = []
-        for dpid in picture.managed(bridge):
-            managed = picture.engine.bridges[dpid]
+        for dpid in expected.managed(bridge):
+            managed = expected.engine.bridges[dpid]
             lines = tools.flows(managed.bridge.name)
-            records += Dump(picture.engine.policy, managed).records(lines, wanted)
+            records += Dump(expected.engine.policy, managed).records(lines, wanted)
     if output == "json":
         print_json(records)
     elif records:

@@ -135,15 +135,15 @@ def _state(established: bool, reply: bool) -> State:
 
 def _ways(session: CommandSession, subject: Packet | Frame, raw: bytes | None) -> list[tuple[str, Path, str]]:
     """Bridge, path and disagreement, for each of this machine's bridges that the packet passes."""
-    picture, tools, ways = expected_state(session), switch_tools(session), []
+    expected, tools, ways = expected_state(session), switch_tools(session), []
     fields = tools.fields(raw) if raw is not None else None
-    for dpid in picture.managed(None):
-        managed = picture.engine.bridges[dpid]
-        tracer = Tracer(picture.text, managed)
+    for dpid in expected.managed(None):
+        managed = expected.engine.bridges[dpid]
+        tracer = Tracer(expected.text, managed)
         if tracer.concerns(subject):
             name = managed.bridge.name
             output = tools.trace(name, *tracer.question(subject, fields))
-            path = read_path(output, Names(picture.engine.policy, managed))
+            path = read_path(output, Names(expected.engine.policy, managed))
             ways.append((name, path, tracer.disagreement(subject, path)))
     if not ways:
         raise Unexplained("neither end is bound to a bridge of this machine")

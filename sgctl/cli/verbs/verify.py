@@ -33,16 +33,17 @@ def verify(
     is shown. Exit status 1 if anything differs, 0 after a repair.
     """
     with explained():
-        picture = expected_state(session)
-        verifier = Verifier(picture, switch_tools(session))
-        found = {dpid: verifier.check(dpid) for dpid in picture.managed(bridge)}
-        records = [_record(picture, verifier, dpid, each) for dpid, some in found.items() for each in some]
+        expected = expected_state(session)
+        verifier = Verifier(expected, switch_tools(session))
+        found = {dpid: verifier.check(dpid) for dpid in expected.managed(bridge)}
+        records = [_record(expected, verifier, dpid, each) for dpid, some in found.items() for each in some]
         if repair:
             _repair(verifier, found)
     if output == "json":
         print_json(records)
     else:
-        _print(records, {picture.engine.bridges[dpid].bridge.name: len(some) for dpid, some in found.items()})
+        bridges = expected.engine.bridges
+        _print(records, {bridges[dpid].bridge.name: len(some) for dpid, some in found.items()})
         if any(map(_is_ours, records)) and repair:
             click.echo("repaired")
     left = [record for record in records if not (repair and _is_ours(record))]
@@ -62,8 +63,10 @@ def _repair(verifier: Verifier, found: dict[int, list[FlowDifference]]) -> None:
                 raise Unexplained("flows still differ after the repair: somebody else keeps changing them")
 
 
-def _record(picture: ExpectedState, verifier: Verifier, dpid: int, each: FlowDifference) -> dict[str, object]:
-    managed, names = picture.engine.bridges[dpid], verifier.names(dpid)
+def _record(
+    expected: ExpectedState, verifier: Verifier, dpid: int, each: FlowDifference
+) -> dict[str, object]:
+    managed, names = expected.engine.bridges[dpid], verifier.names(dpid)
     keys = {flow.cookie: key for key, flow in managed.compiler.flows.items()}
     owners = managed.compiler.owners(keys[each.cookie]) if each.cookie in keys else []
     return {
