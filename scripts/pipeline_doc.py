@@ -39,35 +39,34 @@ _SHOWN = 4
 INTRODUCTION = """# The pipeline
 
 This page is made by `scripts/pipeline_doc.py` from the declarations in `flows/openflow/pipeline.py` and from
-the flow table of a real switch; a test fails when it no longer tells the truth.
+the flow table of a real switch. A test fails when the page is out of date.
 
 Directions are relative to the workload: *egress* leaves the port's machine, *ingress* enters it.
 
-A packet of a workload takes this way:
+A packet from a workload passes these tables:
 
-1. `CLASSIFY` knows the port: its network (held as the conntrack zone) and its *identity*, a number
-   for the set of security groups that the port carries. Frames of uplinks branch off to `UPLINK`.
-2. `OWN_…` sort out forged MACs and addresses by their first wrong bit, `SPOOF…` let pass what carries the
-   port's own MAC and address. `ADMIT` takes neighbour discovery and
-   DHCP aside, stops broadcast, and sends the rest through `CONNTRACK`: one lookup per packet. `TRACKED` stops
-   what the tracker lets go at that moment without having been asked about it.
-3. `SOURCE_CHECK` asks the sender's rules, then `FORWARD` finds the receiver by its MAC, `RECEIVER` sees to
-   it that the packet is for an address of the receiver, and `DEST_CHECK` asks the receiver's rules. When
-   both sides said yes, `OUTPUT` (or `EXIT`, towards an uplink) remembers a new connection and sends the
-   packet.
-4. Whatever is refused on the way gets a reason and dies in `DROP`, where it is counted.
+1. `CLASSIFY` finds the port's network (the conntrack zone stands for it) and the port's *identity*, a number
+   for the set of security groups that the port carries. Frames from uplinks go to `UPLINK`.
+2. `OWN_…` drop forged MACs and addresses at the first wrong bit. `SPOOF…` pass only frames with the port's
+   own MAC and address. `ADMIT` handles neighbour discovery and DHCP, drops broadcast, and sends the rest
+   through `CONNTRACK`: one lookup per packet. `TRACKED` drops packets that the tracker returns without
+   having looked them up.
+3. `SOURCE_CHECK` checks the sender's rules. `FORWARD` finds the receiver by its MAC, `RECEIVER` checks that
+   the packet is for an address of the receiver, and `DEST_CHECK` checks the receiver's rules. If both sides
+   allow the packet, `OUTPUT` (or `EXIT`, towards an uplink) commits a new connection and sends the packet.
+4. A packet that is refused gets a reason and goes to `DROP`, which counts it.
 
 The rule tables are a subroutine. `…_ANY` holds rules without a remote. If none of them matches,
-`…_MEMBER` and `…_PREFIX` turn the remote address into two more identities (the remote groups it belongs
-to; the CIDRs and address groups that cover it), and `…_RULES` decides. A rule is a conjunction of up to
-three clauses, *local identity*, *service* and *remote identity*; its number is the `conj_id`. So the
-table grows as ports + addresses + rules, and never as their product. Rules for all protocols come first: a
-packet of a protocol that no rule names is not compared with the others.
+`…_MEMBER` and `…_PREFIX` turn the remote address into two more identities (the remote groups that it belongs
+to, and the CIDRs and address groups that cover it), and `…_RULES` decides. A rule is a conjunction of up to
+three clauses: *local identity*, *service* and *remote identity*. Its number is the `conj_id`. The number of
+flows therefore grows with ports + addresses + rules, not with their product. Rules for all protocols come
+first: a packet of a protocol that no rule names is not compared with the other rules.
 
-**Known connections are judged by today's rules**, in both directions, on the tuple of the connection's
-first packet (`ct_nw_src`, `ct_tp_dst`, …). The sender of a reply is the connection's destination, so its
-*ingress* rules are asked at the source side. A rule that is removed therefore stops its connections at
-once, and a connection that is still allowed never notices a change.
+**Packets of open connections are judged by the current rules**, in both directions, applied to the addresses
+and ports of the connection's first packet (`ct_nw_src`, `ct_tp_dst`, …). The sender of a reply is the
+connection's destination, so the source side checks its *ingress* rules. Removing a rule therefore stops its
+connections at once, and a connection that is still allowed is not affected.
 """
 
 EXAMPLE = """## The example

@@ -56,14 +56,15 @@ def _table(number: int, name: str, purpose: str, miss: Reason | Miss, *matched: 
 CLASSIFY = _table(
     0,
     "CLASSIFY",
-    "in_port → network, conntrack zone and identity of the sender; uplinks apart",
+    "Finds the sender's network, conntrack zone and identity by in_port. Frames from uplinks go to UPLINK.",
     Reason.UNKNOWN_PORT,
     {f.IN_PORT, f.VLAN_VID, f.ETH_SRC},
 )
 UPLINK = _table(
     5,
     "UPLINK",
-    "frames from uplinks: drop those that claim a local port's MAC or address, learn where the rest live",
+    "Frames from uplinks: drops those that claim a local port's MAC or address, and learns which uplink "
+    "leads to which MAC.",
     Reason.UPLINK_SPOOF,
     {ZONE, f.IN_PORT, OUT},
     _L2,
@@ -75,7 +76,8 @@ UPLINK = _table(
 UPLINK_DELIVER = _table(
     6,
     "UPLINK_DELIVER",
-    "frames from uplinks: to the owner of the address, to conntrack when for a local port, else in transit",
+    "Frames from uplinks: IP for a local port goes to conntrack, ARP and neighbour discovery to the "
+    "owner of the address, the rest to EXIT.",
     Reason.UNKNOWN_DESTINATION,
     {ZONE, f.IP_TTL},
     _L2,
@@ -87,38 +89,46 @@ UPLINK_DELIVER = _table(
 SIGHTED = _table(
     7,
     "SIGHTED",
-    "frames from uplinks: a MAC that ports here and elsewhere may use has its holder elsewhere",
+    "Frames from uplinks: if ports here and elsewhere may use the source MAC, learns that its holder is "
+    "elsewhere.",
     Miss.RETURN,
     {ZONE, f.ETH_SRC},
 )
 OWN_MAC = _table(
     8,
     "OWN_MAC",
-    "the source MAC against that of the port in LOCAL, bit by bit: of a forged one no more is looked at",
+    "Compares the source MAC bit by bit with the port's MAC in LOCAL. The first different bit decides, "
+    "so that forged MACs make few megaflows.",
     Reason.IP_SPOOF,
     {LOCAL, f.ETH_SRC},
 )
 OTHER_MAC = _table(
     9,
     "OTHER_MAC",
-    "the next of the port's MACs, or none: the source is forged",
+    "Loads the port's next MAC into LOCAL. If there is none, the source MAC is forged.",
     Reason.ETHERTYPE,
     {f.IN_PORT, LOCAL, f.ETH_TYPE},
 )
 SPOOF = _table(
     10,
     "SPOOF",
-    "frames from workloads: those of protocols that a port may speak go on",
+    "Frames from workloads: passes on the protocols that a port may use.",
     Reason.ETHERTYPE,
     {f.IN_PORT, f.ETH_TYPE, f.ARP_OP},
 )
 SPOOF_ARP = _table(
-    11, "SPOOF_ARP", "ARP only with the port's own MAC and address", Reason.ARP_SPOOF, {f.IN_PORT}, _L2, _ARP
+    11,
+    "SPOOF_ARP",
+    "ARP must carry the port's own MAC and address.",
+    Reason.ARP_SPOOF,
+    {f.IN_PORT},
+    _L2,
+    _ARP,
 )
 SPOOF_IP = _table(
     12,
     "SPOOF_IP",
-    "IPv4 and IPv6 only from a (MAC, address) pair of the port",
+    "IPv4 and IPv6 packets must come from a (MAC, address) pair of the port.",
     Reason.IP_SPOOF,
     {f.IN_PORT, f.IP_TTL},
     _L2,
@@ -128,7 +138,7 @@ SPOOF_IP = _table(
 SPOOF_ND = _table(
     13,
     "SPOOF_ND",
-    "neighbour discovery only with the port's own MAC and address",
+    "Neighbour discovery must carry the port's own MAC and address.",
     Reason.ND_SPOOF,
     {f.IN_PORT, f.IP_TTL},
     _L2,
@@ -139,7 +149,7 @@ SPOOF_ND = _table(
 ON_LINK = _table(
     14,
     "ON_LINK",
-    "neighbour discovery of workloads, which has to stay on the link",
+    "Neighbour discovery from workloads must have a destination on the network's link.",
     Reason.OFF_LINK,
     {ZONE, f.IP_TTL},
     _L3,
@@ -148,7 +158,8 @@ ON_LINK = _table(
 ADMIT = _table(
     15,
     "ADMIT",
-    "checked frames from workloads: neighbour discovery and DHCP apart, no broadcast, the rest is tracked",
+    "Checked frames from workloads: handles neighbour discovery and DHCP, drops broadcast, and passes "
+    "the rest to conntrack.",
     Reason.NOT_TRACKED,
     {SOURCE, FLAGS, ZONE, f.IP_TTL},
     _L2,
@@ -160,80 +171,88 @@ ADMIT = _table(
 RETURNED = _table(
     16,
     "RETURNED",
-    "IP from an uplink with a local port's address: where a router joins subnets, ask conntrack",
+    "IP packets from an uplink with a local port's source address. If a router outside joins subnets of "
+    "the network, looks them up in conntrack.",
     Reason.UPLINK_SPOOF,
     {ZONE, f.ETH_DST, f.ETH_TYPE, f.IP_FRAG},
 )
 RETURNED_TRACKED = _table(
-    17, "RETURNED_TRACKED", "back from conntrack, as in TRACKED", Reason.NOT_TRACKED, _TRACKED
+    17,
+    "RETURNED_TRACKED",
+    "Packets that conntrack returns to RETURNED, as in TRACKED.",
+    Reason.NOT_TRACKED,
+    _TRACKED,
 )
 RETURNED_BY = _table(
     18,
     "RETURNED_BY",
-    "to which router's MAC did packets of this connection and direction go?",
+    "Loads the MAC of the router to which packets of this connection and direction were sent.",
     Reason.NOT_TRACKED,
     {f.CT_STATE},
 )
 ROUTER_MAC = _table(
     19,
     "ROUTER_MAC",
-    "from a router only with that MAC: two bits of both MACs make a clause, each of the 24 must hold",
+    "The packet must come from that router's MAC: each of 24 clauses compares two bits of both MACs.",
     Reason.UPLINK_SPOOF,
     {f.ETH_SRC, LOCAL, f.CONJ_ID},
 )
 CONNTRACK = _table(
     20,
     "CONNTRACK",
-    "one conntrack lookup per packet; no fragments of a port without a rule for their ethertype",
+    "Looks each packet up in conntrack, once. Drops fragments of a port that has no rule for their "
+    "ethertype.",
     Reason.NOT_TRACKED,
     {f.ETH_TYPE, f.IP_FRAG, SOURCE, DESTINATION},
 )
 TRACKED = _table(
     21,
     "TRACKED",
-    "back from conntrack: not what it lets go untracked, which comes with another packet's registers",
+    "Packets that conntrack returns. Drops those without a state: left-over fragments, which come with "
+    "another packet's registers.",
     Reason.NOT_TRACKED,
     _TRACKED,
 )
 BUDGET = _table(
     22,
     "BUDGET",
-    "what a workload may say without a rule, in all: a meter for each port",
+    "Limits what a workload may send without a rule, with one meter for each port.",
     Miss.RETURN,
     {f.IN_PORT},
 )
 SENDER = _table(
     23,
     "SENDER",
-    "frames with a MAC of the port: by protocol to their checks",
+    "Frames from a MAC of the port go to the checks for their protocol.",
     Reason.ETHERTYPE,
     {f.IN_PORT, f.ETH_SRC, f.ETH_TYPE},
 )
 OWN_ARP = _table(
     24,
     "OWN_ARP",
-    "the MAC that ARP tells against the source MAC in LOCAL, bit by bit",
+    "Compares the sender MAC of ARP bit by bit with the source MAC in LOCAL.",
     Reason.ARP_SPOOF,
     {f.ETH_TYPE, LOCAL, f.ARP_SHA},
 )
 OWN_ADDRESS = _table(
     25,
     "OWN_ADDRESS",
-    "the address that ARP tells against one of the port's in PREFIX (address, mask), bit by bit",
+    "Compares the sender address of ARP bit by bit with an address of the port in PREFIX (address, mask).",
     Reason.ARP_SPOOF,
     {f.ETH_TYPE, PREFIX, f.ARP_SPA},
 )
 OTHER_ADDRESS = _table(
     26,
     "OTHER_ADDRESS",
-    "the next of the port's addresses, or none: it is forged",
+    "Loads the port's next address into PREFIX. If there is none, the sender address is forged.",
     Reason.ARP_SPOOF,
     {f.IN_PORT, PREFIX},
 )
 LINK_MESSAGE = _table(
     27,
     "LINK_MESSAGE",
-    "ICMPv6 of the kinds that run a link: such a message in the right form, else a packet like any other",
+    "Handles the ICMPv6 messages that run the link, if they have the required form. The rest are "
+    "ordinary packets.",
     Reason.NOT_TRACKED,
     {FLAGS, MEMBER, f.IP_TTL},
     _L2,
@@ -243,39 +262,49 @@ LINK_MESSAGE = _table(
 OWN_LINK = _table(
     28,
     "OWN_LINK",
-    "the link address of neighbour discovery against the source MAC in LOCAL, bit by bit",
+    "Compares the link-layer address in neighbour discovery bit by bit with the source MAC in LOCAL.",
     Reason.ND_SPOOF,
     {LOCAL, f.ETH_TYPE, f.IP_PROTO, *_ICMP, f.ND_SLL, f.ND_TLL},
 )
 NO_LINK = _table(
     29,
     "NO_LINK",
-    "another link address is forged, none is not",
+    "A different link-layer address in neighbour discovery is forged. A missing one is not.",
     Reason.ND_SPOOF,
     {f.ETH_TYPE, f.IP_PROTO, *_ICMP, f.ND_SLL, f.ND_TLL},
 )
 SOURCE_CHECK = _table(
     30,
     "SOURCE_CHECK",
-    "the sender's side: asks its egress rules, or for a reply its ingress rules",
+    "Checks the sender's egress rules, or for a reply its ingress rules.",
     Reason.NOT_TRACKED,
     {f.ETH_TYPE, f.CT_STATE, SOURCE},
 )
 RELATED = _table(
     31,
     "RELATED",
-    "an ICMP error about a connection: its sender must be an end of it; then as for the connection",
+    "ICMP errors about a connection: the sender must be an end of it. Then the rules for the connection "
+    "apply.",
     Reason.FORGED_ERROR,
     {f.IN_PORT, f.ETH_TYPE, f.CT_STATE, f.CT_NW_SRC, f.CT_NW_DST, f.CT_IPV6_SRC, f.CT_IPV6_DST},
 )
 SOURCE_STATELESS = _table(
-    32, "SOURCE_STATELESS", "the sender's side without connections: every packet by itself", Miss.RETURN
+    32,
+    "SOURCE_STATELESS",
+    "Checks a stateless sender's egress rules, for each packet by itself.",
+    Miss.RETURN,
 )
-SOURCE_VERDICT = _table(33, "SOURCE_VERDICT", "drop unless a rule was found", Reason.EGRESS_POLICY, {VERDICT})
+SOURCE_VERDICT = _table(
+    33,
+    "SOURCE_VERDICT",
+    "Drops the packet unless a rule of the sender allows it.",
+    Reason.EGRESS_POLICY,
+    {VERDICT},
+)
 ANNOUNCED = _table(
     34,
     "ANNOUNCED",
-    "ARP requests to everybody: one for the sender's own address is an announcement, and told to all",
+    "Broadcast ARP requests: one for the sender's own address is an announcement and goes to all ports.",
     Reason.UNREADABLE,
     _ARP,
     {f.ETH_TYPE},
@@ -283,7 +312,7 @@ ANNOUNCED = _table(
 NEIGHBOUR = _table(
     35,
     "NEIGHBOUR",
-    "requests go to the owner of the address only; announcements of an own address go to all",
+    "Sends requests for an address only to its owner, and announcements to all ports.",
     Reason.UNKNOWN_DESTINATION,
     {ZONE, f.IP_TTL},
     _L2,
@@ -295,7 +324,7 @@ NEIGHBOUR = _table(
 FORWARD = _table(
     36,
     "FORWARD",
-    "destination MAC → local port and its identity",
+    "Finds the local port and its identity by the destination MAC.",
     Reason.UNKNOWN_DESTINATION,
     {ZONE, SOURCE},
     _L2,
@@ -304,76 +333,79 @@ FORWARD = _table(
 HOLDER = _table(
     37,
     "HOLDER",
-    "learned: MAC that several ports may use → the port that used it last, or ELSEWHERE",
+    "Learned: the port that last used a MAC that several ports may use, or ELSEWHERE.",
     Miss.RETURN,
     {ZONE, f.ETH_DST, f.ETH_SRC},
 )
 HOLDER_OUT = _table(
     38,
     "HOLDER_OUT",
-    "MAC that several ports may use → the learned holder, or all who may be it while none is learned",
+    "Sends frames for a MAC that several ports may use to its learned holder, or if there is none, to "
+    "all ports that may use it.",
     Reason.UNKNOWN_DESTINATION,
     {ZONE, OUT, f.ETH_DST},
 )
 ALL_HOLDERS = _table(
-    39, "ALL_HOLDERS", "to all local ports that may use a MAC", Miss.RETURN, {ZONE, f.ETH_DST}
+    39, "ALL_HOLDERS", "Sends to all local ports that may use a MAC.", Miss.RETURN, {ZONE, f.ETH_DST}
 )
 ANNOUNCING = _table(
     40,
     "ANNOUNCING",
-    "ARP of workloads: announcements of an own address, and the question whether it is taken",
+    "ARP from workloads: announcements of an address of the port, and probes that ask whether it is in use.",
     Reason.UNKNOWN_DESTINATION,
     {f.IN_PORT, f.ETH_SRC, f.ETH_TYPE, f.ARP_OP, f.ARP_SPA, f.ARP_TPA},
 )
 VIA_ROUTER = _table(
     41,
     "VIA_ROUTER",
-    "to another subnet of the network, by a router outside: the connection notes the router's MAC",
+    "Packets to another subnet of the network, through a router outside: notes the router's MAC in the "
+    "connection's label.",
     Reason.NOT_TRACKED,
     _TRACKED,
 )
 BROADCAST = _table(
-    42, "BROADCAST", "what every local port of a network must see, in chunks", Miss.RETURN, {ZONE, OUT}
+    42, "BROADCAST", "Sends to every local port of a network, in chunks.", Miss.RETURN, {ZONE, OUT}
 )
 SHARED = _table(
     43,
     "SHARED",
-    "VRRP, to every local port that has an allowed address pair, as its rules say, in chunks",
+    "Sends VRRP to every local port that has an allowed address pair and whose rules allow it, in chunks.",
     Miss.RETURN,
     {ZONE, OUT},
 )
 LISTENERS = _table(
     44,
     "LISTENERS",
-    "what is for routers, servers and the like outside goes to ports without port security, too, in chunks",
+    "Sends what is for routers and servers outside to the ports without port security, too, in chunks.",
     Miss.RETURN,
     {ZONE, OUT},
 )
 EXIT = _table(
     45,
     "EXIT",
-    "out of an uplink, or to a MAC behind a port without port security: commits new connections",
+    "Packets for an uplink, or for a MAC behind a port without port security: commits new connections.",
     Reason.UNKNOWN_DESTINATION,
     {ZONE, *_TRACKED},
 )
 FDB = _table(
     46,
     "FDB",
-    "MACs behind uplinks and ports without port security, learned from their frames: MAC → OpenFlow port",
+    "Learned: MAC → OpenFlow port, from the frames of uplinks and of ports without port security.",
     Miss.RETURN,
     {ZONE, f.ETH_DST, f.ETH_SRC},
 )
 UPLINK_OUT = _table(
     47,
     "UPLINK_OUT",
-    "where the MAC was learned, or all uplinks of the network when it was not; tags",
+    "Sends to the port on which the MAC was learned, or else to all uplinks of the network. Adds the "
+    "VLAN tag.",
     Reason.UNKNOWN_DESTINATION,
     {ZONE, OUT, f.IN_PORT},
 )
 RECEIVER = _table(
     48,
     "RECEIVER",
-    "ARP and IP only for the receiver's own addresses",
+    "Passes on ARP and IP only for the receiver's own addresses.",
     Reason.NOT_TRACKED,
     {f.CT_STATE, DESTINATION, OUT, VIEW},
     _L3,
@@ -382,119 +414,154 @@ RECEIVER = _table(
 DEST_CONNTRACK = _table(
     49,
     "DEST_CONNTRACK",
-    "what is untracked is tracked for the receiver, fragments as in CONNTRACK, messages of the link never",
+    "Looks untracked packets up in conntrack for the receiver, fragments as in CONNTRACK. Messages of "
+    "the link are not tracked.",
     Reason.NOT_TRACKED,
     {f.CT_STATE, f.ETH_TYPE, f.IP_FRAG, VIEW, DESTINATION},
 )
-DEST_TRACKED = _table(50, "DEST_TRACKED", "back from conntrack, as in TRACKED", Reason.NOT_TRACKED, _TRACKED)
+DEST_TRACKED = _table(
+    50,
+    "DEST_TRACKED",
+    "Packets that conntrack returns to DEST_CONNTRACK, as in TRACKED.",
+    Reason.NOT_TRACKED,
+    _TRACKED,
+)
 DEST_CHECK = _table(
     51,
     "DEST_CHECK",
-    "the receiver's side: asks its ingress rules, or for a reply its egress rules",
+    "Checks the receiver's ingress rules, or for a reply its egress rules.",
     Reason.NOT_TRACKED,
     {f.CT_STATE, f.ETH_TYPE},
 )
 DEST_STATELESS = _table(
     52,
     "DEST_STATELESS",
-    "the receiver's side without connections: every packet by itself, apart from messages of the link",
+    "Checks a stateless receiver's ingress rules, for each packet by itself. Messages of the link need "
+    "no rule.",
     Reason.NOT_TRACKED,
     {f.CT_STATE, f.ETH_TYPE, VIEW},
 )
-DEST_VERDICT = _table(53, "DEST_VERDICT", "drop unless a rule was found", Reason.INGRESS_POLICY, {VERDICT})
+DEST_VERDICT = _table(
+    53,
+    "DEST_VERDICT",
+    "Drops the packet unless a rule of the receiver allows it.",
+    Reason.INGRESS_POLICY,
+    {VERDICT},
+)
 ASKED = _table(
-    54, "ASKED", "ARP of workloads: the address that it is about, first", Reason.UNKNOWN_DESTINATION, set()
+    54,
+    "ASKED",
+    "ARP from workloads: starts the checks of the target address.",
+    Reason.UNKNOWN_DESTINATION,
+    set(),
 )
 IN_SUBNET = _table(
     55,
     "IN_SUBNET",
-    "that address against a subnet of the network in PREFIX (address, mask), bit by bit",
+    "Compares the target address bit by bit with a subnet of the network in PREFIX (address, mask).",
     Reason.UNKNOWN_DESTINATION,
     {PREFIX, f.ETH_TYPE, f.ARP_TPA},
 )
 OTHER_SUBNET = _table(
     56,
     "OTHER_SUBNET",
-    "the next of the network's subnets, or none: nobody here has the address",
+    "Loads the network's next subnet into PREFIX. If there is none, no local port has the target address.",
     Reason.UNKNOWN_DESTINATION,
     {ZONE, PREFIX},
 )
 NOBODY = _table(
     57,
     "NOBODY",
-    "ARP about an address that nobody here has",
+    "ARP for an address that no local port has.",
     Reason.UNKNOWN_DESTINATION,
     {f.ETH_DST, f.ETH_TYPE, f.ARP_OP},
 )
 HOP_LIMIT = _table(
     58,
     "HOP_LIMIT",
-    "the hop limit against the one that is demanded, bit by bit: MEMBER has both",
+    "Compares the hop limit bit by bit with the required one, which MEMBER holds.",
     Miss.RETURN,
     {MEMBER, f.ETH_TYPE},
 )
 VRRP = _table(
     59,
     "VRRP",
-    "what a port with an allowed address pair says as a virtual router, with the hop limit compared",
+    "VRRP from ports with an allowed address pair, after its hop limit was compared.",
     Reason.NOT_TRACKED,
     {MEMBER, f.IP_TTL},
     _L2,
     _L3,
 )
-EGRESS_ANY = _table(60, "EGRESS_ANY", "egress rules to any remote", Miss.RETURN, _RULES)
+EGRESS_ANY = _table(60, "EGRESS_ANY", "Egress rules for any remote.", Miss.RETURN, _RULES)
 EGRESS_MEMBER = _table(
-    61, "EGRESS_MEMBER", "remote address → its groups' identity", Miss.RETURN, {ZONE}, _REMOTE
+    61,
+    "EGRESS_MEMBER",
+    "Remote address → identity of the groups that it belongs to.",
+    Miss.RETURN,
+    {ZONE},
+    _REMOTE,
 )
-EGRESS_PREFIX = _table(62, "EGRESS_PREFIX", "remote address → its prefixes' identity", Miss.RETURN, _REMOTE)
-EGRESS_RULES = _table(63, "EGRESS_RULES", "egress rules to named remotes", Miss.RETURN, _RULES)
+EGRESS_PREFIX = _table(
+    62, "EGRESS_PREFIX", "Remote address → identity of the prefixes that cover it.", Miss.RETURN, _REMOTE
+)
+EGRESS_RULES = _table(63, "EGRESS_RULES", "Egress rules for a particular remote.", Miss.RETURN, _RULES)
 KNOWN = _table(
     64,
     "KNOWN",
-    "the address that ARP is about against those of ports here, from the bits on that the mask in PREFIX has",
+    "Compares the target address of ARP with the addresses of local ports, some bits at a time. PREFIX "
+    "holds the mask of the bits compared so far.",
     Reason.UNKNOWN_DESTINATION,
     {ZONE, PREFIX, f.ETH_TYPE, f.ARP_TPA},
 )
 PROTOCOL = _table(
     65,
     "PROTOCOL",
-    "the IP protocol against those that rules name, bit by bit: MEMBER has what was read of it",
+    "Compares the IP protocol bit by bit with those that rules name. MEMBER holds the bits read so far.",
     Miss.RETURN,
     {MEMBER, FLAGS, f.ETH_TYPE},
 )
 FRAGMENTS = _table(
     66,
     "FRAGMENTS",
-    "fragments before they wait in conntrack: a meter for each port, sending or receiving",
+    "Limits the fragments that wait in conntrack, with one meter for each port that sends or receives them.",
     Miss.RETURN,
     {f.IN_PORT, OUT},
 )
 NETWORK_FRAGMENTS = _table(
     67,
     "NETWORK_FRAGMENTS",
-    "fragments before they wait in conntrack: a meter for all of a network",
+    "Limits the fragments that wait in conntrack, with one meter for each network.",
     Miss.RETURN,
     {ZONE},
 )
-INGRESS_ANY = _table(70, "INGRESS_ANY", "ingress rules from any remote", Miss.RETURN, _RULES)
+INGRESS_ANY = _table(70, "INGRESS_ANY", "Ingress rules for any remote.", Miss.RETURN, _RULES)
 INGRESS_MEMBER = _table(
-    71, "INGRESS_MEMBER", "remote address → its groups' identity", Miss.RETURN, {ZONE}, _REMOTE
+    71,
+    "INGRESS_MEMBER",
+    "Remote address → identity of the groups that it belongs to.",
+    Miss.RETURN,
+    {ZONE},
+    _REMOTE,
 )
-INGRESS_PREFIX = _table(72, "INGRESS_PREFIX", "remote address → its prefixes' identity", Miss.RETURN, _REMOTE)
-INGRESS_RULES = _table(73, "INGRESS_RULES", "ingress rules from named remotes", Miss.RETURN, _RULES)
-OUTPUT = _table(80, "OUTPUT", "to the local port; commits new connections", Reason.NOT_TRACKED, _TRACKED)
+INGRESS_PREFIX = _table(
+    72, "INGRESS_PREFIX", "Remote address → identity of the prefixes that cover it.", Miss.RETURN, _REMOTE
+)
+INGRESS_RULES = _table(73, "INGRESS_RULES", "Ingress rules for a particular remote.", Miss.RETURN, _RULES)
+OUTPUT = _table(
+    80, "OUTPUT", "Sends to the local port, and commits new connections.", Reason.NOT_TRACKED, _TRACKED
+)
 COMMITTED = _table(
     81,
     "COMMITTED",
-    "fragments that began a connection, back from conntrack: on to the local port or the uplinks",
+    "Fragments of new connections that conntrack returns: sends them to the local port or to the uplinks.",
     Reason.NOT_TRACKED,
     {f.CT_STATE, OUT},
 )
-DROP = _table(90, "DROP", "the one place where packets die, counted by reason", Reason.UNKNOWN_PORT, {REASON})
+DROP = _table(90, "DROP", "Drops the packet and counts it by reason.", Reason.UNKNOWN_PORT, {REASON})
 DROPPED = _table(
     91,
     "DROPPED",
-    "one learned flow per port and reason that there has been: it counts",
+    "Learned: one counting flow for each port and reason.",
     Miss.RETURN,
     {REASON, f.IN_PORT, OUT},
 )
