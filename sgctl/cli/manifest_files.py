@@ -6,7 +6,10 @@ import sys
 from dataclasses import replace
 
 from sgctl.cli.session import CommandSession, plain_failures
-from sgctl.service.manifests import Bounds, Document, plan, read_files
+from sgctl.service.apply.planner import plan
+from sgctl.service.apply.pruning import Bounds
+from sgctl.service.manifests.documents import Document
+from sgctl.service.manifests.files import read_files
 from sgctl.service.plan import Plan
 
 

@@ -14,9 +14,11 @@ from sgctl.cli.manifest_files import plan_to_apply
 from sgctl.cli.options import Decorated
 from sgctl.cli.output.terminal import Failure
 from sgctl.cli.session import CommandSession
+from sgctl.service.apply.planner import plan
+from sgctl.service.apply.pruning import Bounds
 from sgctl.service.draft import Objects
 from sgctl.service.errors import plain
-from sgctl.service.manifests import Bounds, Document, plan
+from sgctl.service.manifests.documents import Document
 from sgctl.service.plan import ObjectAction, ObjectOutcome, Plan
 
 _KINDS = click.option(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sgctl.cli.output.render import print_outcomes
 from sgctl.cli.session import CommandSession
 from sgctl.cli.waiting import finish
-from sgctl.service.removal import Target, plan_removal
+from sgctl.service.delete import Target, plan_removal
 
 
 def remove(

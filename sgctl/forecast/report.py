@@ -10,8 +10,8 @@ from flows.policy.objects import AddressGroup, Change, Network, Port, Rule, Secu
 from flows.reference.verdict import PolicyText
 from sgctl.forecast.connections import Cut, OpenConnection, cuts
 from sgctl.forecast.fleet import Cost, Fleet, SwitchForecast
-from sgctl.service.advice import Advice, advise
 from sgctl.service.draft import Draft, Objects
+from sgctl.service.lint import LintWarning, lint
 from sgctl.service.plan import Plan
 from sgctl.service.preview import preview
 
@@ -32,7 +32,7 @@ class Forecast:
     switches: list[SwitchForecast]
     rules: list[RuleForecast]
     cut: list[Cut] | None
-    advice: list[Advice]
+    advice: list[LintWarning]
     before: Draft
     after: Draft
 
@@ -67,7 +67,7 @@ def forecast(
         [RuleForecast(rule, False, old_costs[rule.number]) for rule in gone]
         + [RuleForecast(rule, True, new_costs[rule.number]) for rule in new],
         cut,
-        list(advise(after, _groups_of(plan, changes, after))),
+        list(lint(after, _groups_of(plan, changes, after))),
         before,
         after,
     )

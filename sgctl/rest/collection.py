@@ -18,9 +18,8 @@ from sgctl.rest.routing import Context
 from sgctl.rest.schemas import TAGS, Checker, check, mapping, read_json
 from sgctl.rest.view import View
 from sgctl.service.draft import Draft
-from sgctl.service.edits import checked_plan
 from sgctl.service.errors import PolicyError
-from sgctl.service.plan import Plan
+from sgctl.service.plan import Plan, checked_plan
 from sgctl.store import Store, StoreError
 
 T = TypeVar("T")

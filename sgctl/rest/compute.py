@@ -14,8 +14,7 @@ from sgctl.rest.routing import Context, Handler, Route
 from sgctl.rest.schemas import Schema, envelope, read_json
 from sgctl.rest.servers import Server, find_server, groups_of, render_interface, render_server, servers
 from sgctl.rest.view import View
-from sgctl.service.edits import checked_plan
-from sgctl.service.plan import Plan
+from sgctl.service.plan import Plan, checked_plan
 from sgctl.store import Store
 
 

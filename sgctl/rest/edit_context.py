@@ -12,8 +12,8 @@ from sgctl.rest.http import Body
 from sgctl.rest.view import View
 from sgctl.service.addresses import AddressPool
 from sgctl.service.draft import Draft, Objects
-from sgctl.service.edits import Permission, permissions_of
 from sgctl.service.names import is_shared, project_of
+from sgctl.service.permissions import Permission, permissions_of
 from sgctl.service.references import REFERENCES
 
 P = TypeVar("P", bound=PolicyObject)

@@ -1,1 +1,1 @@
-"""Operations shared by manifests, command line and REST API: names, checks, plans and transactions."""
+"""What a user can do to the policy, for command line and REST API alike: checked plans and their commit."""

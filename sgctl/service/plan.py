@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from flows.policy.objects import Change, Rule
+from flows.policy.objects import Change, PolicyObject, Rule
+from sgctl.service.checks import violations
 from sgctl.service.draft import Draft, Key
+from sgctl.service.errors import Finding, PolicyError, Source
+from sgctl.service.kinds import MANIFEST_KINDS
 
 
 class ObjectAction(StrEnum):
@@ -35,6 +38,22 @@ class Plan:
 
     changes: tuple[Change, ...]
     outcomes: tuple[ObjectOutcome, ...]
+
+
+def checked_plan(draft: Draft) -> Plan:
+    """The draft's edits as a plan. Raises PolicyError with every problem."""
+    changes = tuple(draft.changes())
+    findings = [
+        Finding(_source(broken.subject), broken.field, broken.reason, broken.code)
+        for broken in violations(draft, changes)
+    ]
+    if findings:
+        raise PolicyError(findings)
+    return Plan(changes, ())
+
+
+def _source(obj: PolicyObject) -> Source:
+    return Source(kind=MANIFEST_KINDS[type(obj)], name=obj.name or obj.id)
 
 
 class Summary:

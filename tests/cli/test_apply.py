@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from flows.policy.objects import Network, Port, Rule, SecurityGroup
+from sgctl.service.apply.planner import plan
 from sgctl.service.draft import Objects
-from sgctl.service.manifests import documents, plan
+from sgctl.service.manifests.documents import documents
 from sgctl.service.plan import Plan
 from sgctl.service.transaction import transact
 from sgctl.store import Conflict, Store, SwitchStatus

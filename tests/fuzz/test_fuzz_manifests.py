@@ -15,8 +15,9 @@ from flows.compiler.bridge import LocalState, compile_bridge
 from flows.policy.index import Policy as CompiledPolicy
 from flows.policy.objects import KINDS, Change, PolicyObject, Rule
 from flows.policy.validate import check
+from sgctl.service.apply.planner import plan
 from sgctl.service.errors import PolicyError
-from sgctl.service.manifests import documents, plan
+from sgctl.service.manifests.documents import documents
 from tests.examples import examples
 from tests.unit.manifests_support import Policy
 

@@ -15,7 +15,8 @@ from lab.scenario import TOPOLOGIES, Cell, Edit, ExpectedVerdict, Scenario, find
 from lab.scenario.expectations import choose_address
 from lab.scenario.model import ProbedService, ScenarioInterface
 from lab.scenario.services import ATTACKS
-from sgctl.service.manifests import plan, read_files
+from sgctl.service.apply.planner import plan
+from sgctl.service.manifests.files import read_files
 
 CLIENT_PORT = 40000
 ECHO_REQUEST = {4: (1, 8), 6: (58, 128)}

@@ -9,8 +9,7 @@ import pytest
 
 from flows.policy.objects import SecurityGroup
 from sgctl.service.draft import Draft, Objects
-from sgctl.service.edits import checked_plan
-from sgctl.service.plan import Plan
+from sgctl.service.plan import Plan, checked_plan
 from sgctl.service.transaction import transact
 from sgctl.store import Store, writing
 from tests.store.samples import create, group

@@ -7,11 +7,13 @@ from collections.abc import Iterable
 import pytest
 
 from flows.policy.objects import KINDS, PolicyObject, Rule
+from sgctl.service.apply.planner import plan
+from sgctl.service.delete import Target, plan_removal
 from sgctl.service.draft import Draft
 from sgctl.service.errors import Finding, PolicyError
-from sgctl.service.manifests import documents, manifest, plan, to_yaml
+from sgctl.service.export import manifest, to_yaml
+from sgctl.service.manifests.documents import documents
 from sgctl.service.plan import Plan
-from sgctl.service.removal import Target, plan_removal
 
 
 class Policy:

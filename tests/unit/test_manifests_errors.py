@@ -9,7 +9,8 @@ import pytest
 
 from flows.policy.objects import Network, Port
 from sgctl.service.errors import Code, Finding, PolicyError, Source
-from sgctl.service.manifests import documents, read_files
+from sgctl.service.manifests.documents import documents
+from sgctl.service.manifests.files import read_files
 from sgctl.service.manifests.yaml_reader import MAX_DEPTH
 from tests.unit.manifests_support import Policy
 

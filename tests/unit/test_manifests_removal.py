@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
+from sgctl.service.delete import Target, plan_removal, target_of
 from sgctl.service.errors import Code, PolicyError
-from sgctl.service.manifests import documents
+from sgctl.service.manifests.documents import documents
 from sgctl.service.names import resolve
-from sgctl.service.removal import Target, plan_removal, target_of
 from tests.unit.manifests_support import Policy
 
 POLICY = """

@@ -26,8 +26,8 @@ from flows.policy.objects import (
     SubnetDetail,
 )
 from flows.policy.validate import check
+from sgctl.service.apply.rules import permission
 from sgctl.service.checks import violations
-from sgctl.service.manifests.rules import permission
 from sgctl.service.plan import ObjectAction
 from tests.examples import examples
 from tests.unit import strategies

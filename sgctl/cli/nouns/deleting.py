@@ -11,7 +11,7 @@ from sgctl.cli.nouns.noun import Noun, make_command, reference_argument
 from sgctl.cli.options import ignore_missing_option, output_option, wait_options
 from sgctl.cli.removing import remove
 from sgctl.cli.session import CommandSession, pass_session
-from sgctl.service.removal import Target
+from sgctl.service.delete import Target
 
 
 def delete_command(noun: Noun) -> click.Command:

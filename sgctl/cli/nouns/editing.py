@@ -26,7 +26,7 @@ from sgctl.cli.nouns.showing import present
 from sgctl.cli.options import output_option, wait_options
 from sgctl.cli.session import CommandSession, pass_session
 from sgctl.service.draft import Draft
-from sgctl.service.manifests.amend import plan_amendment, plan_creation
+from sgctl.service.edit.objects import plan_amendment, plan_creation
 
 _METADATA = (
     option("--description", help="A description."),

@@ -17,7 +17,7 @@ from sgctl.cli.nouns.showing import present
 from sgctl.cli.options import output_option, wait_options
 from sgctl.cli.output.terminal import Failure
 from sgctl.cli.session import CommandSession, pass_session
-from sgctl.service.manifests.amend import plan_new_rule, plan_rule_notes
+from sgctl.service.edit.objects import plan_new_rule, plan_rule_notes
 
 
 @click.command()

@@ -14,7 +14,7 @@ from sgctl.cli.nouns.noun import Data, Options, assign, discard, extend, naming_
 from sgctl.cli.nouns.showing import present
 from sgctl.cli.options import Decorated, output_option, wait_options
 from sgctl.cli.session import CommandSession, pass_session
-from sgctl.service.manifests.amend_subnets import plan_new_subnet, plan_subnet_edit
+from sgctl.service.edit.subnets import plan_new_subnet, plan_subnet_edit
 from sgctl.service.subnets import Subnet, subnet_id
 from sgctl.service.transaction import Committed
 

@@ -14,8 +14,8 @@ from sgctl.cli.output.records import RECORDS, Record, Snapshot, rule_record
 from sgctl.cli.output.tables import TableColumn
 from sgctl.cli.output.text import sentence
 from sgctl.forecast.fleet import Fleet
-from sgctl.service.advice import advise
 from sgctl.service.kinds import describe
+from sgctl.service.lint import lint
 from sgctl.service.names import by_id
 from sgctl.service.references import users_of
 from sgctl.service.subnets import Subnet, ports_in
@@ -157,9 +157,7 @@ class Describer:
     def _rules(self, groups: list[str], empty: str = "no rules: nothing is permitted") -> DescriptionSection:
         rules = [rule for group in groups for rule in self._draft.where(Rule, "group_id", group)]
         rules.sort(key=lambda rule: rule.number)
-        remarks = {
-            advice.rule.id: f"{advice.flaw}: {advice.reason}" for advice in advise(self._draft, groups)
-        }
+        remarks = {advice.rule.id: f"{advice.flaw}: {advice.reason}" for advice in lint(self._draft, groups)}
         costs = self._fleet.costs(rule.number for rule in rules) if self._fleet is not None else {}
         records: list[Record] = []
         for rule in rules:

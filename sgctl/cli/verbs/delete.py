@@ -14,8 +14,8 @@ from sgctl.cli.output.render import print_outcomes
 from sgctl.cli.output.terminal import Failure
 from sgctl.cli.removing import remove
 from sgctl.cli.session import CommandSession, pass_session, plain_failures
+from sgctl.service.delete import Target, target_of
 from sgctl.service.plan import ObjectAction, ObjectOutcome
-from sgctl.service.removal import Target, target_of
 
 
 @click.command()

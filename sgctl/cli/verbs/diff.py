@@ -10,7 +10,7 @@ from sgctl.cli.output.render import print_diff, print_json
 from sgctl.cli.output.terminal import DIFFERENT
 from sgctl.cli.prune import prune_options, read_bounds
 from sgctl.cli.session import CommandSession, pass_session
-from sgctl.service.manifests.difference import differences
+from sgctl.service.diff import differences
 
 
 @click.command()

@@ -17,8 +17,10 @@ from sgctl.cli.output.render import print_outcomes
 from sgctl.cli.output.terminal import Failure
 from sgctl.cli.session import CommandSession, pass_session, plain_failures
 from sgctl.cli.waiting import finish
+from sgctl.service.apply.planner import plan
 from sgctl.service.draft import Draft, Objects
-from sgctl.service.manifests import documents, manifest, plan, to_yaml
+from sgctl.service.export import manifest, to_yaml
+from sgctl.service.manifests.documents import documents
 from sgctl.service.plan import Plan
 
 _NOTE = "# Save and quit to apply. Quit without a change to cancel.\n"

@@ -15,7 +15,7 @@ from sgctl.cli.output.render import print_json, print_names, print_yaml
 from sgctl.cli.output.terminal import Failure
 from sgctl.cli.session import CommandSession, pass_session
 from sgctl.service.draft import Draft
-from sgctl.service.manifests import manifest, to_yaml
+from sgctl.service.export import manifest, to_yaml
 from sgctl.service.names import reference_to
 
 

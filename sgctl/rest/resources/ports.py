@@ -31,7 +31,7 @@ from sgctl.rest.schemas import (
 )
 from sgctl.rest.view import View
 from sgctl.service.addresses import new_mac
-from sgctl.service.edits import default_group
+from sgctl.service.default_group import default_group
 from sgctl.service.subnets import details_of, subnet_id
 
 _FIXED_IP = {**mapping(subnet_id=optional(UUID), ip_address=optional(ADDRESS)), "minProperties": 1}

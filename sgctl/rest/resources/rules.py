@@ -26,7 +26,8 @@ from sgctl.rest.schemas import (
 )
 from sgctl.rest.view import View
 from sgctl.service import protocols
-from sgctl.service.edits import DEFAULT_GROUP, permission
+from sgctl.service.default_group import DEFAULT_GROUP
+from sgctl.service.permissions import permission
 
 _PORT: dict[str, Any] = {"type": ["integer", "string", "null"], "pattern": "^[0-9]{1,5}$"}
 _ANY_CASE = {"ipv4": Ethertype.IPV4, "ipv6": Ethertype.IPV6}

@@ -15,7 +15,7 @@ from sgctl.rest.resources import rules
 from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import FLAG, STANDARD, TEXT, ResourceSchema, editable, read_only
 from sgctl.rest.view import View
-from sgctl.service.edits import DEFAULT_GROUP, add_egress, default_group
+from sgctl.service.default_group import DEFAULT_GROUP, add_egress, default_group
 
 
 class SecurityGroupsResource(Simple[SecurityGroup]):

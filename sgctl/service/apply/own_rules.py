@@ -8,8 +8,8 @@ from typing import cast
 from flows.policy.objects import Ethertype, Meta
 from flows.policy.validate import ICMP, ICMPV6, PORTS_UNSEEN, WITH_PORTS, why_no_ports
 from sgctl.service import protocols
+from sgctl.service.apply.rules import Invalid, Remote, RuleReader, StatedRule, family_of, icmp_of
 from sgctl.service.manifests.documents import Spec
-from sgctl.service.manifests.rules import Invalid, Remote, RuleReader, StatedRule, family_of, icmp_of
 from sgctl.service.manifests.yaml_reader import Path
 
 _REMOTES = ("remote_ip_prefix", "remote_group", "remote_address_group", "remote_network")

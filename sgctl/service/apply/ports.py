@@ -8,8 +8,8 @@ from typing import cast
 
 from flows.policy.objects import AddressPair, Network, Port, Prefix, SecurityGroup
 from sgctl.service.addresses import new_mac
+from sgctl.service.apply.manifest_draft import ManifestDraft, Statement, metadata, prefixes
 from sgctl.service.manifests.documents import Document, Spec
-from sgctl.service.manifests.manifest_draft import ManifestDraft, Statement, metadata, prefixes
 from sgctl.service.manifests.yaml_reader import Path
 
 _RENAMED: dict[str, Path] = {"network_id": ("network",)}

@@ -7,8 +7,8 @@ from typing import cast
 
 from flows.policy.objects import Ethertype, Meta
 from sgctl.service import protocols
+from sgctl.service.apply.rules import Invalid, Remote, RuleReader, StatedRule, family_of, icmp_of
 from sgctl.service.manifests.documents import Spec
-from sgctl.service.manifests.rules import Invalid, Remote, RuleReader, StatedRule, family_of, icmp_of
 from sgctl.service.manifests.yaml_reader import Path
 
 _WITH_PORT = ("TCP", "UDP")

@@ -7,19 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 from flows.policy.objects import PolicyObject, Rule, SecurityGroup
+from sgctl.service.apply.manifest_draft import ManifestDraft
+from sgctl.service.apply.own_rules import read_rule
+from sgctl.service.apply.planner import plan
+from sgctl.service.apply.rules import RuleReader
 from sgctl.service.draft import Draft, Objects
-from sgctl.service.edits import checked_plan, permission, permissions_of
 from sgctl.service.errors import Code, Finding, PolicyError, Source
+from sgctl.service.export import manifest
 from sgctl.service.kinds import MANIFEST_KINDS, NOUNS, describe
 from sgctl.service.manifests.documents import OWN, Document, Spec
-from sgctl.service.manifests.export import manifest
-from sgctl.service.manifests.manifest_draft import ManifestDraft
-from sgctl.service.manifests.own_rules import read_rule
-from sgctl.service.manifests.planner import plan
-from sgctl.service.manifests.rules import RuleReader
 from sgctl.service.manifests.schema import check
 from sgctl.service.names import Unresolved, resolve
-from sgctl.service.plan import Plan
+from sgctl.service.permissions import permission, permissions_of
+from sgctl.service.plan import Plan, checked_plan
 
 Edit = Callable[[Draft, dict[str, Any]], None]
 """Changes a manifest in place; the draft is the policy that the manifest belongs to."""

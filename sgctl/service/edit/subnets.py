@@ -8,13 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from flows.policy.objects import Network
+from sgctl.service.apply.planner import plan
 from sgctl.service.draft import Draft, Objects
 from sgctl.service.errors import Code, Finding, PolicyError, Source
+from sgctl.service.export import manifest, subnet_item
 from sgctl.service.kinds import MANIFEST_KINDS
 from sgctl.service.manifests.documents import Document
-from sgctl.service.manifests.export import manifest
-from sgctl.service.manifests.planner import plan
-from sgctl.service.manifests.subnets import subnet_item
 from sgctl.service.names import Unresolved, all_of, project_of, resolve
 from sgctl.service.plan import Plan
 from sgctl.service.subnets import Subnet

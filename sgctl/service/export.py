@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import yaml
 
-from flows.policy.objects import AddressGroup, EgressDefault, Network, PolicyObject, Port, Rule, SecurityGroup
+from flows.policy.objects import (
+    AddressGroup,
+    EgressDefault,
+    Network,
+    PolicyObject,
+    Port,
+    Prefix,
+    Rule,
+    SecurityGroup,
+    SubnetDetail,
+)
 from flows.policy.validate import ICMP, ICMPV6
 from sgctl.service import protocols
 from sgctl.service.draft import Draft
 from sgctl.service.kinds import MANIFEST_KINDS
 from sgctl.service.manifests.documents import OWN
-from sgctl.service.manifests.subnets import subnet_item
 from sgctl.service.names import project_of, reference_to
 from sgctl.service.references import users_of
+from sgctl.service.subnets import default_detail
 
 Manifest = dict[str, object]
 
@@ -142,3 +153,25 @@ def _port(draft: Draft, port: Port) -> Manifest:
         device_id=port.device_id,
         device_owner=port.device_owner,
     )
+
+
+def subnet_item(detail: SubnetDetail) -> dict[str, Any]:
+    """The mapping for a subnet in a manifest; keys with default values are left out."""
+    version, bits = detail.prefix.version, detail.prefix.bits
+
+    def address(value: int) -> str:
+        return Prefix(version, value, bits).address
+
+    stated: dict[str, Any] = {"cidr": str(detail.prefix)}
+    if detail.gateway != default_detail(detail.prefix).gateway:
+        stated["gateway_ip"] = None if detail.gateway is None else str(detail.gateway)
+    if not detail.enable_dhcp:
+        stated["enable_dhcp"] = False
+    more: dict[str, Any] = {
+        "name": detail.name,
+        "description": detail.description,
+        "allocation_pools": [{"start": address(first), "end": address(last)} for first, last in detail.pools],
+        "dns_nameservers": [str(server) for server in detail.dns_nameservers],
+        "tags": sorted(detail.tags),
+    }
+    return stated | {key: value for key, value in more.items() if value}

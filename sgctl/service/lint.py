@@ -30,7 +30,7 @@ class Flaw(StrEnum):
     IDLE = "matches nothing"
 
 
-class Advice(NamedTuple):
+class LintWarning(NamedTuple):
     """A rule that currently has no effect."""
 
     rule: Rule
@@ -38,16 +38,16 @@ class Advice(NamedTuple):
     reason: str
 
 
-def advise(draft: Draft, groups: Iterable[str]) -> Iterator[Advice]:
-    """Advice on the rules of these groups (ids)."""
-    adviser = _Adviser(draft)
+def lint(draft: Draft, groups: Iterable[str]) -> Iterator[LintWarning]:
+    """Every rule of these groups (ids) that has no effect."""
+    linter = _Linter(draft)
     for identifier in groups:
         group = draft.get(SecurityGroup, identifier)
         if group is not None:
-            yield from adviser.of_group(group)
+            yield from linter.of_group(group)
 
 
-class _Adviser:
+class _Linter:
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
         self._rules_of: dict[str, list[Rule]] = {}
@@ -56,7 +56,7 @@ class _Adviser:
             if network.default_group is not None:
                 self._default_of.setdefault(network.default_group, []).append(network)
 
-    def of_group(self, group: SecurityGroup) -> Iterator[Advice]:
+    def of_group(self, group: SecurityGroup) -> Iterator[LintWarning]:
         """At most one piece of advice for each rule of a group."""
         rules = self._rules(group.id)
         alike = _by_service(rules)
@@ -65,14 +65,14 @@ class _Adviser:
             candidates = [other for key in _wider_services(rule) for other in alike.get(key, ())]
             wider = next((other for other in candidates if self._replaces(other, rule)), None)
             if wider is not None:
-                yield Advice(rule, Flaw.REDUNDANT, f"{describe(wider)} of the same group permits it")
+                yield LintWarning(rule, Flaw.REDUNDANT, f"{describe(wider)} of the same group permits it")
             elif not members:
-                yield Advice(rule, Flaw.IDLE, "no port is in the group")
+                yield LintWarning(rule, Flaw.IDLE, "no port is in the group")
             elif (nobody := self._nobody(rule)) is not None:
-                yield Advice(rule, Flaw.IDLE, nobody)
+                yield LintWarning(rule, Flaw.IDLE, nobody)
             elif (others := self._elsewhere(rule, group, members)) is not None:
                 reason = f"every port of the group is also in {others}, which permits it"
-                yield Advice(rule, Flaw.SHADOWED, reason)
+                yield LintWarning(rule, Flaw.SHADOWED, reason)
 
     def _rules(self, group: str) -> list[Rule]:
         if group not in self._rules_of:

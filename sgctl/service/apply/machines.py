@@ -8,11 +8,11 @@ from uuid import uuid4
 
 from flows.policy.objects import Meta, Network, Port
 from sgctl.service.addresses import new_mac
+from sgctl.service.apply.manifest_draft import ManifestDraft, Statement
+from sgctl.service.apply.ports import read_groups
 from sgctl.service.errors import Code
 from sgctl.service.kinds import describe
 from sgctl.service.manifests.documents import Document, Spec
-from sgctl.service.manifests.manifest_draft import ManifestDraft, Statement
-from sgctl.service.manifests.ports import read_groups
 from sgctl.service.manifests.yaml_reader import Path
 from sgctl.service.ownership import MACHINE_OWNER, ports_of
 

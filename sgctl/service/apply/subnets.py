@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 from flows.policy.objects import Network, Prefix, SubnetDetail
+from sgctl.service.apply.manifest_draft import ManifestDraft
 from sgctl.service.manifests.documents import Document
-from sgctl.service.manifests.manifest_draft import ManifestDraft
 from sgctl.service.manifests.yaml_reader import Path
 from sgctl.service.subnets import default_detail
 
@@ -88,25 +88,3 @@ class _Reader:
             if first is not None and last is not None:
                 pools.append((first.value, last.value))
         return tuple(pools)
-
-
-def subnet_item(detail: SubnetDetail) -> dict[str, Any]:
-    """The mapping for a subnet in a manifest; keys with default values are left out."""
-    version, bits = detail.prefix.version, detail.prefix.bits
-
-    def address(value: int) -> str:
-        return Prefix(version, value, bits).address
-
-    stated: dict[str, Any] = {"cidr": str(detail.prefix)}
-    if detail.gateway != default_detail(detail.prefix).gateway:
-        stated["gateway_ip"] = None if detail.gateway is None else str(detail.gateway)
-    if not detail.enable_dhcp:
-        stated["enable_dhcp"] = False
-    more: dict[str, Any] = {
-        "name": detail.name,
-        "description": detail.description,
-        "allocation_pools": [{"start": address(first), "end": address(last)} for first, last in detail.pools],
-        "dns_nameservers": [str(server) for server in detail.dns_nameservers],
-        "tags": sorted(detail.tags),
-    }
-    return stated | {key: value for key, value in more.items() if value}

@@ -19,8 +19,8 @@ from flows.policy.objects import (
     SecurityGroup,
 )
 from flows.policy.validate import ICMP, ICMPV6
+from sgctl.service.apply.manifest_draft import ManifestDraft, Statement
 from sgctl.service.manifests.documents import Document, Spec
-from sgctl.service.manifests.manifest_draft import ManifestDraft, Statement
 from sgctl.service.manifests.yaml_reader import Path
 
 

@@ -7,10 +7,10 @@ from typing import cast
 from uuid import uuid4
 
 from flows.policy.objects import EgressDefault, Ethertype, Meta, Network, SecurityGroup
+from sgctl.service.apply.manifest_draft import ManifestDraft, Statement, metadata
+from sgctl.service.apply.rules import Remote, RuleReader, StatedRule, all_egress, replace_rules
+from sgctl.service.apply.subnets import with_subnets
 from sgctl.service.manifests.documents import Document
-from sgctl.service.manifests.manifest_draft import ManifestDraft, Statement, metadata
-from sgctl.service.manifests.rules import Remote, RuleReader, StatedRule, all_egress, replace_rules
-from sgctl.service.manifests.subnets import with_subnets
 from sgctl.service.ownership import DEFAULT_GROUP_TAG
 
 PROFILES = {

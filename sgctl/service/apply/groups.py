@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.policy.objects import AddressGroup, Prefix, SecurityGroup
-from sgctl.service.manifests import evroc_rules, own_rules
-from sgctl.service.manifests.documents import OWN, Document
-from sgctl.service.manifests.manifest_draft import ManifestDraft, Statement, metadata, prefixes
-from sgctl.service.manifests.rules import (
+from sgctl.service.apply import evroc_rules, own_rules
+from sgctl.service.apply.manifest_draft import ManifestDraft, Statement, metadata, prefixes
+from sgctl.service.apply.rules import (
     RuleReader,
     StatedRule,
     all_egress,
@@ -16,6 +15,7 @@ from sgctl.service.manifests.rules import (
     replace_rules,
     rule_specs,
 )
+from sgctl.service.manifests.documents import OWN, Document
 
 
 def state_address_group(planning: ManifestDraft, document: Document, group: AddressGroup) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from flows.policy.objects import Change, PolicyObject, Rule, SecurityGroup
 from sgctl.service.draft import Draft, Key, Objects
+from sgctl.service.export import manifest, to_yaml
 from sgctl.service.kinds import MANIFEST_KINDS
-from sgctl.service.manifests.export import manifest, to_yaml
 from sgctl.service.plan import ObjectAction, Plan
 from sgctl.service.preview import preview
 

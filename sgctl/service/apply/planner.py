@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, SecurityGroup
+from sgctl.service.apply.groups import state_address_group, state_security_group
+from sgctl.service.apply.machines import state_machine
+from sgctl.service.apply.manifest_draft import ManifestDraft
+from sgctl.service.apply.networks import state_network
+from sgctl.service.apply.ports import state_port
+from sgctl.service.apply.pruning import Bounds, prune
 from sgctl.service.checks import violations
 from sgctl.service.draft import Key, Objects
 from sgctl.service.errors import Code, Finding, PolicyError, Source
 from sgctl.service.kinds import MANIFEST_KINDS, describe
 from sgctl.service.manifests import schema
 from sgctl.service.manifests.documents import Document
-from sgctl.service.manifests.groups import state_address_group, state_security_group
-from sgctl.service.manifests.machines import state_machine
-from sgctl.service.manifests.manifest_draft import ManifestDraft
-from sgctl.service.manifests.networks import state_network
-from sgctl.service.manifests.ports import state_port
-from sgctl.service.manifests.pruning import Bounds, prune
 from sgctl.service.plan import ObjectAction, ObjectOutcome, Plan, Summary
 
 

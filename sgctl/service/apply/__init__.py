@@ -1,0 +1,1 @@
+"""`apply`: computes a plan that makes the policy match manifests."""

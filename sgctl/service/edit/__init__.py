@@ -1,0 +1,1 @@
+"""`create`, `set` and `unset`: computes plans for edits of single objects."""
