@@ -38,7 +38,7 @@ demo: install ## build TOPOLOGY=FILE in Mininet, load its policy, probe it with 
 	$(BIN)/python mininet/run.py $(TOPOLOGY) $(ARGS)
 
 run: install ## run the controller, and any Open vSwitch daemon that is not already running (ARGS: its options)
-	@$(BIN)/python scripts/run.py $(ARGS)
+	@$(BIN)/python scripts/run_controller.py $(ARGS)
 
 check: lint ## lint, types and every test that needs no switch: without root, in less than three minutes
 # Without Open vSwitch, the tests that need its programs are skipped, and coverage says nothing.

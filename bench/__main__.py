@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from bench.record import Record
-from bench.report import conditions, write_report
+from bench.results import conditions, write_report
 from bench.sections import SECTIONS
 from lab import sandbox
 

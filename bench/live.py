@@ -29,10 +29,10 @@ from bench.workload import (
     tcp_rule,
 )
 from flows.policy.objects import Change, Rule
+from lab.background_traffic import Datagrams
 from lab.netns import Workload as Machine
 from lab.ovs import PrivateOvs
 from lab.process import LabError, wait_until
-from lab.stream import Datagrams
 from lab.workloads import Workloads
 from sgctl.store.server import ALLOCATOR
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.control import add_and_remove
+from bench.control_plane import add_and_remove
 from bench.installation import Installation
 from bench.live import came_back, restart
 from bench.record import Record

@@ -30,7 +30,7 @@ from flows.policy.objects import (
     Rule,
     SecurityGroup,
 )
-from sgctl.ovsdb.garbage import much_may_stay
+from sgctl.ovsdb.collector import much_may_stay
 from sgctl.ryu.manager import COLLECTOR_THRESHOLDS
 
 PORTS, GROUPS, RULES, ADDRESSES = 10_000, 1_000, 100_000, 100_000

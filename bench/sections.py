@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench import (
+    broken_openflow,
     commands,
-    control,
+    control_plane,
     data_plane,
-    door,
     encoder,
     fairness,
     floods,
@@ -33,19 +33,19 @@ class BenchSection:
 
 
 SECTIONS: dict[str, BenchSection] = {
-    "control-400": BenchSection("control plane at W(400, 1000)", control.measure_400),
+    "control-400": BenchSection("control plane at W(400, 1000)", control_plane.measure_400),
     "ovn": BenchSection("OVN at W(400, 1000)", ovn.measure, quick=False),
-    "slopes": BenchSection("growth with ports, members and rules", control.slopes),
+    "slopes": BenchSection("growth with ports, members and rules", control_plane.slopes),
     "live": BenchSection("real packets while things change", live.measure),
     "commands": BenchSection("start of commands", commands.measure),
     "encoder": BenchSection("wire encoder", encoder.measure),
     "stream": BenchSection("1,000 changes a second", stream.measure),
     "fairness": BenchSection("a revocation while others keep the API busy", fairness.measure),
-    "door": BenchSection("API under a fuzzed OpenFlow port", door.measure),
+    "door": BenchSection("API under a fuzzed OpenFlow port", broken_openflow.measure),
     "floods": BenchSection("floods of one workload", floods.measure),
     "scale": BenchSection("scale in simulation", scale.measure),
     "optimizations": BenchSection("each optimization left out", optimizations.measure, quick=False),
     "data-plane": BenchSection("data plane", data_plane.measure, quick=False),
-    "control-2000": BenchSection("control plane at W(2000, 10000)", control.measure_2000, quick=False),
+    "control-2000": BenchSection("control plane at W(2000, 10000)", control_plane.measure_2000, quick=False),
     "neutron": BenchSection("Neutron at W(400, 1000)", neutron.measure, quick=False),
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab import process
 from lab.running import Running
-from sgctl.store.schema import DATABASE, SCHEMA_FILE
+from sgctl.store.database_schema import DATABASE, SCHEMA_FILE
 
 
 class ClusterMember:

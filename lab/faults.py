@@ -19,10 +19,10 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from flows.policy.objects import Change, Direction, Ethertype, Rule, SecurityGroup
+from lab.background_traffic import Datagrams, Stream
 from lab.netns import Workload
 from lab.process import LabError, wait_until
 from lab.site import ALL_OUT, Site, document, group, tcp_in
-from lab.stream import Datagrams, Stream
 from sgctl.store import Conflict, Store, StoreError
 
 ALLOWED, FOREIGN, CLOSED, TOGGLED = 6000, 6001, 6002, 6003

@@ -14,6 +14,7 @@ from random import Random
 from typing import NamedTuple
 
 from lab import process
+from lab.background_traffic import Datagrams, Stream
 from lab.cluster import Cluster, ClusterMember
 from lab.controller import Controller
 from lab.faults import ALLOWED, CLOSED, FOREIGN, TOGGLED, Writer, obeys
@@ -22,7 +23,6 @@ from lab.ovs import PrivateOvs
 from lab.process import LabError, wait_until
 from lab.running import Running
 from lab.site import ALL_OUT, NETWORK, Site, document, group, tcp_in
-from lab.stream import Datagrams, Stream
 from lab.workloads import Workloads
 from sgctl.store import Store, StoreError
 

@@ -14,10 +14,10 @@ from uuid import uuid4
 
 from flows.openflow.wire import BUDGETS, MeterUnit
 from lab import netns, process
-from lab.control import Control
 from lab.datapath import DATAPATH, Datapath, clear_kernel
 from lab.process import LabError
 from lab.running import Running
+from lab.unixctl import Control
 
 _UNITS = {MeterUnit.KILOBITS: "kbps", MeterUnit.PACKETS: "pktps"}
 _METER = re.compile(r"\bactions=meter:(\d+)")

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from flows.compiler.bitwise_checks import COMPARING
 from flows.compiler.bridge import LocalState, compile_bridge
 from flows.compiler.services import ICMP
-from flows.compiler.sieve import COMPARING
 from flows.openflow.pipeline import TABLES
 from flows.openflow.reasons import Reason
 from flows.openflow.registers import REGISTERS

@@ -14,7 +14,7 @@ VARIABLE = "SGCTL_WITHOUT"
 
 OPTIMIZATIONS: Mapping[str, str] = {
     "imports": "Ryu is imported without modules that are slow to load (sgctl.ryu.imports)",
-    "collector": "the garbage collector runs rarely, and not on the policy (sgctl.ovsdb.garbage)",
+    "collector": "the garbage collector runs rarely, and not on the policy (sgctl.ovsdb.collector)",
     "reader": "OVSDB's messages are read by Python's own JSON parser (sgctl.ovsdb.library)",
     "management": "a starting controller connects to bridges by itself (sgctl.switch.management)",
     "signatures": "a small change is committed in one round trip instead of two (sgctl.switch.channel)",

@@ -14,15 +14,15 @@ from itertools import islice, product
 from typing import TypeVar
 
 from flows.compiler.attachment import Attachment, may_stray
+from flows.compiler.bitwise_checks import sieve_flows
 from flows.compiler.claims import ClaimTable, Owner
 from flows.compiler.fragment_budget import ruleless_flows
 from flows.compiler.identities import LocalSet, local_number
-from flows.compiler.local import CHUNK, broadcast_chunk, broadcast_root, port_flows
 from flows.compiler.named_protocols import protocol_flows
+from flows.compiler.port_flows import CHUNK, broadcast_chunk, broadcast_root, port_flows
 from flows.compiler.routed import router_flows
 from flows.compiler.rules import RuleBook
 from flows.compiler.services import IPV4_TERM, IPV6_TERM
-from flows.compiler.sieve import sieve_flows
 from flows.compiler.static import static_flows
 from flows.compiler.uplinks import Segment, Uplink, segment_flows, uplink_flows
 from flows.compiler.zone_ports import ZonePorts

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.compiler.attachment import Attachment, mac_number
-from flows.compiler.control import (
+from flows.compiler.link_messages import (
     ARP_TERM,
     GROUP_MAC,
     NEIGHBOUR_ADVERTISEMENT,

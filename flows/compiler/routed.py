@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.compiler.control import GROUP_MAC
+from flows.compiler.link_messages import GROUP_MAC
 from flows.compiler.services import IPV4_TERM, IPV6_TERM, prefix_term
 from flows.compiler.static import (
     DISCARD_LEFT_OVER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.compiler.control import (
+from flows.compiler.link_messages import (
     ADVERTISEMENT,
     ADVERTISEMENT_TO_ALL,
     ARP_TERM,

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from flows.compiler.control import DHCP_FROM_SERVER
+from flows.compiler.bitwise_checks import subnet_flows
 from flows.compiler.fragment_budget import network_fragment_flow
+from flows.compiler.link_messages import DHCP_FROM_SERVER
 from flows.compiler.routed import routed_flows
 from flows.compiler.services import IPV4_TERM, IPV6_TERM, prefix_term
-from flows.compiler.sieve import subnet_flows
 from flows.compiler.static import (
     ANSWERS,
     COMMIT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from flows.compiler.attachment import Attachment
-from flows.compiler.local import CHUNK
+from flows.compiler.port_flows import CHUNK
 
 
 class ZonePorts:

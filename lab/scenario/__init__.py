@@ -1,6 +1,5 @@
 """Scenario files: reading and checking them (docs/topologies.md)."""
 
-from lab.scenario.documents import drop_rule, list_rules
 from lab.scenario.load import TOPOLOGIES, find, load
 from lab.scenario.model import (
     Cell,
@@ -12,6 +11,7 @@ from lab.scenario.model import (
     Step,
     Topology,
 )
+from lab.scenario.policy import drop_rule, list_rules
 
 __all__ = [
     "TOPOLOGIES",

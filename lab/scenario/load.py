@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
-from lab.scenario.documents import Documents, identity, manifest, port_document
 from lab.scenario.expectations import ExpectationReader
 from lab.scenario.model import Document, Edit, Scenario, ScenarioError, Step, Topology
+from lab.scenario.policy import Documents, identity, manifest, port_document
 from lab.scenario.problems import Problems
 from lab.scenario.topology import TopologyReader, network_specs
 

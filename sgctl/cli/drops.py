@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from sgctl.cli.command_session import CommandSession
 from sgctl.cli.explaining import expected_state, explained, switch_tools
 from sgctl.cli.output.records import Record
-from sgctl.cli.session import CommandSession
 from sgctl.explain.drops import drop_records
 
 

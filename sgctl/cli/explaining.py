@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from flows.policy.index import Policy
 from flows.policy.objects import Change
+from sgctl.cli.command_session import CommandSession, plain_failures
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import CommandSession, plain_failures
 from sgctl.explain.expected import ExpectedState, Unexplained
 from sgctl.explain.switch import SwitchTools
 

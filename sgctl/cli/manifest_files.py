@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from sgctl.cli.session import CommandSession, plain_failures
+from sgctl.cli.command_session import CommandSession, plain_failures
 from sgctl.service.apply.planner import plan
 from sgctl.service.apply.pruning import Bounds
 from sgctl.service.manifests.documents import Document

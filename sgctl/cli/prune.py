@@ -9,11 +9,11 @@ from typing import cast
 import click
 
 from sgctl.cli import kinds
+from sgctl.cli.command_session import CommandSession
 from sgctl.cli.lookup import CLASSES
 from sgctl.cli.manifest_files import plan_to_apply
 from sgctl.cli.options import Decorated
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import CommandSession
 from sgctl.service.apply.planner import plan
 from sgctl.service.apply.pruning import Bounds
 from sgctl.service.draft import Objects

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sgctl.cli.command_session import CommandSession
 from sgctl.cli.output.render import print_outcomes
-from sgctl.cli.session import CommandSession
 from sgctl.cli.waiting import finish
 from sgctl.service.delete import Target, plan_removal
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import cast
 
+from sgctl.cli.command_session import CommandSession, plain_failures
 from sgctl.cli.kinds import WITH_REPORTS, ObjectKind
 from sgctl.cli.output.progress import progress
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import CommandSession, plain_failures
 from sgctl.service.transaction import Committed
 from sgctl.store import Store
 from sgctl.store.liveness import Silence, listen, namesake

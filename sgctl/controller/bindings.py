@@ -11,7 +11,7 @@ from flows.policy.objects import Network
 from sgctl.controller.uplinks import NetworkNames
 from sgctl.store import BindingState as State
 from sgctl.vswitch.devices import NO_VLANS, Interface
-from sgctl.vswitch.local import Bridge
+from sgctl.vswitch.local_switches import Bridge
 from sgctl.vswitch.uplinks import Declaration, read_loops
 
 Place = tuple[str, str]

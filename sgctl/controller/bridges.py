@@ -6,8 +6,8 @@ from collections.abc import Container, Iterable, Iterator
 from hashlib import blake2b
 
 from sgctl.ovsdb.identifiers import command
-from sgctl.switch.listener import ListenAddress
-from sgctl.vswitch.local import Bridge, LocalSwitches
+from sgctl.switch.listen_address import ListenAddress
+from sgctl.vswitch.local_switches import Bridge, LocalSwitches
 
 OPENFLOW = "OpenFlow14"
 SECURE = "secure"

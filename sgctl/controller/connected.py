@@ -6,8 +6,8 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Protocol
 
 from flows.openflow.flow import Flow, FlowDiff, FlowKey
-from sgctl.switch.listener import ListenAddress
-from sgctl.vswitch.local import Bridge
+from sgctl.switch.listen_address import ListenAddress
+from sgctl.vswitch.local_switches import Bridge
 
 
 class SessionHandle(Protocol):

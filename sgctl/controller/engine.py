@@ -10,9 +10,9 @@ from flows.openflow.flow import FlowDiff
 from flows.policy.index import Policy
 from flows.policy.objects import Change, Network, Port
 from sgctl.controller.bindings import Attachments, Place, Roles
-from sgctl.controller.ways import ways
+from sgctl.controller.compiler_uplinks import ways
 from sgctl.vswitch.devices import Interface
-from sgctl.vswitch.local import Bridge
+from sgctl.vswitch.local_switches import Bridge
 from sgctl.vswitch.uplinks import Declaration
 
 ZoneKey = tuple[str, str]

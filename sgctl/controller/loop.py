@@ -22,11 +22,11 @@ from sgctl.controller.engine import Engine, ManagedBridge, ZoneKey
 from sgctl.controller.liveness_answer import SILENT, LivenessAnswer
 from sgctl.controller.loops import LoopWatch
 from sgctl.controller.status import BindingKey, binding_rows, moved_rows, switch_row
-from sgctl.ovsdb.garbage import much_may_stay
+from sgctl.ovsdb.collector import much_may_stay
 from sgctl.store import BindingStatus, Store, StoreError, SwitchStatus
 from sgctl.store.liveness import namesake
 from sgctl.switch.zone_limits import ZoneLimits
-from sgctl.vswitch.local import LocalSwitches
+from sgctl.vswitch.local_switches import LocalSwitches
 
 LOG = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from typing import Protocol
 from flows.openflow.actions import Action
 from flows.policy.objects import Network
 from sgctl.controller.bindings import InterfaceRole
+from sgctl.controller.compiler_uplinks import probe_mac, way
 from sgctl.controller.engine import ManagedBridge
-from sgctl.controller.ways import probe_mac, way
 from sgctl.vswitch.uplinks import read_loops
 
 LOG = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from flows.policy.index import Policy
 from sgctl.controller.bindings import InterfaceRole, Place
 from sgctl.controller.engine import Engine, ManagedBridge
 from sgctl.store import BindingStatus, SwitchStatus
-from sgctl.vswitch.local import Bridge
+from sgctl.vswitch.local_switches import Bridge
 
 BindingKey = tuple[str, str]
 """A switch's key and an interface name."""

@@ -13,7 +13,7 @@ from flows.openflow.reasons import Reason
 from sgctl.controller.engine import ManagedBridge
 from sgctl.explain.dump import InstalledFlow
 from sgctl.explain.expected import ExpectedState
-from sgctl.explain.names import Names
+from sgctl.explain.flow_names import Names
 from sgctl.explain.switch import SwitchTools
 from sgctl.vswitch.devices import OPENFLOW_LOCAL
 

@@ -6,7 +6,7 @@ from flows.policy.index import Policy
 from flows.reference.verdict import PolicyText
 from sgctl.controller.engine import Engine
 from sgctl.store import Store
-from sgctl.vswitch.local import LocalSwitches
+from sgctl.vswitch.local_switches import LocalSwitches
 
 
 class Unexplained(Exception):

@@ -27,7 +27,7 @@ from flows.reference.verdict import (
 )
 from sgctl.controller.engine import ManagedBridge
 from sgctl.explain.expected import Unexplained
-from sgctl.explain.names import Names, table_name
+from sgctl.explain.flow_names import Names, table_name
 from sgctl.explain.question import group_mac
 
 _OUTSIDE_MAC = "02:00:00:00:ff:fe"

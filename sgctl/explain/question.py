@@ -11,7 +11,7 @@ from flows.reference.frame import Frame, holders_of, is_group, is_no_source
 from flows.reference.packet import USUAL_HOPS
 from flows.reference.verdict import Conversation, Packet, PolicyText, State
 from sgctl.explain.expected import Unexplained
-from sgctl.explain.frames import ReadFrame, is_error, read_frame
+from sgctl.explain.frame_parser import ReadFrame, is_error, read_frame
 from sgctl.explain.services import ALL, FULL, Services
 
 CLIENT_PORT = 40000

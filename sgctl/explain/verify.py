@@ -14,7 +14,7 @@ from flows.openflow.numbers import COOKIE_TAG
 from flows.openflow.pipeline import TABLE_BY_ID
 from flows.openflow.wire import is_learned
 from sgctl.explain.expected import ExpectedState
-from sgctl.explain.names import Names
+from sgctl.explain.flow_names import Names
 from sgctl.explain.switch import SwitchTools
 
 _LINE = re.compile(

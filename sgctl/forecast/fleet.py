@@ -11,7 +11,7 @@ from flows.policy.objects import Change, Port
 from sgctl.controller.engine import Engine
 from sgctl.store import BindingState, BindingStatus, Store
 from sgctl.vswitch.devices import Interface
-from sgctl.vswitch.local import Bridge, LocalSwitches
+from sgctl.vswitch.local_switches import Bridge, LocalSwitches
 
 _ZONES = range(1, 65535)
 _NO_INTERFACES: tuple[Interface, ...] = ()

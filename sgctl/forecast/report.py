@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flows.policy.objects import AddressGroup, Change, Network, Port, Rule, SecurityGroup
 from flows.reference.verdict import PolicyText
-from sgctl.forecast.connections import Cut, OpenConnection, cuts
+from sgctl.forecast.conntrack import Cut, OpenConnection, cuts
 from sgctl.forecast.fleet import Cost, Fleet, SwitchForecast
 from sgctl.service.draft import Draft, Objects
 from sgctl.service.lint import LintWarning, lint

@@ -16,8 +16,8 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from sgctl.ovsdb.library import poller
+from sgctl.rest.large_changes import Pace
 from sgctl.rest.liveness import HostLiveness
-from sgctl.rest.pace import Pace
 from sgctl.rest.turns import FairQueue, Rank, Turn
 from sgctl.rest.view import View
 from sgctl.service.plan import Plan

@@ -22,16 +22,16 @@ from sgctl.store.server import PolicyServer, prepare_remote
 from sgctl.switch.admission import Admission, Certificates
 from sgctl.switch.channel import Channel, by_number
 from sgctl.switch.connections import SwitchConnections
-from sgctl.switch.door import Door
 from sgctl.switch.echo_probe import EchoProbe
-from sgctl.switch.listener import ListenAddress
+from sgctl.switch.listen_address import ListenAddress
 from sgctl.switch.main_thread import MainThread
 from sgctl.switch.management import ManagementConnections
 from sgctl.switch.mastership import Mastership
 from sgctl.switch.messages import PacketIn
+from sgctl.switch.openflow_listener import Door
 from sgctl.switch.session import SwitchSession
 from sgctl.switch.zone_limits import ZoneLimits
-from sgctl.vswitch.local import LocalSwitches
+from sgctl.vswitch.local_switches import LocalSwitches
 
 LOG = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ CONNECT_SECONDS = 30.0
 class SecurityGroups(RyuApp):
     """Makes every switch that connects enforce the security groups of the policy database.
 
-    `sgctl.switch.door` accepts the switches' connections. Ryu's own listener is not started: see
+    `sgctl.switch.openflow_listener` accepts the switches' connections. Ryu's own listener is not started: see
     docs/decisions/openflow-door.md.
     """
 

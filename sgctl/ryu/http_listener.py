@@ -11,7 +11,7 @@ import eventlet
 import eventlet.wsgi
 from eventlet import Timeout
 
-from sgctl.rest.connections import ApiConnections
+from sgctl.rest.connection_limits import ApiConnections
 from sgctl.rest.http import Peer
 from sgctl.switch.peers import plain, uid_at
 

@@ -15,7 +15,7 @@ import eventlet.wsgi
 from sgctl.rest import configuration
 from sgctl.rest.access import RateLimit
 from sgctl.rest.api import Api
-from sgctl.rest.connections import MOST
+from sgctl.rest.connection_limits import MOST
 from sgctl.rest.errors import ApiError, error_response
 from sgctl.rest.follower import PolicyFollower
 from sgctl.rest.http import MAX_BODY_BYTES, NO_CONTENT, Request, Response

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from flows.policy.objects import Change, PolicyObject
 from sgctl.ovsdb.replica import Json, Row, elements
 from sgctl.store import codec
-from sgctl.store.schema import shipped
+from sgctl.store.database_schema import shipped
 
 Rows = Mapping[str, Mapping[str, Row]]
 Key = tuple[type[PolicyObject], str]

@@ -9,12 +9,12 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Self
 
 from flows.policy.objects import Change, PolicyObject
+from sgctl.ovsdb.collector import much_may_stay
 from sgctl.ovsdb.errors import StoreError
-from sgctl.ovsdb.garbage import much_may_stay
 from sgctl.ovsdb.permission import refusal
 from sgctl.ovsdb.replica import SLOWEST_ROUND_MS, Operation, Replica, first_error
 from sgctl.ovsdb.requests import describe_error
-from sgctl.store import schema
+from sgctl.store import database_schema
 from sgctl.store.quotas import Limits, read_quota
 from sgctl.store.status import (
     BindingStatus,
@@ -41,7 +41,7 @@ class PolicyReplica:
     def __init__(self, remote: str, timeout: float) -> None:
         """Use `connect` instead: it waits until the policy has been read."""
         self.timeout = timeout
-        self._replica = Replica(remote, schema.shipped())
+        self._replica = Replica(remote, database_schema.shipped())
         rows = self._replica.rows
         self._view = PolicyView(rows)
         self._switches = KeyedRows(rows["Switch"], read_switch)
@@ -257,7 +257,7 @@ class PolicyReplica:
     def _check_schema(self) -> None:
         served = self._replica.served
         if served is not self._accepted:
-            schema.check_served(served, self._replica.remote)
+            database_schema.check_served(served, self._replica.remote)
             self._accepted = served
 
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sgctl.ovsdb.errors import StoreError
-from sgctl.store.schema import DATABASE, SCHEMA_FILE, is_older, missing, parse_version, shipped
+from sgctl.store.database_schema import DATABASE, SCHEMA_FILE, is_older, missing, parse_version, shipped
 
 _COMMAND_SECONDS = 60.0
 _START_SECONDS = 10.0

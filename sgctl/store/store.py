@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from flows.policy.objects import Change
-from sgctl.ovsdb.garbage import much_may_stay
+from sgctl.ovsdb.collector import much_may_stay
 from sgctl.ovsdb.identifiers import lock_name
 from sgctl.store.commit import Commit
 from sgctl.store.policy_replica import PolicyReplica

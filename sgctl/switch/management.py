@@ -15,9 +15,9 @@ from sgctl import runtime
 from sgctl.optimizations import is_on
 from sgctl.switch.admission import UNIX
 from sgctl.switch.connection import Connection
-from sgctl.switch.listener import ListenAddress
+from sgctl.switch.listen_address import ListenAddress
 from sgctl.switch.rate_limited_log import RateLimitedLog
-from sgctl.vswitch.local import Bridge
+from sgctl.vswitch.local_switches import Bridge
 
 LOG = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from flows.policy.objects import (
     SecurityGroup,
 )
 from flows.reference.verdict import Conversation, Packet, PolicyText, State, judge
-from sgctl.forecast.connections import OpenConnection, cuts, parse
+from sgctl.forecast.conntrack import OpenConnection, cuts, parse
 
 ZONES = {7: "n"}
 

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from lab.ovs import PrivateOvs
-from sgctl.vswitch.local import LocalSwitches
+from sgctl.vswitch.local_switches import LocalSwitches
 from tests.cli.conftest import Cli, Enforcer
 
 pytestmark = pytest.mark.switch

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.background_traffic import Stream
 from lab.controller import Controller
 from lab.netns import Workload
 from lab.ovs import PrivateOvs
 from lab.process import LabError
 from lab.scenario.model import Document
 from lab.site import ALL_OUT, NETWORK, Site, document, group, tcp_in
-from lab.stream import Stream
 from lab.workloads import Workloads
 
 pytestmark = pytest.mark.switch

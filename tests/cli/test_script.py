@@ -75,7 +75,7 @@ def test_the_summaries_of_commands_fit_a_line_of_80_characters() -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sgctl.cli.session.CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr("sgctl.cli.command_session.CONNECT_TIMEOUT", 0.2)
 
 
 @pytest.mark.usefixtures("impatient")

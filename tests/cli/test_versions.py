@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sgctl.store.schema import shipped
+from sgctl.store.database_schema import shipped
 from sgctl.store.server import PolicyServer
 from tests.cli.conftest import Cli
 

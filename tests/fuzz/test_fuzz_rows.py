@@ -18,7 +18,7 @@ from flows.policy.index import Policy
 from flows.policy.objects import KINDS, Change, Rule
 from flows.policy.validate import check
 from sgctl.store import Store
-from sgctl.store.schema import SCHEMA_FILE
+from sgctl.store.database_schema import SCHEMA_FILE
 from sgctl.store.server import PolicyServer
 
 pytestmark = pytest.mark.switch

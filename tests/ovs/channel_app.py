@@ -25,9 +25,9 @@ from sgctl.switch import exchange
 from sgctl.switch.admission import Admission
 from sgctl.switch.channel import Channel
 from sgctl.switch.connections import SwitchConnections
-from sgctl.switch.door import Door
 from sgctl.switch.exchange import SwitchRefused
-from sgctl.switch.listener import ListenAddress
+from sgctl.switch.listen_address import ListenAddress
+from sgctl.switch.openflow_listener import Door
 from sgctl.switch.session import SwitchSession
 
 Outcome = dict[str, Any]

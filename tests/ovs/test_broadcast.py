@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flows.compiler.bridge import LocalState, compile_bridge
-from flows.compiler.local import CHUNK
+from flows.compiler.port_flows import CHUNK
 from flows.policy.index import Policy
 from flows.policy.objects import (
     AddressPair,

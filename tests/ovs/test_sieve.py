@@ -11,7 +11,7 @@ from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
-from flows.compiler.sieve import MOST
+from flows.compiler.bitwise_checks import MOST
 from flows.policy.index import link_local
 from flows.policy.objects import AddressPair, Network, PolicyObject, Port, Prefix
 from flows.reference.frame import Frame

@@ -21,7 +21,7 @@ from pathlib import Path  # noqa: E402
 from flows.policy.objects import Change, SecurityGroup  # noqa: E402
 from sgctl.store import Store  # noqa: E402
 from sgctl.store.server import PolicyServer  # noqa: E402
-from sgctl.vswitch.local import LocalSwitches  # noqa: E402
+from sgctl.vswitch.local_switches import LocalSwitches  # noqa: E402
 from tests.store.samples import new_id  # noqa: E402
 
 gaps: list[float] = []

@@ -14,7 +14,7 @@ import pytest
 
 from flows.policy.objects import Rule
 from sgctl.store import Store
-from sgctl.store.schema import DATABASE, SCHEMA_FILE
+from sgctl.store.database_schema import DATABASE, SCHEMA_FILE
 from sgctl.store.server import prepare_remote
 from tests.store.samples import create, group, rule
 from tests.store.waiting import changes_until

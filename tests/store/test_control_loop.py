@@ -19,9 +19,9 @@ from sgctl.controller.connected import Expected, Report
 from sgctl.controller.loop import ControlLoop
 from sgctl.store import Store
 from sgctl.store.server import PolicyServer
-from sgctl.switch.listener import ListenAddress
+from sgctl.switch.listen_address import ListenAddress
 from sgctl.switch.zone_limits import ZoneLimits
-from sgctl.vswitch.local import LocalSwitches
+from sgctl.vswitch.local_switches import LocalSwitches
 
 DPID = 1
 PORTS = 40

@@ -11,7 +11,7 @@ import pytest
 from lab.ovs import PrivateOvs
 from sgctl.store import StoreError
 from sgctl.vswitch.devices import Interface
-from sgctl.vswitch.local import Bridge, LocalSwitches
+from sgctl.vswitch.local_switches import Bridge, LocalSwitches
 from sgctl.vswitch.uplinks import Declaration
 from tests.store.waiting import watch_until
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sgctl.ovsdb.identifiers import lock_name
 from sgctl.ovsdb.replica import Replica
-from sgctl.store import Store, StoreError, SwitchStatus, schema
+from sgctl.store import Store, StoreError, SwitchStatus, database_schema
 from sgctl.store.server import PolicyServer
 from tests.store.waiting import changes_until
 
@@ -82,7 +82,7 @@ def test_nothing_is_written_without_the_lock_that_was_asked_for(connect: Connect
 
 def test_a_refused_monitor_is_an_error_at_once(server: PolicyServer) -> None:
     tables = {"Nonsense": {"columns": {"name": {"type": "string"}}, "isRoot": True}}
-    replica = Replica(server.remote, {**schema.shipped(), "tables": tables})
+    replica = Replica(server.remote, {**database_schema.shipped(), "tables": tables})
     started = time.monotonic()
 
     def answered() -> bool:

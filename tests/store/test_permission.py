@@ -14,7 +14,7 @@ import pytest
 
 from sgctl.ovsdb.permission import refusal
 from sgctl.store import Store, StoreError
-from sgctl.vswitch.local import LocalSwitches
+from sgctl.vswitch.local_switches import LocalSwitches
 
 pytestmark = pytest.mark.usefixtures("root")
 NOBODY = 65534

@@ -12,7 +12,7 @@ import pytest
 from flows.policy.objects import Network
 from lab.process import wait_until
 from sgctl.store import Store, StoreError
-from sgctl.store.schema import shipped
+from sgctl.store.database_schema import shipped
 from sgctl.store.server import PolicyServer
 
 Connect = Callable[[], Store]

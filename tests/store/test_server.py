@@ -16,7 +16,7 @@ import pytest
 
 from flows.policy.objects import Network, SecurityGroup
 from sgctl.store import Store, StoreError
-from sgctl.store.schema import shipped
+from sgctl.store.database_schema import shipped
 from sgctl.store.server import PolicyServer, prepare_remote
 from tests.store.samples import create, group
 from tests.store.test_writers import kill_server

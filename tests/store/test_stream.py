@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sgctl.ovsdb.library import JsonRpcConnection, MessageReader, ovs
 from sgctl.ovsdb.replica import Column, elements
 from sgctl.store.codec import TABLES
-from sgctl.store.schema import shipped
+from sgctl.store.database_schema import shipped
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 values = st.recursive(
@@ -118,7 +118,8 @@ def test_every_field_of_the_model_has_a_column_of_the_schema() -> None:
 
 
 def test_a_command_that_connects_does_not_load_eventlet() -> None:
-    program = "import sys, sgctl.store, sgctl.vswitch.local; print(sys.modules.get('eventlet', 'absent'))"
+    loaded = "print(sys.modules.get('eventlet', 'absent'))"
+    program = f"import sys, sgctl.store, sgctl.vswitch.local_switches; {loaded}"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         capture_output=True,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from flows.policy.objects import Change
 from sgctl.store import Store
-from sgctl.vswitch.local import LocalSwitches
+from sgctl.vswitch.local_switches import LocalSwitches
 
 
 def changes_until(store: Store, condition: Callable[[], bool], seconds: float = 10.0) -> list[Change]:

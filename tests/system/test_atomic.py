@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from lab.background_traffic import Datagrams
 from lab.scenario.model import Document
 from lab.site import ALL_OUT, Site, document, group
-from lab.stream import Datagrams
 
 pytestmark = pytest.mark.switch
 

@@ -7,12 +7,12 @@ import socket
 
 import pytest
 
+from lab.background_traffic import Datagrams, Stream
 from lab.datapath import Datapath
 from lab.netns import Workload
 from lab.ovs import PrivateOvs
 from lab.process import wait_until
 from lab.site import ALL_OUT, Site, connects, document, group, tcp_in
-from lab.stream import Datagrams, Stream
 
 pytestmark = pytest.mark.switch
 

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from lab.background_traffic import Datagrams, Stream
 from lab.netns import Workload
 from lab.site import ALL_OUT, Site, connects, document, echoes, group, tcp_in
-from lab.stream import Datagrams, Stream
 
 pytestmark = pytest.mark.switch
 

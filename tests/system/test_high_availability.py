@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from lab.background_traffic import Datagrams, Stream
 from lab.controller import Controller
 from lab.netns import Workload
 from lab.ovs import PrivateOvs
 from lab.policy_cli import PolicyCli
 from lab.site import ALL_OUT, NETWORK, Site, connects, document, group, tcp_in
-from lab.stream import Datagrams, Stream
 from lab.workloads import Workloads
 from sgctl.store.server import PolicyServer
 

@@ -14,7 +14,7 @@ from lab.netns import Workload
 from lab.ovs import OvsServers, PrivateOvs
 from lab.process import LabError
 from lab.workloads import Workloads
-from scripts.run import start_missing
+from scripts.run_controller import start_missing
 
 pytestmark = pytest.mark.switch
 

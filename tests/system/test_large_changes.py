@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from lab.background_traffic import Datagrams
 from lab.scenario.model import Document
 from lab.site import ALL_OUT, Site, group
-from lab.stream import Datagrams
 from tests.system.test_atomic import udp_in
 
 pytestmark = pytest.mark.switch

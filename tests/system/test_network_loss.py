@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from lab.background_traffic import Datagrams, Stream
 from lab.cable import Cable
 from lab.controller import Controller
 from lab.netns import Namespace, Workload
@@ -17,7 +18,6 @@ from lab.ovs import PrivateOvs
 from lab.policy_cli import PolicyCli
 from lab.process import run, wait_until
 from lab.site import ALL_OUT, NETWORK, Site, connects, document, group, tcp_in
-from lab.stream import Datagrams, Stream
 from lab.workloads import Workloads
 from sgctl.store.server import PolicyServer
 

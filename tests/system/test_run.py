@@ -18,7 +18,7 @@ from lab.ovs import OvsServers
 
 pytestmark = pytest.mark.switch
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "run.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "run_controller.py"
 
 
 class Place:

@@ -12,7 +12,7 @@ from scapy.layers.l2 import Ether
 from bench.frames import random_sources
 from bench.goals import GOALS
 from bench.record import Record
-from bench.report import rows, table, write_report
+from bench.results import rows, table, write_report
 from bench.workload import BenchWorkload
 from flows.policy.objects import Port, Rule
 from flows.policy.validate import check

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from flows.compiler.bitwise_checks import COMPARING
 from flows.compiler.bridge import LocalState, compile_bridge
-from flows.compiler.control import ARP_TERM, DHCP_FROM_SERVER, FROM_CLIENTS, icmpv6
+from flows.compiler.link_messages import ARP_TERM, DHCP_FROM_SERVER, FROM_CLIENTS, icmpv6
 from flows.compiler.services import IPV4_TERM, IPV6_TERM
-from flows.compiler.sieve import COMPARING
 from flows.compiler.static import TELL_OUTSIDE, exempt
 from flows.openflow import fields as f
 from flows.openflow import pipeline as p

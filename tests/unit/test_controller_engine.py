@@ -12,7 +12,7 @@ from sgctl.controller.bindings import InterfaceRole
 from sgctl.controller.engine import Engine
 from sgctl.store import BindingState
 from sgctl.vswitch.devices import Interface
-from sgctl.vswitch.local import Bridge
+from sgctl.vswitch.local_switches import Bridge
 from sgctl.vswitch.uplinks import Declaration
 
 BLUE = Network("net-blue", "blue")

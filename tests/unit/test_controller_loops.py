@@ -12,7 +12,7 @@ from flows.policy.objects import Change, Network
 from sgctl.controller.engine import Engine
 from sgctl.controller.loops import MOST_PROBES, OPEN_SECONDS, LoopWatch
 from sgctl.vswitch.devices import Interface
-from sgctl.vswitch.local import Bridge
+from sgctl.vswitch.local_switches import Bridge
 from sgctl.vswitch.uplinks import write_loops
 
 DPID = 1

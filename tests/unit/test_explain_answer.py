@@ -22,7 +22,7 @@ from flows.reference.verdict import Conversation, Packet, PolicyText, State
 from sgctl.explain.answer import Answer, answer, describe_packet
 from sgctl.explain.expected import Unexplained
 from sgctl.explain.frame_answer import FrameAnswer, answer_frame, describe_frame
-from sgctl.explain.frames import read_frame
+from sgctl.explain.frame_parser import read_frame
 from sgctl.explain.question import Error, ServiceQuestion, ask, ask_error, ask_frame
 
 INGRESS, EGRESS, IPV4 = Direction.INGRESS, Direction.EGRESS, Ethertype.IPV4

@@ -14,7 +14,7 @@ import ovs.jsonrpc
 import pytest
 
 from sgctl.optimizations import OPTIMIZATIONS, VARIABLE, is_on, problem
-from sgctl.ovsdb.garbage import MUCH, much_may_stay
+from sgctl.ovsdb.collector import MUCH, much_may_stay
 
 ROOT = Path(__file__).parents[2]
 

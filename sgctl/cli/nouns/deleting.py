@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.lookup import NAMED
 from sgctl.cli.nouns.noun import Noun, make_command, reference_argument
 from sgctl.cli.options import ignore_missing_option, output_option, wait_options
 from sgctl.cli.removing import remove
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.service.delete import Target
 
 

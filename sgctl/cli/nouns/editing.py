@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import click
 
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.lookup import CLASSES
 from sgctl.cli.nouns.noun import (
     Data,
@@ -24,7 +25,6 @@ from sgctl.cli.nouns.noun import (
 )
 from sgctl.cli.nouns.showing import present
 from sgctl.cli.options import output_option, wait_options
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.service.draft import Draft
 from sgctl.service.edit.objects import plan_amendment, plan_creation
 

@@ -6,10 +6,10 @@ import click
 
 from flows.policy.objects import Network, Port
 from sgctl.cli import kinds
+from sgctl.cli.command_session import CommandSession, pass_session, plain_failures
 from sgctl.cli.completers import names_of
 from sgctl.cli.options import wait_options
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import CommandSession, pass_session, plain_failures
 from sgctl.cli.waiting import finish_here
 from sgctl.controller.bindings import vlans_of_port
 

@@ -11,12 +11,12 @@ import click
 
 from flows.policy.objects import Rule, SecurityGroup
 from sgctl.cli import kinds
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.completers import names_of
 from sgctl.cli.nouns.noun import Options
 from sgctl.cli.nouns.showing import present
 from sgctl.cli.options import output_option, wait_options
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.service.edit.objects import plan_new_rule, plan_rule_notes
 
 

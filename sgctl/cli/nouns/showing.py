@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.kinds import ObjectKind
 from sgctl.cli.lookup import NAMED
 from sgctl.cli.nouns.noun import Noun, Options, make_command, option, reference_argument
@@ -15,7 +16,6 @@ from sgctl.cli.output.records import RECORDS, Snapshot
 from sgctl.cli.output.render import print_fields
 from sgctl.cli.output.selection import Selection, print_selections
 from sgctl.cli.selecting import select
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.cli.waiting import finish, silent_hosts
 from sgctl.service.transaction import Committed
 

@@ -9,11 +9,11 @@ import click
 
 from flows.policy.objects import Network, Prefix
 from sgctl.cli import kinds
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.completers import names_of
 from sgctl.cli.nouns.noun import Data, Options, assign, discard, extend, naming_object
 from sgctl.cli.nouns.showing import present
 from sgctl.cli.options import Decorated, output_option, wait_options
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.service.edit.subnets import plan_new_subnet, plan_subnet_edit
 from sgctl.service.subnets import Subnet, subnet_id
 from sgctl.service.transaction import Committed

@@ -6,6 +6,7 @@ import click
 
 from flows.policy.objects import Network
 from sgctl.cli import kinds
+from sgctl.cli.command_session import CommandSession, pass_session, plain_failures
 from sgctl.cli.completers import names_of
 from sgctl.cli.lookup import find_all
 from sgctl.cli.options import output_option, wait_options
@@ -13,7 +14,6 @@ from sgctl.cli.output.records import Record
 from sgctl.cli.output.render import print_json, print_names, print_table, print_yaml
 from sgctl.cli.output.tables import UPLINK_COLUMNS
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import CommandSession, pass_session, plain_failures
 from sgctl.cli.waiting import finish_here
 from sgctl.controller.bindings import vlans_of_uplink
 from sgctl.vswitch.uplinks import EVERY_NETWORK, Declaration, declare, is_for_every

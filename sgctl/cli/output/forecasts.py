@@ -8,7 +8,7 @@ from flows.policy.objects import Rule, SecurityGroup
 from flows.reference.verdict import Conversation
 from sgctl.cli.output.records import rule_record
 from sgctl.cli.output.text import sentence
-from sgctl.forecast.connections import Cut
+from sgctl.forecast.conntrack import Cut
 from sgctl.forecast.fleet import SwitchForecast
 from sgctl.forecast.report import Forecast, RuleForecast
 from sgctl.service import protocols

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.manifest_files import plan_to_apply, read_documents
 from sgctl.cli.options import files_option, output_option, wait_options
 from sgctl.cli.output.render import print_outcomes
 from sgctl.cli.output.terminal import warn
 from sgctl.cli.prune import confirm, prune_options, read_bounds
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.cli.waiting import NOT_ENFORCED, finish
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from sgctl.cli import kinds
+from sgctl.cli.command_session import CommandSession, pass_session, plain_failures
 from sgctl.cli.completers import complete_words
 from sgctl.cli.kinds import ObjectKind, split
 from sgctl.cli.lookup import NAMED
@@ -13,7 +14,6 @@ from sgctl.cli.options import files_option, ignore_missing_option, output_option
 from sgctl.cli.output.render import print_outcomes
 from sgctl.cli.output.terminal import Failure
 from sgctl.cli.removing import remove
-from sgctl.cli.session import CommandSession, pass_session, plain_failures
 from sgctl.service.delete import Target, target_of
 from sgctl.service.plan import ObjectAction, ObjectOutcome
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from sgctl.cli import kinds
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.completers import complete_words
 from sgctl.cli.kinds import ObjectKind
 from sgctl.cli.options import output_option
@@ -13,7 +14,6 @@ from sgctl.cli.output.progress import progress
 from sgctl.cli.output.records import RECORDS, Snapshot
 from sgctl.cli.output.render import print_fields, print_json, print_table, print_yaml
 from sgctl.cli.selecting import select
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.cli.waiting import silence_of
 from sgctl.forecast.fleet import Fleet
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.manifest_files import plan_to_apply, read_documents
 from sgctl.cli.options import exit_code_option, files_option, output_option
 from sgctl.cli.output.render import print_diff, print_json
 from sgctl.cli.output.terminal import DIFFERENT
 from sgctl.cli.prune import prune_options, read_bounds
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.service.diff import differences
 
 

@@ -10,12 +10,12 @@ import click
 
 from flows.policy.objects import PolicyObject
 from sgctl.cli import kinds
+from sgctl.cli.command_session import CommandSession, pass_session, plain_failures
 from sgctl.cli.completers import complete_words
 from sgctl.cli.lookup import CLASSES
 from sgctl.cli.options import output_option, wait_options
 from sgctl.cli.output.render import print_outcomes
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import CommandSession, pass_session, plain_failures
 from sgctl.cli.waiting import finish
 from sgctl.service.apply.planner import plan
 from sgctl.service.draft import Draft, Objects

@@ -9,11 +9,11 @@ import click
 
 from flows.policy.objects import PolicyObject
 from sgctl.cli import kinds
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.lookup import CLASSES
 from sgctl.cli.options import output_option
 from sgctl.cli.output.render import print_json, print_names, print_yaml
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.service.draft import Draft
 from sgctl.service.export import manifest, to_yaml
 from sgctl.service.names import reference_to

@@ -7,15 +7,15 @@ import click
 from flows.openflow.pipeline import TABLES
 from flows.policy.objects import Port, Rule, SecurityGroup
 from sgctl.cli import kinds
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.completers import names_of
 from sgctl.cli.explaining import expected_state, explained, switch_tools
 from sgctl.cli.options import bridge_option, output_option
 from sgctl.cli.output.render import print_json, print_table
 from sgctl.cli.output.tables import FLOW_COLUMNS
 from sgctl.cli.output.terminal import Failure
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.explain.dump import Dump, Wanted
-from sgctl.explain.names import find_table
+from sgctl.explain.flow_names import find_table
 
 
 def _table_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -8,6 +8,7 @@ import click
 
 from flows.policy.objects import SecurityGroup
 from sgctl.cli import kinds
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.completers import complete_words
 from sgctl.cli.kinds import ObjectKind
 from sgctl.cli.lazy import load
@@ -16,7 +17,6 @@ from sgctl.cli.options import output_option
 from sgctl.cli.output.records import RECORDS, Record, Snapshot
 from sgctl.cli.output.selection import Selection, print_selections
 from sgctl.cli.selecting import select
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.cli.waiting import silent_hosts
 
 _DROPS = "sgctl.cli.drops:read_drops"

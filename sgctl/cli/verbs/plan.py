@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from sgctl.cli.command_session import CommandSession, pass_session, plain_failures
 from sgctl.cli.explaining import switch_tools
 from sgctl.cli.manifest_files import plan_to_apply, read_documents
 from sgctl.cli.options import exit_code_option, files_option, output_option
@@ -15,9 +16,8 @@ from sgctl.cli.output.render import print_json, print_outcomes, print_table, pri
 from sgctl.cli.output.tables import FORECAST_COLUMNS, RULE_FORECAST_COLUMNS
 from sgctl.cli.output.terminal import DIFFERENT
 from sgctl.cli.prune import prune_options, read_bounds
-from sgctl.cli.session import CommandSession, pass_session, plain_failures
 from sgctl.explain.expected import Unexplained
-from sgctl.forecast.connections import OpenConnection, parse
+from sgctl.forecast.conntrack import OpenConnection, parse
 from sgctl.forecast.fleet import Fleet
 from sgctl.forecast.report import Forecast, forecast
 from sgctl.service.errors import plain

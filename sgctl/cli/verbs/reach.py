@@ -8,13 +8,13 @@ import click
 
 from flows.policy.objects import Direction
 from sgctl.cli import kinds
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.completers import names_of
 from sgctl.cli.explaining import explained, stored_policy
 from sgctl.cli.options import Decorated, output_option
 from sgctl.cli.output.render import print_json, print_names, print_table
 from sgctl.cli.output.tables import REACH_COLUMNS
 from sgctl.cli.service_options import read_service, service_options
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.explain.expected import Unexplained, text_of
 from sgctl.explain.question import find_end
 from sgctl.explain.reach import Outside, Reach, Reached

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from sgctl.cli import kinds
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.lookup import CLASSES
 from sgctl.cli.options import output_option
 from sgctl.cli.output.records import RECORDS, Record, Snapshot
@@ -16,7 +17,6 @@ from sgctl.cli.output.render import console, print_json, print_table, print_yaml
 from sgctl.cli.output.tables import COLUMNS
 from sgctl.cli.output.terminal import FAILED
 from sgctl.cli.output.text import show
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.cli.waiting import namesake_of, silence_of
 from sgctl.service.errors import plain
 

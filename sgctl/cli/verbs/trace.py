@@ -9,17 +9,17 @@ import click
 from flows.reference.frame import Frame
 from flows.reference.verdict import Packet, PolicyText, State
 from sgctl.cli import kinds
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.completers import names_of
 from sgctl.cli.explaining import expected_state, explained, stored_policy, switch_tools
 from sgctl.cli.options import output_option
 from sgctl.cli.output.render import print_json
 from sgctl.cli.service_options import read_service, service_options
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.explain.answer import Answer, answer, describe_packet
 from sgctl.explain.expected import Unexplained, text_of
+from sgctl.explain.flow_names import Names
 from sgctl.explain.frame_answer import FrameAnswer, answer_frame, describe_frame
-from sgctl.explain.frames import frame_bytes
-from sgctl.explain.names import Names
+from sgctl.explain.frame_parser import frame_bytes
 from sgctl.explain.path import Path, Tracer, read_path
 from sgctl.explain.question import ERRORS, Error, ask, ask_error, ask_frame
 from sgctl.service.errors import plain

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.explaining import expected_state, explained, switch_tools
 from sgctl.cli.options import bridge_option, output_option
 from sgctl.cli.output.render import print_json
 from sgctl.cli.output.terminal import FAILED
 from sgctl.cli.output.text import show
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.explain.expected import ExpectedState, Unexplained
-from sgctl.explain.names import table_name
+from sgctl.explain.flow_names import table_name
 from sgctl.explain.verify import DifferenceKind, FlowDifference, Verifier, removal
 from sgctl.service.errors import plain
 

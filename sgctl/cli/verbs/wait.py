@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.options import timeout_option
-from sgctl.cli.session import CommandSession, pass_session
 from sgctl.cli.waiting import wait_for_everything
 
 

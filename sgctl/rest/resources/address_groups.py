@@ -7,7 +7,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from flows.policy.objects import AddressGroup, Prefix
-from sgctl.rest.addresses import cidr, read_network
+from sgctl.rest.address_format import cidr, read_network
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body

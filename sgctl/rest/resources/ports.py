@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from flows.policy.objects import AddressPair, Network, Port, Prefix
-from sgctl.rest.addresses import read_address
+from sgctl.rest.address_format import read_address
 from sgctl.rest.edit_context import NOUNS, EditContext
 from sgctl.rest.errors import ApiError, bad_request, forbidden, not_found
 from sgctl.rest.http import Body

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from flows.policy.objects import Direction, Ethertype, Network, Prefix, Rule, SecurityGroup
 from flows.policy.validate import ICMP, ICMPV6
-from sgctl.rest.addresses import cidr, read_network
+from sgctl.rest.address_format import cidr, read_network
 from sgctl.rest.edit_context import NOUNS, EditContext, owner
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from flows.policy.objects import Network, Prefix, SubnetDetail
-from sgctl.rest.addresses import address_text, cidr, read_address, read_network
+from sgctl.rest.address_format import address_text, cidr, read_address, read_network
 from sgctl.rest.edit_context import NOUNS, EditContext
 from sgctl.rest.errors import ApiError, bad_request, forbidden
 from sgctl.rest.http import Body

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from flows.policy.objects import KINDS, Change, Direction, Ethertype, Port, Rule
-from sgctl.rest.pace import LARGE, PATIENCE_SECONDS, Pace, weight
+from sgctl.rest.large_changes import LARGE, PATIENCE_SECONDS, Pace, weight
 from sgctl.store import SwitchStatus
 
 RULES = {

@@ -12,7 +12,7 @@ from typing import Any
 from sgctl import runtime
 from sgctl.switch.admission import Admission, Certificates
 from sgctl.switch.connection import Connection
-from sgctl.switch.listener import ListenAddress
+from sgctl.switch.listen_address import ListenAddress
 from sgctl.switch.peers import Address
 from sgctl.switch.rate_limited_log import RateLimitedLog
 

@@ -8,7 +8,7 @@ import pwd
 
 import pytest
 
-from sgctl.rest.connections import ApiConnections
+from sgctl.rest.connection_limits import ApiConnections
 from sgctl.rest.http import Peer
 from sgctl.rest.local_users import LocalUsers
 

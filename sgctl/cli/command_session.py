@@ -24,7 +24,7 @@ from sgctl.service.transaction import Committed, transact
 from sgctl.settings import Settings
 from sgctl.store import Store, StoreError
 from sgctl.vswitch.devices import Interface
-from sgctl.vswitch.local import LocalSwitches
+from sgctl.vswitch.local_switches import LocalSwitches
 
 T = TypeVar("T", bound=Named)
 P = ParamSpec("P")

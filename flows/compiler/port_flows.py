@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from flows.compiler.attachment import Attachment, address_pairs, mac_number, source_macs
-from flows.compiler.control import (
+from flows.compiler.bitwise_checks import known_flows, own_mac, port_sieve_flows
+from flows.compiler.fragment_budget import port_fragment_flows
+from flows.compiler.holders import found_flow, guard_flows, held_flows, noting_holder
+from flows.compiler.link_messages import (
     ADVERTISEMENT,
     ARP_TERM,
     DHCP_FROM_CLIENT,
@@ -16,10 +19,7 @@ from flows.compiler.control import (
     VRRP4_ANY_HOPS,
     VRRP6_ANY_HOPS,
 )
-from flows.compiler.fragment_budget import port_fragment_flows
-from flows.compiler.holders import found_flow, guard_flows, held_flows, noting_holder
 from flows.compiler.services import IPV4_TERM, IPV6_TERM, prefix_term
-from flows.compiler.sieve import known_flows, own_mac, port_sieve_flows
 from flows.compiler.static import TELL_ALL, TELL_OUTSIDE, call, compare_hops, drop, on_link, question
 from flows.compiler.uplinks import learn
 from flows.openflow import fields as f

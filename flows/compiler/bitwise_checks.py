@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from flows.compiler.attachment import Attachment, address_pairs, mac_number, source_macs
-from flows.compiler.control import (
+from flows.compiler.link_messages import (
     ARP_TERM,
     GROUP_MAC,
     NEIGHBOUR_ADVERTISEMENT,

@@ -1,4 +1,4 @@
-"""Runs the controller in the foreground on this machine's Open vSwitch: `scripts/run.py [OPTION…]`.
+"""Runs the controller in the foreground on this machine's Open vSwitch: `run_controller.py [OPTION…]`.
 
 It first starts any Open vSwitch daemon that is not already running, and stops it at the end; daemons that are
 already running are left alone. Options are those of ryu-manager.

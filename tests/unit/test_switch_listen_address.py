@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sgctl.switch.listener import ListenAddress
+from sgctl.switch.listen_address import ListenAddress
 
 LOCAL = ListenAddress("tcp", "127.0.0.1", 6653)
 EVERYWHERE = ListenAddress("tcp", "0.0.0.0", 6653)
