@@ -13,7 +13,7 @@ from eventlet import Timeout
 
 from sgctl.rest.connection_limits import ApiConnections
 from sgctl.rest.http import Peer
-from sgctl.switch.peers import plain, uid_at
+from sgctl.switch.peers import peer_uid, plain
 
 LOG = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class HttpListener:
 
 def _peer(stream: Any, address: Any) -> Peer:
     try:
-        uid = uid_at(address[:2], stream.getsockname()[:2])
+        uid = peer_uid(stream)
     except OSError:
         uid = None
     return Peer(str(plain(address[0])), uid)

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from netaddr import AddrFormatError, IPAddress, IPNetwork
 
-from sgctl.switch.peers import Address, plain, uid_at
+from sgctl.switch.peers import peer_uid, plain
 
 UNIX = "unix:"
 ROOT = 0
@@ -32,15 +32,15 @@ class Admission:
         self._uids = frozenset({ROOT, os.geteuid(), *_owner(ovsdb)})
         self._networks = tuple(_network(text.strip()) for text in peers.split(",") if text.strip())
 
-    def trusts(self, there: Address, here: Address) -> bool:
-        """Whether the peer of a TCP connection from `there` to `here` needs no certificate."""
+    def trusts(self, stream: Any, host: str) -> bool:
+        """Whether the peer of an accepted TCP connection, which comes from `host`, needs no certificate."""
         try:
-            uid = uid_at(there, here)
+            uid = peer_uid(stream)
         except OSError:
             return False  # the kernel does not tell the owner of the connection
         if uid is not None:
             return uid in self._uids
-        address = IPAddress(str(plain(there[0])))
+        address = IPAddress(str(plain(host)))
         return any(address in network for network in self._networks)
 
     def accepts(self, certificate: object) -> bool:

@@ -65,7 +65,7 @@ class Door:
     def _receive(self, stream: Any, there: Address) -> None:
         """Refuse a peer at once if possible; this costs one request to the kernel."""
         try:
-            trusted = self._admission.trusts(there, stream.getsockname()[:2])
+            trusted = self._admission.trusts(stream, there[0])
             self._check(trusted, there)
         except (RefusedError, OSError) as error:
             self._refuse(stream, error)

@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
 
 Address = tuple[str, int]
 """Host and port, as the first two parts of a socket's address."""
@@ -24,15 +25,24 @@ _HEADER = struct.Struct("=IHHII")
 _REQUEST = struct.Struct("=BBBxI")
 _ENDS = struct.Struct("!HH16s16s")
 _REST_OF_ID = struct.Struct("=III")
-_UID_OFFSET = _HEADER.size + 4 + _ENDS.size + _REST_OF_ID.size + 12
+_UID_AND_INODE = struct.Struct("=II")
+_OWNER_OFFSET = _HEADER.size + 4 + _ENDS.size + _REST_OF_ID.size + 12
 _ANSWER_BYTES = 8192
 
 
-def uid_at(there: Address, here: Address) -> int | None:
-    """The user id of the local process that has a TCP connection from `there` to `here`.
+def peer_uid(stream: Any) -> int | None:
+    """The user id of the local process at the other end of an accepted TCP connection.
 
-    None if it is no process of this network namespace. Raises OSError when the kernel does not answer.
+    None if it is no process of this network namespace. Raises OSError when the kernel does not tell it.
     """
+    there, here = stream.getpeername()[:2], stream.getsockname()[:2]
+    uid = _owner(there, here)
+    stream.getpeername()  # fails if the peer has reset the connection: its port may be another process's now
+    return uid
+
+
+def _owner(there: Address, here: Address) -> int | None:
+    """The user id of the socket that is connected from `there` to `here`."""
     family, ends = _ends(there, here)
     request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _ALL_STATES) + ends
     request += _REST_OF_ID.pack(0, _NO_COOKIE, _NO_COOKIE)
@@ -45,7 +55,10 @@ def uid_at(there: Address, here: Address) -> int | None:
         if number == errno.ENOENT:
             return None
         raise OSError(number, os.strerror(number))
-    return int(struct.unpack_from("=I", answer, _UID_OFFSET)[0])
+    uid, inode = _UID_AND_INODE.unpack_from(answer, _OWNER_OFFSET)
+    if not inode:  # its process has closed it, and the kernel may say that it is root's
+        raise OSError(errno.ENOTCONN, "the peer has closed the connection")
+    return int(uid)
 
 
 def _ends(there: Address, here: Address) -> tuple[int, bytes]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from lab.controller import Controller
-from lab.process import wait_until
+from lab.process import run, wait_until
 from tests.api.client import Answer, Client, controller_with
 
 ADMIN, MEMBER, NEW = "admin-token-0123456789", "member-token-012345678", "new-token-0123456789ab"
@@ -23,6 +25,8 @@ NOBODY = 65534
 HALF_A_REQUEST = b"GET /v2.0/networks HTTP/1.1\r\nX: "
 HALF_A_BODY = b"POST /v2.0/networks HTTP/1.1\r\nContent-Length: 100000\r\n\r\n{"
 CROWD = 520
+LATE_SECONDS = 0.2
+"""Longer than the kernel keeps the owner of a socket that was closed."""
 
 ASK_AS_NOBODY = f"""
 import http.client, os, sys
@@ -31,6 +35,16 @@ connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=1
 connection.request("GET", sys.argv[2])
 answer = connection.getresponse()
 print(answer.status, answer.read().decode())
+"""
+
+
+ORDER_AND_LEAVE = f"""
+import os, socket, sys
+os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
+stream = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+body = '{{"network": {{"name": "stolen"}}}}'
+head = f"POST /v2.0/networks HTTP/1.1\\r\\nContent-Length: {{len(body)}}\\r\\n\\r\\n"
+stream.sendall((head + body).encode())
 """
 
 
@@ -50,6 +64,20 @@ def test_users_without_rights_are_told_why(alone: Controller) -> None:
         assert as_nobody(alone.wsapi_port, path).status == 403
     assert as_nobody(alone.wsapi_port, "/v2.0").status == 200
     assert Client(alone.wsapi_port)("GET", "/v2.0/networks").status == 200
+
+
+@pytest.mark.usefixtures("root")
+def test_a_user_who_leaves_before_being_asked_is_not_root(alone: Controller) -> None:
+    """The kernel may say that a closed socket is root's. A busy API accepts connections after that."""
+    os.kill(alone.api_pid, signal.SIGSTOP)
+    try:
+        run([sys.executable, "-c", ORDER_AND_LEAVE, str(alone.wsapi_port)])
+        time.sleep(LATE_SECONDS)
+    finally:
+        os.kill(alone.api_pid, signal.SIGCONT)
+    client = Client(alone.wsapi_port)
+    client.make("network", name="honest")  # writes are done in their order
+    assert [network["name"] for network in client.list("networks")] == ["honest"]
 
 
 @pytest.mark.usefixtures("root")
