@@ -68,7 +68,7 @@ class Shape:
         """The priority of all flows of the rule."""
         if self.clauses == 1:
             return Priority.UNCONDITIONAL
-        return conjunction_priority(self.rule.number, all_protocols=not has_service(self.rule))
+        return conjunction_priority(self.rule.number, all_protocols=self.rule.protocol is None)
 
     def key(self, match: Match) -> FlowKey:
         """The key of a clause flow of this rule."""
@@ -86,10 +86,11 @@ class Shape:
         priority = self.priority
         accept = (SetField(r.VERDICT, self.rule.number),)
         yield Flow(self.table, priority, self.key((CONJ_ID(self.rule.number),)).match, accept)
-        if self.rule.protocol is not None:
+        if has_service(self.rule):
             clause = self.clause(2)
             for match in service_matches(self.rule):
                 yield Flow(self.table, priority, match, clause)
+        if self.rule.protocol is not None:
             yield from named_protocol(self.rule.ethertype, self.rule.protocol)
 
 

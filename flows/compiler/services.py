@@ -14,7 +14,7 @@ from flows.openflow import fields as f
 from flows.openflow import registers as r
 from flows.openflow.fields import Field, Match, Term, ct_state
 from flows.openflow.registers import VIEW
-from flows.policy.objects import Ethertype, Prefix, Rule
+from flows.policy.objects import SERVICE_FIELDS, Ethertype, Prefix, Rule, service_of
 
 TCP, UDP, SCTP = 6, 17, 132
 ICMP, ICMPV6 = 1, 58
@@ -26,6 +26,8 @@ BY_CONNECTION: Match = (VIEW(0), ct_state("-new-inv+trk"))
 
 _PORT_FIELDS = {TCP: f.TCP_DST, UDP: f.UDP_DST, SCTP: f.SCTP_DST}
 _ICMP_FIELDS = {ICMP: (f.ICMPV4_TYPE, f.ICMPV4_CODE), ICMPV6: (f.ICMPV6_TYPE, f.ICMPV6_CODE)}
+
+_ANY_SERVICE = (None,) * len(SERVICE_FIELDS)
 
 IPV4_TERM = f.ETH_TYPE(0x0800)
 IPV6_TERM = f.ETH_TYPE(0x86DD)
@@ -57,7 +59,7 @@ def port_masks(low: int, high: int) -> Iterator[tuple[int, int]]:
 
 def has_service(rule: Rule) -> bool:
     """Whether the rule restricts more than the address family."""
-    return rule.protocol is not None
+    return service_of(rule) != _ANY_SERVICE
 
 
 def service_matches(rule: Rule) -> tuple[Match, ...]:
@@ -68,8 +70,7 @@ def service_matches(rule: Rule) -> tuple[Match, ...]:
     without the first fragment, which must pass by its ports or type. Open vSwitch does not parse the ports
     of DCCP and UDP-Lite, so a rule that names such ports admits nothing.
     """
-    assert rule.protocol is not None, "callers ask has_service first"
-    known = _matches(rule.ethertype, rule.protocol, (rule.port_range_min, rule.port_range_max))
+    known = _matches(rule.ethertype, *service_of(rule))
     return (*known, _LATER_IPV6) if rule.ethertype is Ethertype.IPV6 else known
 
 
@@ -78,8 +79,9 @@ Bounds = tuple[int | None, int | None]
 
 
 @lru_cache(maxsize=1 << 14)
-def _matches(ethertype: Ethertype, protocol: int, bounds: Bounds) -> tuple[Match, ...]:
+def _matches(ethertype: Ethertype, protocol: int, low: int | None, high: int | None) -> tuple[Match, ...]:
     """Cached, because many rules name the same service and can share its conditions."""
+    bounds = (low, high)
     family = ethertype_term(ethertype)
     header = (*BY_HEADER, family, f.IP_PROTO(protocol))
     tracked = (*BY_CONNECTION, family, f.CT_NW_PROTO(protocol))

@@ -6,9 +6,11 @@ Ids are opaque strings, unique within a kind. Terms follow the Neutron API refer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Container
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from netaddr import INET_PTON, AddrFormatError
 from netaddr.strategy import ipv4, ipv6
@@ -235,6 +237,63 @@ class Rule:
     remote_network_id: str | None = None
     name: str = ""
     meta: Meta = NO_META
+
+
+PERMISSION_FIELDS = tuple(
+    field.name for field in fields(Rule) if field.name not in ("id", "number", "group_id", "name", "meta")
+)
+"""What a rule permits to its group. Rules of one group that agree in all of these permit the same."""
+REMOTE_FIELDS = tuple(name for name in PERMISSION_FIELDS if name.startswith("remote_"))
+"""The fields of a rule's remote."""
+SERVICE_FIELDS = tuple(
+    name for name in PERMISSION_FIELDS if name not in ("direction", "ethertype", *REMOTE_FIELDS)
+)
+"""The fields of a rule's service. If all of them are None, the rule is for every service."""
+
+permission_of: Callable[[Rule], tuple[Any, ...]] = attrgetter(*PERMISSION_FIELDS)
+"""The values of `PERMISSION_FIELDS`."""
+remote_of: Callable[[Rule], tuple[Any, ...]] = attrgetter(*REMOTE_FIELDS)
+"""The values of `REMOTE_FIELDS`."""
+service_of: Callable[[Rule], tuple[Any, ...]] = attrgetter(*SERVICE_FIELDS)
+"""The values of `SERVICE_FIELDS`."""
+
+
+class HeaderField(NamedTuple):
+    """A service field that a rule compares with the packet's field of the same name; None matches any value.
+
+    The values are 0 to `highest`. `meaning` names a value in error messages.
+    """
+
+    name: str
+    highest: int
+    meaning: str
+
+
+HEADER_FIELDS = (HeaderField("protocol", 255, "IP protocol number"),)
+"""The service fields that have a single value. Ports depend on the protocol and have rules of their own."""
+
+
+def fits_header(rule: Rule, subject: object, unknown: Container[str] = ()) -> bool:
+    """Whether the rule's header fields allow the values of the subject: a packet's header, or another rule.
+
+    The fields in `unknown` are not compared.
+    """
+    names = (field.name for field in HEADER_FIELDS if field.name not in unknown)
+    return all(getattr(rule, name) in (None, getattr(subject, name)) for name in names)
+
+
+_NO_REMOTE: dict[str, Any] = dict.fromkeys(REMOTE_FIELDS)
+_NO_SERVICE: dict[str, Any] = dict.fromkeys(SERVICE_FIELDS)
+
+
+def without_remote(rule: Rule) -> Rule:
+    """The rule for any remote."""
+    return replace(rule, **_NO_REMOTE)
+
+
+def without_service(rule: Rule) -> Rule:
+    """The rule for every service."""
+    return replace(rule, **_NO_SERVICE)
 
 
 FIRST_RULE_NUMBER = 16

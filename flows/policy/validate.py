@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 from flows.policy.objects import (
     FIRST_RULE_NUMBER,
+    HEADER_FIELDS,
     NO_META,
+    REMOTE_FIELDS,
     AddressGroup,
     AddressPair,
     Direction,
@@ -174,19 +176,18 @@ def _check_rule(rule: Rule) -> Iterator[Problem]:
         yield _not_one_of("direction", rule.direction, Direction)
     if not isinstance(rule.ethertype, Ethertype):
         yield _not_one_of("ethertype", rule.ethertype, Ethertype)
-    yield from _protocol(rule)
+    for name, highest, meaning in HEADER_FIELDS:
+        yield from _within(name, getattr(rule, name), highest, meaning)
+    yield from _icmp_family(rule)
     yield from _ports(rule)
     yield from _remote(rule)
     yield from _text("name", rule.name)
     yield from _meta(rule.meta)
 
 
-def _protocol(rule: Rule) -> Iterator[Problem]:
-    if rule.protocol is None:
-        return
-    if not _integer(rule.protocol, 0, 255):
-        yield Problem("protocol", f"{rule.protocol!r} is no IP protocol number from 0 to 255")
-    elif rule.protocol == ICMP and rule.ethertype is Ethertype.IPV6:
+def _icmp_family(rule: Rule) -> Iterator[Problem]:
+    """ICMP has another protocol number for each ethertype."""
+    if rule.protocol == ICMP and rule.ethertype is Ethertype.IPV6:
         yield Problem("protocol", f"{ICMP} (icmp) is for IPv4; for IPv6 use {ICMPV6} (ipv6-icmp)")
     elif rule.protocol == ICMPV6 and rule.ethertype is Ethertype.IPV4:
         yield Problem("protocol", f"{ICMPV6} (ipv6-icmp) is for IPv6; for IPv4 use {ICMP} (icmp)")
@@ -234,12 +235,7 @@ def _within(field: str, value: int | None, highest: int, what: str) -> Iterator[
 
 
 def _remote(rule: Rule) -> Iterator[Problem]:
-    remotes = {
-        "remote_ip_prefix": rule.remote_ip_prefix,
-        "remote_group_id": rule.remote_group_id,
-        "remote_address_group_id": rule.remote_address_group_id,
-        "remote_network_id": rule.remote_network_id,
-    }
+    remotes = {field: getattr(rule, field) for field in REMOTE_FIELDS}
     given = [field for field, value in remotes.items() if value is not None]
     for field in given[1:]:
         yield Problem(field, f"cannot be given together with {given[0]}")

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from flows.policy.objects import AddressGroup, Direction, Network, Port, Prefix, Rule, SecurityGroup
+from flows.policy.objects import (
+    AddressGroup,
+    Direction,
+    Network,
+    Port,
+    Prefix,
+    Rule,
+    SecurityGroup,
+    fits_header,
+)
 from flows.reference.packet import ICMP, ICMPV6, IPV6_FRAGMENT, Conversation, link_local_of
 
 ALL_PORTS = (0, 65535)
@@ -89,12 +98,12 @@ def _same_scope(text: PolicyText, one: str, other: str) -> bool:
 
 
 def _is_service(rule: Rule, subject: Conversation, portless: bool) -> bool:
-    """Whether protocol and ports match. A later fragment has no ports; those of the first were checked."""
-    if rule.protocol is None:
-        return True
-    if portless and subject.protocol == IPV6_FRAGMENT:
-        return True
-    if rule.protocol != subject.protocol:
+    """Whether header fields and ports match. A later fragment has no ports; those of the first were checked.
+
+    A later fragment of IPv6 has no protocol either.
+    """
+    unknown = ("protocol",) if portless and subject.protocol == IPV6_FRAGMENT else ()
+    if not fits_header(rule, subject, unknown):
         return False
     if rule.port_range_min is None or portless:
         return True

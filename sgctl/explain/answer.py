@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from flows.policy.objects import Direction, Port, Prefix, Rule
+from flows.policy.objects import Direction, Port, Prefix, Rule, without_remote, without_service
 from flows.reference.rule_match import is_member
 from flows.reference.verdict import (
     Conversation,
@@ -182,18 +182,10 @@ class _Words:
                 yield f"{describe_rule(self._text, rule)} {reason}"
 
     def _only_obstacle(self, rule: Rule, subject: Conversation) -> str:
-        any_remote = replace(
-            rule,
-            remote_ip_prefix=None,
-            remote_group_id=None,
-            remote_address_group_id=None,
-            remote_network_id=None,
-        )
-        any_service = replace(rule, protocol=None, port_range_min=None, port_range_max=None)
         way, remote = _remote(rule.direction, subject)
-        if self._allows(any_remote, subject):
+        if self._allows(without_remote(rule), subject):
             return f"allows it, but only {way} {self._remote_name(rule)}, and {remote} is not there"
-        if self._allows(any_service, subject):
+        if self._allows(without_service(rule), subject):
             return f"allows {remote}, but only on {_service_name(rule)}"
         return ""
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from flows.policy.index import Policy, member_addresses
-from flows.policy.objects import Direction, EgressDefault, Port, Prefix, Rule
+from flows.policy.index import ANY, Policy, member_addresses, selector_of
+from flows.policy.objects import Direction, EgressDefault, Port, Prefix, Rule, without_service
 from flows.reference.verdict import TCP, Conversation, rule_allows
 from sgctl.explain.expected import text_of
 from sgctl.explain.question import ServiceQuestion
@@ -85,9 +85,7 @@ class _Side:
 
 
 def _has_no_remote(rule: Rule) -> bool:
-    return (rule.remote_group_id, rule.remote_address_group_id, rule.remote_network_id) == (None,) * 3 and (
-        rule.remote_ip_prefix is None or rule.remote_ip_prefix.length == 0
-    )
+    return selector_of(rule) == ANY
 
 
 class Reach:
@@ -210,9 +208,8 @@ class Reach:
     def _covers(self, rule: Rule, remote: Prefix, network: str) -> bool:
         key = (rule.id, remote)
         if key not in self._prefix_hits:
-            of_any_service = replace(rule, protocol=None, port_range_min=None, port_range_max=None)
             ends = Conversation(remote, remote, TCP)
-            self._prefix_hits[key] = rule_allows(self._text, of_any_service, network, ends)
+            self._prefix_hits[key] = rule_allows(self._text, without_service(rule), network, ends)
         return self._prefix_hits[key]
 
     def _groups_of(self, address: Prefix, network: str) -> frozenset[str]:

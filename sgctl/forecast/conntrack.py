@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from flows.policy.objects import Direction, EgressDefault, Port, Prefix, Rule
+from flows.policy.objects import Direction, EgressDefault, Port, Prefix, Rule, fits_header
 from flows.reference.verdict import TCP, Conversation, Packet, PolicyText, State, effective_groups, judge
 from sgctl.service import protocols
 
@@ -160,9 +160,7 @@ class _Judge:
 
 def _fits(rule: Rule, conversation: Conversation) -> bool:
     """Whether the rule's service may match the conversation."""
-    if rule.protocol is None:
-        return True
-    if rule.protocol != conversation.protocol:
+    if not fits_header(rule, conversation):
         return False
     low, high = rule.port_range_min, rule.port_range_max
     return rule.protocol in _ICMP or low is None or high is None or low <= conversation.second <= high

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from flows.policy.index import link_local
+from flows.policy.index import ANY, link_local, selector_of
 from flows.policy.objects import (
     AddressGroup,
     Direction,
@@ -16,6 +16,8 @@ from flows.policy.objects import (
     Prefix,
     Rule,
     SecurityGroup,
+    fits_header,
+    remote_of,
 )
 from flows.policy.validate import ICMP, ICMPV6
 from sgctl.service.draft import Draft
@@ -114,7 +116,7 @@ class _Linter:
         return same_side and _covers_service(wide, narrow) and self._covers_remote(wide, narrow)
 
     def _covers_remote(self, wide: Rule, narrow: Rule) -> bool:
-        if _remote(wide) == _remote(narrow) or _is_anywhere(wide):
+        if remote_of(wide) == remote_of(narrow) or selector_of(wide) == ANY:
             return True
         if wide.remote_group_id is not None or narrow.remote_group_id is not None:
             return False  # the members of a group may change at any time
@@ -174,24 +176,8 @@ def _wider_services(rule: Rule) -> list[_Service]:
     return [(rule.direction, rule.ethertype, protocol) for protocol in protocols]
 
 
-def _remote(rule: Rule) -> tuple[object, ...]:
-    return (
-        rule.remote_ip_prefix,
-        rule.remote_group_id,
-        rule.remote_address_group_id,
-        rule.remote_network_id,
-    )
-
-
-def _is_anywhere(rule: Rule) -> bool:
-    prefix, *others = _remote(rule)
-    return not any(others) and (prefix is None or (isinstance(prefix, Prefix) and prefix.length == 0))
-
-
 def _covers_service(wide: Rule, narrow: Rule) -> bool:
-    if wide.protocol is None:
-        return True
-    if wide.protocol != narrow.protocol:
+    if not fits_header(wide, narrow):
         return False
     if wide.port_range_min is None:
         return True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flows.policy.objects import Rule
+from dataclasses import replace
+
+from flows.policy.objects import Rule, permission_of
 from sgctl.service.draft import Draft
 
 Permission = tuple[object, ...]
@@ -16,14 +18,6 @@ def permissions_of(draft: Draft, group_id: str) -> dict[Permission, Rule]:
 def permission(rule: Rule) -> Permission:
     """A key that is equal for rules that permit the same; no remote equals 0.0.0.0/0 and ::/0."""
     prefix = rule.remote_ip_prefix
-    return (
-        rule.direction,
-        rule.ethertype,
-        rule.protocol,
-        rule.port_range_min,
-        rule.port_range_max,
-        prefix if prefix is not None and prefix.length else None,
-        rule.remote_group_id,
-        rule.remote_address_group_id,
-        rule.remote_network_id,
-    )
+    if prefix is not None and not prefix.length:
+        rule = replace(rule, remote_ip_prefix=None)
+    return permission_of(rule)

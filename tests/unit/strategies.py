@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -120,16 +122,17 @@ def ports(draw: st.DrawFn, port: str) -> Port:
 
 
 @st.composite
-def services(draw: st.DrawFn, version: int) -> tuple[int | None, int | None, int | None]:
-    """Protocol, port_range_min and port_range_max of a rule."""
+def services(draw: st.DrawFn, version: int) -> dict[str, Any]:
+    """The service of a rule, as keywords."""
     icmp = 1 if version == 4 else 58
     protocol = draw(st.sampled_from([None, 6, 6, 17, 132, icmp, 47]))
     if protocol in (None, 47) or draw(st.integers(0, 3)) == 0:
-        return protocol, None, None
-    if protocol == icmp:
-        return protocol, draw(st.sampled_from(ICMP_TYPES[version])), draw(st.sampled_from([None, 0, 1]))
-    low, high = sorted(draw(st.lists(st.sampled_from(PORT_EDGES), min_size=2, max_size=2)))
-    return protocol, low, high
+        low, high = None, None
+    elif protocol == icmp:
+        low, high = draw(st.sampled_from(ICMP_TYPES[version])), draw(st.sampled_from([None, 0, 1]))
+    else:
+        low, high = sorted(draw(st.lists(st.sampled_from(PORT_EDGES), min_size=2, max_size=2)))
+    return {"protocol": protocol, "port_range_min": low, "port_range_max": high}
 
 
 def remotes(version: int) -> SearchStrategy[dict[str, str | Prefix]]:
@@ -147,16 +150,13 @@ def remotes(version: int) -> SearchStrategy[dict[str, str | Prefix]]:
 @st.composite
 def rules(draw: st.DrawFn, rule: str, numbers: SearchStrategy[int]) -> Rule:
     ethertype = draw(st.sampled_from(Ethertype))
-    protocol, low, high = draw(services(ethertype.version))
     return Rule(
         id=rule,
         number=draw(numbers),
         group_id=draw(st.sampled_from(GROUPS)),
         direction=draw(st.sampled_from(Direction)),
         ethertype=ethertype,
-        protocol=protocol,
-        port_range_min=low,
-        port_range_max=high,
+        **draw(services(ethertype.version)),
         **draw(remotes(ethertype.version)),  # type: ignore[arg-type]  # one keyword of the right type
     )
 

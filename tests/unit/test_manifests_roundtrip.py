@@ -24,9 +24,9 @@ from flows.policy.objects import (
     Rule,
     SecurityGroup,
     SubnetDetail,
+    permission_of,
 )
 from flows.policy.validate import check
-from sgctl.service.apply.rules import permission
 from sgctl.service.checks import violations
 from sgctl.service.plan import ObjectAction
 from tests.examples import examples
@@ -138,7 +138,7 @@ def _rules(draw: st.DrawFn, groups: list[str], address_groups: list[str], networ
             name=draw(names),
             meta=replace(draw(metas), project_id=""),
         )
-        found.setdefault((rule.group_id, permission(rule)), rule)
+        found.setdefault((rule.group_id, permission_of(rule)), rule)
     return list(found.values())
 
 

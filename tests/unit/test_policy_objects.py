@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,21 @@ from hypothesis import strategies as st
 
 from flows.policy import validate
 from flows.policy.index import link_local
-from flows.policy.objects import AddressPair, Change, Network, PolicyObject, Port, Prefix
+from flows.policy.objects import (
+    AddressPair,
+    Change,
+    Direction,
+    Ethertype,
+    Meta,
+    Network,
+    PolicyObject,
+    Port,
+    Prefix,
+    Rule,
+    permission_of,
+    without_remote,
+    without_service,
+)
 from tests.unit.strategies import policies
 
 ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
@@ -133,3 +149,31 @@ def test_an_address_pair_is_a_source_of_its_own() -> None:
     pair = AddressPair("02:00:00:00:00:09", Prefix.parse("10.0.0.0/8"))
     port = Port("p", "p", "n", "02:00:00:00:00:01", "p", allowed_address_pairs=(pair,))
     assert not validate.check(port)
+
+
+RULE = Rule("r1", 16, "g1", Direction.INGRESS, Ethertype.IPV4)
+OTHER_VALUES: dict[str, Any] = {
+    "id": "r2",
+    "number": 17,
+    "name": "web",
+    "meta": Meta(description="web"),
+    "group_id": "g2",
+    "direction": Direction.EGRESS,
+    "ethertype": Ethertype.IPV6,
+    "remote_ip_prefix": Prefix.parse("192.0.2.0/24"),
+}
+SAME_PERMISSION = {"id", "number", "name", "meta", "group_id"}
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Rule)])
+def test_rules_that_differ_in_what_they_match_permit_different_things(name: str) -> None:
+    other = replace(RULE, **{name: OTHER_VALUES.get(name, 7)})
+    assert (permission_of(other) == permission_of(RULE)) == (name in SAME_PERMISSION)
+
+
+def test_without_service_and_remote_a_rule_matches_all_of_its_direction_and_ethertype() -> None:
+    said: dict[str, Any] = {
+        field.name: OTHER_VALUES.get(field.name, 7) for field in fields(Rule) if field.default is None
+    }
+    assert said.keys() >= {"protocol", "port_range_min", "port_range_max", "remote_group_id"}
+    assert without_remote(without_service(replace(RULE, **said))) == RULE

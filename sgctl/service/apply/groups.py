@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.policy.objects import AddressGroup, Prefix, SecurityGroup
+from flows.policy.objects import AddressGroup, Prefix, SecurityGroup, permission_of
 from sgctl.service.apply import evroc_rules, own_rules
 from sgctl.service.apply.manifest_draft import ManifestDraft, Statement, metadata, prefixes
 from sgctl.service.apply.rules import (
     RuleReader,
     StatedRule,
     all_egress,
-    permission,
     replace_rules,
     rule_specs,
 )
@@ -45,6 +44,6 @@ def _default_rules(reader: RuleReader, document: Document, rules: list[StatedRul
     """OpenStack's default rules, if the document requests them, without those it lists itself."""
     if document.spec.get("default_rules") != "openstack":
         return []
-    listed = {permission(stated.rule) for stated in rules}
-    defaults = [rule for rule in all_egress(reader) if permission(rule) not in listed]
+    listed = {permission_of(stated.rule) for stated in rules}
+    defaults = [rule for rule in all_egress(reader) if permission_of(rule) not in listed]
     return [StatedRule(rule, ("spec", "default_rules")) for rule in defaults]

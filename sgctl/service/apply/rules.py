@@ -17,6 +17,7 @@ from flows.policy.objects import (
     Prefix,
     Rule,
     SecurityGroup,
+    permission_of,
 )
 from flows.policy.validate import ICMP, ICMPV6
 from sgctl.service.apply.manifest_draft import ManifestDraft, Statement
@@ -44,21 +45,6 @@ class Remote(NamedTuple):
 
 class Invalid(Exception):
     """A malformed rule, whose problem has already been reported."""
-
-
-def permission(rule: Rule) -> tuple[object, ...]:
-    """A key of what a rule permits, without its name: it is equal for rules that permit the same."""
-    return (
-        rule.direction,
-        rule.ethertype,
-        rule.protocol,
-        rule.port_range_min,
-        rule.port_range_max,
-        rule.remote_ip_prefix,
-        rule.remote_group_id,
-        rule.remote_address_group_id,
-        rule.remote_network_id,
-    )
 
 
 class RuleReader:
@@ -135,11 +121,11 @@ def replace_rules(
 
     A stated rule that permits the same as an old rule keeps the old rule's id and number.
     """
-    old = {permission(rule): rule for rule in reversed(planning.draft.where(Rule, "group_id", group_id))}
+    old = {permission_of(rule): rule for rule in reversed(planning.draft.where(Rule, "group_id", group_id))}
     first: dict[tuple[object, ...], Path] = {}
     kept = set()
     for item in stated:
-        key = permission(item.rule)
+        key = permission_of(item.rule)
         if key in first:
             planning.report(document, item.path, f"permits the same as {_position(first[key])}")
             continue
