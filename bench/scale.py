@@ -30,7 +30,7 @@ from flows.policy.objects import (
     Rule,
     SecurityGroup,
 )
-from sgctl.ovsdb.collector import much_may_stay
+from sgctl.ovsdb.collector import collector_paused
 from sgctl.ryu.manager import COLLECTOR_THRESHOLDS
 
 PORTS, GROUPS, RULES, ADDRESSES = 10_000, 1_000, 100_000, 100_000
@@ -47,7 +47,7 @@ def measure(record: Record) -> None:
     policy.apply(Change(None, obj) for obj in _objects())
     bridge = BridgeCompiler(policy)
     ports = {number: f"p{number}" for number in range(1, PORTS + 1)}
-    with much_may_stay():  # as the controller does
+    with collector_paused():  # as the controller does
         bridge.set_local(LocalState(ports, {}, {identifier(NETWORK): 1}))
         count = len(bridge.flush().added)
     record.put("scale_compile", time.process_time() - start)

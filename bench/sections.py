@@ -41,7 +41,7 @@ SECTIONS: dict[str, BenchSection] = {
     "encoder": BenchSection("wire encoder", encoder.measure),
     "stream": BenchSection("1,000 changes a second", stream.measure),
     "fairness": BenchSection("a revocation while others keep the API busy", fairness.measure),
-    "door": BenchSection("API under a fuzzed OpenFlow port", broken_openflow.measure),
+    "broken-openflow": BenchSection("API under a fuzzed OpenFlow port", broken_openflow.measure),
     "floods": BenchSection("floods of one workload", floods.measure),
     "scale": BenchSection("scale in simulation", scale.measure),
     "optimizations": BenchSection("each optimization left out", optimizations.measure, quick=False),

@@ -108,7 +108,7 @@ class Datagrams(_Traffic):
         size: int = 100,
         pace: float = _PACE_SECONDS,
     ) -> None:
-        self._pace = pace
+        self._large_changes = pace
         self._seen: set[int] = set()
         self._sent = 0
         self._begin = time.monotonic()
@@ -146,7 +146,7 @@ class Datagrams(_Traffic):
         while not self._stop.is_set():
             self._sender.sendto(_NUMBER.pack(self._sent) + padding, self._address)
             self._sent += 1
-            time.sleep(self._pace)
+            time.sleep(self._large_changes)
 
     def _receive(self) -> None:
         self._receiver.settimeout(0.1)

@@ -61,14 +61,14 @@ MUTANTS = (
     Mutant(
         "rules keep a local identity that nobody has any more",
         "compiler/rules",
-        "self._claims.withdraw(shape.owner, shape.key((r.LOCAL(number),)))",
-        "shape.key((r.LOCAL(number),))",
+        "self._claims.withdraw(conjunction.owner, conjunction.key((r.LOCAL(number),)))",
+        "conjunction.key((r.LOCAL(number),))",
     ),
     Mutant(
         "addresses of a remote stay after its last rule",
         "compiler/rules",
-        "self._watch_selector(state, shape.selector, present=False)",
-        "state.by_selector[shape.selector]",
+        "self._watch_selector(state, conjunction.selector, present=False)",
+        "state.by_selector[conjunction.selector]",
     ),
     Mutant("port ranges end too late", "compiler/services", "size > high - low + 1", "size > high - low + 2"),
     Mutant(
@@ -270,7 +270,7 @@ MUTANTS = (
     Mutant(
         "an address that a port has outside of all subnets is found by nobody",
         "compiler/uplinks",
-        "if not segment.straying:",
+        "if not segment.has_off_subnet_ports:",
         "if True:",
     ),
     Mutant(
@@ -342,8 +342,8 @@ MUTANTS = (
     Mutant(
         "ranges of addresses are not found",
         "compiler/port_flows",
-        "        yield found_flow(at, prefix)",
-        "        if prefix.is_host:\n            yield found_flow(at, prefix)",
+        "        yield request_flow(at, prefix)",
+        "        if prefix.is_host:\n            yield request_flow(at, prefix)",
     ),
     Mutant(
         "a range of addresses hides the outside",
@@ -661,7 +661,7 @@ MUTANTS = (
     Mutant(
         "a shared MAC does not follow its holder",
         "compiler/holders",
-        "return (_learn(mac, f.IN_PORT),) if named and mac in at.macs_held_in_turn() else ()",
+        "return (_learn(mac, f.IN_PORT),) if named and mac in at.shared_pair_macs() else ()",
         "return ()",
     ),
     Mutant(

@@ -18,7 +18,7 @@ class Attachment:
     `uplinked`: an uplink of this bridge carries the network, so the port needs guards against the outside.
     `subnets6`: the network declares IPv6 subnets. `subnets4`: the network's IPv4 subnets. `shared`: the MACs
     and addresses of this port that other ports may use, too. `elsewhere`: those of them that a port not on
-    this bridge may use. `strays`: the port may have an address that is in no subnet of its network.
+    this bridge may use. `off_subnet`: the port may have an address that is in no subnet of its network.
     """
 
     ofport: int
@@ -31,9 +31,9 @@ class Attachment:
     subnets4: tuple[Prefix, ...]
     shared: frozenset[Claim] = frozenset()
     elsewhere: frozenset[Claim] = frozenset()
-    strays: bool = False
+    off_subnet: bool = False
 
-    def macs_held_in_turn(self) -> list[str]:
+    def shared_pair_macs(self) -> list[str]:
         """MACs of allowed address pairs that other ports may use, too; never the port's own MAC."""
         return [mac for mac in source_macs(self.port) if mac in self.shared and mac != self.port.mac]
 
@@ -72,7 +72,7 @@ def source_macs(port: Port) -> list[str]:
     return list(dict.fromkeys([port.mac, *(pair.mac for pair in port.allowed_address_pairs)]))
 
 
-def may_stray(port: Port, subnets: Collection[Prefix]) -> bool:
+def may_be_off_subnet(port: Port, subnets: Collection[Prefix]) -> bool:
     """Whether the port may have an address that is neither in its network's `subnets` nor link-local."""
     known = (_LINK, *subnets)
     own = {pair.prefix for pair in address_pairs(port)}

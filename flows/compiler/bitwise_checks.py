@@ -55,7 +55,7 @@ COMPARING = frozenset(
 """The tables that compare bit by bit, with flows of priority NORMAL and above."""
 
 
-def sieve_flows() -> Iterator[Flow]:
+def bitwise_flows() -> Iterator[Flow]:
     """The flows that all ports share."""
     yield from _differences(p.OWN_MAC, f.ETH_SRC, (call(p.OTHER_MAC),))
     yield Flow(p.OWN_MAC, Priority.DEFAULT, (), (call(p.SENDER),))
@@ -64,7 +64,7 @@ def sieve_flows() -> Iterator[Flow]:
         yield Flow(p.OTHER_MAC, Priority.LOW, (kind,), drop(reason))
     yield from _arp_flows()
     yield from _link_address_flows()
-    yield from _asked_flows()
+    yield from _arp_target_flows()
 
 
 def _arp_flows() -> Iterator[Flow]:
@@ -106,7 +106,7 @@ def _address_differences(table: Table, field: Field, other: Table) -> Iterator[F
             yield Flow(table, Priority.NORMAL + bit, (ARP_TERM, held, field(said, one)), (call(other),))
 
 
-def _asked_flows() -> Iterator[Flow]:
+def _arp_target_flows() -> Iterator[Flow]:
     """ARP for an address that is in no subnet of the network, or that no port here has, goes to NOBODY."""
     yield Flow(p.ASKED, Priority.DEFAULT, (), (SetField(r.PREFIX, _NO_ADDRESS), call(p.IN_SUBNET)))
     yield from _address_differences(p.IN_SUBNET, f.ARP_TPA, p.OTHER_SUBNET)
@@ -130,7 +130,7 @@ def subnet_flows(zone: Term, subnets: Iterable[Prefix]) -> Iterator[Flow]:
         yield Flow(p.OTHER_SUBNET, Priority.NORMAL, (zone, r.PREFIX(held[-1])), (call(p.NOBODY),))
 
 
-def known_flows(at: Attachment, prefix: Prefix) -> Iterator[Flow]:
+def arp_target_flows(at: Attachment, prefix: Prefix) -> Iterator[Flow]:
     """Compare the target of ARP with an IPv4 address or range of the port, a few bits at a time.
 
     Ports whose addresses begin with the same bits share flows.
@@ -173,7 +173,7 @@ def own_mac(at: Attachment) -> SetField:
     return SetField(r.LOCAL, mac_number(source_macs(at.port)[0]))
 
 
-def port_sieve_flows(at: Attachment, in_port: Term) -> Iterator[Flow]:
+def port_bitwise_flows(at: Attachment, in_port: Term) -> Iterator[Flow]:
     """The further MACs and addresses with which the frames of a port are compared."""
     macs = list(map(mac_number, source_macs(at.port)))
     tables, any_mac = (p.OTHER_MAC, p.OWN_MAC), (SetField(r.LOCAL, _ANY), call(p.SENDER))

@@ -13,8 +13,8 @@ from functools import cache
 from itertools import islice, product
 from typing import TypeVar
 
-from flows.compiler.attachment import Attachment, may_stray
-from flows.compiler.bitwise_checks import sieve_flows
+from flows.compiler.attachment import Attachment, may_be_off_subnet
+from flows.compiler.bitwise_checks import bitwise_flows
 from flows.compiler.claims import ClaimTable, Owner
 from flows.compiler.fragment_budget import ruleless_flows
 from flows.compiler.identities import LocalSet, local_number
@@ -46,18 +46,18 @@ class LocalState:
     """What is attached to a bridge: policy ports and uplinks by OpenFlow port, zones by network.
 
     `ports` maps an OpenFlow port to a policy port id, `uplinks` to the ids of the networks that the uplink
-    carries. A bond is listed under its first member. `ways` describes the uplinks that are bonds or that
+    carries. A bond is listed under its first member. `special_uplinks` has the uplinks that are bonds or that
     send probes. Every network of a bound port or an uplink needs a zone (1–65534).
     """
 
     ports: Mapping[int, str] = field(default_factory=dict)
     uplinks: Mapping[int, frozenset[str]] = field(default_factory=dict)
     zones: Mapping[str, int] = field(default_factory=dict)
-    ways: Mapping[int, Uplink] = field(default_factory=dict)
+    special_uplinks: Mapping[int, Uplink] = field(default_factory=dict)
 
     def uplink(self, ofport: int) -> Uplink:
         """The uplink that `uplinks` lists under this OpenFlow port."""
-        return self.ways.get(ofport) or Uplink((ofport,))
+        return self.special_uplinks.get(ofport) or Uplink((ofport,))
 
 
 class BridgeCompiler:
@@ -74,7 +74,7 @@ class BridgeCompiler:
         self._ports_of_identity: Counter[int] = Counter()
         self._zone_ports = ZonePorts()
         self._trusted: Counter[str] = Counter()
-        self._straying: Counter[str] = Counter()
+        self._off_subnet: Counter[str] = Counter()
         self._users: dict[tuple[str, Claim], tuple[int, int]] = {}
         self._stale_ports: dict[int, None] = {}
         self._stale_segments: dict[str, None] = {}
@@ -129,7 +129,9 @@ class BridgeCompiler:
         self._note_ofports(moved, before.ports)
         self._carried = frozenset().union(*state.uplinks.values())
         networks = _differing(before.zones, state.zones)
-        for uplink in _differing(before.uplinks, state.uplinks) | _differing(before.ways, state.ways):
+        for uplink in _differing(before.uplinks, state.uplinks) | _differing(
+            before.special_uplinks, state.special_uplinks
+        ):
             networks |= before.uplinks.get(uplink, frozenset()) | state.uplinks.get(uplink, frozenset())
             present = uplink in state.uplinks
             self._claims.assign(("uplink", uplink), uplink_flows(state.uplink(uplink)) if present else ())
@@ -207,7 +209,7 @@ class BridgeCompiler:
         if network is not None and zone is not None:
             carriers = [o for o, carried in self._local.uplinks.items() if network_id in carried]
             uplinks = tuple(map(self._local.uplink, sorted(carriers)))
-            marks = self._trusted[network_id] > 0, self._straying[network_id] > 0
+            marks = self._trusted[network_id] > 0, self._off_subnet[network_id] > 0
             flows = segment_flows(Segment(network, zone, uplinks, *marks))
         self._claims.assign(("segment", network_id), flows)
 
@@ -243,7 +245,9 @@ class BridgeCompiler:
         subnets4 = tuple(subnet for subnet in subnets if subnet.version == 4)
         identity, stateless, claims = local_number(local_set), local_set.stateless, self._shared_claims(port)
         known = uplinked, subnets6, subnets4
-        return Attachment(ofport, port, zone, identity, stateless, *known, *claims, may_stray(port, subnets))
+        return Attachment(
+            ofport, port, zone, identity, stateless, *known, *claims, may_be_off_subnet(port, subnets)
+        )
 
     def _shared_claims(self, port: Port) -> tuple[frozenset[Claim], frozenset[Claim]]:
         """`shared` and `elsewhere` of an `Attachment`. Only other ports that are up count."""
@@ -310,12 +314,12 @@ class BridgeCompiler:
             self._stale_chunks[old.zone, old.ofport // CHUNK] = None
 
     def _count_trusted(self, at: Attachment | None, step: int) -> None:
-        """Count ports without port security and ports that may stray: a network's flows depend on both."""
+        """Count the ports on which a network's flows depend: without port security, or off its subnets."""
         if at is not None and not at.port.port_security_enabled:
             self._trusted[at.port.network_id] += step
             self._stale_segments[at.port.network_id] = None
-        if at is not None and at.strays:
-            self._straying[at.port.network_id] += step
+        if at is not None and at.off_subnet:
+            self._off_subnet[at.port.network_id] += step
             self._stale_segments[at.port.network_id] = None
 
     def _refresh_scope(self, network_id: str) -> None:
@@ -352,7 +356,7 @@ class BridgeCompiler:
 @cache
 def base_flows() -> tuple[Flow, ...]:
     """The flows that every bridge has, whatever the policy. All bridges share them."""
-    return (*static_flows(), *sieve_flows(), *protocol_flows(), *router_flows())
+    return (*static_flows(), *bitwise_flows(), *protocol_flows(), *router_flows())
 
 
 def egress_open_flows(identity: int) -> list[Flow]:

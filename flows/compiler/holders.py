@@ -34,14 +34,14 @@ from flows.policy.objects import Prefix
 LINK_LOCAL = Prefix.parse("fe80::/10")
 
 
-def noting_holder(at: Attachment, mac: str, address: Prefix) -> tuple[Action, ...]:
+def learn_holder(at: Attachment, mac: str, address: Prefix) -> tuple[Action, ...]:
     """The action that learns the holder of a MAC from a frame with this pair, if the pair counts.
 
     Only addresses that an allowed address pair names for the MAC count. A stand-by sends from the MAC, too:
     its kernel reports multicast listeners from the link-local address that it derives from the MAC.
     """
     named = any(pair.mac == mac and pair.prefix.covers(address) for pair in at.port.allowed_address_pairs)
-    return (_learn(mac, f.IN_PORT),) if named and mac in at.macs_held_in_turn() else ()
+    return (_learn(mac, f.IN_PORT),) if named and mac in at.shared_pair_macs() else ()
 
 
 def _learn(mac: str, holder: Field | int) -> Action:
@@ -58,7 +58,7 @@ def _learn(mac: str, holder: Field | int) -> Action:
     )
 
 
-def held_flows(at: Attachment, mac: str) -> Iterator[Flow]:
+def shared_mac_flows(at: Attachment, mac: str) -> Iterator[Flow]:
     """Forward frames to a MAC that other ports may use, too."""
     zone, to_mac = r.ZONE(at.zone), f.ETH_DST(mac_number(mac))
     deliver = (SetField(r.DESTINATION, at.identity), call(p.RECEIVER))
@@ -75,7 +75,7 @@ def held_flows(at: Attachment, mac: str) -> Iterator[Flow]:
     yield Flow(p.HOLDER_OUT, Priority.LOW, (zone, to_mac), (call(p.ALL_HOLDERS), *outside))
 
 
-def found_flow(at: Attachment, prefix: Prefix) -> Flow:
+def request_flow(at: Attachment, prefix: Prefix) -> Flow:
     """Send requests for an address to its owner.
 
     They also go outside if another owner may be there, and for a range, most of which may be there.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from flows.compiler.attachment import Attachment, address_pairs, mac_number, source_macs
-from flows.compiler.bitwise_checks import known_flows, own_mac, port_sieve_flows
+from flows.compiler.bitwise_checks import arp_target_flows, own_mac, port_bitwise_flows
 from flows.compiler.fragment_budget import port_fragment_flows
-from flows.compiler.holders import found_flow, guard_flows, held_flows, noting_holder
+from flows.compiler.holders import guard_flows, learn_holder, request_flow, shared_mac_flows
 from flows.compiler.link_messages import (
     ADVERTISEMENT,
     ARP_TERM,
@@ -69,7 +69,7 @@ def _classify(at: Attachment, in_port: Term) -> Iterator[Flow]:
 
 def _spoof_flows(at: Attachment, in_port: Term, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
     yield Flow(p.BUDGET, Priority.NORMAL, (in_port,), (Meter(at.ofport),))
-    yield from port_sieve_flows(at, in_port)
+    yield from port_bitwise_flows(at, in_port)
     for ethertype in sorted(at.port.permitted_ethertypes):
         yield Flow(p.SPOOF, Priority.NORMAL, (in_port, f.ETH_TYPE(ethertype)), (call(p.OWN_MAC),))
     for mac in source_macs(at.port):
@@ -84,20 +84,20 @@ def _spoof_flows(at: Attachment, in_port: Term, pairs: Sequence[AddressPair]) ->
 
 def _mac_flows(at: Attachment, in_port: Term, text: str) -> Iterator[Flow]:
     """What a MAC may send before it has an address: ARP probes, DHCP, duplicate address detection."""
-    mac, note = mac_number(text), noting_holder(at, text, NO_ADDRESS)
+    mac, note = mac_number(text), learn_holder(at, text, NO_ADDRESS)
     source = (in_port, f.ETH_SRC(mac))
     probe = (*source, ARP_TERM, f.ARP_OP(1), f.ARP_SPA(0), f.ARP_SHA(mac))
     yield Flow(p.SPOOF_ARP, Priority.NORMAL, probe, (*note, call(p.ASKED)))
     discover = (IPV4_TERM, f.IPV4_SRC(0), LIMITED_BROADCAST, *DHCP_FROM_CLIENT[1:])
     yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, *discover), (*note, call(p.PROTOCOL)))
-    note = noting_holder(at, text, NO_ADDRESS6)
+    note = learn_holder(at, text, NO_ADDRESS6)
     yield Flow(p.SPOOF_IP, Priority.NORMAL, (*source, IPV6_TERM, f.IPV6_SRC(0)), (*note, call(p.PROTOCOL)))
     solicitation = (*source, *SOLICITATION, f.ND_SLL(mac))
     yield Flow(p.SPOOF_ND, Priority.LOW, solicitation, (call(p.ON_LINK),))
 
 
 def _ipv4_pair_flows(at: Attachment, in_port: Term, pair: AddressPair) -> Iterator[Flow]:
-    mac, prefix, note = mac_number(pair.mac), pair.prefix, noting_holder(at, *pair)
+    mac, prefix, note = mac_number(pair.mac), pair.prefix, learn_holder(at, *pair)
     source = (in_port, f.ETH_SRC(mac))
     arp = (*source, ARP_TERM, *prefix_term(f.ARP_SPA, prefix), f.ARP_SHA(mac))
     yield Flow(p.SPOOF_ARP, Priority.NORMAL, arp, (*note, call(p.ASKED)))
@@ -116,7 +116,7 @@ def _to_other_owners(at: Attachment, address: Prefix) -> tuple[Action, ...]:
 
 
 def _ipv6_pair_flows(at: Attachment, in_port: Term, pair: AddressPair) -> Iterator[Flow]:
-    mac, prefix, note = mac_number(pair.mac), pair.prefix, noting_holder(at, *pair)
+    mac, prefix, note = mac_number(pair.mac), pair.prefix, learn_holder(at, *pair)
     source = (in_port, f.ETH_SRC(mac))
     ip = (*source, IPV6_TERM, *prefix_term(f.IPV6_SRC, prefix))
     yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (*note, call(p.PROTOCOL)))
@@ -148,7 +148,7 @@ def _vrrp_flow(at: Attachment, in_port: Term, pair: AddressPair) -> Flow:
     of4 = pair.prefix.version == 4
     group, field = (VRRP4_ANY_HOPS, f.IPV4_SRC) if of4 else (VRRP6_ANY_HOPS, f.IPV6_SRC)
     match = (in_port, f.ETH_SRC(mac_number(pair.mac)), *group, *prefix_term(field, pair.prefix))
-    checked = (*noting_holder(at, *pair), *compare_hops(NOT_ROUTED), call(p.VRRP))
+    checked = (*learn_holder(at, *pair), *compare_hops(NOT_ROUTED), call(p.VRRP))
     return Flow(p.SPOOF_IP, Priority.HIGH, match, checked)
 
 
@@ -191,9 +191,9 @@ def _receive_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flo
         hear = (SetField(r.OUT, at.ofport), SetField(r.DESTINATION, at.identity), call(p.DEST_STATELESS))
         yield from _part_flows(p.SHARED, at, hear)
     for prefix in dict.fromkeys(pair.prefix for pair in pairs):
-        yield found_flow(at, prefix)
+        yield request_flow(at, prefix)
         if prefix.version == 4:
-            yield from known_flows(at, prefix)
+            yield from arp_target_flows(at, prefix)
     if at.uplinked:
         yield from guard_flows(at)
 
@@ -203,8 +203,8 @@ def _to_mac_flows(at: Attachment, mac: str) -> Iterator[Flow]:
     to_mac = (r.ZONE(at.zone), f.ETH_DST(mac_number(mac)))
     priority = Priority.NORMAL if mac == at.port.mac else Priority.LOW
     receiver: tuple[Action, ...] = ()
-    if mac in at.macs_held_in_turn():
-        yield from held_flows(at, mac)
+    if mac in at.shared_pair_macs():
+        yield from shared_mac_flows(at, mac)
     else:
         receiver = (SetField(r.OUT, at.ofport), SetField(r.DESTINATION, at.identity))
         yield Flow(p.FORWARD, priority, to_mac, (*receiver, call(p.RECEIVER)))

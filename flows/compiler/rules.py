@@ -36,7 +36,7 @@ def _clause(number: int, position: int, clauses: int) -> tuple[Conjunction]:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class RuleConjunction:
     """The table of a rule's flows and the number of clauses of its conjunction.
 
     `owner` is the owner of the flows in the claim table; it sorts by rule number.
@@ -49,8 +49,8 @@ class Shape:
     owner: Owner
 
     @classmethod
-    def of(cls, rule: Rule) -> Shape:
-        """The shape of a rule, which depends on the rule alone."""
+    def of(cls, rule: Rule) -> RuleConjunction:
+        """The conjunction of a rule, which depends on the rule alone."""
         tables = EGRESS_TABLES if rule.direction is Direction.EGRESS else INGRESS_TABLES
         selector = selector_of(rule)
         table = tables.any if selector == ANY else tables.rules
@@ -100,7 +100,9 @@ class SideState:
 
     members: MemberTable
     prefixes: PrefixTable
-    by_selector: defaultdict[Selector, dict[str, Shape]] = field(default_factory=lambda: defaultdict(dict))
+    by_selector: defaultdict[Selector, dict[str, RuleConjunction]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
 
 
 class RuleBook:
@@ -109,7 +111,7 @@ class RuleBook:
     def __init__(self, policy: Policy, claims: ClaimTable, zones_of_scope: dict[str, set[int]]) -> None:
         self._policy = policy
         self._claims = claims
-        self._active: dict[str, Shape] = {}
+        self._active: dict[str, RuleConjunction] = {}
         self._locals: defaultdict[str, set[int]] = defaultdict(set)
         self._sides = {side: self._side_state(side, zones_of_scope) for side in SIDES}
 
@@ -141,13 +143,13 @@ class RuleBook:
         """Remove a local identity, when its last port is gone."""
         for group in groups:
             self._locals[group].discard(number)
-            for shape in [
+            for conjunction in [
                 self._active[rule]
                 for rule in self._policy.rules_of_group.get(group, ())
                 if rule in self._active
             ]:
-                self._claims.withdraw(shape.owner, shape.key((r.LOCAL(number),)))
-                self.refresh_rule(shape.rule.id)
+                self._claims.withdraw(conjunction.owner, conjunction.key((r.LOCAL(number),)))
+                self.refresh_rule(conjunction.rule.id)
 
     def identities_of(self, group: str) -> set[int]:
         """The local identities that include a group."""
@@ -165,7 +167,7 @@ class RuleBook:
     def refresh_rule(self, rule_id: str) -> None:
         """Activate, deactivate or replace one rule, as the policy and the bound ports require."""
         rule = self._policy.rules.get(rule_id)
-        wanted = Shape.of(rule) if rule is not None and self._locals.get(rule.group_id) else None
+        wanted = RuleConjunction.of(rule) if rule is not None and self._locals.get(rule.group_id) else None
         current = self._active.get(rule_id)
         if wanted == current:
             return
@@ -196,42 +198,46 @@ class RuleBook:
         for state in self._sides.values():
             state.members.refresh_zone(zone, scope)
 
-    def _activate(self, shape: Shape) -> None:
-        self._active[shape.rule.id] = shape
-        self._claims.assign(shape.owner, shape.base_flows())
-        for number in self._locals[shape.rule.group_id]:
-            self._claim_local(shape, number)
-        if shape.selector != ANY:
-            self._attach_remote(shape)
+    def _activate(self, conjunction: RuleConjunction) -> None:
+        self._active[conjunction.rule.id] = conjunction
+        self._claims.assign(conjunction.owner, conjunction.base_flows())
+        for number in self._locals[conjunction.rule.group_id]:
+            self._claim_local(conjunction, number)
+        if conjunction.selector != ANY:
+            self._attach_remote(conjunction)
 
-    def _deactivate(self, shape: Shape) -> None:
-        del self._active[shape.rule.id]
-        self._claims.release(shape.owner)
-        if shape.selector != ANY:
-            self._detach_remote(shape)
+    def _deactivate(self, conjunction: RuleConjunction) -> None:
+        del self._active[conjunction.rule.id]
+        self._claims.release(conjunction.owner)
+        if conjunction.selector != ANY:
+            self._detach_remote(conjunction)
 
-    def _claim_local(self, shape: Shape, number: int) -> None:
-        accept = (SetField(r.VERDICT, shape.rule.number),)
-        actions = accept if shape.clauses == 1 else shape.clause(1)
-        self._claims.claim(shape.owner, shape.key((r.LOCAL(number),)), actions)
+    def _claim_local(self, conjunction: RuleConjunction, number: int) -> None:
+        accept = (SetField(r.VERDICT, conjunction.rule.number),)
+        actions = accept if conjunction.clauses == 1 else conjunction.clause(1)
+        self._claims.claim(conjunction.owner, conjunction.key((r.LOCAL(number),)), actions)
 
-    def _attach_remote(self, shape: Shape) -> None:
-        state = self._sides[shape.side]
-        first = shape.selector not in state.by_selector
-        state.by_selector[shape.selector][shape.rule.id] = shape
+    def _attach_remote(self, conjunction: RuleConjunction) -> None:
+        state = self._sides[conjunction.side]
+        first = conjunction.selector not in state.by_selector
+        state.by_selector[conjunction.selector][conjunction.rule.id] = conjunction
         if first:
-            self._watch_selector(state, shape.selector, present=True)
+            self._watch_selector(state, conjunction.selector, present=True)
         else:
-            table, register = self._remote_table(state, shape.selector)
-            for number in table.identities.of_selector[shape.selector]:
-                self._claims.claim(shape.owner, shape.key((register(number),)), shape.clause(shape.clauses))
+            table, register = self._remote_table(state, conjunction.selector)
+            for number in table.identities.of_selector[conjunction.selector]:
+                self._claims.claim(
+                    conjunction.owner,
+                    conjunction.key((register(number),)),
+                    conjunction.clause(conjunction.clauses),
+                )
 
-    def _detach_remote(self, shape: Shape) -> None:
-        state = self._sides[shape.side]
-        del state.by_selector[shape.selector][shape.rule.id]
-        if not state.by_selector[shape.selector]:
-            self._watch_selector(state, shape.selector, present=False)
-            del state.by_selector[shape.selector]
+    def _detach_remote(self, conjunction: RuleConjunction) -> None:
+        state = self._sides[conjunction.side]
+        del state.by_selector[conjunction.selector][conjunction.rule.id]
+        if not state.by_selector[conjunction.selector]:
+            self._watch_selector(state, conjunction.selector, present=False)
+            del state.by_selector[conjunction.selector]
 
     def _watch_selector(self, state: SideState, selector: Selector, *, present: bool) -> None:
         """Add a remote's addresses for the first rule that names it, or remove them after the last one."""
@@ -250,9 +256,9 @@ class RuleBook:
 
     def _remote_identity(self, side: Side, selector: Selector, condition: Term, appeared: bool) -> None:
         """Update a selector's rules when an identity that contains the selector appears or disappears."""
-        for shape in self._sides[side].by_selector.get(selector, {}).values():
-            key = shape.key((condition,))
+        for conjunction in self._sides[side].by_selector.get(selector, {}).values():
+            key = conjunction.key((condition,))
             if appeared:
-                self._claims.claim(shape.owner, key, shape.clause(shape.clauses))
+                self._claims.claim(conjunction.owner, key, conjunction.clause(conjunction.clauses))
             else:
-                self._claims.withdraw(shape.owner, key)
+                self._claims.withdraw(conjunction.owner, key)

@@ -44,14 +44,14 @@ class Uplink:
 
     With `lacp`, the other side treats the members as one link (IEEE 802.1AX), and a frame may use any member.
     Without it, broadcasts come in by all members, so only the first member that works is used, in both
-    directions. `strangers` are the MACs of the probes of other uplinks: such a probe that comes in here has
-    gone round a loop. `probe` is the MAC of this uplink's own probes: if one is sent back, it must not pass
+    directions. `other_probes` are the source MACs of other uplinks' probes: if one comes in here, it has gone
+    round a loop. `probe` is the MAC of this uplink's own probes: if one is sent back, it must not pass
     to the segment of another uplink.
     """
 
     members: tuple[int, ...]
     lacp: bool = False
-    strangers: frozenset[int] = frozenset()
+    other_probes: frozenset[int] = frozenset()
     probe: int | None = None
 
     @property
@@ -71,15 +71,15 @@ class Uplink:
 class Segment:
     """A network on this bridge: its zone and the uplinks that carry it.
 
-    `trusted`: a port of the network on this bridge has no port security. `straying`: a port of it may have an
-    address in none of its subnets.
+    `trusted`: a port of the network on this bridge has no port security. `has_off_subnet_ports`: a port of it
+    may have an address in none of its subnets.
     """
 
     network: Network
     zone: int
     uplinks: tuple[Uplink, ...]
     trusted: bool
-    straying: bool
+    has_off_subnet_ports: bool
 
 
 def segment_flows(segment: Segment) -> list[Flow]:
@@ -92,7 +92,7 @@ def segment_flows(segment: Segment) -> list[Flow]:
 def _link_flows(segment: Segment) -> Iterator[Flow]:
     """The flows for a network's subnets: ARP targets, neighbour discovery, answers of DHCP servers."""
     zone = r.ZONE(segment.zone)
-    if not segment.straying:
+    if not segment.has_off_subnet_ports:
         yield from subnet_flows(zone, segment.network.subnets)
     for subnet in segment.network.subnets:
         if subnet.version == 6:
@@ -187,7 +187,7 @@ def uplink_flows(uplink: Uplink) -> list[Flow]:
     probes = [
         Flow(p.CLASSIFY, Priority.GUARD + 150, (f.IN_PORT(member), f.ETH_SRC(mac)), told)
         for member in uplink.members
-        for mac in uplink.strangers
+        for mac in uplink.other_probes
     ]
     no_mac = [
         Flow(

@@ -19,11 +19,11 @@ Place = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class InterfaceRole:
-    """An interface's role: bound to a policy port, uplink of networks, or neither.
+class Binding:
+    """What an interface is bound to: a policy port, networks that it is an uplink of, or neither.
 
-    `networks` are the ids of the networks that need a conntrack zone for the interface. `settled` is the
-    declaration that an uplink should have. `closed` are the networks that are closed on it; see `read_loops`.
+    `networks` are the ids of the networks that need a conntrack zone for the interface. `declaration` is the
+    updated declaration of an uplink. `closed` are the networks that are closed on it; see `read_loops`.
     """
 
     interface: Interface
@@ -31,16 +31,16 @@ class InterfaceRole:
     port_id: str = ""
     networks: frozenset[str] = frozenset()
     reason: str = ""
-    settled: Declaration | None = None
+    declaration: Declaration | None = None
     closed: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def meant(self) -> frozenset[str]:
+    def declared_networks(self) -> frozenset[str]:
         """The networks of an uplink, including those that are closed to break a loop."""
         return self.networks | self.closed.keys()
 
-    def leaves_for(self, other: InterfaceRole | None) -> bool:
-        """Whether the policy port or uplink leaves its OpenFlow port when the role becomes `other`."""
+    def leaves_for(self, other: Binding | None) -> bool:
+        """Whether the policy port or uplink leaves its OpenFlow port when the binding becomes `other`."""
         if other is None or other.interface.ofport != self.interface.ofport:
             return True
         return self.state is not State.QUARANTINED and (self.state, self.port_id) != (
@@ -50,17 +50,17 @@ class InterfaceRole:
 
 
 @dataclass
-class Roles:
-    """The roles of all interfaces of one bridge, by name, and the compiler's input by OpenFlow port.
+class BridgeBindings:
+    """The bindings of all interfaces of one bridge, by name, and the compiler's input by OpenFlow port.
 
-    `moved` are the OpenFlow ports of interfaces whose role has changed since the set was last emptied.
+    `moved` are the OpenFlow ports of interfaces whose binding has changed since the set was last emptied.
     `vacated` are the OpenFlow ports that a bound port or an uplink has left since then.
     """
 
-    of_interface: dict[str, InterfaceRole] = field(default_factory=dict)
+    of_interface: dict[str, Binding] = field(default_factory=dict)
     ports: dict[int, str] = field(default_factory=dict)
     uplinks: dict[int, frozenset[str]] = field(default_factory=dict)
-    uplink_roles: dict[int, InterfaceRole] = field(default_factory=dict)
+    uplink_bindings: dict[int, Binding] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)
     vacated: set[int] = field(default_factory=set)
     _networks: Counter[str] = field(default_factory=Counter)
@@ -70,53 +70,53 @@ class Roles:
         """The ids of the networks that need a zone on this bridge."""
         return self._networks.keys()
 
-    def take(self, name: str, role: InterfaceRole) -> None:
-        """Give a role to an interface without a role."""
-        self.of_interface[name] = role
-        self.moved.add(role.interface.ofport)
-        self._networks.update(role.networks)
-        if role.state is State.BOUND:
-            self.ports[role.interface.ofport] = role.port_id
-        elif role.state is State.UPLINK:
-            self.uplinks[role.interface.ofport] = role.networks
-            self.uplink_roles[role.interface.ofport] = role
+    def take(self, name: str, binding: Binding) -> None:
+        """Add the binding of an interface that has none."""
+        self.of_interface[name] = binding
+        self.moved.add(binding.interface.ofport)
+        self._networks.update(binding.networks)
+        if binding.state is State.BOUND:
+            self.ports[binding.interface.ofport] = binding.port_id
+        elif binding.state is State.UPLINK:
+            self.uplinks[binding.interface.ofport] = binding.networks
+            self.uplink_bindings[binding.interface.ofport] = binding
 
-    def drop(self, name: str, successor: InterfaceRole | None) -> None:
-        """Remove the role of an interface, if any. `successor` is its next role, None for none."""
-        role = self.of_interface.pop(name, None)
-        if role is not None:
-            if role.interface.ofport > 0 and role.leaves_for(successor):
-                self.vacated.add(role.interface.ofport)
-            self.moved.add(role.interface.ofport)
-            self._networks -= Counter(role.networks)
-            self.ports.pop(role.interface.ofport, None)
-            self.uplinks.pop(role.interface.ofport, None)
-            self.uplink_roles.pop(role.interface.ofport, None)
+    def drop(self, name: str, successor: Binding | None) -> None:
+        """Remove the binding of an interface, if any. `successor` is its next binding, None for none."""
+        binding = self.of_interface.pop(name, None)
+        if binding is not None:
+            if binding.interface.ofport > 0 and binding.leaves_for(successor):
+                self.vacated.add(binding.interface.ofport)
+            self.moved.add(binding.interface.ofport)
+            self._networks -= Counter(binding.networks)
+            self.ports.pop(binding.interface.ofport, None)
+            self.uplinks.pop(binding.interface.ofport, None)
+            self.uplink_bindings.pop(binding.interface.ofport, None)
 
 
-class Attachments:
-    """The roles on every bridge of a host, by bridge name. Only changed interfaces are computed again.
+class HostBindings:
+    """The bindings on every bridge of a host, by bridge name. Only changed interfaces are computed again.
 
     A policy port is bound only once on a host: if several interfaces name it, the first in the order of
     bridge and interface names is bound and the others are quarantined.
     """
 
     def __init__(self, policy: Policy) -> None:
-        self.of_bridge: dict[str, Roles] = {}
+        self.of_bridge: dict[str, BridgeBindings] = {}
         self._policy = policy
         self._interfaces: dict[str, dict[str, Interface]] = {}
         self._claimants: defaultdict[str, set[Place]] = defaultdict(set)
         self._stale: set[Place] = set()
         self._looked_up: set[Place] = set()
 
-    def set_bridge(self, name: str, bridge: Bridge | None) -> Roles:
-        """Set a bridge and its interfaces, None if the bridge was deleted; returns its roles.
+    def set_bridge(self, name: str, bridge: Bridge | None) -> BridgeBindings:
+        """Set a bridge and its interfaces, None if the bridge was deleted; returns its bindings.
 
-        `refresh` updates the returned roles. A bridge without a controller is not enforced, so only its
-        declared interfaces get a role.
+        `refresh` updates the returned bindings. A bridge without a controller is not enforced, so only its
+        declared interfaces get a binding.
         """
         held = self._interfaces.setdefault(name, {})
-        roles = self.of_bridge.setdefault(name, Roles())
+        bindings = self.of_bridge.setdefault(name, BridgeBindings())
         found = bridge.interfaces if bridge else ()
         managed = bridge is not None and bool(bridge.controllers)
         wanted = {each.name: each for each in found if managed or each.is_declared}
@@ -125,7 +125,7 @@ class Attachments:
         for interface in wanted.values():
             if held.get(interface.name) != interface:
                 self._set_interface(name, interface.name, interface)
-        return roles
+        return bindings
 
     def iface_id_changed(self, iface_id: str) -> None:
         """Note that the policy port with this `iface-id` has been added, deleted or replaced."""
@@ -142,30 +142,30 @@ class Attachments:
                     self._stale.add((bridge, name))
 
     def refresh(self) -> set[Place]:
-        """Update the roles; returns the interfaces whose role has changed."""
+        """Update the bindings; returns the interfaces whose binding has changed."""
         names = NetworkNames(self._policy)
-        news = {place: self._role(*place, names) for place in self._stale}
-        self._looked_up |= {place for place, role in news.items() if role and role.settled}
+        news = {place: self._binding(*place, names) for place in self._stale}
+        self._looked_up |= {place for place, binding in news.items() if binding and binding.declaration}
         self._stale.clear()
-        changed = {place for place, role in news.items() if self._held(place) != role}
-        for bridge, name in changed:  # drop all roles first: an interface may get another's OpenFlow port
+        changed = {place for place, binding in news.items() if self._held(place) != binding}
+        for bridge, name in changed:  # drop all first: an interface may get another's OpenFlow port
             self.of_bridge[bridge].drop(name, news[bridge, name])
         for bridge, name in changed:
-            role = news[bridge, name]
-            if role is not None:
-                self.of_bridge[bridge].take(name, role)
+            binding = news[bridge, name]
+            if binding is not None:
+                self.of_bridge[bridge].take(name, binding)
         return changed
 
-    def unsettled(self) -> Iterator[tuple[Interface, Declaration]]:
+    def outdated_declarations(self) -> Iterator[tuple[Interface, Declaration]]:
         """The uplinks whose declaration should change, with the new declaration; each is returned once."""
         places, self._looked_up = self._looked_up, set()
         for place in sorted(places):
-            role = self._held(place)
-            if role is not None and role.settled not in (None, role.interface.declaration):
-                assert role.settled is not None
-                yield role.interface, role.settled
+            binding = self._held(place)
+            if binding is not None and binding.declaration not in (None, binding.interface.declaration):
+                assert binding.declaration is not None
+                yield binding.interface, binding.declaration
 
-    def _held(self, place: Place) -> InterfaceRole | None:
+    def _held(self, place: Place) -> Binding | None:
         return self.of_bridge[place[0]].of_interface.get(place[1])
 
     def _set_interface(self, bridge: str, name: str, interface: Interface | None) -> None:
@@ -183,38 +183,36 @@ class Attachments:
                 del self._claimants[each.iface_id]
         self._stale.add(place)
 
-    def _role(self, bridge: str, name: str, names: NetworkNames) -> InterfaceRole | None:
+    def _binding(self, bridge: str, name: str, names: NetworkNames) -> Binding | None:
         interface = self._interfaces.get(bridge, {}).get(name)
         if interface is None:
             return None
         if interface.mirror and not interface.is_declared:
             copies = f"gets copies of the traffic of other ports, sent by mirror {interface.mirror}"
-            return InterfaceRole(interface, State.MIRROR, reason=copies)
+            return Binding(interface, State.MIRROR, reason=copies)
         if interface.obstacle:
-            return InterfaceRole(interface, State.QUARANTINED, reason=interface.obstacle)
+            return Binding(interface, State.QUARANTINED, reason=interface.obstacle)
         if interface.declaration is not None:
-            return _uplink_role(interface, interface.declaration, names)
-        return self._workload_role(bridge, interface)
+            return _uplink_binding(interface, interface.declaration, names)
+        return self._workload_binding(bridge, interface)
 
-    def _workload_role(self, bridge: str, interface: Interface) -> InterfaceRole:
+    def _workload_binding(self, bridge: str, interface: Interface) -> Binding:
         iface_id = interface.iface_id
         if not iface_id:
-            return InterfaceRole(
+            return Binding(
                 interface, State.QUARANTINED, reason="external_ids has neither iface-id nor sgctl-uplink"
             )
         port_id = self._policy.port_of_iface.get(iface_id)
         if port_id is None:
-            return InterfaceRole(
-                interface, State.QUARANTINED, reason=f"no port has the iface_id {iface_id!r}"
-            )
+            return Binding(interface, State.QUARANTINED, reason=f"no port has the iface_id {iface_id!r}")
         port, first = self._policy.ports[port_id], min(self._claimants[iface_id])
         if first != (bridge, interface.name):
             reason = f"port {port.name!r} is already bound to {'/'.join(first)}"
-            return InterfaceRole(interface, State.QUARANTINED, reason=reason)
+            return Binding(interface, State.QUARANTINED, reason=reason)
         conflict = vlans_of_port(interface, self._policy.networks.get(port.network_id))
         if conflict:
-            return InterfaceRole(interface, State.QUARANTINED, reason=conflict)
-        return InterfaceRole(interface, State.BOUND, port_id, frozenset([port.network_id]))
+            return Binding(interface, State.QUARANTINED, reason=conflict)
+        return Binding(interface, State.BOUND, port_id, frozenset([port.network_id]))
 
 
 def vlans_of_port(interface: Interface, network: Network | None) -> str:
@@ -246,12 +244,12 @@ def vlans_of_uplink(interface: Interface) -> str:
     )
 
 
-def _uplink_role(interface: Interface, declared: Declaration, names: NetworkNames) -> InterfaceRole:
-    """The role of an uplink. It carries its existing, distinguishable networks; `reason` names the rest."""
+def _uplink_binding(interface: Interface, declared: Declaration, names: NetworkNames) -> Binding:
+    """Bind an uplink to its existing, distinguishable networks; `reason` names the others."""
     conflict = vlans_of_uplink(interface)
     if conflict:
-        return InterfaceRole(interface, State.QUARANTINED, reason=conflict)
-    carried, problems, settled = names.meaning(declared, interface.vlans.trunks)
+        return Binding(interface, State.QUARANTINED, reason=conflict)
+    carried, problems, declaration = names.resolve(declared, interface.vlans.trunks)
     closed = {each: other for each, other in read_loops(interface.loops).items() if each in carried}
     loops = [
         f"network {names.name(each)} is closed here: {other} leads to the same segment"
@@ -260,8 +258,8 @@ def _uplink_role(interface: Interface, declared: Declaration, names: NetworkName
     reason = "; ".join(filter(None, [*problems, *loops, ", ".join(interface.ailing)]))
     if not carried:
         reason = reason or "sgctl-uplink names no network"
-        return InterfaceRole(interface, State.QUARANTINED, reason=reason, settled=settled)
+        return Binding(interface, State.QUARANTINED, reason=reason, declaration=declaration)
     left = carried - closed.keys()
-    return InterfaceRole(
-        interface, State.UPLINK, networks=left, reason=reason, settled=settled, closed=closed
+    return Binding(
+        interface, State.UPLINK, networks=left, reason=reason, declaration=declaration, closed=closed
     )

@@ -13,26 +13,26 @@ OPENFLOW = "OpenFlow14"
 SECURE = "secure"
 
 
-def is_ours(bridge: Bridge, listener: ListenAddress) -> bool:
+def is_ours(bridge: Bridge, address: ListenAddress) -> bool:
     """Whether this controller is one of the bridge's configured controllers."""
-    return any(map(listener.is_meant_by, bridge.targets))
+    return any(map(address.matches_target, bridge.targets))
 
 
-def insecure(bridges: Iterable[Bridge], listener: ListenAddress, connected: Container[int]) -> list[str]:
+def insecure(bridges: Iterable[Bridge], address: ListenAddress, connected: Container[int]) -> list[str]:
     """The names of our bridges whose fail mode lets them forward by themselves without a controller."""
     return [
         bridge.name
         for bridge in bridges
-        if bridge.fail_mode != SECURE and (bridge.dpid in connected or is_ours(bridge, listener))
+        if bridge.fail_mode != SECURE and (bridge.dpid in connected or is_ours(bridge, address))
     ]
 
 
-def unused(bridge: Bridge, listener: ListenAddress, occupied: bool) -> str:
+def unused(bridge: Bridge, address: ListenAddress, occupied: bool) -> str:
     """Why an unconnected bridge will not connect; empty if it will, or need not.
 
     `occupied` tells whether policy ports are on the bridge.
     """
-    if is_ours(bridge, listener):
+    if is_ours(bridge, address):
         if not bridge.protocols or OPENFLOW in bridge.protocols:
             return ""
         mend = command("ovs-vsctl", "add", "bridge", bridge.name, "protocols", OPENFLOW)
@@ -40,11 +40,11 @@ def unused(bridge: Bridge, listener: ListenAddress, occupied: bool) -> str:
     if not occupied:
         return ""
     other = f"its controller is {_listed(bridge.targets)}" if bridge.targets else "it has no controller"
-    mend = command("ovs-vsctl", "set-controller", bridge.name, listener.target)
+    mend = command("ovs-vsctl", "set-controller", bridge.name, address.target)
     return f"ports of the policy are on it, and {other}: run `{mend}`"
 
 
-def unusable(local: LocalSwitches, listener: ListenAddress) -> Iterator[tuple[Bridge, str]]:
+def unusable(local: LocalSwitches, address: ListenAddress) -> Iterator[tuple[Bridge, str]]:
     """The bridges that cannot be enforced, with the reason; without bridges of other controllers."""
     for bridge in local.unusable:
         if bridge.dpid:
@@ -55,7 +55,7 @@ def unusable(local: LocalSwitches, listener: ListenAddress) -> Iterator[tuple[Br
                 bridge,
                 f"has the datapath id of {_listed(twins)}; none of them is enforced: run `{mend}`",
             )
-        elif is_ours(bridge, listener):
+        elif is_ours(bridge, address):
             yield bridge, "is not set up: see the log of ovs-vswitchd"
 
 

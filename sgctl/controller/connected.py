@@ -41,11 +41,11 @@ class SwitchProbe(Protocol):
         """Stop, because the connection has ended."""
 
 
-class Lines(Protocol):
+class BridgeConnector(Protocol):
     """How bridges and this controller connect to each other."""
 
     @property
-    def listener(self) -> ListenAddress:
+    def address(self) -> ListenAddress:
         """The address at which bridges reach this controller."""
 
     def reach(self, bridges: Iterable[Bridge], connected: Container[int]) -> None:

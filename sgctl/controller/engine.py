@@ -9,8 +9,8 @@ from flows.compiler.bridge import BridgeCompiler, LocalState
 from flows.openflow.flow import FlowDiff
 from flows.policy.index import Policy
 from flows.policy.objects import Change, Network, Port
-from sgctl.controller.bindings import Attachments, Place, Roles
-from sgctl.controller.compiler_uplinks import ways
+from sgctl.controller.bindings import BridgeBindings, HostBindings, Place
+from sgctl.controller.compiler_uplinks import compiler_uplinks
 from sgctl.vswitch.devices import Interface
 from sgctl.vswitch.local_switches import Bridge
 from sgctl.vswitch.uplinks import Declaration
@@ -21,11 +21,11 @@ ZoneKey = tuple[str, str]
 
 @dataclass
 class ManagedBridge:
-    """One bridge: its configuration in the switch database, its interfaces' roles and its compiler."""
+    """One bridge: its configuration in the switch database, its interfaces' bindings and its compiler."""
 
     bridge: Bridge
     compiler: BridgeCompiler
-    roles: Roles
+    bindings: BridgeBindings
 
     @property
     def datapath(self) -> str:
@@ -35,8 +35,8 @@ class ManagedBridge:
 
     def flush(self) -> FlowDiff:
         """The changes of flows since the last call."""
-        vacated = frozenset(self.roles.vacated)
-        self.roles.vacated.clear()
+        vacated = frozenset(self.bindings.vacated)
+        self.bindings.vacated.clear()
         return self.compiler.flush()._replace(vacated=vacated)
 
 
@@ -47,7 +47,7 @@ class Engine:
         self.policy = Policy()
         self.bridges: dict[int, ManagedBridge] = {}
         self._zones: dict[ZoneKey, int] = {}
-        self._attachments = Attachments(self.policy)
+        self._bindings = HostBindings(self.policy)
         self._stale_bridges: set[str] = set()
         self._moved: set[Place] = set()
 
@@ -59,7 +59,7 @@ class Engine:
         for managed in self.bridges.values():
             managed.compiler.update(touched)
         for change in changes:
-            self._tell_attachments(change)
+            self._note_change(change)
 
     def change_bound(self, changes: Mapping[str, bool]) -> None:
         """Apply which policy ports (by id) are now bound on any host (True) or on none (False)."""
@@ -72,16 +72,16 @@ class Engine:
         """Set the bridges of the host's switch database, by datapath id; removes all other bridges."""
         names = {bridge.name for bridge in bridges.values()}
         for name in {managed.bridge.name for managed in self.bridges.values()} - names:
-            self._attachments.set_bridge(name, None)
+            self._bindings.set_bridge(name, None)
         for dpid in self.bridges.keys() - bridges.keys():
             del self.bridges[dpid]
         for dpid, bridge in bridges.items():
-            roles = self._attachments.set_bridge(bridge.name, bridge)
+            bindings = self._bindings.set_bridge(bridge.name, bridge)
             managed = self.bridges.get(dpid)
             if managed is not None and managed.bridge.name == bridge.name:
                 managed.bridge = bridge
             else:
-                self.bridges[dpid] = ManagedBridge(bridge, self._new_compiler(), roles)
+                self.bridges[dpid] = ManagedBridge(bridge, self._new_compiler(), bindings)
                 self._stale_bridges.add(bridge.name)
 
     def change_zones(self, zones: Mapping[ZoneKey, int]) -> None:
@@ -101,11 +101,11 @@ class Engine:
 
     def missing_zones(self) -> set[ZoneKey]:
         """The (bridge, network id) pairs that still need a zone; until then their ports stay closed."""
-        self._refresh_roles()
+        self._refresh_bindings()
         wanted = {
             (managed.bridge.name, network)
             for managed in self.bridges.values()
-            for network in managed.roles.networks
+            for network in managed.bindings.networks
         }
         return wanted - self._zones.keys()
 
@@ -122,20 +122,20 @@ class Engine:
         return {dpid: diff for dpid, diff in diffs.items() if diff}
 
     def moved_interfaces(self) -> set[Place]:
-        """The interfaces whose role has changed since the last call."""
+        """The interfaces whose binding has changed since the last call."""
         moved, self._moved = self._moved, set()
         return moved
 
-    def unsettled_uplinks(self) -> list[tuple[Interface, Declaration]]:
+    def outdated_declarations(self) -> list[tuple[Interface, Declaration]]:
         """The uplinks whose declaration should change since the last call, with the new declaration."""
-        self._refresh_roles()
-        return list(self._attachments.unsettled())
+        self._refresh_bindings()
+        return list(self._bindings.outdated_declarations())
 
     def _new_compiler(self) -> BridgeCompiler:
         return BridgeCompiler(self.policy)
 
-    def _tell_attachments(self, change: Change) -> None:
-        """Tell the attachments of a policy change that may alter the roles of interfaces."""
+    def _note_change(self, change: Change) -> None:
+        """Note a policy change that may alter the bindings of interfaces."""
         old, new = change
         if change.kind is Network:
             sides = {
@@ -144,29 +144,31 @@ class Engine:
                 if isinstance(side, Network)
             }
             if old is None or new is None or len(sides) > 1:
-                self._attachments.networks_changed()
+                self._bindings.networks_changed()
         elif change.kind is Port:
             ports = [side for side in change if isinstance(side, Port)]
             if len({(port.iface_id, port.network_id) for port in ports}) != 1 or len(ports) == 1:
                 for port in ports:
-                    self._attachments.iface_id_changed(port.iface_id)
+                    self._bindings.iface_id_changed(port.iface_id)
 
-    def _refresh_roles(self) -> None:
-        changed = self._attachments.refresh()
+    def _refresh_bindings(self) -> None:
+        changed = self._bindings.refresh()
         self._moved |= changed
         self._stale_bridges |= {bridge for bridge, _ in changed}
 
     def _refresh_bridges(self) -> None:
-        self._refresh_roles()
+        self._refresh_bindings()
         for managed in self.bridges.values():
             if managed.bridge.name in self._stale_bridges:
-                managed.compiler.set_local(self._local_state(managed), frozenset(managed.roles.moved))
-                managed.roles.moved.clear()
+                managed.compiler.set_local(self._local_state(managed), frozenset(managed.bindings.moved))
+                managed.bindings.moved.clear()
         self._stale_bridges.clear()
 
     def _local_state(self, managed: ManagedBridge) -> LocalState:
         zones = {
             network: zone for (name, network), zone in self._zones.items() if name == managed.bridge.name
         }
-        roles = managed.roles
-        return LocalState(dict(roles.ports), dict(roles.uplinks), zones, ways(roles.uplink_roles))
+        bindings = managed.bindings
+        return LocalState(
+            dict(bindings.ports), dict(bindings.uplinks), zones, compiler_uplinks(bindings.uplink_bindings)
+        )

@@ -17,12 +17,12 @@ from ovs.poller import POLLIN, Poller
 from flows.openflow.flow import Flow, FlowDiff, FlowKey
 from flows.openflow.pipeline import tracked_prefixes
 from sgctl.controller.bridges import insecure, unusable, unused
-from sgctl.controller.connected import ConnectedSwitch, Lines, MakeProbe, OpenSession, SwitchProbe
+from sgctl.controller.connected import BridgeConnector, ConnectedSwitch, MakeProbe, OpenSession, SwitchProbe
 from sgctl.controller.engine import Engine, ManagedBridge, ZoneKey
 from sgctl.controller.liveness_answer import SILENT, LivenessAnswer
 from sgctl.controller.loops import LoopWatch
 from sgctl.controller.status import BindingKey, binding_rows, moved_rows, switch_row
-from sgctl.ovsdb.collector import much_may_stay
+from sgctl.ovsdb.collector import collector_paused
 from sgctl.store import BindingStatus, Store, StoreError, SwitchStatus
 from sgctl.store.liveness import namesake
 from sgctl.switch.zone_limits import ZoneLimits
@@ -49,13 +49,13 @@ class ControlLoop:
         limits: ZoneLimits,
         tend: Callable[[], object],
         renew_mastership: Callable[[], None],
-        lines: Lines,
+        connector: BridgeConnector,
     ) -> None:
         """`tend` is called every TEND_SECONDS, to restart the database server if it has died."""
         self._tend = tend
         self._tend_due = 0.0
-        self._lines = lines
-        self._listener = lines.listener
+        self._connector = connector
+        self._address = connector.address
         self._liveness_answer = LivenessAnswer()
         self._told: dict[str, str] = {}
         self._refused = ""
@@ -116,7 +116,7 @@ class ControlLoop:
             trouble = ""
             try:
                 self._tend_sometimes()
-                with much_may_stay():
+                with collector_paused():
                     self.step()
             except StoreError as error:
                 trouble = str(error)
@@ -157,7 +157,9 @@ class ControlLoop:
         if not self._in_charge:
             self._engine.flush()  # keep the expected flows current, for when this controller takes over
             return
-        self._lines.reach((managed.bridge for managed in self._engine.bridges.values()), self._connections)
+        self._connector.reach(
+            (managed.bridge for managed in self._engine.bridges.values()), self._connections
+        )
         self._secure_bridges()
         self._refresh_zones()
         self._settle_uplinks()
@@ -168,7 +170,7 @@ class ControlLoop:
         for _ in self._changing:
             time.sleep(0)  # under eventlet: let sessions send their part of the change
         self._moved.update(moved_rows(self._chassis, self._engine, self._engine.moved_interfaces()))
-        # Changed roles are reported when the switch confirms, or while it processes a large change.
+        # Changed bindings are reported when the switch confirms, or while it processes a large change.
         if self._status_stale or not self._handed_out:
             self._report()
 
@@ -301,7 +303,7 @@ class ControlLoop:
 
     def _settle_uplinks(self) -> None:
         """Write the ids and the current names of networks into the declarations of uplinks."""
-        for interface, declared in self._engine.unsettled_uplinks():
+        for interface, declared in self._engine.outdated_declarations():
             before = interface.declaration
             assert before is not None
             try:
@@ -334,7 +336,7 @@ class ControlLoop:
 
     def _write_settings(self) -> None:
         bridges = (*self._local.bridges.values(), *self._local.unusable)
-        for name in insecure(bridges, self._listener, self._connections):
+        for name in insecure(bridges, self._address, self._connections):
             LOG.warning("bridge %s: setting fail_mode to secure", name)
             self._local.secure(name)
         for dpid, connection in list(self._connections.items()):
@@ -378,7 +380,7 @@ class ControlLoop:
             switch_row(chassis, managed, policy, self._answering(dpid), self._trouble(managed))
             for dpid, managed in self._engine.bridges.items()
         ]
-        for bridge, why in unusable(self._local, self._listener):
+        for bridge, why in unusable(self._local, self._address):
             rows.append(SwitchStatus(chassis, bridge.name, f"{bridge.dpid:016x}", error=why))
         told, self._told = self._told, {row.name: row.error for row in rows}
         for name, error in self._told.items():
@@ -398,7 +400,7 @@ class ControlLoop:
         datapath, zones = managed.datapath, managed.compiler.zones.values()
         limits = {why for zone in zones if (why := self._limits.problems.get((datapath, zone)))}
         found = [
-            "" if connection else unused(managed.bridge, self._listener, bool(managed.roles.ports)),
+            "" if connection else unused(managed.bridge, self._address, bool(managed.bindings.ports)),
             SILENT if connection and connection.probe.silent else "",
             "" if self._local.connected else NO_DATABASE,
             self._refused,

@@ -16,8 +16,8 @@ from typing import Protocol
 
 from flows.openflow.actions import Action
 from flows.policy.objects import Network
-from sgctl.controller.bindings import InterfaceRole
-from sgctl.controller.compiler_uplinks import probe_mac, way
+from sgctl.controller.bindings import Binding
+from sgctl.controller.compiler_uplinks import compiler_uplink, probe_mac
 from sgctl.controller.engine import ManagedBridge
 from sgctl.vswitch.uplinks import read_loops
 
@@ -108,15 +108,15 @@ class LoopWatch:
         news: Mapping[_Place, dict[str, str]],
     ) -> None:
         """Add the networks to close to `news`, always on the uplink whose name sorts later."""
-        roles = managed.roles.uplink_roles.values()
+        bindings = managed.bindings.uplink_bindings.values()
         source = int.from_bytes(frame[6:12], "big")
-        here = next((role for role in roles if in_port in way(role).members), None)
-        sender = next((role for role in roles if probe_mac(role) == source), None)
+        here = next((binding for binding in bindings if in_port in compiler_uplink(binding).members), None)
+        sender = next((binding for binding in bindings if probe_mac(binding) == source), None)
         if here is None or sender is None or here is sender:
             return
-        keeps, loses = sorted((here, sender), key=lambda role: role.interface.name)
+        keeps, loses = sorted((here, sender), key=lambda binding: binding.interface.name)
         place = managed.bridge.name, loses.interface.name
-        for network in here.meant & sender.meant & networks.keys():
+        for network in here.declared_networks & sender.declared_networks & networks.keys():
             if frame[12:].startswith(_mark(networks[network])):
                 self._last[place, network] = self._clock()
                 if network not in loses.closed:
@@ -130,7 +130,7 @@ class LoopWatch:
 
     def _probe(self, managed: ManagedBridge, networks: Mapping[str, Network], transmit: Transmit) -> float:
         """Send the probes of this round; returns the seconds after which all probes have been sent."""
-        probes = list(_probes(managed.roles.uplink_roles.values(), networks))
+        probes = list(_probes(managed.bindings.uplink_bindings.values(), networks))
         start = self._turn * MOST_PROBES % len(probes) if len(probes) > MOST_PROBES else 0
         for out, frame in (probes + probes)[start : start + min(MOST_PROBES, len(probes))]:
             transmit(out, frame)
@@ -139,8 +139,8 @@ class LoopWatch:
     def _open(self, managed: ManagedBridge, patience: float) -> None:
         """Open networks for which probes were sent but none was received for `patience` seconds."""
         now = self._clock()
-        for role in list(managed.roles.uplink_roles.values()):
-            uplink, closed = role.interface.name, read_loops(role.interface.loops)
+        for binding in list(managed.bindings.uplink_bindings.values()):
+            uplink, closed = binding.interface.name, read_loops(binding.interface.loops)
             place = managed.bridge.name, uplink
             last = {network: self._last.setdefault((place, network), now) for network in closed}
             quiet = {network for network, heard in last.items() if now - heard > patience}
@@ -151,18 +151,16 @@ class LoopWatch:
                     del self._last[place, network]
 
 
-def _probes(
-    roles: Iterable[InterfaceRole], networks: Mapping[str, Network]
-) -> Iterator[tuple[Action, bytes]]:
+def _probes(bindings: Iterable[Binding], networks: Mapping[str, Network]) -> Iterator[tuple[Action, bytes]]:
     """The output and the frame of each probe: for networks with several uplinks, one on each of them."""
-    uplinks = list(roles)
-    count = Counter(network for role in uplinks for network in role.meant)
-    for role in uplinks:
-        source = probe_mac(role).to_bytes(6, "big")
-        for network in sorted(role.meant):
+    uplinks = list(bindings)
+    count = Counter(network for binding in uplinks for network in binding.declared_networks)
+    for binding in uplinks:
+        source = probe_mac(binding).to_bytes(6, "big")
+        for network in sorted(binding.declared_networks):
             if count[network] > 1 and network in networks:
                 frame = PROBE_GROUP + source + _mark(networks[network])
-                yield way(role).out, frame.ljust(_SHORTEST_FRAME, b"\0")
+                yield compiler_uplink(binding).out, frame.ljust(_SHORTEST_FRAME, b"\0")
 
 
 def _mark(network: Network) -> bytes:

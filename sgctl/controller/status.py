@@ -10,7 +10,7 @@ from flows.openflow.flow import match_text
 from flows.openflow.pipeline import TABLE_BY_ID
 from flows.openflow.registers import ZONE
 from flows.policy.index import Policy
-from sgctl.controller.bindings import InterfaceRole, Place
+from sgctl.controller.bindings import Binding, Place
 from sgctl.controller.engine import Engine, ManagedBridge
 from sgctl.store import BindingStatus, SwitchStatus
 from sgctl.vswitch.local_switches import Bridge
@@ -71,7 +71,7 @@ def left_out(managed: ManagedBridge, policy: Policy) -> Iterator[str]:
     keys = managed.compiler.left_out
     if not keys:
         return
-    zones, ports = managed.compiler.zones.items(), managed.roles.ports.items()
+    zones, ports = managed.compiler.zones.items(), managed.bindings.ports.items()
     networks = {zone: policy.networks[each].name for each, zone in zones if each in policy.networks}
     names: dict[Owner, str] = {
         ("port", ofport): policy.ports[each].name for ofport, each in ports if each in policy.ports
@@ -87,9 +87,9 @@ def left_out(managed: ManagedBridge, policy: Policy) -> Iterator[str]:
 def binding_rows(chassis: str, engine: Engine) -> list[BindingStatus]:
     """The rows of all interfaces of all bridges."""
     return [
-        _binding_row(chassis, managed.bridge.name, name, role)
+        _binding_row(chassis, managed.bridge.name, name, binding)
         for managed in engine.bridges.values()
-        for name, role in managed.roles.of_interface.items()
+        for name, binding in managed.bindings.of_interface.items()
     ]
 
 
@@ -97,21 +97,21 @@ def moved_rows(
     chassis: str, engine: Engine, moved: Iterable[Place]
 ) -> dict[BindingKey, BindingStatus | None]:
     """The rows of some interfaces; None for deleted interfaces."""
-    roles = {managed.bridge.name: managed.roles.of_interface for managed in engine.bridges.values()}
+    bindings = {managed.bridge.name: managed.bindings.of_interface for managed in engine.bridges.values()}
     found: dict[BindingKey, BindingStatus | None] = {}
     for bridge, name in moved:
-        role = roles.get(bridge, {}).get(name)
+        binding = bindings.get(bridge, {}).get(name)
         key = (f"{chassis}/{bridge}", name)
-        found[key] = _binding_row(chassis, bridge, name, role) if role else None
+        found[key] = _binding_row(chassis, bridge, name, binding) if binding else None
     return found
 
 
-def _binding_row(chassis: str, bridge: str, name: str, role: InterfaceRole) -> BindingStatus:
+def _binding_row(chassis: str, bridge: str, name: str, binding: Binding) -> BindingStatus:
     return BindingStatus(
         switch=f"{chassis}/{bridge}",
         interface=name,
-        ofport=role.interface.ofport,
-        port_id=role.port_id,
-        state=role.state,
-        reason=role.reason,
+        ofport=binding.interface.ofport,
+        port_id=binding.port_id,
+        state=binding.state,
+        reason=binding.reason,
     )

@@ -17,12 +17,12 @@ from flows.policy.objects import Network
 from sgctl.vswitch.uplinks import EVERY_NETWORK, Declaration, is_for_every, word_for
 
 
-class Meaning(NamedTuple):
+class ResolvedUplink(NamedTuple):
     """The ids of the networks that an uplink carries, problems with others, and the updated declaration."""
 
     networks: frozenset[str]
     problems: list[str]
-    settled: Declaration
+    declaration: Declaration
 
 
 class NetworkNames:
@@ -32,28 +32,28 @@ class NetworkNames:
         self._policy = policy
         self._by_name: dict[str, list[Network]] = {}
 
-    def meaning(self, declared: Declaration, trunks: frozenset[int]) -> Meaning:
+    def resolve(self, declared: Declaration, trunks: frozenset[int]) -> ResolvedUplink:
         """Resolve a declaration. `trunks` are the VLANs of the uplink's port, 0 for untagged; empty: all.
 
         Of networks with the same tag only one is carried: explicitly declared networks come before those of
         `*`, older networks before newer ones. So a new network never replaces an existing one.
         """
-        meant = declared.meant
+        ids_by_word = declared.ids_by_word
         found = {
             word: identifier
             for word in declared.words
-            if word != EVERY_NETWORK and (identifier := self._find(word, meant.get(word)))
+            if word != EVERY_NETWORK and (identifier := self._find(word, ids_by_word.get(word)))
         }
         missing = [word for word in declared.words if word not in found and word != EVERY_NETWORK]
         wanted = {*found.values(), *(self._every() if EVERY_NETWORK in declared.words else ())}
         outside = self._outside(wanted, trunks)
-        mixed = self._too_late(wanted - outside, set(found.values()))
+        mixed = self._shadowed(wanted - outside, set(found.values()))
         problems = [
             *map(self._why_not, missing),
-            *self._told("networks with the same VLAN as another network:", mixed),
-            *self._told("not among the trunks of its port:", outside),
+            *self._list_names("networks with the same VLAN as another network:", mixed),
+            *self._list_names("not among the trunks of its port:", outside),
         ]
-        return Meaning(frozenset(wanted - mixed - outside), problems, self._settled(declared, found))
+        return ResolvedUplink(frozenset(wanted - mixed - outside), problems, self._updated(declared, found))
 
     def _find(self, word: str, before: str | None) -> str | None:
         """The network id for a word: the id recorded before, else the word as an id or as a name."""
@@ -86,7 +86,7 @@ class NetworkNames:
         """A network's name, or its id if it has no name."""
         return self._policy.networks[identifier].name or identifier
 
-    def _told(self, what: str, networks: Iterable[str]) -> Iterator[str]:
+    def _list_names(self, what: str, networks: Iterable[str]) -> Iterator[str]:
         names = sorted(map(self.name, networks))
         if names:
             yield f"{what} {', '.join(names)}"
@@ -96,7 +96,7 @@ class NetworkNames:
         vlans = {network: self._policy.networks[network].segmentation_id or 0 for network in networks}
         return {network for network, vlan in vlans.items() if trunks and vlan not in trunks}
 
-    def _too_late(self, wanted: Iterable[str], declared: AbstractSet[str]) -> set[str]:
+    def _shadowed(self, wanted: Iterable[str], declared: AbstractSet[str]) -> set[str]:
         """The networks whose tag is already used by a network with precedence."""
         by_tag: defaultdict[int | None, list[Network]] = defaultdict(list)
         for identifier in wanted:
@@ -108,15 +108,15 @@ class NetworkNames:
             late.update(network.id for network in alike[1:])
         return late
 
-    def _settled(self, declared: Declaration, found: dict[str, str]) -> Declaration:
+    def _updated(self, declared: Declaration, found: dict[str, str]) -> Declaration:
         """The declaration with current names and ids; words that were not found are kept."""
-        known, before = self._policy.networks, declared.meant
+        known, before = self._policy.networks, declared.ids_by_word
         carried = [known[identifier] for identifier in dict.fromkeys(found.values())]
-        meant: dict[str, str] = {}
+        ids_by_word: dict[str, str] = {}
         for word in declared.words:
             if word in found:
                 network = known[found[word]]
-                meant[word_for(network, carried, known)] = network.id
+                ids_by_word[word_for(network, carried, known)] = network.id
             else:
-                meant[word] = before.get(word, word)
-        return Declaration.of(meant, meant) if meant else declared
+                ids_by_word[word] = before.get(word, word)
+        return Declaration.of(ids_by_word, ids_by_word) if ids_by_word else declared

@@ -116,7 +116,7 @@ class _Tests:
         self._policy = policy
         self._groups = {} if wanted.group is None else self._of_group(managed, wanted.group)
         port = policy.ports.get(wanted.port) if wanted.port else None
-        self._ofport = next((o for o, held in managed.roles.ports.items() if held == wanted.port), None)
+        self._ofport = next((o for o, held in managed.bindings.ports.items() if held == wanted.port), None)
         self._addresses = set(member_addresses(port)) if port else set()
         self._local = _identity(managed, port) if port else None
         self._numbers = self._rule_numbers()

@@ -42,12 +42,12 @@ class Names:
     def __init__(self, policy: Policy, managed: ManagedBridge) -> None:
         self._policy = policy
         self._managed = managed
-        roles = managed.roles.of_interface
+        bindings = managed.bindings.of_interface
         self._interfaces = {OPENFLOW_LOCAL: managed.bridge.name}
-        self._interfaces |= {role.interface.ofport: name for name, role in roles.items()}
+        self._interfaces |= {binding.interface.ofport: name for name, binding in bindings.items()}
         self._bond_of: dict[str, str] = {}
-        for name, role in roles.items():
-            if (bond := role.interface.bond) is not None:
+        for name, binding in bindings.items():
+            if (bond := binding.interface.bond) is not None:
                 self._interfaces |= zip(bond.numbers, bond.names, strict=True)
                 self._bond_of |= dict.fromkeys(bond.names, name)
 
@@ -123,7 +123,7 @@ class Names:
 
     def bound_port(self, ofport: int) -> str:
         """The policy port bound to an OpenFlow port."""
-        port_id = self._managed.roles.ports.get(ofport)
+        port_id = self._managed.bindings.ports.get(ofport)
         return self.port(port_id) if port_id else self.interface(ofport)
 
     def zone(self, zone: int) -> str:

@@ -112,8 +112,8 @@ class Tracer:
     def __init__(self, text: PolicyText, managed: ManagedBridge) -> None:
         self._text = text
         self._managed = managed
-        self._ofports = {port: ofport for ofport, port in managed.roles.ports.items()}
-        self._names = {r.interface.ofport: name for name, r in managed.roles.of_interface.items()}
+        self._ofports = {port: ofport for ofport, port in managed.bindings.ports.items()}
+        self._names = {r.interface.ofport: name for name, r in managed.bindings.of_interface.items()}
 
     def has(self, port: str | None) -> bool:
         """Whether a policy port is bound to this bridge."""
@@ -223,7 +223,9 @@ class Tracer:
         return uplinks[0]
 
     def _uplinks(self, network: str) -> list[int]:
-        return sorted(ofport for ofport, carried in self._managed.roles.uplinks.items() if network in carried)
+        return sorted(
+            ofport for ofport, carried in self._managed.bindings.uplinks.items() if network in carried
+        )
 
     def _frame(self, packet: Packet) -> dict[str, str]:
         sender = self._text.ports[packet.sender].mac if packet.sender else _OUTSIDE_MAC

@@ -18,7 +18,7 @@ MUCH = 10_000
 
 
 @contextmanager
-def much_may_stay() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """Disable the collector for a block. If the block created many objects, exclude them from then on."""
     if not is_on("collector"):
         yield

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from sgctl.ovsdb.library import poller
-from sgctl.rest.large_changes import Pace
+from sgctl.rest.large_changes import LargeChangeGate
 from sgctl.rest.liveness import HostLiveness
 from sgctl.rest.turns import FairQueue, Rank, Turn
 from sgctl.rest.view import View
@@ -62,7 +62,7 @@ class PolicyFollower:
         self._work: FairQueue[_Work] = FairQueue()
         self._viewers: list[Future[Store]] = []
         self._liveness = HostLiveness()
-        self._pace = Pace()
+        self._large_changes = LargeChangeGate()
         self._look_due = math.inf
         self._rests = False
         self._wake_out, self._wake_in = socket.socketpair()
@@ -102,7 +102,7 @@ class PolicyFollower:
             with store.writing():
                 plan, generation = attempt(store, lambda _: decide(store))
             if turn.owner.rank is Rank.OTHERS:
-                self._pace.begin(plan.changes, store.objects, generation)
+                self._large_changes.begin(plan.changes, store.objects, generation)
             return show(self._view_of(store, turn))
 
         return self.call(turn, work, objects)
@@ -199,7 +199,7 @@ class PolicyFollower:
     def _do_work(self, store: Store) -> bool:
         """Do one write that may be done now; returns whether there was one."""
         rank = self._work.rank
-        if rank is None or (rank is Rank.OTHERS and not self._pace.is_free(store)):
+        if rank is None or (rank is Rank.OTHERS and not self._large_changes.is_free(store)):
             return False
         owner, work = self._work.take()
         self._work.charge(owner, work.objects)

@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 0.5
 """How long other changes wait until the switches have a large change."""
 
 
-class Pace:
+class LargeChangeGate:
     """Tells whether the switches have the last large change. A late switch is ignored until it catches up."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -28,7 +28,7 @@ from sgctl.switch.main_thread import MainThread
 from sgctl.switch.management import ManagementConnections
 from sgctl.switch.mastership import Mastership
 from sgctl.switch.messages import PacketIn
-from sgctl.switch.openflow_listener import Door
+from sgctl.switch.openflow_listener import OpenFlowListener
 from sgctl.switch.session import SwitchSession
 from sgctl.switch.zone_limits import ZoneLimits
 from sgctl.vswitch.local_switches import LocalSwitches
@@ -42,7 +42,7 @@ class SecurityGroups(RyuApp):
     """Makes every switch that connects enforce the security groups of the policy database.
 
     `sgctl.switch.openflow_listener` accepts the switches' connections. Ryu's own listener is not started: see
-    docs/decisions/openflow-door.md.
+    docs/decisions/openflow-listener.md.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -55,13 +55,13 @@ class SecurityGroups(RyuApp):
             budgets = Budgets(Budget(*self._settings.control_budget), fragments)
             events = self._connected, self._disconnected, self._wake
             self._connections = SwitchConnections(*events, self._name_of, self._take_in, budgets)
-            self._lines = ManagementConnections(
-                self._settings.ovsdb, self._listener(), self._connections.attend
+            self._connector = ManagementConnections(
+                self._settings.ovsdb, self._address(), self._connections.attend
             )
             self._check_seconds = self._settings.check_seconds
             self._main_thread = MainThread(self._settings.ovsdb)
             self._loop = self._prepare()
-            self._door = self._make_door()
+            self._listener = self._make_listener()
             self._northbound = Northbound(
                 ApiSettings.from_values(self.CONF),
                 self._settings.policy_remote,
@@ -79,7 +79,7 @@ class SecurityGroups(RyuApp):
         super().start()
         self._loop_thread = runtime.spawn(self._run_loop)
         self._northbound.start()
-        return runtime.spawn(self._door.run)
+        return runtime.spawn(self._listener.run)
 
     def _run_loop(self) -> None:
         """Run the control loop. If it fails, end the process: it must not look as if it still worked."""
@@ -100,23 +100,23 @@ class SecurityGroups(RyuApp):
         store = Store.connect(settings.policy_remote, CONNECT_SECONDS)
         self._local = local = LocalSwitches.connect(settings.ovsdb, CONNECT_SECONDS)
         limits = ZoneLimits(settings.ovsdb, settings.connections_of_network)
-        return ControlLoop(store, local, limits, self._tend, self._mastership.renew, self._lines)
+        return ControlLoop(store, local, limits, self._tend, self._mastership.renew, self._connector)
 
-    def _listener(self) -> ListenAddress:
+    def _address(self) -> ListenAddress:
         """The address for switches: TLS when a certificate is configured, plain TCP otherwise."""
         conf = self.CONF
         if conf.ctl_privkey is not None and conf.ctl_cert is not None:
             return ListenAddress("ssl", conf.ofp_listen_host, conf.ofp_ssl_listen_port)
         return ListenAddress("tcp", conf.ofp_listen_host, conf.ofp_tcp_listen_port)
 
-    def _make_door(self) -> Door:
+    def _make_listener(self) -> OpenFlowListener:
         """The listener for switches. Raises ValueError for settings that cannot be used."""
-        settings, conf, listener = self._settings, self.CONF, self._listener()
+        settings, conf, address = self._settings, self.CONF, self._address()
         names = settings.openflow_names
         admission = Admission(settings.ovsdb, settings.openflow_peers, lambda: names or {self._local.chassis})
-        tls = listener.scheme == "ssl"
+        tls = address.scheme == "ssl"
         certificates = Certificates(conf.ctl_privkey, conf.ctl_cert, conf.ca_certs) if tls else None
-        return Door(listener, admission, certificates, self._connections.attend)
+        return OpenFlowListener(address, admission, certificates, self._connections.attend)
 
     def _name_of(self, dpid: int) -> str:
         """A switch as the log shows it: bridge name and datapath id, or only the id on another host."""

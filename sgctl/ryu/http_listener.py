@@ -13,7 +13,7 @@ from eventlet import Timeout
 
 from sgctl.rest.connection_limits import ApiConnections
 from sgctl.rest.http import Peer
-from sgctl.switch.peers import peer_uid, plain
+from sgctl.switch.peers import parse_host, peer_uid
 
 LOG = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def _peer(stream: Any, address: Any) -> Peer:
         uid = peer_uid(stream)
     except OSError:
         uid = None
-    return Peer(str(plain(address[0])), uid)
+    return Peer(str(parse_host(address[0])), uid)
 
 
 class Protocol(eventlet.wsgi.HttpProtocol):

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Self
 
 from flows.policy.objects import Change, PolicyObject
-from sgctl.ovsdb.collector import much_may_stay
+from sgctl.ovsdb.collector import collector_paused
 from sgctl.ovsdb.errors import StoreError
 from sgctl.ovsdb.permission import refusal
 from sgctl.ovsdb.replica import SLOWEST_ROUND_MS, Operation, Replica, first_error
@@ -64,7 +64,7 @@ class PolicyReplica:
         store = cls(remote, timeout)
         begin = time.monotonic()
         try:
-            with much_may_stay():
+            with collector_paused():
                 store._wait_for_rows(begin + timeout, None if patience is None else begin + patience)
         except BaseException:
             store.close()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from flows.policy.objects import Change
-from sgctl.ovsdb.collector import much_may_stay
+from sgctl.ovsdb.collector import collector_paused
 from sgctl.ovsdb.identifiers import lock_name
 from sgctl.store.commit import Commit
 from sgctl.store.policy_replica import PolicyReplica
@@ -101,7 +101,7 @@ class Store(PolicyReplica):
         Raises Conflict when another client changed the data first, and StoreError when a change is refused or
         cannot be made. In both cases nothing was written, unless StoreError says that the outcome is unknown.
         """
-        with much_may_stay():
+        with collector_paused():
             return self._commit(changes, at_generation)
 
     def _commit(self, changes: Sequence[Change], at_generation: int | None) -> int:

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from netaddr import AddrFormatError, IPAddress, IPNetwork
 
-from sgctl.switch.peers import peer_uid, plain
+from sgctl.switch.peers import parse_host, peer_uid
 
 UNIX = "unix:"
 ROOT = 0
@@ -40,7 +40,7 @@ class Admission:
             return False  # the kernel does not tell the owner of the connection
         if uid is not None:
             return uid in self._uids
-        address = IPAddress(str(plain(host)))
+        address = IPAddress(str(parse_host(host)))
         return any(address in network for network in self._networks)
 
     def accepts(self, certificate: object) -> bool:

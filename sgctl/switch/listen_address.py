@@ -28,7 +28,7 @@ class ListenAddress:
         host = str(address) if address.version == 4 else f"[{address}]"
         return f"{self.scheme}:{host}:{self.port}"
 
-    def is_meant_by(self, target: str) -> bool:
+    def matches_target(self, target: str) -> bool:
         """Whether a controller's target such as `tcp:127.0.0.1:6653` certainly is this controller.
 
         False for host names, which are not resolved.

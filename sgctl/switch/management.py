@@ -32,11 +32,11 @@ class ManagementConnections:
     connects, or when this controller is removed from the bridge.
     """
 
-    def __init__(self, ovsdb: str, listener: ListenAddress, attend: Callable[[Connection], None]) -> None:
+    def __init__(self, ovsdb: str, address: ListenAddress, attend: Callable[[Connection], None]) -> None:
         """`attend` serves a connection until it ends."""
         may_connect = ovsdb.startswith(UNIX) and is_on("management")
         self._directory = Path(ovsdb.removeprefix(UNIX)).parent if may_connect else None
-        self.listener = listener
+        self.address = address
         self._attend = attend
         self._bridges: tuple[Bridge, ...] = ()
         self._due: dict[str, float] = {}
@@ -58,7 +58,7 @@ class ManagementConnections:
                     runtime.spawn(self._connect, bridge.name, self._directory / f"{bridge.name}.mgmt")
 
     def _is_ours(self, bridge: Bridge) -> bool:
-        return any(map(self.listener.is_meant_by, bridge.targets))
+        return any(map(self.address.matches_target, bridge.targets))
 
     def _connect(self, name: str, path: Path) -> None:
         try:

@@ -31,18 +31,18 @@ class RefusedError(Exception):
     """A peer may not be a switch; the text says why."""
 
 
-class Door:
+class OpenFlowListener:
     """Listens for switches and passes on accepted connections."""
 
     def __init__(
         self,
-        listener: ListenAddress,
+        address: ListenAddress,
         admission: Admission,
         certificates: Certificates | None,
         attend: Callable[[Connection], None],
     ) -> None:
         """`attend` serves a connection until it ends; each call runs in its own green thread."""
-        self._listener = listener
+        self._address = address
         self._admission = admission
         self._certificates = certificates
         self._attend = attend
@@ -52,15 +52,15 @@ class Door:
 
     def run(self) -> None:
         """Listen forever. Ends the process if the port is already in use."""
-        with runtime.listen(self._listener.host, self._listener.port) as listening:
+        with runtime.listen(self._address.host, self._address.port) as listening:
             while True:
                 try:
-                    stream, address = listening.accept()
+                    stream, peer = listening.accept()
                 except OSError as error:
                     self._rate_limited.warn("accept", f"cannot accept a switch's connection: {error}")
                     runtime.sleep(PAUSE_SECONDS)
                     continue
-                self._receive(stream, address[:2])
+                self._receive(stream, peer[:2])
 
     def _receive(self, stream: Any, there: Address) -> None:
         """Refuse a peer at once if possible; this costs one request to the kernel."""

@@ -63,12 +63,12 @@ def _owner(there: Address, here: Address) -> int | None:
 
 def _ends(there: Address, here: Address) -> tuple[int, bytes]:
     """The address family, and both ends as the kernel encodes them, from the peer's point of view."""
-    source, destination = plain(there[0]), plain(here[0])
+    source, destination = parse_host(there[0]), parse_host(here[0])
     family = socket.AF_INET if source.version == 4 else socket.AF_INET6
     return family, _ENDS.pack(there[1], here[1], source.packed, destination.packed)
 
 
-def plain(host: str) -> IPv4Address | IPv6Address:
+def parse_host(host: str) -> IPv4Address | IPv6Address:
     """Parse a socket's address; an IPv4-mapped IPv6 address becomes IPv4 (RFC 4291 section 2.5.5.2)."""
     address = ip_address(host.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None

@@ -26,10 +26,10 @@ class Declaration(NamedTuple):
     ids: str = ""
 
     @classmethod
-    def of(cls, words: Iterable[str], meant: Mapping[str, str]) -> Self:
-        """A declaration of these words; `meant` maps words to network ids."""
+    def of(cls, words: Iterable[str], ids_by_word: Mapping[str, str]) -> Self:
+        """A declaration of these words; `ids_by_word` maps words to network ids."""
         said = list(dict.fromkeys(words))
-        pairs = [f"{word}={meant[word]}" for word in said if meant.get(word, word) != word]
+        pairs = [f"{word}={ids_by_word[word]}" for word in said if ids_by_word.get(word, word) != word]
         return cls(",".join(said), ",".join(pairs))
 
     @property
@@ -38,7 +38,7 @@ class Declaration(NamedTuple):
         return [word.strip() for word in self.names.split(",") if word.strip()]
 
     @property
-    def meant(self) -> dict[str, str]:
+    def ids_by_word(self) -> dict[str, str]:
         """The network ids that names were resolved to, by name. An id contains no `=`."""
         pairs = [pair.rpartition("=") for pair in self.ids.split(",")]
         return {name.strip(): identifier.strip() for name, separator, identifier in pairs if separator}

@@ -27,7 +27,7 @@ from sgctl.switch.channel import Channel
 from sgctl.switch.connections import SwitchConnections
 from sgctl.switch.exchange import SwitchRefused
 from sgctl.switch.listen_address import ListenAddress
-from sgctl.switch.openflow_listener import Door
+from sgctl.switch.openflow_listener import OpenFlowListener
 from sgctl.switch.session import SwitchSession
 
 Outcome = dict[str, Any]
@@ -238,8 +238,10 @@ class Trial(RyuApp):  # type: ignore[misc]  # Ryu has no types
         """Ryu's hook."""
         super().start()
         connections = SwitchConnections(self._connected, lambda _: None)
-        listener = ListenAddress("tcp", "127.0.0.1", self.CONF.ofp_tcp_listen_port)
-        return hub.spawn(Door(listener, Admission("", "", lambda: ()), None, connections.attend).run)
+        address = ListenAddress("tcp", "127.0.0.1", self.CONF.ofp_tcp_listen_port)
+        return hub.spawn(
+            OpenFlowListener(address, Admission("", "", lambda: ()), None, connections.attend).run
+        )
 
     def _connected(self, channel: Channel) -> None:
         hub.spawn(self._run, channel)

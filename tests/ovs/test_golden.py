@@ -109,7 +109,10 @@ SCENARIOS: dict[str, tuple[LocalState, list[PolicyObject]]] = {
             ports={1: "p1"},
             uplinks={5: frozenset(["blue"]), 7: frozenset(["blue"])},
             zones={"blue": 10},
-            ways={5: Uplink((5, 6), strangers=frozenset([0x020000000099])), 7: Uplink((7, 8), lacp=True)},
+            special_uplinks={
+                5: Uplink((5, 6), other_probes=frozenset([0x020000000099])),
+                7: Uplink((7, 8), lacp=True),
+            },
         ),
         [Network("blue", "blue", segmentation_id=100), WEB, port(1, "web")],
     ),

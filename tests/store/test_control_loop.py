@@ -55,10 +55,10 @@ class Recorder:
         self.table.update({flow.key: flow for flow in diff.added})
 
 
-class NoLines:
+class NoConnector:
     """Replaces direct connections; connects to no bridge."""
 
-    listener = ListenAddress("tcp", "127.0.0.1", 1)
+    address = ListenAddress("tcp", "127.0.0.1", 1)
 
     def reach(self, bridges: object, connected: object) -> None:
         """Do nothing: the bridges connect by themselves."""
@@ -145,7 +145,7 @@ def bench(dummy_ovs: PrivateOvs, tmp_path: Path) -> Iterator[Bench]:
         closing(LocalSwitches.connect(dummy_ovs.remote)) as local,
     ):
         limits = ZoneLimits(dummy_ovs.remote)
-        running = ControlLoop(store, local, limits, lambda: None, lambda: None, NoLines())
+        running = ControlLoop(store, local, limits, lambda: None, lambda: None, NoConnector())
         at_the_end.callback(server.stop)
         at_the_end.callback(running.close)
         yield Bench(running, author)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flows.compiler.bridge import LocalState, compile_bridge
 from flows.policy.objects import Change, Meta, Network, PolicyObject, Port, SecurityGroup
-from sgctl.controller.bindings import InterfaceRole
+from sgctl.controller.bindings import Binding
 from sgctl.controller.engine import Engine
 from sgctl.store import BindingState
 from sgctl.vswitch.devices import Interface
@@ -44,18 +44,18 @@ def add(engine: Engine, *objects: PolicyObject) -> None:
     engine.change_policy([Change(None, each) for each in objects])
 
 
-def roles(engine: Engine, *bridges: Bridge) -> dict[str, InterfaceRole]:
+def bindings(engine: Engine, *bridges: Bridge) -> dict[str, Binding]:
     engine.change_bridges({each.dpid: each for each in bridges})
     engine.missing_zones()
     return {
-        f"{managed.bridge.name}/{name}": role
+        f"{managed.bridge.name}/{name}": binding
         for managed in engine.bridges.values()
-        for name, role in managed.roles.of_interface.items()
+        for name, binding in managed.bindings.of_interface.items()
     }
 
 
 def test_an_interface_is_bound_by_its_iface_id(engine: Engine) -> None:
-    found = roles(
+    found = bindings(
         engine, bridge(workload("tap1", 1, "one"), workload("tap2", 2, "two"), workload("tap3", 3, ""))
     )
     assert found["br0/tap1"].state is BindingState.BOUND
@@ -67,22 +67,22 @@ def test_an_interface_is_bound_by_its_iface_id(engine: Engine) -> None:
 
 def test_a_bridge_without_a_controller_is_somebody_elses(engine: Engine) -> None:
     other = replace(bridge(workload("tap1", 1, "one"), workload("tap3", 3, "")), controllers=frozenset())
-    assert roles(engine, other).keys() == {"br0/tap1"}
-    assert roles(engine, bridge(*other.interfaces)).keys() == {"br0/tap1", "br0/tap3"}
-    assert roles(engine, other).keys() == {"br0/tap1"}
+    assert bindings(engine, other).keys() == {"br0/tap1"}
+    assert bindings(engine, bridge(*other.interfaces)).keys() == {"br0/tap1", "br0/tap3"}
+    assert bindings(engine, other).keys() == {"br0/tap1"}
 
 
 def test_a_port_is_bound_once_on_a_host(engine: Engine) -> None:
     first, second = bridge(workload("tap1", 1, "one")), bridge(workload("tap0", 1, "one"), name="br1", dpid=2)
-    found = roles(engine, first, second)
+    found = bindings(engine, first, second)
     assert found["br0/tap1"].state is BindingState.BOUND
     assert found["br1/tap0"].state is BindingState.QUARANTINED
     assert "br0/tap1" in found["br1/tap0"].reason
-    assert roles(engine, bridge(), second)["br1/tap0"].state is BindingState.BOUND
+    assert bindings(engine, bridge(), second)["br1/tap0"].state is BindingState.BOUND
 
 
 def test_a_port_that_appears_or_changes_its_iface_id_is_bound(engine: Engine) -> None:
-    roles(engine, bridge(workload("tap1", 1, "later")))
+    bindings(engine, bridge(workload("tap1", 1, "later")))
     engine.change_policy([Change(ONE, replace(ONE, iface_id="later"))])
     assert engine.missing_zones() == {("br0", BLUE.id)}
     engine.change_policy([Change(replace(ONE, iface_id="later"), None)])
@@ -90,11 +90,11 @@ def test_a_port_that_appears_or_changes_its_iface_id_is_bound(engine: Engine) ->
 
 
 def test_uplinks_carry_what_they_name(engine: Engine) -> None:
-    found = roles(engine, bridge(uplink(1, "blue, red,green")))["br0/up"]
+    found = bindings(engine, bridge(uplink(1, "blue, red,green")))["br0/up"]
     assert found.state is BindingState.UPLINK
     assert found.networks == {BLUE.id, RED.id}
     assert "'green'" in found.reason
-    assert roles(engine, bridge(uplink(1, "green")))["br0/up"].state is BindingState.QUARANTINED
+    assert bindings(engine, bridge(uplink(1, "green")))["br0/up"].state is BindingState.QUARANTINED
     add(engine, Network("net-green", "green", segmentation_id=8))
     assert engine.missing_zones() == {("br0", "net-green")}
 
@@ -112,62 +112,62 @@ def test_of_networks_that_an_uplink_cannot_tell_apart_the_first_is_carried() -> 
     add(engine, RED, blue)
     for changes in ([Change(None, grey)], [Change(None, replace(RED, id="net-red2", name="also-red"))]):
         engine.change_policy(changes)
-        found = roles(engine, bridge(uplink(1, "*")))["br0/up"]
+        found = bindings(engine, bridge(uplink(1, "*")))["br0/up"]
         assert found.networks == {RED.id, blue.id}, "what was there first stays"
     assert "the same VLAN as another network: a-later-one, also-red" in found.reason
     engine.change_policy([Change(None, old)])
-    found = roles(engine, bridge(uplink(1, "*,a-later-one")))["br0/up"]
+    found = bindings(engine, bridge(uplink(1, "*,a-later-one")))["br0/up"]
     assert found.networks == {RED.id, grey.id}, "what is declared by its name comes before the others"
     engine.change_policy([Change(grey, replace(grey, segmentation_id=9))])
     engine.missing_zones()
-    found = engine.bridges[1].roles.of_interface["up"]
+    found = engine.bridges[1].bindings.of_interface["up"]
     assert found.networks == {RED.id, grey.id, old.id}
 
 
-def settled(engine: Engine, networks: str, ids: str = "") -> tuple[set[str], Declaration]:
+def declaration(engine: Engine, networks: str, ids: str = "") -> tuple[set[str], Declaration]:
     """What an uplink with this declaration carries, and what it should say."""
-    found = roles(engine, bridge(uplink(1, networks, ids)))["br0/up"]
-    told = [declared for _, declared in engine.unsettled_uplinks()]
-    assert engine.unsettled_uplinks() == []
+    found = bindings(engine, bridge(uplink(1, networks, ids)))["br0/up"]
+    told = [declared for _, declared in engine.outdated_declarations()]
+    assert engine.outdated_declarations() == []
     return set(found.networks), told[0] if told else Declaration(networks, ids)
 
 
 def test_a_name_that_was_looked_up_means_its_network_for_good(engine: Engine) -> None:
-    carried, said = settled(engine, "blue, red,green")
+    carried, said = declaration(engine, "blue, red,green")
     assert carried == {BLUE.id, RED.id}
     assert said == Declaration("blue,red,green", "blue=net-blue,red=net-red")
-    assert settled(engine, *said) == (carried, said)
+    assert declaration(engine, *said) == (carried, said)
     engine.change_policy([Change(BLUE, replace(BLUE, name="sky"))])
     add(engine, Network("net-other", "blue", segmentation_id=9), Network("net-third", "red"))
     renamed = Declaration("sky,red,green", "sky=net-blue,red=net-red")
-    assert settled(engine, *said) == (carried, renamed)
-    assert settled(engine, *renamed) == (carried, renamed)
-    assert settled(engine, "blue", renamed.ids)[0] == {"net-other"}
+    assert declaration(engine, *said) == (carried, renamed)
+    assert declaration(engine, *renamed) == (carried, renamed)
+    assert declaration(engine, "blue", renamed.ids)[0] == {"net-other"}
 
 
 def test_a_name_that_could_be_misread_is_written_as_an_id(engine: Engine) -> None:
-    _, said = settled(engine, "blue,red")
+    _, said = declaration(engine, "blue,red")
     engine.change_policy([Change(BLUE, replace(BLUE, name="a, b")), Change(RED, replace(RED, name="*"))])
-    assert settled(engine, *said) == ({BLUE.id, RED.id}, Declaration("net-blue,net-red"))
+    assert declaration(engine, *said) == ({BLUE.id, RED.id}, Declaration("net-blue,net-red"))
     engine.change_policy(
         [
             Change(replace(BLUE, name="a, b"), replace(BLUE, name="x=y")),
             Change(replace(RED, name="*"), replace(RED, name="x=y")),
         ]
     )
-    assert settled(engine, *said) == ({BLUE.id, RED.id}, Declaration("net-blue,net-red"))
+    assert declaration(engine, *said) == ({BLUE.id, RED.id}, Declaration("net-blue,net-red"))
     engine.change_policy([Change(replace(RED, name="x=y"), replace(RED, name="net-blue"))])
     expected = Declaration("x=y,net-red", "x=y=net-blue")
-    assert settled(engine, *said) == ({BLUE.id, RED.id}, expected)
-    assert settled(engine, *expected) == ({BLUE.id, RED.id}, expected)
+    assert declaration(engine, *said) == ({BLUE.id, RED.id}, expected)
+    assert declaration(engine, *expected) == ({BLUE.id, RED.id}, expected)
 
 
 def test_a_network_that_is_made_anew_has_its_uplink_again(engine: Engine) -> None:
-    _, said = settled(engine, "blue")
+    _, said = declaration(engine, "blue")
     engine.change_policy([Change(ONE, None), Change(BLUE, None)])
-    assert settled(engine, *said) == (set(), said)
+    assert declaration(engine, *said) == (set(), said)
     add(engine, Network("net-new", "blue"))
-    assert settled(engine, *said) == ({"net-new"}, Declaration("blue", "blue=net-new"))
+    assert declaration(engine, *said) == ({"net-new"}, Declaration("blue", "blue=net-new"))
 
 
 OF_A_PROJECT = Meta(project_id="tenant")
@@ -178,15 +178,15 @@ def test_projects_decide_nothing_about_uplinks(engine: Engine) -> None:
     early = Network("net-early", "later", meta=OF_A_PROJECT)
     add(engine, theirs, early)
     for declared in (Declaration("blue"), Declaration("blue", "blue=net-blue"), Declaration("*")):
-        carried, _ = settled(engine, *declared)
+        carried, _ = declaration(engine, *declared)
         assert carried == ({BLUE.id, RED.id} if declared.names == "*" else {BLUE.id})
-    found = roles(engine, bridge(uplink(1, "later")))["br0/up"]
+    found = bindings(engine, bridge(uplink(1, "later")))["br0/up"]
     assert found.state is BindingState.QUARANTINED
     assert "network 'later' belongs to project 'tenant'" in found.reason
-    assert settled(engine, "later", "later=net-early")[0] == {early.id}
+    assert declaration(engine, "later", "later=net-early")[0] == {early.id}
     tagged = replace(early, segmentation_id=12)
     engine.change_policy([Change(early, tagged)])
-    assert settled(engine, "*")[0] == {BLUE.id, RED.id, early.id}
+    assert declaration(engine, "*")[0] == {BLUE.id, RED.id, early.id}
 
 
 def test_a_port_stays_closed_until_its_network_has_a_zone(engine: Engine) -> None:
@@ -256,5 +256,5 @@ def test_following_what_is_plugged_in_ends_in_the_same_flows(steps: list[dict[in
             engine.flush()
     engine.flush()
     for managed in engine.bridges.values():
-        state = LocalState(managed.roles.ports, managed.roles.uplinks, zones)
+        state = LocalState(managed.bindings.ports, managed.bindings.uplinks, zones)
         assert managed.compiler.flows == compile_bridge(engine.policy, state)

@@ -49,8 +49,8 @@ class Building:
             self.now += 0.5
 
     def closed(self) -> dict[str, int]:
-        roles = self.engine.bridges[DPID].roles.of_interface
-        return {name: len(role.closed) for name, role in roles.items() if role.closed}
+        bindings = self.engine.bridges[DPID].bindings.of_interface
+        return {name: len(binding.closed) for name, binding in bindings.items() if binding.closed}
 
     def _look(self) -> None:
         bridge = Bridge("br0", DPID, "secure", tuple(self.interfaces.values()), controllers=frozenset("c"))

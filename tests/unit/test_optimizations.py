@@ -14,7 +14,7 @@ import ovs.jsonrpc
 import pytest
 
 from sgctl.optimizations import OPTIMIZATIONS, VARIABLE, is_on, problem
-from sgctl.ovsdb.collector import MUCH, much_may_stay
+from sgctl.ovsdb.collector import MUCH, collector_paused
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,7 +97,7 @@ def test_the_collector_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "collector")
     before = gc.get_freeze_count()
     kept: list[list[int]] = []
-    with much_may_stay():
+    with collector_paused():
         assert gc.isenabled()
         kept += ([number] for number in range(2 * MUCH))
     assert kept

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from flows.policy.objects import KINDS, Change, Direction, Ethertype, Port, Rule
-from sgctl.rest.large_changes import LARGE, PATIENCE_SECONDS, Pace, weight
+from sgctl.rest.large_changes import LARGE, PATIENCE_SECONDS, LargeChangeGate, weight
 from sgctl.store import SwitchStatus
 
 RULES = {
@@ -37,7 +37,7 @@ def test_a_port_weighs_as_much_as_the_rules_that_it_gets_or_loses() -> None:
 
 
 def test_the_next_waits_until_the_switches_have_a_large_change() -> None:
-    pace = Pace(lambda: 0.0)
+    pace = LargeChangeGate(lambda: 0.0)
     pace.begin((Change(None, port("few")),), OBJECTS, 7)
     assert pace.is_free(store(br0=6))
     pace.begin((Change(None, port("many")),), OBJECTS, 8)
@@ -47,7 +47,7 @@ def test_the_next_waits_until_the_switches_have_a_large_change() -> None:
 
 def test_a_switch_that_does_not_answer_is_waited_for_once() -> None:
     now = [0.0]
-    pace = Pace(lambda: now[0])
+    pace = LargeChangeGate(lambda: now[0])
     change = (Change(None, port("many")),)
     pace.begin(change, OBJECTS, 8)
     assert not pace.is_free(store(br0=8, hung=1))

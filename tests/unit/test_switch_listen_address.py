@@ -12,7 +12,7 @@ SIXES = ListenAddress("ssl", "::1", 7000)
 
 
 @pytest.mark.parametrize(
-    ("listener", "target"),
+    ("address", "target"),
     [
         (LOCAL, "tcp:127.0.0.1:6653"),
         (LOCAL, "tcp:127.0.0.1"),
@@ -23,12 +23,12 @@ SIXES = ListenAddress("ssl", "::1", 7000)
         (SIXES, "ssl:[0:0::1]:7000"),
     ],
 )
-def test_ours(listener: ListenAddress, target: str) -> None:
-    assert listener.is_meant_by(target)
+def test_ours(address: ListenAddress, target: str) -> None:
+    assert address.matches_target(target)
 
 
 @pytest.mark.parametrize(
-    ("listener", "target"),
+    ("address", "target"),
     [
         (LOCAL, "tcp:127.0.0.1:6654"),
         (LOCAL, "tcp:127.0.0.2:6653"),
@@ -46,5 +46,5 @@ def test_ours(listener: ListenAddress, target: str) -> None:
         (ListenAddress("tcp", "controller.example", 6653), "tcp:127.0.0.1:6653"),
     ],
 )
-def test_not_ours_or_not_certain(listener: ListenAddress, target: str) -> None:
-    assert not listener.is_meant_by(target)
+def test_not_ours_or_not_certain(address: ListenAddress, target: str) -> None:
+    assert not address.matches_target(target)

@@ -96,7 +96,7 @@ def list_(session: CommandSession, /, output: str) -> None:
         {
             "interface": each.name,
             "networks": declared.words,
-            "network_ids": [declared.meant.get(word, word) for word in declared.words],
+            "network_ids": [declared.ids_by_word.get(word, word) for word in declared.words],
         }
         for each in found
         if (declared := each.declaration) is not None

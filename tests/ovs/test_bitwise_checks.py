@@ -34,7 +34,7 @@ FORGED_MAC, FORGED = "02:00:00:00:09:09", "10.0.0.99"
 
 @pytest.fixture(scope="module")
 def bridge(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
-    with BareBridge(shared_ovs, "sieve", wiring.INTERFACES) as made:
+    with BareBridge(shared_ovs, "bitwise", wiring.INTERFACES) as made:
         yield made
 
 
