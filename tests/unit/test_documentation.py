@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -74,6 +76,17 @@ def test_the_index_leads_to_every_page() -> None:
     assert {page for page in pages() if page.is_relative_to(ROOT / "docs")} <= {indexes[0], *led_to}
 
 
+def modules() -> list[Path]:
+    """The modules of the project, without its tests."""
+    packages = ("flows", "sgctl", "lab", "bench", "scripts", "mininet", "topologies")
+    return [path for package in packages for path in (ROOT / package).rglob("*.py")]
+
+
+def class_names(paths: Iterable[Path]) -> Iterator[str]:
+    trees = (ast.parse(path.read_text()) for path in paths)
+    return (node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
 def test_the_glossary_names_classes_that_exist() -> None:
     text = (ROOT / "docs" / "glossary.md").read_text()
     own = text.partition("\n## Terms of our own\n")[2]
@@ -81,10 +94,34 @@ def test_the_glossary_names_classes_that_exist() -> None:
         name for line in own.splitlines() for name in re.findall(r"`([A-Z]\w+)`", line.rpartition(" | ")[2])
     }
     assert len(named) > 20
-    files = [path for package in ("flows", "sgctl", "lab") for path in (ROOT / package).rglob("*.py")]
-    trees = [ast.parse(path.read_text()) for path in files]
-    there = {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
-    assert named <= there
+    assert named <= set(class_names(modules()))
+
+
+def names_used_twice(found: Iterable[str]) -> set[str]:
+    return {name for name, times in Counter(found).items() if times > 1}
+
+
+def room_of(module: Path) -> str:
+    """The room of docs/architecture.md, or the top-level folder."""
+    folders = module.relative_to(ROOT).parts[:-1]
+    return ".".join(folders[: 2 if folders[0] in ("flows", "sgctl") else 1])
+
+
+def test_modules_of_one_name_are_the_same_thing() -> None:
+    twice = names_used_twice(path.stem for path in modules() if path.stem != "__init__")
+    used = {name: {room_of(path) for path in modules() if path.stem == name} for name in twice}
+    section = (ROOT / "docs" / "glossary.md").read_text().partition("\n## Module names\n")[2]
+    rows = re.findall(r"^\| `(\w+)` \| \S.* \| (.*) \|$", section, re.MULTILINE)
+    listed = {name: set(re.findall(r"`([\w.]+)`", rooms)) for name, rooms in rows}
+    assert used == listed, "rename a module, or list what the name means in all these rooms"
+
+
+def test_a_class_name_means_one_thing() -> None:
+    assert names_used_twice(class_names(modules())) == set()
+
+
+def test_a_second_use_of_a_name_would_be_seen() -> None:
+    assert names_used_twice(["plan", "ports", "plan"]) == {"plan"}
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])

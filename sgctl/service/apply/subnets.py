@@ -35,14 +35,14 @@ def with_subnets(planning: ManifestDraft, document: Document, network: Network) 
 def _read(
     planning: ManifestDraft, document: Document, path: Path, item: str | dict[str, Any]
 ) -> Prefix | SubnetDetail | None:
-    reader = _Reader(planning, document)
+    reader = _SubnetReader(planning, document)
     if isinstance(item, str):
         return reader.prefix(path, item)
     prefix = reader.prefix((*path, "cidr"), item["cidr"])
     return reader.detail(path, prefix, item) if prefix is not None else None
 
 
-class _Reader:
+class _SubnetReader:
     """Reads the values of one document, and reports problems."""
 
     def __init__(self, planning: ManifestDraft, document: Document) -> None:
