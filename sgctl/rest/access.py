@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from sgctl.rest.credentials import AccessError, Caller, Credentials, Role, TokenFile, digest
 from sgctl.rest.errors import ApiError
-from sgctl.rest.http import Request
+from sgctl.rest.http import Client, Request
 from sgctl.rest.local_users import GROUP, LocalUsers
 
 LOCAL_ADMIN = Caller("", Role.ADMIN)
@@ -49,7 +49,7 @@ class Access:
         found = self.by_token(request.headers.get("x-auth-token", "")) or self._by_certificate(request)
         if found is None:
             raise ApiError(401, "Unauthorized", "This request needs a valid X-Auth-Token")
-        request.peer.proven = True
+        request.peer.caller = found
         return found
 
     def by_token(self, token: str) -> Caller | None:
@@ -85,7 +85,10 @@ class _Bucket:
 
 
 class RateLimit:
-    """Lets each client make `rate` requests per second, and `burst` of them at once; 0 is no limit."""
+    """Lets each client make `rate` requests per second, and `burst` of them at once; 0 is no limit.
+
+    A client is what `Peer.client` says.
+    """
 
     MOST_CLIENTS = 4096
 
@@ -93,9 +96,9 @@ class RateLimit:
         self._rate = rate
         self._burst = burst
         self._clock = clock
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._buckets: OrderedDict[Client, _Bucket] = OrderedDict()
 
-    def admit(self, client: str) -> None:
+    def admit(self, client: Client) -> None:
         """Count a request; ApiError 429 when there are too many."""
         if not self._rate:
             return

@@ -32,7 +32,7 @@ class Api:
     def answer(self, request: Request) -> Response:
         """Never raises: every failure is a response as well."""
         try:
-            self.rate.admit(request.peer.host)
+            self.rate.admit(request.peer.client)
             return self._dispatch(request, ROUTER.match(request))
         except ApiError as error:
             return error_response(error, request.path)

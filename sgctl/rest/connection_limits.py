@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from sgctl.rest.http import Peer
 
 MOST = 512
 MAX_PER_PEER = 128
-"""Connections of one address and, because local users share an address, of one local user."""
+"""Connections of one client; see `Client`."""
 
 
 class ApiConnections:
-    """The open connections. The oldest one that never made an allowed request is closed first."""
+    """The open connections. The oldest one that never made an allowed request is closed first.
+
+    After these comes the oldest one of the caller with the most: nobody keeps others out with idle ones.
+    """
 
     def __init__(
         self, close: Callable[[Peer], None], most: int = MOST, max_per_peer: int = MAX_PER_PEER
@@ -25,7 +29,7 @@ class ApiConnections:
 
     def enter(self, peer: Peer) -> bool:
         """Whether a peer may connect. Another connection may be closed to make room."""
-        alike = [each for each in self._inside if _key(each) == _key(peer)]
+        alike = [each for each in self._inside if each.client == peer.client]
         if len(alike) >= self._max_per_peer and not self._dismiss(alike):
             return False
         if len(self._inside) >= self._most and not self._dismiss(self._inside):
@@ -38,13 +42,11 @@ class ApiConnections:
         self._inside.pop(peer, None)
 
     def _dismiss(self, among: Iterable[Peer]) -> bool:
-        unproven = next((each for each in among if not each.proven), None)
-        if unproven is None:
+        held = Counter(each.caller for each in among)
+        caller = None if None in held else max(held, key=held.__getitem__)
+        if caller is not None and held[caller] == 1:
             return False
-        self.leave(unproven)
-        self._close(unproven)
+        dismissed = next(each for each in among if each.caller == caller)
+        self.leave(dismissed)
+        self._close(dismissed)
         return True
-
-
-def _key(peer: Peer) -> tuple[str, int | None]:
-    return peer.host, peer.uid

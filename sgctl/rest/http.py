@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sgctl.rest.credentials import Caller
 from sgctl.rest.turns import Turn
 
 Json = Any
@@ -14,6 +15,9 @@ Json = Any
 
 Body = dict[str, Json]
 """A JSON object."""
+
+Client = tuple[str, int | None]
+"""An address, with the user id of a local user, because local users share an address."""
 
 MAX_BODY_BYTES = 1 << 20
 """The largest request body that is read."""
@@ -23,12 +27,17 @@ MAX_BODY_BYTES = 1 << 20
 class Peer:
     """Who made a connection: address `host`, user id `uid` when it is a process of this machine.
 
-    `proven` tells that a request on it came from somebody who may do something.
+    `caller` is who last made an allowed request on it.
     """
 
     host: str = ""
     uid: int | None = None
-    proven: bool = False
+    caller: Caller | None = None
+
+    @property
+    def client(self) -> Client:
+        """The client for which limits count."""
+        return self.host, self.uid
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import pytest
 
 from lab.controller import Controller
 from lab.process import run, wait_until
+from sgctl.rest.connection_limits import MAX_PER_PEER
 from tests.api.client import Answer, Client, controller_with
 
 ADMIN, MEMBER, NEW = "admin-token-0123456789", "member-token-012345678", "new-token-0123456789ab"
@@ -182,6 +183,19 @@ def test_kept_connections_of_those_who_may_ask_stay(guarded: Controller) -> None
     for stream in crowd:
         stream.close()
     kept.close()
+
+
+def test_idle_connections_of_a_member_keep_nobody_out(guarded: Controller) -> None:
+    """The admin comes from the same address."""
+    crowd = []
+    for _ in range(MAX_PER_PEER):
+        connection = http.client.HTTPConnection("127.0.0.1", guarded.wsapi_port, timeout=10)
+        connection.request("GET", "/v2.0/extensions/quotas", headers={"X-Auth-Token": MEMBER})
+        assert connection.getresponse().read()
+        crowd.append(connection)
+    assert status(guarded, ADMIN) == 200
+    for connection in crowd:
+        connection.close()
 
 
 def test_no_descriptor_left_is_no_end(guarded: Controller) -> None:

@@ -8,15 +8,20 @@ import pwd
 
 import pytest
 
+from sgctl.rest.access import LOCAL_ADMIN, RateLimit
 from sgctl.rest.connection_limits import ApiConnections
+from sgctl.rest.credentials import Caller, Role
+from sgctl.rest.errors import ApiError
 from sgctl.rest.http import Peer
 from sgctl.rest.local_users import LocalUsers
+
+MEMBER = Caller("red", Role.MEMBER)
 
 
 def test_the_oldest_of_those_who_proved_nothing_goes() -> None:
     closed: list[Peer] = []
     connections = ApiConnections(closed.append, most=3, max_per_peer=2)
-    proven = Peer("192.0.2.1", proven=True)
+    proven = Peer("192.0.2.1", caller=LOCAL_ADMIN)
     old, other, new, another = (Peer(f"192.0.2.{number}") for number in (2, 3, 4, 5))
     assert all(map(connections.enter, (proven, old, other, new)))
     assert closed == [old]
@@ -38,10 +43,32 @@ def test_one_address_has_its_share() -> None:
     assert len(closed) == 4
 
 
-def test_those_who_proved_themselves_are_not_sent_away() -> None:
+def test_strangers_do_not_send_those_away_who_proved_themselves() -> None:
     connections = ApiConnections(lambda _: pytest.fail("somebody was sent away"), most=2, max_per_peer=2)
-    assert all(connections.enter(Peer(host, proven=True)) for host in ("192.0.2.1", "192.0.2.2"))
+    assert connections.enter(Peer("192.0.2.1", caller=LOCAL_ADMIN))
+    assert connections.enter(Peer("192.0.2.2", caller=MEMBER))
     assert not connections.enter(Peer("192.0.2.3"))
+
+
+@pytest.mark.parametrize(("most", "max_per_peer"), [(4, 8), (8, 4)])
+def test_idle_connections_of_one_caller_keep_nobody_out(most: int, max_per_peer: int) -> None:
+    """From many addresses, or from that of another caller."""
+    closed: list[Peer] = []
+    connections = ApiConnections(closed.append, most, max_per_peer)
+    other = Peer("192.0.2.1", caller=LOCAL_ADMIN)
+    hosts = ["192.0.2.1"] * 3 if max_per_peer == 4 else ["192.0.2.2", "192.0.2.3", "192.0.2.4"]
+    held = [Peer(host, caller=MEMBER) for host in hosts]
+    assert all(map(connections.enter, [other, *held, Peer("192.0.2.1")]))
+    assert closed == held[:1]
+
+
+def test_users_of_one_machine_have_rates_of_their_own() -> None:
+    rate = RateLimit(1, 2, clock=lambda: 0.0)
+    rate.admit(Peer("127.0.0.1", 1).client)
+    rate.admit(Peer("127.0.0.1", 1).client)
+    with pytest.raises(ApiError, match="Too many"):
+        rate.admit(Peer("127.0.0.1", 1).client)
+    rate.admit(Peer("127.0.0.1", 0).client)
 
 
 def user(name: str, uid: int, gid: int) -> pwd.struct_passwd:
