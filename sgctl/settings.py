@@ -117,7 +117,8 @@ SETTINGS = (
         "sgctl_api_quota",
         "",
         "limits of each project, such as port=500,security_group=-1; -1 is no limit (default with tokens: "
-        "100 networks, subnets, security groups, address groups, 500 ports, 1000 rules; default else: none)",
+        "100 networks, subnets, security groups, address groups, 500 ports, 1000 rules, 10000 addresses in "
+        "address groups; default else: none)",
     ),
 )
 

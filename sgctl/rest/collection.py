@@ -159,7 +159,10 @@ class Collection(Generic[T]):
         check(_TAGS, {"tags": [tag]})
 
         def add(edit: EditContext, item: T) -> None:
-            self.resource.tag(edit, item, self.resource.tags(item) | {tag})
+            tags = self.resource.tags(item) | {tag}
+            if len(tags) > TAGS["maxItems"]:
+                raise bad_request(f"Invalid input for tags. Reason: there are {TAGS['maxItems']} already.")
+            self.resource.tag(edit, item, tags)
 
         self._edit(context, identifier, add)
         return Response(201)
@@ -204,7 +207,7 @@ class Collection(Generic[T]):
             change(edit, item)
             return [identifier]
 
-        return self._commit(context, edit_one)
+        return self._commit(context, edit_one, counted=True)
 
     def _commit(
         self,

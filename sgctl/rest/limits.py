@@ -27,6 +27,7 @@ COUNTED: Mapping[str, Counted] = {
     "security_group": Counted(SecurityGroup),
     "security_group_rule": Counted(Rule),
     "address_group": Counted(AddressGroup),
+    "address_group_address": Counted(AddressGroup, lambda group: len(group.addresses)),
 }
 
 DEFAULTS: Limits = {
@@ -36,6 +37,7 @@ DEFAULTS: Limits = {
     "security_group": 100,
     "security_group_rule": 1000,
     "address_group": 100,
+    "address_group_address": 10_000,
 }
 """The limits of projects whose members have tokens, unless a setting says otherwise."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.controller import Controller
-from tests.api.client import Client, Shell, client_environment, controller_with
+from tests.api.client import Answer, Client, Shell, client_environment, controller_with
 
 DEFAULTS = {
     "network": -1,
@@ -17,6 +17,7 @@ DEFAULTS = {
     "security_group": -1,
     "security_group_rule": -1,
     "address_group": -1,
+    "address_group_address": -1,
 }
 ELSEWHERE = ("floatingip", "rbac_policy", "router", "subnetpool", "trunk")
 
@@ -134,6 +135,29 @@ def test_what_is_over_the_limit_is_refused_whole(api: Client) -> None:
     refused("subnets", {"subnet": subnet}, "subnet")
     refused("networks", {"network": {"project_id": "gold"}}, "network")
     assert api("POST", "/v2.0/networks", {"network": {"project_id": "silver"}}).status == 201
+
+
+def test_what_grows_by_an_update_is_limited_too(api: Client) -> None:
+    group = api.make("address_group", name="g", project_id="zinc", addresses=["10.0.0.1", "10.0.0.2"])
+    api("PUT", "/v2.0/quotas/zinc", {"quota": {"address_group_address": 3}})
+    path = f"/v2.0/address-groups/{group['id']}"
+
+    def add(*addresses: str) -> Answer:
+        return api("PUT", f"{path}/add_addresses", {"addresses": addresses})
+
+    refused = add("10.0.0.3", "10.0.0.4")
+    assert (refused.status, refused.kind) == (409, "OverQuota")
+    assert add("10.0.0.3", "10.0.0.2").status == 200
+    assert api("PUT", path, {"address_group": {"name": "h"}}).status == 200, "it does not grow"
+    assert add("10.0.0.4").status == 409
+
+
+def test_an_object_has_so_many_tags(api: Client) -> None:
+    """Added one by one, as well as at once."""
+    path = f"/v2.0/networks/{api.make('network')['id']}/tags"
+    assert api("PUT", path, {"tags": [str(number) for number in range(49)]}).status == 200
+    assert [api("PUT", f"{path}/{tag}").status for tag in ("49", "49", "50")] == [201, 201, 400]
+    assert len(api("GET", path).one) == 50
 
 
 def test_a_limit_below_what_is_there_needs_force(api: Client) -> None:
