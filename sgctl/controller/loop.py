@@ -15,8 +15,8 @@ from dataclasses import replace
 from ovs.poller import POLLIN, Poller
 
 from flows.openflow.flow import Flow, FlowDiff, FlowKey
-from flows.openflow.pipeline import tracked_prefixes
-from sgctl.controller.bridges import insecure, unusable, unused
+from sgctl.controller.bridge_settings import BridgeSettings
+from sgctl.controller.bridges import unusable, unused
 from sgctl.controller.connected import BridgeConnector, ConnectedSwitch, MakeProbe, OpenSession, SwitchProbe
 from sgctl.controller.engine import Engine, ManagedBridge, ZoneKey
 from sgctl.controller.liveness_answer import SILENT, LivenessAnswer
@@ -58,7 +58,6 @@ class ControlLoop:
         self._address = connector.address
         self._liveness_answer = LivenessAnswer()
         self._told: dict[str, str] = {}
-        self._refused = ""
         self._renew_mastership = renew_mastership
         self._store = store
         self._local = local
@@ -71,6 +70,7 @@ class ControlLoop:
         self._chassis = local.chassis
         self._store.compete(self._chassis)
         self._connections: dict[int, ConnectedSwitch] = {}
+        self._settings = BridgeSettings(local, connector.address, self._engine, self._connections)
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
@@ -160,9 +160,10 @@ class ControlLoop:
         self._connector.reach(
             (managed.bridge for managed in self._engine.bridges.values()), self._connections
         )
-        self._secure_bridges()
+        if self._settings.secure_bridges():
+            self._status_stale = True
         self._refresh_zones()
-        self._settle_uplinks()
+        self._settings.settle_uplinks()
         self.loops.tend(self._engine.bridges, self._engine.policy.networks)
         if not any(probe.silent for probe in self._probes):  # a switch that hangs would block us
             self._limits.apply(self._engine.connection_limits())
@@ -301,58 +302,12 @@ class ControlLoop:
         zones = self._store.zones.items()
         self._engine.change_zones({key[1:]: zone for key, zone in zones if key[0] == here})
 
-    def _settle_uplinks(self) -> None:
-        """Write the ids and the current names of networks into the declarations of uplinks."""
-        for interface, declared in self._engine.outdated_declarations():
-            before = interface.declaration
-            assert before is not None
-            try:
-                self._local.settle_uplink(interface.name, before, declared)
-            except StoreError as error:
-                LOG.warning("interface %s: cannot update sgctl-uplink: %s", interface.name, error)
-                continue
-            LOG.info("interface %s: is an uplink of %s (%s)", interface.name, declared.names, declared.ids)
-
     def _allocate_zones(self, chassis: str, missing: Iterable[ZoneKey]) -> None:
         """Allocate zones. If the database cannot be written, log it and continue without new zones."""
         try:
             self._store.allocate_zones(chassis, sorted(missing))
         except StoreError as error:
             LOG.warning("policy database: no conntrack zone for %s yet: %s", sorted(missing), error)
-
-    def _secure_bridges(self) -> None:
-        """Configure the bridges so that they never forward without the controller's flows.
-
-        If the switch database refuses, report it and continue.
-        """
-        before, self._refused = self._refused, ""
-        try:
-            if self._local.connected:
-                self._write_settings()
-        except StoreError as error:
-            self._refused = str(error)
-        if self._refused != before:
-            self._status_stale = True
-
-    def _write_settings(self) -> None:
-        bridges = (*self._local.bridges.values(), *self._local.unusable)
-        for name in insecure(bridges, self._address, self._connections):
-            LOG.warning("bridge %s: setting fail_mode to secure", name)
-            self._local.secure(name)
-        for dpid, connection in list(self._connections.items()):
-            managed = self._engine.bridges.get(dpid)
-            if managed is None:
-                continue
-            bridge = managed.bridge
-            if bridge.controllers != connection.out_of_band:
-                self._local.disable_in_band(bridge.name)
-                connection.out_of_band = bridge.controllers
-            if not connection.tracks_prefixes:
-                self._local.track_prefixes(bridge.name, tracked_prefixes())
-                connection.tracks_prefixes = True
-            if bridge.controllers != connection.tuned and connection.applied >= 0:  # flows come first
-                self._local.reconnect_soon(bridge.name)
-                connection.tuned = bridge.controllers
 
     def _report(self) -> None:
         chassis = self._chassis
@@ -403,7 +358,7 @@ class ControlLoop:
             "" if connection else unused(managed.bridge, self._address, bool(managed.bindings.ports)),
             SILENT if connection and connection.probe.silent else "",
             "" if self._local.connected else NO_DATABASE,
-            self._refused,
+            self._settings.refused,
             *(f"a connection limit is not enforced: {why}" for why in sorted(limits)),
         ]
         return "; ".join(filter(None, found))
