@@ -92,7 +92,7 @@ def mutants() -> Iterator[Mutant]:
             yield Mutant(row["wrong"], module, row["old"], row["new"])
 
 
-class Trial:
+class MutantRunner:
     """The tests of a directory without a mutant, which mutants are copied from."""
 
     def __init__(self, directory: Path) -> None:
@@ -187,11 +187,11 @@ def main(words: list[str]) -> int:
     chosen = [m for m in mutants() if not words or any(word in m.wrong for word in words)]
     found = 0
     with tempfile.TemporaryDirectory(prefix="sgctl-mutant-") as name, ThreadPoolExecutor(AT_ONCE) as pool:
-        trial = Trial(Path(name))
-        if failed := trial.prepare():
+        runner = MutantRunner(Path(name))
+        if failed := runner.prepare():
             sys.stdout.write(f"this test fails without any mutant: {failed}\n")
             return 2
-        for mutant, verdict in zip(chosen, pool.map(trial.verdict, chosen), strict=True):
+        for mutant, verdict in zip(chosen, pool.map(runner.verdict, chosen), strict=True):
             sys.stdout.write(f"{mutant.module:<26} {mutant.wrong}: {verdict}\n")
             sys.stdout.flush()
             found += verdict.startswith("caught")
