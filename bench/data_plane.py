@@ -27,7 +27,7 @@ from bench.workload import BenchWorkload, address, interface, mac
 from lab.netns import Workload as Machine
 from lab.ovs import PrivateOvs
 from lab.process import LabError
-from sgctl.store.server import ALLOCATOR
+from sgctl.store.server import allocator
 
 _TURNS = 15
 _CLIENTS = 2
@@ -119,7 +119,7 @@ def _measure(record: Record, *, with_ovn: bool) -> None:
 def _bridges(*, with_ovn: bool) -> Iterator[tuple[PrivateOvs, list[WorkloadPair]]]:
     """One switch with a bridge of every kind."""
     with ExitStack() as stack:
-        ovs = PrivateOvs(env=ALLOCATOR)
+        ovs = PrivateOvs(env=allocator())
         here = stack.enter_context(Installation(ovs))
         here.connect()
         pairs = [_pair(stack, ovs, "ours", "br0", 1)]

@@ -12,6 +12,10 @@ Values = Mapping[str, float]
 
 Judge = Callable[[Values], bool]
 
+ALLOCATOR = "allocator"
+OF_CONTROLLER = tuple(name for name in OPTIMIZATIONS if name != ALLOCATOR)
+"""The optimizations that a restart of the controller switches; the other one is the database server's."""
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -134,8 +138,13 @@ GOALS: list[Goal] = [
     _at_least("encoder", "flow mods encoded in a bundle, one core", "per s", 100_000),
     *(
         _plain(f"without_{name}_{what}", f"{text} without the optimization `{name}`, to with it", "×")
-        for name in OPTIMIZATIONS
+        for name in OF_CONTROLLER
         for what, text in (("restart", "restart at W(400, 1000)"), ("rule", "one rule added or removed"))
+    ),
+    _plain(
+        f"without_{ALLOCATOR}_commit",
+        f"database server's CPU for W(1400, 1000) without the optimization `{ALLOCATOR}`, to with it",
+        "×",
     ),
     _plain("start_python", "the Python interpreter alone, start to exit", "ms"),
     _plain("start_help", "`sgctl --help`, start to exit", "ms"),

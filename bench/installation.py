@@ -12,7 +12,7 @@ from lab.ovs import PrivateOvs
 from lab.process import LabError, wait_until
 from lab.running import Running
 from sgctl.store import Store
-from sgctl.store.server import ALLOCATOR
+from sgctl.store.server import allocator
 
 BRIDGE = "br0"
 _PATIENCE = 300.0
@@ -34,7 +34,7 @@ class Installation(Running):
 
     def __init__(self, ovs: PrivateOvs | None = None, options: Sequence[str] = ()) -> None:
         """Makes a simulated switch if `ovs` is None; `options` are command line options of the controller."""
-        self.ovs = ovs or PrivateOvs(dummy=True, env=ALLOCATOR)
+        self.ovs = ovs or PrivateOvs(dummy=True, env=allocator())
         self.controller = Controller(self.ovs.remote, options=options)
 
     def start(self) -> None:

@@ -34,7 +34,7 @@ from lab.netns import Workload as Machine
 from lab.ovs import PrivateOvs
 from lab.process import LabError, wait_until
 from lab.workloads import Workloads
-from sgctl.store.server import ALLOCATOR
+from sgctl.store.server import allocator
 
 _SOURCES = 10_000
 _SERVER, _UPLINK, _UDP = 2, "uplink", 17
@@ -60,7 +60,7 @@ class Live:
 def running() -> Iterator[Live]:
     """An installation whose policy is confirmed."""
     with ExitStack() as stack:
-        ovs = PrivateOvs(options=["--enable-dummy"], env=ALLOCATOR)
+        ovs = PrivateOvs(options=["--enable-dummy"], env=allocator())
         here = stack.enter_context(Installation(ovs))
         workloads = Workloads(ovs)
         stack.callback(workloads.close)

@@ -13,7 +13,7 @@ from bench.workload import OPEN_PORTS, BenchWorkload, interface, local_port, rem
 from flows.policy.objects import Port
 from lab.ovs import PrivateOvs
 from lab.process import LabError
-from sgctl.store.server import ALLOCATOR
+from sgctl.store.server import allocator
 
 _ROOT = Path(__file__).parent.parent
 _PYTHON = _ROOT / ".venv-neutron/bin/python"
@@ -27,7 +27,7 @@ def measure(record: Record) -> None:
     workload = BenchWorkload(400, 1000)
     if not _PYTHON.exists():
         raise LabError("Neutron is not installed: make peers")
-    with PrivateOvs(dummy=True, env=ALLOCATOR) as ovs:
+    with PrivateOvs(dummy=True, env=allocator()) as ovs:
         ovs.add_bridge(_BRIDGE, "fail_mode=secure")
         ports = [local_port(number) for number in [*range(1, workload.ports + 1), _NEW_PORT]]
         add_interfaces(ovs, [port.name for port in ports], _BRIDGE)

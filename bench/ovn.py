@@ -20,7 +20,7 @@ from lab import process
 from lab.ovs import PrivateOvs
 from lab.process import LabError
 from lab.running import Running
-from sgctl.store.server import ALLOCATOR
+from sgctl.store.server import allocator
 
 BRIDGE = "br-int"
 _SCHEMAS = Path("/usr/share/ovn")
@@ -152,7 +152,7 @@ def program(ovn: Ovn, workload: BenchWorkload) -> float:
 def measure(record: Record) -> None:
     """Measure W(400, 1000) as for sgctl."""
     workload = BenchWorkload(400, 1000)
-    with PrivateOvs(dummy=True, env=ALLOCATOR) as ovs:
+    with PrivateOvs(dummy=True, env=allocator()) as ovs:
         ovs.add_bridge(BRIDGE, "fail_mode=secure")
         with Ovn(ovs) as ovn:
             names = [interface(number) for number in range(1, workload.ports + 1)]

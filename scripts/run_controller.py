@@ -16,7 +16,7 @@ from types import FrameType
 from lab.controller import RYU_MANAGER
 from lab.ovs import OvsServers
 from lab.process import LabError
-from sgctl.store.server import ALLOCATOR
+from sgctl.store.server import allocator
 
 ENDING = {signal.SIGINT, signal.SIGTERM}
 
@@ -26,7 +26,7 @@ def main() -> None:
     ovs = OvsServers(
         Path(os.environ.get("OVS_RUNDIR", "/var/run/openvswitch")),
         Path(os.environ.get("OVS_DBDIR", "/etc/openvswitch")) / "conf.db",
-        env=ALLOCATOR,
+        env=allocator(),
     )
     try:
         started = start_missing(ovs)

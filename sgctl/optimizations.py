@@ -1,8 +1,11 @@
-"""Optimizations that change how libraries work, and how to switch them off.
+"""Optimizations that change how libraries and programs work, and how to switch them off.
 
 `SGCTL_WITHOUT=imports,collector` switches these two off, for controllers and for commands. The library
 then works in its usual way. Use it to check whether an optimization causes a fault, or how much it gains
 (`python -m bench --only optimizations`). Enforcement does not depend on any of them.
+
+Flow statistics have no switch: `flows.openflow.wire` reads them in place of Ryu, whose parsers a peer can
+block for good (docs/decisions/openflow-door.md).
 """
 
 from __future__ import annotations
@@ -18,8 +21,9 @@ OPTIMIZATIONS: Mapping[str, str] = {
     "reader": "OVSDB's messages are read by Python's own JSON parser (sgctl.ovsdb.library)",
     "management": "a starting controller connects to bridges by itself (sgctl.switch.management)",
     "signatures": "a small change is committed in one round trip instead of two (sgctl.switch.channel)",
+    "allocator": "Open vSwitch's programs that we start run without malloc's fast bins (sgctl.store.server)",
 }
-"""By name: what the optimization does, and in which module. docs/operations.md says what each gains."""
+"""By name: what the optimization does, and in which module. The docstring there says what it gains."""
 
 
 def problem(environ: Mapping[str, str] = os.environ) -> str:

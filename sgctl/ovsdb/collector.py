@@ -3,6 +3,9 @@
 Policy objects, rows and flows are freed by reference counting, because there are no reference cycles among
 them. The collector would search them for cycles nevertheless. For 10,000 flows that blocks the process for up
 to 0.1 s while a switch waits for them; for 100,000 rules it doubles the time of loading.
+
+Gain: without it, a restart with 400 ports takes 1.18 times as long (`python -m bench --only optimizations`).
+Switch it off with `SGCTL_WITHOUT=collector`.
 """
 
 from __future__ import annotations

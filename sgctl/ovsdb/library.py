@@ -1,6 +1,9 @@
 """The `ovs` package without loading eventlet, and with a faster and more correct message reader.
 
 Import `idl` and `poller` from this module, so that every connection of the process uses that reader.
+
+Gain of the reader, with 400 ports: without it, a restart takes 1.29 times as long, and adding or removing a
+rule 1.85 times (`python -m bench --only optimizations`). Switch it off with `SGCTL_WITHOUT=reader`.
 """
 
 from __future__ import annotations

