@@ -20,22 +20,23 @@ _FEW = 4
 
 INTRODUCTION = f"""# Attacks, and what honest hosts may expect
 
-This page is made by `scripts/attacks_doc.py` from the data of the tests; a test fails when it no longer
-tells the truth.
+This page is made by `scripts/attacks_doc.py` from the data of the tests. A test fails when the page is out of
+date.
 
 {{count}} attacks run against one installation: Open vSwitch, on the userspace datapath and on the kernel's,
-the controller as its users start it, and a policy that opens TCP 80, UDP 53 and 9 and ping. For each of them
+the controller as its users start it, and a policy that opens TCP 80, UDP 53 and 9 and ping. For each attack:
 
-1. the same frame, said honestly, has to arrive (the *control*);
-2. the attack is sent from a network namespace, and nothing at all may arrive at those who are spared,
-   as seen by a raw socket on their device in promiscuous mode;
-3. the switch must have counted a drop for the expected reason, which is named for each datapath. "–" as
-   reason means that the frame goes elsewhere, or that the connection tracker holds it back.
+1. The honest form of the frame must arrive. This is the *control*.
+2. The attack is sent from a network namespace. The hosts that *must not receive* it must receive nothing at
+   all: a raw socket on their device, in promiscuous mode, sees no frame.
+3. The switch must count a drop for the expected reason, which is named for each datapath. "–" means that the
+   frame goes to other hosts, or that the connection tracker keeps it.
 
-Each runs *cold*, when the datapath has no flow left from before, and *warm*, right after the control was sent
-twice: what an honest frame leaves in the datapath must not let an attack in.
+Each attack runs *cold*, when the datapath has no flow yet, and *warm*, right after the control was sent
+twice: the datapath flows of honest frames must not let an attack through.
 
-That an attack has met its fate is known without waiting: honest frames sent after it have arrived.
+The tests do not wait for a fixed time. They send honest frames after the attack; when these have arrived, the
+switch has handled the attack.
 
 | party | role |
 |---|---|
@@ -43,35 +44,34 @@ That an attack has met its fate is known without waiting: honest frames sent aft
 
 LIMITS = """## What is not stopped
 
-* **Contents of DHCP.** A client's `chaddr` and options are payload; a workload can ask for leases in other
-  names. Leases are the server's to check; addresses that the policy does not give are useless.
-* **DHCP answers from the link.** UDP 67 → 68 from the network's subnets, and 547 → 546 from link-local
-  addresses, pass to a port's own address without a rule: a client that has no address yet has opened no
-  connection.
+* **Contents of DHCP.** A client's `chaddr` and options are payload: a workload can ask for leases in other
+  names. The server must check its leases. Addresses that the policy does not give to the port are useless.
+* **DHCP replies from the link.** UDP 67 → 68 from the network's subnets, and 547 → 546 from link-local
+  addresses, reach a port's own address without a rule: a client without an address has opened no connection.
 * **Contents and size of what stays on the link.** ARP, neighbour discovery, router solicitations, DHCP and
-  listener reports need no rule, and OpenFlow matches no lengths: a workload can hide data in them, for
+  listener reports need no rule, and OpenFlow matches no lengths. A workload can hide data in them, for
   neighbours on its own link, up to the budget of its port
   ([decision](decisions/messages-of-a-link.md)).
-* **Redirects from hosts outside.** Whoever is behind an uplink can send as the router's link-local address.
-* **Ports without port security.** They are trusted like uplinks: router advertisements, DHCP answers and ARP
-  replies of theirs are believed, whatever they claim, and so are the MACs from which they send.
-* **Hosts behind uplinks, or behind ports without port security, among each other.** They may
-  take each other's MACs and addresses, and poison what
-  the switch learned about them. They cannot take a local port's.
+* **Redirects from hosts outside.** Any host behind an uplink can send from the router's link-local address.
+* **Ports without port security.** They are trusted like uplinks. Their router advertisements, DHCP replies
+  and ARP replies are accepted, whatever they claim, and so are the MACs from which they send.
+* **Hosts behind uplinks or behind ports without port security, among each other.** They can take each other's
+  MACs and addresses, and change what the switch has learned about them. They cannot take those of a local
+  port.
 * **Members of remote groups, by neighbours behind an uplink.** A neighbour can take the address of a port
-  that is bound nowhere, answer for it and talk as that member, both ways. He can send as a port that is bound
-  on another bridge, and fight that port for the answers. He cannot do either with the address of a port on
-  the bridge where his frames arrive. A network with `bound_members_only` counts no port that is bound nowhere
-  ([decision](decisions/bound-members.md)).
-* **Errors from the outside.** Any router on the path may tell about a connection, so ICMP errors from
-  uplinks are believed.
+  that is bound nowhere, and communicate as that member in both directions. It can send with the address of a
+  port that is bound on another bridge, and compete with that port for the replies. It cannot do either with
+  the address of a port on the bridge where its frames arrive. A network with `bound_members_only` counts no
+  port that is bound nowhere ([decision](decisions/bound-members.md)).
+* **ICMP errors from outside.** Any router on the path may report errors of a connection, so ICMP errors from
+  uplinks are accepted.
 * **Large datagrams and new connections within a network.** Three ports of a network, or a neighbour on its
-  LAN, can use up what the network may have of fragments, and one port what it may have of connections
-  ([decision](decisions/tracker-shares.md)). Other networks do not notice; with the kernel's default memory
-  for fragments they do when two ports work together.
+  LAN, can use up the network's budget of fragments, and one port can use up its limit of connections
+  ([decision](decisions/tracker-shares.md)). Other networks are not affected. With the kernel's default memory
+  for fragments they are, if two ports work together.
 * **Shared addresses.** Ports with the same allowed address pair can take the address from each other: that
-  is its purpose. While one of them is on another bridge, who is on the wire between the bridges can take it,
-  too.
+  is its purpose. While one of them is on another bridge, any host on the wire between the bridges can take
+  it, too.
 
 See also [odd packets](odd-packets.md) and the decisions on
 [routers and servers](decisions/routers-and-servers.md), [virtual routers](decisions/virtual-routers.md) and
@@ -89,7 +89,7 @@ def render() -> str:
 
 def _chapter(family: Family) -> str:
     rows = "".join(map(_row, family.attacks))
-    columns = "attack", "by", "spared", "userspace: cold, warm", "kernel: cold, warm", "control"
+    columns = "attack", "sender", "must not receive", "userspace", "kernel", "control"
     head = f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|\n"
     return f"## {family.name}\n\n{head}{rows}"
 
@@ -109,7 +109,7 @@ def _on_kernel(attack: Attack) -> str:
     """The reason, and where the kernel rightly differs, why."""
     if attack.kernel is None:
         return _dropped(attack.reason)
-    passes = "it passes" if attack.kernel.passes else _dropped(attack.kernel.reason)
+    passes = "passes" if attack.kernel.passes else _dropped(attack.kernel.reason)
     return f"{passes}: {attack.kernel.why}"
 
 
@@ -119,7 +119,7 @@ def _described(send: Send) -> str:
 
 def _hosts(hosts: tuple[AttackHost, ...], sender: AttackHost) -> str:
     if hosts == EVERYBODY:
-        return "everybody"
+        return "all hosts"
     if hosts == INSIDE:
         return "all inside"
     others = [host.name for host in EVERYBODY if host not in hosts and host is not sender]

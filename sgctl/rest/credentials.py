@@ -90,7 +90,7 @@ def _take_entry(entry: Any, where: str, tokens: dict[bytes, Caller], certificate
     elif given[0] == "token":
         if len(secret) < 16:
             raise AccessError(f"{where}: the token is shorter than 16 characters")
-        LOG.warning("%s holds a token as it is; token_sha256 would do", where)
+        LOG.warning("%s has a token in plain text; use token_sha256 instead", where)
         tokens[digest(secret)] = caller
     else:
         try:
@@ -129,10 +129,10 @@ class TokenFile:
     def _reload(self) -> None:
         try:
             self._credentials = load_credentials(self._path)
-            LOG.info("read the token file %s again", self._path)
+            LOG.info("token file %s: read again", self._path)
         except AccessError as error:
             self._credentials = None
-            LOG.error("nobody is let in by the API: %s", error)  # noqa: TRY400 - the message says it all
+            LOG.error("the API rejects all tokens: %s", error)  # noqa: TRY400 - the message says it all
 
 
 def _version(path: Path) -> tuple[int, ...]:

@@ -86,9 +86,7 @@ class HostLiveness:
 
     def _note(self, problem: str) -> None:
         if problem and problem != self._problem:
-            LOG.warning(
-                "whether controllers are at work cannot be asked, ports are shown as down: %s", problem
-            )
+            LOG.warning("cannot check which controllers are at work; ports are shown as down: %s", problem)
         self._problem = problem
 
     def give_up(self) -> list[Future[Hosts]]:

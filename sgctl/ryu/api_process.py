@@ -73,7 +73,7 @@ class Northbound:
             with here.makefile("rb") as said:
                 for line in said:
                     _log(line)
-        LOG.error("the process of the API has ended (%s); another one is started", self._process.wait())
+        LOG.error("the API process has ended (%s); starting another one", self._process.wait())
 
 
 def _log(line: bytes) -> None:

@@ -71,9 +71,9 @@ _add(
     _HONEST6,
 )
 
-for _whose, _mac in (("a neighbour's", NEIGHBOUR.mac), ("nobody's", NOBODY), ("the router's", ROUTER.mac)):
+for _whose, _mac in (("a neighbour's", NEIGHBOUR.mac), ("an unknown", NOBODY), ("the router's", ROUTER.mac)):
     _add(
-        f"own addresses from {_whose} MAC",
+        f"own addresses with {_whose} MAC",
         ATTACKER,
         [
             Ether(src=_mac, dst=VICTIM.mac) / IP(src=ATTACKER.ip, dst=VICTIM.ip) / discard(),
@@ -84,14 +84,14 @@ for _whose, _mac in (("a neighbour's", NEIGHBOUR.mac), ("nobody's", NOBODY), ("t
         _HONEST6,
     )
 _add(
-    "a neighbour's packet, whole",
+    "exact copy of a neighbour's packet",
     ATTACKER,
     [ip(NEIGHBOUR, VICTIM) / discard(), ip6(NEIGHBOUR, VICTIM) / discard()],
     Reason.IP_SPOOF,
     said(NEIGHBOUR, [ip(NEIGHBOUR, VICTIM) / discard(), ip6(NEIGHBOUR, VICTIM) / discard()], VICTIM),
 )
 _add(
-    "the receiver's packet to itself (land)",
+    "a packet from the receiver to itself (LAND)",
     ATTACKER,
     Ether(src=VICTIM.mac, dst=VICTIM.mac) / IP(src=VICTIM.ip, dst=VICTIM.ip) / discard(),
     Reason.IP_SPOOF,
@@ -111,14 +111,14 @@ for _kind, _mac, _reason in (
     )
 for _kind, _mac in (("zero", "00:00:00:00:00:00"), ("multicast", "03:00:00:00:00:c8")):
     _add(
-        f"{_kind} source MAC, from the outside",
+        f"{_kind} source MAC, from outside",
         OUTSIDE,
         Ether(src=_mac, dst=VICTIM.mac) / IP(src=OUTSIDE.ip, dst=VICTIM.ip) / discard(),
         Reason.BAD_SOURCE_MAC,
         said(OUTSIDE, ip(OUTSIDE, VICTIM) / discard(), VICTIM),
     )
 _add(
-    "a foreign address in an 802.3 frame with SNAP",
+    "a neighbour's address in an 802.3 frame with SNAP",
     ATTACKER,
     Dot3(src=ATTACKER.mac, dst=VICTIM.mac)
     / LLC(dsap=0xAA, ssap=0xAA, ctrl=3)
@@ -129,7 +129,7 @@ _add(
     _HONEST,
 )
 _add(
-    "an IPv4 header shorter than IPv4 headers are",
+    "an IPv4 header shorter than the minimum",
     ATTACKER,
     ip(ATTACKER, VICTIM, ihl=4) / discard(),
     Reason.IP_SPOOF,
@@ -150,21 +150,21 @@ _add(
     _HONEST,
 )
 _add(
-    "the shared address with the own MAC",
+    "the shared address with the port's own MAC",
     PAIRED,
     ip(PAIRED, VICTIM, src=SHARED_ADDRESS) / discard(),
     Reason.IP_SPOOF,
     said(PAIRED, _SHARED, VICTIM),
 )
 _add(
-    "the own address with the shared MAC",
+    "the port's own address with the shared MAC",
     PAIRED,
     Ether(src=SHARED_MAC, dst=VICTIM.mac) / IP(src=PAIRED.ip, dst=VICTIM.ip) / discard(),
     Reason.IP_SPOOF,
     said(PAIRED, _SHARED, VICTIM),
 )
 _add(
-    "the shared address and MAC of others",
+    "another port's shared address and MAC",
     ATTACKER,
     _SHARED,
     Reason.IP_SPOOF,
@@ -173,14 +173,14 @@ _add(
 
 _FROM_OUTSIDE = said(OUTSIDE, [ip(OUTSIDE, OPEN) / discard(), ip6(OUTSIDE, OPEN) / discard()], OPEN)
 _add(
-    "from the outside: a local port's packet, whole",
+    "from outside: exact copy of a local port's packet",
     OUTSIDE,
     [ip(NEIGHBOUR, OPEN) / discard(), ip6(NEIGHBOUR, OPEN) / discard()],
     Reason.UPLINK_SPOOF,
     _FROM_OUTSIDE,
 )
 _add(
-    "from the outside: a local port's address",
+    "from outside: a local port's address",
     OUTSIDE,
     [
         ip(OUTSIDE, OPEN, src=NEIGHBOUR.ip) / discard(),
@@ -191,7 +191,7 @@ _add(
     _FROM_OUTSIDE,
 )
 _add(
-    "from the outside: a local port's MAC",
+    "from outside: a local port's MAC",
     OUTSIDE,
     [
         Ether(src=NEIGHBOUR.mac, dst=OPEN.mac) / IP(src=OUTSIDE.ip, dst=OPEN.ip) / discard(),
@@ -201,7 +201,7 @@ _add(
     _FROM_OUTSIDE,
 )
 _add(
-    "from the outside: the receiver's own address",
+    "from outside: the receiver's own address",
     OUTSIDE,
     ether(OUTSIDE, OPEN) / IP(src=OPEN.ip, dst=OPEN.ip) / discard(),
     Reason.UPLINK_SPOOF,

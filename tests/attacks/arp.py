@@ -33,28 +33,28 @@ _add(
     _REPLY,
 )
 _add(
-    "reply to everybody: a neighbour's address is at my MAC",
+    "broadcast reply: a neighbour's address is at my MAC",
     ATTACKER,
     arp(REPLY, ATTACKER, VICTIM, BROADCAST, psrc=NEIGHBOUR.ip),
     Reason.ARP_SPOOF,
     _ANNOUNCE_REPLY,
 )
 _add(
-    "question with a neighbour's address as its sender",
+    "request with a neighbour's address as sender",
     ATTACKER,
     arp(REQUEST, ATTACKER, VICTIM, BROADCAST, psrc=NEIGHBOUR.ip),
     Reason.ARP_SPOOF,
     _ASK,
 )
 _add(
-    "unicast question with a neighbour's address as its sender",
+    "unicast request with a neighbour's address as sender",
     ATTACKER,
     arp(REQUEST, ATTACKER, VICTIM, psrc=NEIGHBOUR.ip),
     Reason.ARP_SPOOF,
     _ASK_UNICAST,
 )
 _add(
-    "question with the victim's own address as its sender (address conflict)",
+    "request with the victim's own address as sender (address conflict)",
     ATTACKER,
     arp(REQUEST, ATTACKER, VICTIM, BROADCAST, psrc=VICTIM.ip),
     Reason.ARP_SPOOF,
@@ -75,21 +75,21 @@ _add(
     _REPLY,
 )
 _add(
-    "reply as the neighbour would send it, whole",
+    "exact copy of a neighbour's reply",
     ATTACKER,
     arp(REPLY, NEIGHBOUR, VICTIM),
     Reason.ARP_SPOOF,
     said(NEIGHBOUR, arp(REPLY, NEIGHBOUR, VICTIM), VICTIM),
 )
 _add(
-    "question as the victim would send it, whole",
+    "exact copy of the victim's request",
     ATTACKER,
     arp(REQUEST, VICTIM, NEIGHBOUR, BROADCAST),
     Reason.ARP_SPOOF,
     said(VICTIM, arp(REQUEST, VICTIM, NEIGHBOUR, BROADCAST), NEIGHBOUR),
 )
 _add(
-    "gratuitous question for a neighbour's address",
+    "gratuitous request for a neighbour's address",
     ATTACKER,
     arp(REQUEST, ATTACKER, NEIGHBOUR, BROADCAST, psrc=NEIGHBOUR.ip),
     Reason.ARP_SPOOF,
@@ -103,7 +103,7 @@ _add(
     _ANNOUNCE_REPLY,
 )
 _add(
-    "gratuitous question for an own address at a neighbour's MAC",
+    "gratuitous request for an own address at a neighbour's MAC",
     ATTACKER,
     arp(REQUEST, ATTACKER, ATTACKER, BROADCAST, hwsrc=NEIGHBOUR.mac),
     Reason.ARP_SPOOF,
@@ -124,21 +124,21 @@ _add(
     said(NEIGHBOUR, arp(REQUEST, NEIGHBOUR, VICTIM, BROADCAST, psrc="0.0.0.0"), VICTIM),
 )
 _add(
-    "reply without an address (0.0.0.0)",
+    "reply with 0.0.0.0 as sender",
     ATTACKER,
     arp(REPLY, ATTACKER, VICTIM, psrc="0.0.0.0"),
     Reason.ARP_SPOOF,
     _REPLY,
 )
 _add(
-    "reply with hardware type IEEE 802 (Linux takes it as Ethernet's)",
+    "reply with hardware type IEEE 802 (Linux accepts it as Ethernet)",
     ATTACKER,
     ieee802(arp(REPLY, ATTACKER, VICTIM, psrc=NEIGHBOUR.ip)),
     Reason.UNREADABLE,
     _REPLY,
 )
 _add(
-    "reply with an operation number that only starts like one",
+    "reply with an undefined operation (0x0102)",
     ATTACKER,
     arp(0x0102, ATTACKER, VICTIM),
     Reason.UNREADABLE,
@@ -152,14 +152,14 @@ _add(
     _REPLY,
 )
 _add(
-    "reply cut short",
+    "truncated reply",
     ATTACKER,
     bytes(arp(REPLY, ATTACKER, VICTIM, psrc=NEIGHBOUR.ip))[:38],
     Reason.UNREADABLE,
     _REPLY,
 )
 _add(
-    "foreign reply in an 802.3 frame with SNAP",
+    "reply for a neighbour's address in an 802.3 frame with SNAP",
     ATTACKER,
     Dot3(src=ATTACKER.mac, dst=VICTIM.mac)
     / LLC(dsap=0xAA, ssap=0xAA, ctrl=3)
@@ -169,7 +169,7 @@ _add(
     _REPLY,
 )
 _add(
-    "RARP question and answer",
+    "RARP request and reply",
     ATTACKER,
     [
         Ether(src=ATTACKER.mac, dst=to, type=0x8035)
@@ -180,42 +180,42 @@ _add(
     _REPLY,
 )
 _add(
-    "from the outside: a local address is at my MAC",
+    "from outside: a local address is at my MAC",
     OUTSIDE,
     arp(REPLY, OUTSIDE, VICTIM, psrc=NEIGHBOUR.ip),
     Reason.UPLINK_SPOOF,
     said(OUTSIDE, arp(REPLY, OUTSIDE, VICTIM), VICTIM),
 )
 _add(
-    "from the outside, to everybody: a local address is at my MAC",
+    "from outside, broadcast: a local address is at my MAC",
     OUTSIDE,
     arp(REPLY, OUTSIDE, VICTIM, BROADCAST, psrc=VICTIM.ip),
     Reason.UPLINK_SPOOF,
     said(OUTSIDE, arp(REPLY, OUTSIDE, VICTIM, BROADCAST), VICTIM, NEIGHBOUR, ROUTER),
 )
 _add(
-    "from the outside: question with a local address as its sender",
+    "from outside: request with a local address as sender",
     OUTSIDE,
     arp(REQUEST, OUTSIDE, VICTIM, BROADCAST, psrc=NEIGHBOUR.ip),
     Reason.UPLINK_SPOOF,
     said(OUTSIDE, arp(REQUEST, OUTSIDE, VICTIM, BROADCAST), VICTIM),
 )
 _add(
-    "from the outside: a local address, with hardware type IEEE 802",
+    "from outside: a local address, with hardware type IEEE 802",
     OUTSIDE,
     ieee802(arp(REPLY, OUTSIDE, VICTIM, psrc=NEIGHBOUR.ip)),
     Reason.UNREADABLE,
     said(OUTSIDE, arp(REPLY, OUTSIDE, VICTIM), VICTIM),
 )
 _add(
-    "from the outside: the router is at a local port's MAC",
+    "from outside: the router is at a local port's MAC",
     OUTSIDE,
     arp(REPLY, OUTSIDE, VICTIM, psrc=ROUTER.ip, hwsrc=NEIGHBOUR.mac),
     Reason.UPLINK_SPOOF,
     said(OUTSIDE, arp(REPLY, OUTSIDE, VICTIM), VICTIM),
 )
 _add(
-    "listening for the questions of others",
+    "listening to requests of others",
     VICTIM,
     arp(REQUEST, VICTIM, ROUTER, BROADCAST),
     None,
@@ -223,7 +223,7 @@ _add(
     spared=(ATTACKER, NEIGHBOUR),
 )
 _add(
-    "listening for questions to a neighbour",
+    "listening to requests for a neighbour",
     VICTIM,
     arp(REQUEST, VICTIM, NEIGHBOUR, BROADCAST),
     None,
@@ -231,7 +231,7 @@ _add(
     spared=(ATTACKER, ROUTER, OUTSIDE),
 )
 _add(
-    "reply from a zero hardware address",
+    "reply with a zero hardware address",
     ATTACKER,
     ether(ATTACKER, VICTIM) / ARP(op=REPLY, hwsrc=NO_MAC, psrc=ATTACKER.ip, hwdst=VICTIM.mac, pdst=VICTIM.ip),
     Reason.ARP_SPOOF,

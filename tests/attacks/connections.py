@@ -34,7 +34,7 @@ STATE_ATTACKS = Family("Connection state")
 ERROR_ATTACKS = Family("Forged ICMP errors")
 
 CLOSED = 81
-_NO_BEGINNING = OnKernel("the kernel begins no connection with an end or a reset", Reason.INVALID)
+_NO_BEGINNING = OnKernel("the kernel starts no connection with a FIN or a RST", Reason.INVALID)
 _OPEN = said(ATTACKER, ip(ATTACKER, VICTIM) / syn(), VICTIM)
 _OPEN6 = said(ATTACKER, ip6(ATTACKER, VICTIM) / syn(), VICTIM)
 
@@ -78,14 +78,14 @@ def _closed() -> None:
         _OPEN,
     )
     add(
-        "from the outside to a closed port",
+        "from outside to a closed port",
         OUTSIDE,
         ip(OUTSIDE, VICTIM) / syn(CLOSED),
         Reason.INGRESS_POLICY,
         said(OUTSIDE, ip(OUTSIDE, VICTIM) / syn(), VICTIM),
     )
     add(
-        "to what is open to members of another group",
+        "to a port that is open to another group only",
         ATTACKER,
         ip(ATTACKER, VICTIM) / syn(FRIENDS_ONLY),
         Reason.INGRESS_POLICY,
@@ -99,14 +99,14 @@ def _closed() -> None:
         said(ATTACKER, ip(ATTACKER, VICTIM) / echo(), VICTIM),
     )
     add(
-        "a workload that may not speak first",
+        "a workload without an egress rule opens a connection",
         MUTE,
         [ip(MUTE, VICTIM) / syn(), ip(MUTE, ROUTER) / syn(), ip(MUTE, VICTIM) / discard()],
         Reason.EGRESS_POLICY,
         *handshake(ATTACKER, MUTE),
     )
     add(
-        "a workload that may not speak first, pretending to answer",
+        "a workload without an egress rule sends a TCP ACK, as if it replied",
         MUTE,
         ip(MUTE, VICTIM) / _segment("A", CLIENT_PORT, TCP_SERVICE),
         Reason.EGRESS_POLICY,
@@ -116,7 +116,7 @@ def _closed() -> None:
 
 def _state() -> None:
     add = STATE_ATTACKS.add
-    for flags, name in (("A", "acknowledgement"), ("PA", "data"), ("FA", "end"), ("R", "reset")):
+    for flags, name in (("A", "ACK"), ("PA", "data"), ("FA", "FIN"), ("R", "RST")):
         add(
             f"TCP {name} without a connection, to a closed port",
             ATTACKER,
@@ -127,7 +127,7 @@ def _state() -> None:
         )
     for flags, name in (
         ("SA", "SYN and ACK"),
-        ("", "no flag"),
+        ("", "no flags"),
         ("FPU", "FIN, PSH and URG"),
         ("SF", "SYN and FIN"),
         ("SR", "SYN and RST"),
@@ -138,7 +138,7 @@ def _state() -> None:
     for flags in ("SA", "A", "PA", "R"):
         reason = Reason.INVALID if flags == "SA" else Reason.INGRESS_POLICY
         add(
-            f"TCP {flags}: pretending to answer from a service port",
+            f"TCP {flags} from a service port, as if it were a reply",
             ATTACKER,
             ip(ATTACKER, VICTIM) / _segment(flags, CLIENT_PORT, TCP_SERVICE),
             reason,
@@ -149,7 +149,7 @@ def _state() -> None:
     asked, answer = UDP(sport=CLIENT_PORT, dport=UDP_SERVICE), UDP(sport=UDP_SERVICE, dport=CLIENT_PORT)
     question = said(VICTIM, ip(VICTIM, ROUTER) / asked / b"who?", ROUTER)
     add(
-        "UDP: answering a question that was asked of somebody else",
+        "UDP reply to a request that was sent to another host",
         ATTACKER,
         ip(ATTACKER, VICTIM) / answer / b"me",
         Reason.INGRESS_POLICY,
@@ -158,7 +158,7 @@ def _state() -> None:
         before=(question,),
     )
     add(
-        "UDP: answering in the name of who was asked",
+        "UDP reply with the address of the host that was asked",
         ATTACKER,
         ip(ATTACKER, VICTIM, src=ROUTER.ip) / answer / b"me",
         Reason.IP_SPOOF,
@@ -167,7 +167,7 @@ def _state() -> None:
         before=(question,),
     )
     add(
-        "TCP reset in the name of one end, from a workload",
+        "TCP RST with the address of one end, from a workload",
         ATTACKER,
         ip(ATTACKER, VICTIM, src=ROUTER.ip) / _segment("R", CLIENT_PORT, TCP_SERVICE),
         Reason.IP_SPOOF,
@@ -175,7 +175,7 @@ def _state() -> None:
         before=handshake(VICTIM, ROUTER),
     )
     add(
-        "TCP reset in the name of a local end, from the outside",
+        "TCP RST with the address of a local end, from outside",
         OUTSIDE,
         ip(OUTSIDE, VICTIM, src=NEIGHBOUR.ip) / _segment("R", CLIENT_PORT, TCP_SERVICE),
         Reason.UPLINK_SPOOF,
@@ -183,7 +183,7 @@ def _state() -> None:
         before=handshake(VICTIM, NEIGHBOUR),
     )
     add(
-        "echo reply that nobody asked for",
+        "echo reply without a request",
         ATTACKER,
         [ip(ATTACKER, VICTIM) / ICMP(type=0, id=7), ip6(ATTACKER, VICTIM) / ICMPv6EchoReply(id=7)],
         Reason.INVALID,
@@ -218,9 +218,9 @@ def _errors() -> None:
     for name, kind, code, fields in (
         ("host unreachable", 3, 1, {}),
         ("port unreachable", 3, 3, {}),
-        ("fragmentation needed (shrink its packets)", 3, 4, {"nexthopmtu": 68}),
+        ("fragmentation needed (makes its packets small)", 3, 4, {"nexthopmtu": 68}),
         ("time exceeded", 11, 0, {}),
-        ("redirect (become its router)", 5, 1, {"gw": ATTACKER.ip}),
+        ("redirect (makes the attacker its router)", 5, 1, {"gw": ATTACKER.ip}),
     ):
         add(
             f"{name}, about a neighbour's connection with the router",
@@ -241,7 +241,7 @@ def _errors() -> None:
         said(ROUTER, _error(ROUTER, 3, 3), VICTIM),
     )
     add(
-        "host unreachable in the router's name",
+        "host unreachable with the router's address",
         ATTACKER,
         ip(ATTACKER, VICTIM, src=ROUTER.ip) / ICMP(type=3, code=1) / _quoted(),
         Reason.IP_SPOOF,
@@ -250,7 +250,7 @@ def _errors() -> None:
         before=connection,
     )
     add(
-        "port unreachable from the outside in a local end's name",
+        "port unreachable with a local end's address, from outside",
         OUTSIDE,
         ip(OUTSIDE, VICTIM, src=NEIGHBOUR.ip)
         / ICMP(type=3, code=3)

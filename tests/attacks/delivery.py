@@ -72,7 +72,7 @@ def _floods() -> None:
     ):
         add(name, ATTACKER, _to(ATTACKER, mac, address), Reason.BUM, _HONEST)
     add(
-        "ping to everybody, in IPv4 and IPv6",
+        "broadcast ping, in IPv4 and IPv6",
         ATTACKER,
         [
             ether(ATTACKER, BROADCAST) / IP(src=ATTACKER.ip, dst="255.255.255.255") / echo(),
@@ -82,7 +82,7 @@ def _floods() -> None:
         said(ATTACKER, [ip(ATTACKER, VICTIM) / echo(), ip6(ATTACKER, VICTIM) / echo6()], VICTIM),
     )
     add(
-        "from the outside: broadcast and multicast",
+        "from outside: broadcast and multicast",
         OUTSIDE,
         [
             _to(OUTSIDE, BROADCAST, "255.255.255.255"),
@@ -94,7 +94,7 @@ def _floods() -> None:
         spared=INSIDE,
     )
     add(
-        "from the outside: question for an address that nobody here has",
+        "from outside: ARP request for an address that no local port has",
         OUTSIDE,
         arp(REQUEST, OUTSIDE, AttackHost("nobody", 99, ""), BROADCAST),
         None,
@@ -117,7 +117,7 @@ def _sniffing() -> None:
         spared=_except(NEIGHBOUR),
     )
     add(
-        "what a neighbour sends to the outside",
+        "a neighbour's packets to the outside",
         VICTIM,
         ip(VICTIM, ROUTER) / syn(),
         None,
@@ -125,7 +125,7 @@ def _sniffing() -> None:
         spared=_except(ROUTER),
     )
     add(
-        "what the outside sends to a neighbour",
+        "packets from outside to a neighbour",
         ROUTER,
         ip(ROUTER, VICTIM) / syn(),
         None,
@@ -163,7 +163,7 @@ def _learning() -> None:
     add = LEARNING_ATTACKS.add
     to_router = said(VICTIM, ip(VICTIM, ROUTER) / discard(), ROUTER)
     add(
-        "a workload speaks with the router's MAC, to get what is sent there",
+        "a workload sends with the router's MAC, to receive the router's frames",
         ATTACKER,
         [
             Ether(src=ROUTER.mac, dst=to) / IP(src=ATTACKER.ip, dst=VICTIM.ip) / discard()
@@ -186,7 +186,7 @@ def _learning() -> None:
     )
     flood = Ether(src="02:77:00:00:00:00", dst=ROUTER.mac) / IP(src="192.0.2.1", dst=ROUTER.ip) / discard()
     add(
-        "from the outside: more MACs than the switch learns",
+        "from outside: more MACs than the switch learns",
         OUTSIDE,
         [_with_source(bytes(flood), number) for number in range(FDB_LIMIT + 100)],
         None,
@@ -195,7 +195,7 @@ def _learning() -> None:
         after=(to_router,),
     )
     add(
-        "from the outside: a local port's MAC, to get what is sent there",
+        "from outside: a local port's MAC, to receive that port's frames",
         OUTSIDE,
         [
             Ether(src=VICTIM.mac, dst=to) / IP(src=OUTSIDE.ip, dst=ROUTER.ip) / discard()

@@ -58,14 +58,14 @@ def _rogue_servers() -> None:
     to_one, to_all = said(ROUTER, _offer(ROUTER), VICTIM), said(ROUTER, _offer(ROUTER, to_all=True), *_BLUE)
     add("rogue server: offer", ATTACKER, _offer(ATTACKER), Reason.DHCP_SERVER, to_one)
     add(
-        "rogue server: offer to everybody",
+        "rogue server: broadcast offer",
         ATTACKER,
         _offer(ATTACKER, to_all=True),
         Reason.DHCP_SERVER,
         to_all,
     )
     add(
-        "rogue server: offer as the real server would send it",
+        "rogue server: exact copy of the real server's offer",
         ATTACKER,
         _offer(ROUTER),
         Reason.IP_SPOOF,
@@ -87,7 +87,7 @@ def _clients() -> None:
     renewal = said(ATTACKER, _renewal(ATTACKER, ATTACKER.ip), ROUTER)
     add("client: discover from a neighbour's MAC", ATTACKER, _discover(NEIGHBOUR), Reason.IP_SPOOF, discover)
     add(
-        "client: discover without address, to one host",
+        "client: discover without an address, to one host",
         ATTACKER,
         Ether(src=ATTACKER.mac, dst=VICTIM.mac)
         / IP(src="0.0.0.0", dst=VICTIM.ip)
@@ -111,7 +111,7 @@ def _clients() -> None:
         solicit,
     )
     add(
-        "asking a neighbour as if it were a server",
+        "DHCP request to a neighbour",
         ATTACKER,
         [_renewal(ATTACKER, ATTACKER.ip, VICTIM), _discover(ATTACKER, VICTIM.mac)],
         None,
@@ -119,7 +119,7 @@ def _clients() -> None:
         spared=INSIDE,
     )
     add(
-        "listening for clients, to answer faster than the server",
+        "listening to clients' requests, to reply before the server",
         VICTIM,
         [_discover(VICTIM), _solicit6(VICTIM, VICTIM.link_local)],
         None,
@@ -132,7 +132,7 @@ def _smuggled() -> None:
     """Data disguised as a request to a server, from a workload without an egress rule."""
     solicitation = IPv6(src=MUTE.link_local, dst=ROUTER.link_local) / ICMPv6ND_RS()
     DHCP_ATTACKS.add(
-        "data for one host outside that looks like a DHCP request",
+        "data for one host outside, disguised as a DHCP request",
         MUTE,
         [
             ip(MUTE, ROUTER) / UDP(sport=68, dport=67) / b"secret",
@@ -142,7 +142,7 @@ def _smuggled() -> None:
         said(MUTE, [_discover(MUTE), _solicit6(MUTE, MUTE.link_local)], ROUTER),
     )
     DHCP_ATTACKS.add(
-        "data for one host outside that looks like a router solicitation",
+        "data for one host outside, disguised as a router solicitation",
         MUTE,
         ether(MUTE, ROUTER) / solicitation / b"secret",
         Reason.INVALID,

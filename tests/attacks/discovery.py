@@ -95,14 +95,14 @@ def _advertisements() -> None:
         _TOLD,
     )
     add(
-        "advertisement as the neighbour would send it, whole",
+        "exact copy of a neighbour's advertisement",
         ATTACKER,
         advertisement(NEIGHBOUR, VICTIM, NEIGHBOUR.ip6),
         Reason.IP_SPOOF,
         said(NEIGHBOUR, advertisement(NEIGHBOUR, VICTIM, NEIGHBOUR.ip6), VICTIM),
     )
     add(
-        "answer to a neighbour's address detection (nobody gets an address)",
+        "reply to a neighbour's duplicate address detection (denies it every address)",
         ATTACKER,
         advertisement(ATTACKER, ALL_NODES, NEIGHBOUR.ip6),
         Reason.ND_SPOOF,
@@ -141,7 +141,7 @@ def _unreadable() -> None:
         said(ATTACKER, _hidden_advertisement(ATTACKER, ATTACKER.ip6), VICTIM),
     )
     add(
-        "advertisement cut short",
+        "truncated advertisement",
         ATTACKER,
         ether(ATTACKER, VICTIM)
         / IPv6(src=ATTACKER.link_local, dst=VICTIM.ip6, nh=58, hlim=255)
@@ -154,49 +154,49 @@ def _unreadable() -> None:
 def _solicitations() -> None:
     add = ND_ATTACKS.add
     add(
-        "question from a neighbour's address",
+        "solicitation from a neighbour's address",
         ATTACKER,
         solicitation(ATTACKER, VICTIM, source=NEIGHBOUR.link_local),
         Reason.IP_SPOOF,
         _ASKED,
     )
     add(
-        "question: the sender is at a neighbour's MAC",
+        "solicitation: the sender is at a neighbour's MAC",
         ATTACKER,
         solicitation(ATTACKER, VICTIM, lladdr=NEIGHBOUR.mac),
         Reason.ND_SPOOF,
         _ASKED,
     )
     add(
-        "unicast question: the sender is at a neighbour's MAC",
+        "unicast solicitation: the sender is at a neighbour's MAC",
         ATTACKER,
         solicitation(ATTACKER, VICTIM, to=VICTIM, lladdr=NEIGHBOUR.mac),
         Reason.ND_SPOOF,
         _ASKED_UNICAST,
     )
     add(
-        "address detection for a neighbour's address (nobody gets an address)",
+        "duplicate address detection for a neighbour's address (denies it every address)",
         ATTACKER,
         solicitation(ATTACKER, NEIGHBOUR, source="::", lladdr=""),
         Reason.ND_SPOOF,
         _DETECTED,
     )
     add(
-        "address detection that tells a MAC",
+        "duplicate address detection with a link-layer address",
         ATTACKER,
         solicitation(ATTACKER, VICTIM, source="::"),
         Reason.ND_SPOOF,
         _DETECTED,
     )
     add(
-        "address detection from a neighbour's Ethernet address",
+        "duplicate address detection from a neighbour's Ethernet address",
         ATTACKER,
         solicitation(NEIGHBOUR, NEIGHBOUR, source="::", lladdr=""),
         Reason.IP_SPOOF,
         _DETECTED,
     )
     add(
-        "listening for the questions of others",
+        "listening to solicitations of others",
         VICTIM,
         [solicitation(VICTIM, NEIGHBOUR), solicitation(VICTIM, NEIGHBOUR, to=NEIGHBOUR)],
         None,
@@ -209,21 +209,21 @@ def _from_outside() -> None:
     add = ND_ATTACKS.add
     honest = said(OUTSIDE, advertisement(OUTSIDE, VICTIM, OUTSIDE.ip6), VICTIM)
     add(
-        "from the outside: a local address is at my MAC",
+        "from outside: a local address is at my MAC",
         OUTSIDE,
         [advertisement(OUTSIDE, to, NEIGHBOUR.ip6) for to in (VICTIM, ALL_NODES)],
         Reason.UPLINK_SPOOF,
         honest,
     )
     add(
-        "from the outside: a local address, with the MAC given twice",
+        "from outside: a local address, with the MAC given twice",
         OUTSIDE,
         _twice(OUTSIDE, NEIGHBOUR.ip6),
         Reason.UNREADABLE,
         honest,
     )
     add(
-        "from the outside: the router is at a local port's MAC",
+        "from outside: the router is at a local port's MAC",
         OUTSIDE,
         [
             advertisement(OUTSIDE, VICTIM, ROUTER.ip6, lladdr=NEIGHBOUR.mac),
@@ -234,14 +234,14 @@ def _from_outside() -> None:
         said(OUTSIDE, solicitation(OUTSIDE, VICTIM), VICTIM),
     )
     add(
-        "from the outside: a question with a local address as its sender",
+        "from outside: solicitation with a local address as sender",
         OUTSIDE,
         solicitation(OUTSIDE, VICTIM, source=NEIGHBOUR.link_local),
         Reason.UPLINK_SPOOF,
         said(OUTSIDE, solicitation(OUTSIDE, VICTIM), VICTIM),
     )
     add(
-        "from the outside: address detection for a local address",
+        "from outside: duplicate address detection for a local address",
         OUTSIDE,
         solicitation(OUTSIDE, VICTIM, source="::", lladdr=""),
         None,
@@ -342,7 +342,7 @@ def _routers() -> None:
         said(ROUTER, _redirect(ROUTER), VICTIM),
     )
     add(
-        "listener query (become the querier, then keep silent)",
+        "listener query (become the querier, then send no more)",
         ATTACKER,
         _listener_query(ATTACKER),
         Reason.ROUTER_ADVERTISEMENT,

@@ -47,7 +47,7 @@ def _tags() -> None:
     add, green = VLAN_ATTACKS.add, Dot1Q(vlan=GREEN_VLAN)
     for name, frame in (
         ("the other network's tag", _tagged(ATTACKER, GREEN, green)),
-        ("the other network's tag, to everybody", _tagged(ATTACKER, BROADCAST, green)),
+        ("the other network's tag, broadcast", _tagged(ATTACKER, BROADCAST, green)),
         ("a priority tag (VLAN 0)", _tagged(ATTACKER, VICTIM, Dot1Q(vlan=0))),
         ("two tags, the inner one the other network's", _tagged(ATTACKER, GREEN, Dot1Q(vlan=1), green)),
         ("two tags, the outer one VLAN 0", _tagged(ATTACKER, GREEN, Dot1Q(vlan=0), green)),
@@ -63,16 +63,16 @@ def _tags() -> None:
         _HONEST,
     )
     for name, frame in (
-        ("from the outside: a tag that no network has", _tagged(OUTSIDE, VICTIM, Dot1Q(vlan=7))),
-        ("from the outside: a priority tag", _tagged(OUTSIDE, VICTIM, Dot1Q(vlan=0))),
+        ("from outside: a tag that no network has", _tagged(OUTSIDE, VICTIM, Dot1Q(vlan=7))),
+        ("from outside: a priority tag", _tagged(OUTSIDE, VICTIM, Dot1Q(vlan=0))),
         (
-            "from the outside: two tags, the inner one a network's",
+            "from outside: two tags, the inner one a network's",
             _tagged(OUTSIDE, GREEN, Dot1Q(vlan=7), green),
         ),
     ):
         add(name, OUTSIDE, frame, Reason.UNDECLARED_VLAN, _FROM_OUTSIDE)
     add(
-        "from the outside: two tags, both a network's",
+        "from outside: two tags, both a network's",
         OUTSIDE,
         _tagged(OUTSIDE, GREEN, green, green),
         Reason.NOT_TRACKED,
@@ -91,7 +91,7 @@ def _networks() -> None:
         spared=INSIDE,
     )
     add(
-        "from the outside: to a MAC of another network than the frame's",
+        "from outside: to a MAC of a network other than the frame's",
         OUTSIDE,
         [ip(OUTSIDE, GREEN) / discard(), _tagged(OUTSIDE, VICTIM, Dot1Q(vlan=GREEN_VLAN))],
         None,
@@ -99,21 +99,21 @@ def _networks() -> None:
         spared=INSIDE,
     )
     add(
-        "a device without a policy port speaks",
+        "a device without a policy port sends",
         STRANGER,
         [ip(STRANGER, VICTIM) / discard(), ip(VICTIM, NEIGHBOUR) / discard()],
         Reason.UNKNOWN_PORT,
         _HONEST,
     )
     add(
-        "a port that is administratively down speaks",
+        "a port that is administratively down sends",
         DISABLED,
         ip(DISABLED, VICTIM) / discard(),
         Reason.ADMIN_DOWN,
         _HONEST,
     )
     add(
-        "speaking to a device without a policy port, and to a port that is down",
+        "sending to a device without a policy port, and to a port that is down",
         VICTIM,
         [ip(VICTIM, STRANGER) / discard(), ip(VICTIM, DISABLED) / discard()],
         None,
@@ -145,7 +145,7 @@ def _protocols() -> None:
         ("PPPoE discovery", 0x8863, BROADCAST),
         ("PPPoE session", 0x8864, VICTIM.mac),
         ("MACsec", 0x88E5, VICTIM.mac),
-        ("Ethernet loopback (sends frames on)", 0x9000, VICTIM.mac),
+        ("Ethernet loopback (the receiver forwards frames)", 0x9000, VICTIM.mac),
         ("bridged Ethernet (0x6558)", 0x6558, VICTIM.mac),
         ("batman-adv mesh", 0x4305, BROADCAST),
         ("precision time protocol", 0x88F7, "01:1b:19:00:00:00"),
@@ -158,28 +158,28 @@ def _protocols() -> None:
         ("fieldbus: EtherCAT", 0x88A4, BROADCAST),
         ("fieldbus: PROFINET discovery", 0x8892, "01:0e:cf:00:00:00"),
         ("TRILL", 0x22F3, "01:80:c2:00:00:40"),
-        ("connectivity faults (802.1ag)", 0x8902, "01:80:c2:00:00:30"),
+        ("connectivity fault management (802.1ag)", 0x8902, "01:80:c2:00:00:30"),
         ("VLAN registration (MVRP)", 0x88F5, "01:80:c2:00:00:21"),
-        ("802.1X before roaming", 0x88C7, VICTIM.mac),
+        ("802.1X pre-authentication", 0x88C7, VICTIM.mac),
     ):
         frame = Ether(src=ATTACKER.mac, dst=receiver, type=kind) / bytes(46)
         add(name, ATTACKER, frame, Reason.ETHERTYPE, _HONEST)
     add("MPLS", ATTACKER, _labelled(ATTACKER), Reason.ETHERTYPE, _HONEST)
     add(
-        "MPLS without a last label",
+        "MPLS without a bottom of stack",
         ATTACKER,
         Ether(src=ATTACKER.mac, dst=VICTIM.mac, type=_MPLS) / bytes(46),
         Reason.ETHERTYPE,
         _HONEST,
-        kernel=OnKernel("the kernel drops a label stack without an end before it counts anything"),
+        kernel=OnKernel("the kernel drops a label stack without a bottom before the flow tables"),
     )
     add(
-        "network service header without its length",
+        "network service header with a wrong length",
         ATTACKER,
         Ether(src=ATTACKER.mac, dst=VICTIM.mac, type=0x894F) / bytes(46),
         Reason.ETHERTYPE,
         _HONEST,
-        kernel=OnKernel("the kernel drops a header that cannot be before it counts anything"),
+        kernel=OnKernel("the kernel drops an invalid header before the flow tables"),
     )
     bridge_group = "01:80:c2:00:00:00"
     spanning_tree = _llc(
@@ -196,7 +196,7 @@ def _protocols() -> None:
         _HONEST,
     )
     add(
-        "from the outside: LLDP, LLC and MPLS to one host",
+        "from outside: LLDP, LLC and MPLS to one host",
         OUTSIDE,
         [
             Ether(src=OUTSIDE.mac, dst=VICTIM.mac, type=0x88CC) / bytes(46),
@@ -207,7 +207,7 @@ def _protocols() -> None:
         _FROM_OUTSIDE,
     )
     add(
-        "from the outside: spanning tree and LLDP to everybody",
+        "from outside: spanning tree and LLDP to multicast groups",
         OUTSIDE,
         [
             _llc(OUTSIDE, bridge_group, LLC(dsap=0x42, ssap=0x42, ctrl=3) / STP()),

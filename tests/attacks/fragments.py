@@ -79,7 +79,7 @@ def _cut(*parts: tuple[int, bytes], proto: int = 6) -> list[Packet]:
 def _judged_whole(fragments: list[Packet], segment: bytes) -> OnKernel:
     """The kernel's tracker reassembles the fragments, and the rules decide about that segment."""
     joined = said(ATTACKER, ip(ATTACKER, VICTIM, id=fragments[0].id, proto=6) / segment, VICTIM)
-    return OnKernel("put together first, it is one segment to an open port", passes=(joined,))
+    return OnKernel("reassembled first, it is one segment to an open port", passes=(joined,))
 
 
 def _segment(port: int) -> bytes:
@@ -122,7 +122,7 @@ def _fragments() -> None:
         whole,
     )
     add(
-        "the flags in the second fragment (RFC 3128)",
+        "TCP flags in the second fragment (RFC 3128)",
         ATTACKER,
         _cut((0, allowed[:24]), (1, closed[8:])),
         None,
@@ -130,7 +130,7 @@ def _fragments() -> None:
     )
     twice = _cut((0, allowed[:32]), (0, closed[:32]), (4, allowed[32:]))
     add(
-        "a second fragment that writes over the port",
+        "a second fragment that overwrites the port",
         ATTACKER,
         twice,
         None,
@@ -138,7 +138,7 @@ def _fragments() -> None:
         kernel=_judged_whole(twice, allowed),
     )
     add(
-        "fragments that overlap in their data",
+        "fragments with overlapping data",
         ATTACKER,
         _cut((0, allowed[:32]), (3, closed[24:40]), (4, allowed[32:])),
         None,
@@ -147,14 +147,14 @@ def _fragments() -> None:
     head = IP(src=ATTACKER.ip, dst=VICTIM.ip) / UDP(sport=CLIENT_PORT, dport=UDP_SERVICE)
     datagram = bytes(head / bytes(2500))[20:]
     add(
-        "large fragments that overlap in their data",
+        "large fragments with overlapping data",
         ATTACKER,
         _cut((0, datagram[:1400]), (1360 // 8, datagram[1360:]), proto=17),
         None,
         said(ATTACKER, _large(VICTIM, UDP_SERVICE), VICTIM),
     )
     add(
-        "later fragments alone",
+        "later fragments without the first one",
         ATTACKER,
         _cut((3, allowed[24:40]), (5, allowed[40:])),
         None,
@@ -175,7 +175,7 @@ def _fragments() -> None:
         said(ATTACKER, _large6(OPEN, CLOSED), OPEN),
     )
     add(
-        "IPv6: router advertisement behind 1280 bytes of options, in the second of two large fragments",
+        "IPv6: router advertisement after 1280 bytes of options, in the second of two large fragments",
         ATTACKER,
         large_router_advertisement(ATTACKER, OPEN),
         None,
@@ -192,7 +192,7 @@ def _without_a_rule() -> None:
     ):
         honest = said(sender, _large(receiver, UDP_SERVICE, sender), receiver)
         whole = _large6(receiver, UDP_SERVICE, sender)
-        for part, frames in (("a large datagram", whole), ("a first fragment alone", whole[:1])):
+        for part, frames in (("a large datagram", whole), ("a first fragment without later ones", whole[:1])):
             FRAGMENT_ATTACKS.add(f"IPv6: {part} {words}", sender, frames, reason, honest)
 
 
@@ -265,7 +265,7 @@ def _extensions() -> None:
             whole,
         )
     add(
-        "IPv6: an extension header longer than its packet",
+        "IPv6: an extension header longer than the packet",
         ATTACKER,
         ip6(ATTACKER, VICTIM, nh=60) / (bytes([6, 200]) + bytes(30)),
         None,

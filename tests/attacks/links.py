@@ -71,14 +71,14 @@ def _out_by_neighbours() -> None:
         asked,
     )
     add(
-        "data for a host outside in a neighbour solicitation that a router could have sent on",
+        "data for a host outside in a neighbour solicitation with a hop limit below 255",
         MUTE,
         _neighbour(ICMPv6ND_NS(tgt=OUTSIDE.ip6), OUTSIDE, OUTSIDE.ip6, 254),
         Reason.INVALID,
         said(MUTE, solicitation(MUTE, OUTSIDE, to=OUTSIDE), OUTSIDE),
     )
     add(
-        "a question for a neighbour, to an address of the Internet",
+        "a neighbour solicitation to an Internet address",
         MUTE,
         _neighbour(ICMPv6ND_NS(tgt=VICTIM.ip6), VICTIM, _INTERNET6, 255),
         Reason.OFF_LINK,
@@ -86,21 +86,21 @@ def _out_by_neighbours() -> None:
     )
     head = multicast(MUTE, _ELSEWHERE) / IPv6(src=MUTE.ip6, dst=_ELSEWHERE)
     add(
-        "an announcement to a group of the whole Internet",
+        "a neighbour advertisement to a multicast group of global scope",
         MUTE,
         head / tell / ICMPv6NDOptDstLLAddr(lladdr=MUTE.mac) / _SECRET,
         Reason.OFF_LINK,
         said(MUTE, advertisement(MUTE, ALL_NODES, MUTE.ip6), VICTIM, ROUTER),
     )
     add(
-        "an answer to a neighbour's MAC, for another host's address",
+        "a neighbour advertisement to a neighbour's MAC and another host's address",
         MUTE,
         _neighbour(tell, VICTIM, NEIGHBOUR.ip6, 255),
         Reason.FOREIGN_ADDRESS,
         said(MUTE, advertisement(MUTE, VICTIM, MUTE.ip6), VICTIM),
     )
     add(
-        "an ARP answer to a neighbour's MAC, for another host's address",
+        "an ARP reply to a neighbour's MAC, for another host's address",
         MUTE,
         arp(REPLY, MUTE, VICTIM, pdst=NEIGHBOUR.ip),
         Reason.FOREIGN_ADDRESS,
@@ -155,7 +155,7 @@ def _out_by_routers() -> None:
             "code 9": _to_group(whither, message(code=9) / _SECRET, hlim=hops),
         }
         if name != "listener report":  # a listener report is sent to the group that it reports
-            bent["to the whole Internet"] = _to_group(_ELSEWHERE, message() / _SECRET, hlim=hops)
+            bent["to a group of global scope"] = _to_group(_ELSEWHERE, message() / _SECRET, hlim=hops)
         for how, frame in bent.items():
             add(f"data in a {name}, {how}", MUTE, frame, Reason.BUM, honest)
 
@@ -179,18 +179,18 @@ def _in_by_neighbours() -> None:
             add(f"routed {name}, hop limit {hops}", ROUTER, routed, Reason.INVALID, control)
         if name in ("router advertisement", "redirect"):
             foreign = _from_internet(message, 255, OUTSIDE.ip6)
-            add(f"{name} that is from no link-local address", ROUTER, foreign, Reason.INVALID, control)
+            add(f"{name} without a link-local source", ROUTER, foreign, Reason.INVALID, control)
     to_all = ROUTER.link_local, ALL_NODES
     query = multicast(ROUTER, ALL_NODES) / IPv6(src=to_all[0], dst=to_all[1], hlim=1) / ICMPv6MLQuery()
     add(
-        "listener query from the Internet, its hops used up",
+        "listener query from the Internet, which arrives with hop limit 1",
         ROUTER,
         _from_internet(ICMPv6MLQuery() / _SECRET, 1),
         Reason.INVALID,
         said(ROUTER, query, VICTIM),
     )
     add(
-        "an ARP answer from outside to a workload's MAC, for another host",
+        "an ARP reply from outside to a workload's MAC, for another host",
         OUTSIDE,
         arp(REPLY, OUTSIDE, VICTIM, pdst=NEIGHBOUR.ip),
         Reason.FOREIGN_ADDRESS,
@@ -204,14 +204,14 @@ def _in_by_servers() -> None:
     to_victim = ether(ROUTER, VICTIM)
     leased = said(ROUTER, to_victim / IP(src=ROUTER.ip, dst=VICTIM.ip) / answer, VICTIM)
     add(
-        "DHCP answer from the Internet",
+        "DHCP reply from the Internet",
         ROUTER,
         to_victim / IP(src=_INTERNET, dst=VICTIM.ip) / answer,
         Reason.INGRESS_POLICY,
         leased,
     )
     add(
-        "DHCP answer for an address that the workload does not have",
+        "DHCP reply for an address that the workload does not have",
         ROUTER,
         to_victim / IP(src=ROUTER.ip, dst="1.2.3.4") / answer,
         Reason.FOREIGN_ADDRESS,
@@ -220,7 +220,7 @@ def _in_by_servers() -> None:
     honest6 = to_victim / IPv6(src=ROUTER.link_local, dst=VICTIM.link_local) / answer6
     leased6 = said(ROUTER, honest6, VICTIM)
     add(
-        "DHCPv6 answer from the Internet",
+        "DHCPv6 reply from the Internet",
         ROUTER,
         to_victim / IPv6(src=_INTERNET6, dst=VICTIM.ip6) / answer6,
         Reason.INGRESS_POLICY,
@@ -228,7 +228,7 @@ def _in_by_servers() -> None:
     )
     group = Ether(src=ROUTER.mac, dst="01:00:5e:01:01:01")
     add(
-        "DHCP answers to groups, for everybody",
+        "DHCP replies to multicast groups",
         ROUTER,
         [
             group / IP(src=_INTERNET, dst="239.1.1.1") / answer,

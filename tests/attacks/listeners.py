@@ -36,9 +36,9 @@ from lab.attack import (
 )
 from tests.attacks.packets import ALL_NODES, ALL_ROUTERS, echo6, ether, ip, ip6, multicast
 
-LISTENER_ATTACKS = Family("Listeners and routers of groups")
+LISTENER_ATTACKS = Family("Multicast listeners and routers")
 _BLUE = tuple(host for host in WORKLOADS if host.name != "green")
-_A_QUESTION = OnKernel("the kernel's tracker knows it as a first packet", Reason.INGRESS_POLICY)
+_A_QUESTION = OnKernel("the kernel's tracker takes it as a new connection", Reason.INGRESS_POLICY)
 _MLD_ROUTERS, _GROUP6, _GROUP = "ff02::16", "ff05::abcd", "239.1.2.3"
 
 
@@ -83,7 +83,7 @@ def _queriers() -> None:
         to_all,
     )
     add(
-        "MLD query in the router's name",
+        "MLD query with the router's address",
         ATTACKER,
         _to_group(ATTACKER, ALL_NODES, ICMPv6MLQuery(), src=ROUTER.link_local),
         Reason.IP_SPOOF,
@@ -98,7 +98,7 @@ def _queriers() -> None:
     ):
         add(f"IGMP {name}", ATTACKER, _igmp(ATTACKER, group, message), Reason.BUM, honest)
     add(
-        "IGMP query without an address (0.0.0.0)",
+        "IGMP query with 0.0.0.0 as source",
         ATTACKER,
         _igmp(ATTACKER, "224.0.0.1", IGMP(type=0x11, gaddr="0.0.0.0"), source="0.0.0.0"),
         Reason.IP_SPOOF,
@@ -129,7 +129,7 @@ def _listeners() -> None:
             honest,
         )
         add(
-            f"{name} to listeners instead of routers",
+            f"{name} to listeners, not to routers",
             ATTACKER,
             _to_group(ATTACKER, group, message),
             None,
@@ -152,9 +152,9 @@ def _others() -> None:
     for name, message in (
         ("inverse neighbour solicitation", ICMPv6ND_INDSol()),
         ("inverse neighbour advertisement", ICMPv6ND_INDAdv()),
-        ("question for a node's name", ICMPv6NIQueryIPv6(data=VICTIM.ip6)),
+        ("node information query", ICMPv6NIQueryIPv6(data=VICTIM.ip6)),
         ("router renumbering", ICMPv6Unknown(type=138, msgbody=bytes(12))),
-        ("certification path of a router", ICMPv6Unknown(type=149, msgbody=bytes(8))),
+        ("certification path solicitation", ICMPv6Unknown(type=149, msgbody=bytes(8))),
         ("multicast router advertisement", ICMPv6Unknown(type=151, msgbody=bytes(4))),
         ("routing over lossy links (RPL)", ICMPv6Unknown(type=155, msgbody=bytes(8))),
     ):

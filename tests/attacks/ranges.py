@@ -41,10 +41,10 @@ def _packets() -> None:
         ("IPv6", (_FIRST6, _LAST6), (_BEFORE6, _BEHIND6)),
     ):
         honest = said(RIVAL, [_from(RIVAL, each) for each in inside], VICTIM)
-        for where, address in zip(("before the first", "behind the last"), outside, strict=True):
+        for where, address in zip(("before the first", "after the last"), outside, strict=True):
             add(f"{version} from the address {where}", RIVAL, _from(RIVAL, address), Reason.IP_SPOOF, honest)
         add(
-            f"{version} from the range, from a neighbour's MAC",
+            f"{version} from the range, with a neighbour's MAC",
             RIVAL,
             [_from(RIVAL, each, NEIGHBOUR.mac) for each in inside],
             Reason.IP_SPOOF,
@@ -58,7 +58,7 @@ def _packets() -> None:
             honest,
         )
         add(
-            f"{version} from the range by a port without it, whole",
+            f"{version} from the range by a port without it, with the owner's MAC",
             ATTACKER,
             [_from(RIVAL, each) for each in inside],
             Reason.IP_SPOOF,
@@ -70,7 +70,7 @@ def _arp() -> None:
     add = RANGE_ATTACKS.add
     told = said(RIVAL, [arp(REPLY, RIVAL, VICTIM, psrc=each) for each in (_FIRST, _LAST)], VICTIM)
     asked = said(RIVAL, arp(REQUEST, RIVAL, VICTIM, BROADCAST, psrc=_FIRST), VICTIM)
-    for where, address in (("before the first", _BEFORE), ("behind the last", _BEHIND)):
+    for where, address in (("before the first", _BEFORE), ("after the last", _BEHIND)):
         add(
             f"ARP reply: the address {where} is at my MAC",
             RIVAL,
@@ -86,7 +86,7 @@ def _arp() -> None:
         told,
     )
     add(
-        "ARP question from an address of the range, by a port without it",
+        "ARP request from an address of the range, by a port without it",
         ATTACKER,
         arp(REQUEST, ATTACKER, VICTIM, BROADCAST, psrc=_FIRST),
         Reason.ARP_SPOOF,
@@ -111,7 +111,7 @@ def _arp() -> None:
 def _neighbours() -> None:
     add = RANGE_ATTACKS.add
     told = said(RIVAL, [advertisement(RIVAL, VICTIM, each) for each in (_FIRST6, _LAST6)], VICTIM)
-    for where, address in (("before the first", _BEFORE6), ("behind the last", _BEHIND6)):
+    for where, address in (("before the first", _BEFORE6), ("after the last", _BEHIND6)):
         add(
             f"neighbour advertisement: the address {where} is at my MAC",
             RIVAL,

@@ -47,7 +47,7 @@ for _version in (4, 6):
     _honest = (_opened, _arrived, _answered, _heard)
     _family = f"IPv{_version}"
     _add(
-        f"{_family}: another host outside brings what the victim sent to the router",
+        f"{_family}: another host outside returns the packet that the victim sent to the router",
         OUTSIDE,
         _between((OUTSIDE, ROUTED), _THERE, _QUESTION, _version),
         Reason.UPLINK_SPOOF,
@@ -56,7 +56,7 @@ for _version in (4, 6):
         after=(_arrived,),
     )
     _add(
-        f"{_family}: another host outside brings the answer",
+        f"{_family}: another host outside returns the reply",
         OUTSIDE,
         _between((OUTSIDE, VICTIM), _BACK, _ANSWER, _version),
         Reason.UPLINK_SPOOF,
@@ -65,7 +65,7 @@ for _version in (4, 6):
         after=(_heard,),
     )
     _add(
-        f"{_family}: with the router's MAC and the victim's address, to where the victim never sent anything",
+        f"{_family}: from the router's MAC and the victim's address, to a host never contacted by it",
         ROUTER,
         [
             _between((ROUTER, ROUTED), _THERE, udp(DISCARD), _version),
@@ -77,7 +77,7 @@ for _version in (4, 6):
         after=(_arrived,),
     )
     _add(
-        f"{_family}: the router brings back what the victim may send, and the receiver does not take",
+        f"{_family}: the router returns a packet that the victim may send but the receiver does not allow",
         ROUTER,
         _between((ROUTER, ROUTED), _THERE, udp(UDP_SERVICE + 1), _version),
         Reason.INGRESS_POLICY,
@@ -85,7 +85,7 @@ for _version in (4, 6):
         before=(said(VICTIM, _between((VICTIM, ROUTER), _THERE, udp(UDP_SERVICE + 1), _version), ROUTER),),
     )
     _add(
-        f"{_family}: a workload brings it, with the router's MAC",
+        f"{_family}: a workload sends it, with the router's MAC",
         NEIGHBOUR,
         _brought(_version),
         Reason.IP_SPOOF,
@@ -94,7 +94,7 @@ for _version in (4, 6):
     )
 
 _add(
-    "the router brings back what the victim sent, to everybody",
+    "the router returns the victim's packet as a broadcast",
     ROUTER,
     Ether(src=ROUTER.mac, dst="01:00:5e:00:00:12") / IP(src=VICTIM.ip, dst=ROUTED.ip) / _QUESTION,
     Reason.UPLINK_SPOOF,

@@ -41,7 +41,7 @@ def _attacks() -> None:
     add = VRRP_ATTACKS.add
     honest = said(PAIRED, _advertisement(PAIRED), PARTNER, ROUTER, OUTSIDE)
     members = (PAIRED, PARTNER, ROUTER, OUTSIDE)
-    add("advertisement of a port without a pair", ATTACKER, _advertisement(ATTACKER), Reason.BUM, honest)
+    add("advertisement from a port without a pair", ATTACKER, _advertisement(ATTACKER), Reason.BUM, honest)
     add(
         "advertisement from the partner's address",
         PAIRED,
@@ -71,7 +71,7 @@ def _attacks() -> None:
         honest,
     )
     add(
-        "advertisement to routers that do not expect this one",
+        "advertisement to routers whose rules do not allow it",
         RIVAL,
         _advertisement(RIVAL),
         Reason.INGRESS_POLICY,
@@ -79,9 +79,9 @@ def _attacks() -> None:
         spared=(PAIRED, PARTNER, VICTIM, ATTACKER),
     )
     others = tuple(host for host in EVERYBODY if host not in members)
-    add("listening to virtual routers", PAIRED, _advertisement(PAIRED), None, honest, spared=others)
+    add("listening to advertisements", PAIRED, _advertisement(PAIRED), None, honest, spared=others)
     add(
-        "from the outside: advertisement that no rule expects",
+        "from outside: advertisement that no rule allows",
         OUTSIDE,
         _advertisement(OUTSIDE),
         Reason.INGRESS_POLICY,
@@ -127,7 +127,7 @@ def _thefts() -> None:
         after=still_held,
     )
     add(
-        "listening to what is for the holder of a shared MAC",
+        "listening to packets for the holder of a shared MAC",
         VICTIM,
         _to_shared(VICTIM),
         None,
@@ -136,7 +136,7 @@ def _thefts() -> None:
         spared=tuple(host for host in EVERYBODY if host is not PARTNER),
     )
     add(
-        "from the outside: announcement of an address that only ports here share",
+        "from outside: announcement of an address that only local ports share",
         OUTSIDE,
         [_announced(), _announced(OUTSIDE.mac), _announced(claimed=OUTSIDE.mac)],
         Reason.UPLINK_SPOOF,
@@ -144,7 +144,7 @@ def _thefts() -> None:
         after=still_held,
     )
     add(
-        "from the outside: a packet from an address or MAC that only ports here share",
+        "from outside: a packet from an address or MAC that only local ports share",
         OUTSIDE,
         [
             Ether(src=SHARED_MAC, dst=VICTIM.mac) / IP(src=OUTSIDE.ip, dst=VICTIM.ip) / discard(),

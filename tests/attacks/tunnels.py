@@ -26,8 +26,8 @@ def _on_ip() -> None:
     ethernet = bytes(Ether(src=NEIGHBOUR.mac, dst=VICTIM.mac) / _inner())
     for name, protocol, payload in (
         ("Ethernet in IP (EtherIP)", 97, b"\x30\x00" + ethernet),
-        ("GRE with a key, Ethernet in it (NVGRE)", 47, bytes(GRE(key_present=1, proto=0x6558)) + ethernet),
-        ("GRE of PPTP", 47, bytes.fromhex("3001880b00200001") + bytes(32)),
+        ("Ethernet in GRE with a key (NVGRE)", 47, bytes(GRE(key_present=1, proto=0x6558)) + ethernet),
+        ("PPTP's GRE", 47, bytes.fromhex("3001880b00200001") + bytes(32)),
         ("MPLS in IP", 137, bytes.fromhex("00010140") + bytes(_inner())),
         ("IP compression", 108, bytes([4, 0, 0, 1]) + bytes(32)),
     ):
@@ -95,7 +95,7 @@ def _on_snap() -> None:
         honest,
     )
     add(
-        "802.3 frames with SNAP from the outside: from a local address",
+        "802.3 frames with SNAP, from outside: from a local address",
         ROUTER,
         [
             _in_snap(ROUTER, VICTIM, IP(src=NEIGHBOUR.ip, dst=VICTIM.ip) / discard()),

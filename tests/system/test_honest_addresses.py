@@ -71,7 +71,7 @@ def client(folder: Path, *options: str) -> list[str | Path]:
     return ["dhclient", "-d", *options, *files, "eth0"]
 
 
-def test_a_host_gets_and_gives_back_a_lease_by_dhcp(
+def test_a_host_gets_and_releases_a_dhcp_lease(
     site: Site, workloads: Workloads, router: Workload, tmp_path: Path
 ) -> None:
     host, log = plug_bare(workloads, 1), tmp_path / "server.log"
@@ -84,7 +84,7 @@ def test_a_host_gets_and_gives_back_a_lease_by_dhcp(
         wait_until(lambda: "DHCPRELEASE" in log.read_text(), "the release, which goes to the server alone")
 
 
-def test_a_host_gets_an_address_by_dhcpv6(
+def test_a_host_gets_a_dhcpv6_address(
     site: Site, workloads: Workloads, router: Workload, tmp_path: Path
 ) -> None:
     host = plug_bare(workloads, 1)
@@ -114,7 +114,7 @@ def test_a_host_makes_its_address_from_a_router_advertisement(
         assert pings(host, "2001:db8::fe")
 
 
-def test_address_detection_lets_honest_addresses_be(
+def test_duplicate_address_detection_finds_no_conflict_for_own_addresses(
     site: Site, workloads: Workloads, router: Workload
 ) -> None:
     site.apply(site.port_document(2, ["talks"]))
@@ -129,7 +129,7 @@ def test_address_detection_lets_honest_addresses_be(
         assert pings(host, "2001:db8::fe")
 
 
-def test_address_detection_of_the_outside_finds_local_addresses(
+def test_hosts_outside_detect_the_addresses_of_local_ports(
     site: Site, workloads: Workloads, router: Workload
 ) -> None:
     site.plug("br0", 1)
@@ -140,7 +140,9 @@ def test_address_detection_of_the_outside_finds_local_addresses(
     wait_until(lambda: "dadfailed" in router.run("ip", "address", "show", "dev", "eth0"), "a refusal")
 
 
-def test_multicast_listeners_are_heard_by_routers(site: Site, workloads: Workloads, router: Workload) -> None:
+def test_routers_receive_multicast_listener_reports(
+    site: Site, workloads: Workloads, router: Workload
+) -> None:
     host = plug_bare(workloads, 1)
     site.sgctl.wait()
     with router.inside():

@@ -64,7 +64,7 @@ def host(site: Site, workloads: Workloads) -> Workload:
     return host
 
 
-def test_ping_in_both_families_also_in_fragments(site: Site, host: Workload) -> None:
+def test_ping_works_in_both_families_and_in_fragments(site: Site, host: Workload) -> None:
     neighbour = site.plug("br0", 2)
     site.sgctl.wait()
     for address in (GATEWAY4, GATEWAY6, FAR4, FAR6, "10.0.0.2", "2001:db8::2"):
@@ -90,7 +90,7 @@ def test_traceroute_sees_every_hop(host: Workload) -> None:
             assert [line.split()[1] for line in hops] == [gateway, far], method
 
 
-def test_connections_learn_the_largest_packet_of_their_path(workloads: Workloads, host: Workload) -> None:
+def test_connections_find_the_path_mtu(workloads: Workloads, host: Workload) -> None:
     for far in (FAR4, FAR6):
         transfer(host, workloads.by_name["far"], far)
         assert f"mtu {NARROW}" in host.run("ip", "route", "get", far)

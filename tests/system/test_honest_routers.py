@@ -69,7 +69,7 @@ def test_the_shared_address_moves_when_its_host_fails(
     assert connects(neighbour, master, SHARED, 80)
 
 
-def test_the_outside_reaches_the_shared_address_wherever_it_is(
+def test_hosts_outside_reach_the_shared_address_after_it_moves(
     site: Site, workloads: Workloads, routers: tuple[Workload, Workload]
 ) -> None:
     outside = plug_router(site, workloads)
@@ -81,7 +81,7 @@ def test_the_outside_reaches_the_shared_address_wherever_it_is(
     assert pings(outside, SHARED)
 
 
-def test_without_a_rule_for_vrrp_each_believes_to_be_alone(
+def test_without_a_rule_for_vrrp_both_routers_become_master(
     site: Site, pair: tuple[Workload, Workload], neighbour: Workload, tmp_path: Path
 ) -> None:
     site.apply(group("routers", PING))
