@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from flows.policy.objects import Network, PolicyObject, Port, Rule
+from sgctl.attributes.declarations import ATTRIBUTES
 from sgctl.rest.errors import ApiError
 from sgctl.rest.http import Body, Response, reply
 from sgctl.rest.resources import RESOURCES
 from sgctl.rest.routing import Auth, Context, Handler, Route
 from sgctl.rest.schemas import Schema, envelope
+
+
+def _own(kind: type[PolicyObject]) -> str:
+    """The attributes that Neutron does not have."""
+    names = [each.name for each in ATTRIBUTES[kind] if each.own]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
 
 EXTENSIONS = {
     "security-group": "security groups and their rules",
@@ -33,10 +42,9 @@ EXTENSIONS = {
     "ip-substring-filtering": "ip_address_substr in the fixed_ips filter",
     "filter-validation": "unknown filters are refused",
     "net-mtu": "mtu of networks",
-    "sgctl-network": "address_scope, egress_default, default_group, connection_limit and "
-    "bound_members_only of networks",
-    "sgctl-port": "iface_id and permitted_ethertypes of ports",
-    "sgctl-rule": "number and remote_network_id of rules",
+    "sgctl-network": f"{_own(Network)} of networks",
+    "sgctl-port": f"{_own(Port)} of ports",
+    "sgctl-rule": f"{_own(Rule)} of rules",
 }
 """The extensions that are served, by alias, and what each adds. Those with `sgctl-` are not Neutron's."""
 

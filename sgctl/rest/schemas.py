@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from flows.policy.objects import PolicyObject
+from sgctl.attributes.attribute import Place
+from sgctl.attributes.plain import plain
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body, Json, Request
 
@@ -53,7 +56,7 @@ def envelope(name: str, kind: str = "object") -> Schema:
 
 
 @dataclass(frozen=True)
-class Attribute:
+class ResourceAttribute:
     """One attribute: `on` holds `c` when it can be given on creation, `u` when it can be updated."""
 
     name: str
@@ -61,19 +64,27 @@ class Attribute:
     on: str = ""
 
 
-def read_only(**schemas: Schema) -> list[Attribute]:
+def read_only(**schemas: Schema) -> list[ResourceAttribute]:
     """Attributes that only answers have."""
-    return [Attribute(name, schema) for name, schema in schemas.items()]
+    return [ResourceAttribute(name, schema) for name, schema in schemas.items()]
 
 
-def given_once(**schemas: Schema) -> list[Attribute]:
+def given_once(**schemas: Schema) -> list[ResourceAttribute]:
     """Attributes that are settled on creation."""
-    return [Attribute(name, schema, "c") for name, schema in schemas.items()]
+    return [ResourceAttribute(name, schema, "c") for name, schema in schemas.items()]
 
 
-def editable(**schemas: Schema) -> list[Attribute]:
+def editable(**schemas: Schema) -> list[ResourceAttribute]:
     """Attributes that can be given on creation and changed later."""
-    return [Attribute(name, schema, "cu") for name, schema in schemas.items()]
+    return [ResourceAttribute(name, schema, "cu") for name, schema in schemas.items()]
+
+
+def declared(kind: type[PolicyObject]) -> list[ResourceAttribute]:
+    """The attributes that only their declarations handle."""
+    return [
+        ResourceAttribute(each.name, each.value_type.schema | {"description": each.help}, each.access.value)
+        for each in plain(kind, Place.REST)
+    ]
 
 
 STANDARD = (
@@ -88,7 +99,7 @@ STANDARD = (
 class ResourceSchema:
     """All attributes of a resource; `required` on creation."""
 
-    attributes: tuple[Attribute, ...]
+    attributes: tuple[ResourceAttribute, ...]
     required: tuple[str, ...] = ()
 
     @cached_property
@@ -165,7 +176,7 @@ def _refuse(error: Any, known: frozenset[str]) -> ApiError:
         extra = sorted(set(error.instance) - set(error.schema["properties"]))
         fixed = [name for name in extra if name in known]
         if fixed:
-            return bad_request(f"Attribute '{fixed[0]}' cannot be set here")
+            return bad_request(f"ResourceAttribute '{fixed[0]}' cannot be set here")
         return bad_request(f"Unrecognized attribute(s) '{', '.join(name[:64] for name in extra[:5])}'")
     if error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]

@@ -9,7 +9,6 @@ import yaml
 
 from flows.policy.objects import (
     AddressGroup,
-    EgressDefault,
     Network,
     PolicyObject,
     Port,
@@ -19,6 +18,7 @@ from flows.policy.objects import (
     SubnetDetail,
 )
 from flows.policy.validate import ICMP, ICMPV6
+from sgctl.attributes.plain import exported_values, in_order
 from sgctl.service import protocols
 from sgctl.service.draft import Draft
 from sgctl.service.kinds import MANIFEST_KINDS
@@ -85,17 +85,12 @@ def _spec(draft: Draft, obj: PolicyObject) -> Manifest:
 
 def _network(draft: Draft, network: Network) -> Manifest:
     group, project = network.default_group, network.meta.project_id
-    deny = network.egress_default is EgressDefault.DENY
     details = {detail.prefix: subnet_item(detail) for detail in network.subnet_details}
-    return _present(
-        segmentation_id=network.segmentation_id,
+    stated = exported_values(network) | _present(
         subnets=[details.get(subnet, str(subnet)) for subnet in network.subnets],
-        address_scope=network.address_scope,
-        egress_default=None if deny else str(network.egress_default),
-        connection_limit=network.connection_limit,
-        bound_members_only=network.bound_members_only or None,
         default_group=None if group is None else reference_to(draft, SecurityGroup, group, project),
     )
+    return in_order(Network, stated)
 
 
 def _rule(draft: Draft, rule: Rule) -> Manifest:

@@ -1,44 +1,26 @@
-"""Conversion between policy objects and database rows; declares once which column holds which field.
-
-A list whose order the user gave is stored as a map from position to element, because OVSDB sets are
-unordered.
-"""
+"""Conversion between policy objects and database rows, by the declarations in `sgctl.attributes`."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flows.policy.objects import (
     NO_META,
     AddressGroup,
-    AddressPair,
-    Direction,
-    EgressDefault,
-    Ethertype,
     Meta,
     Network,
     PolicyObject,
     Port,
-    Prefix,
     Rule,
     SecurityGroup,
-    SubnetDetail,
 )
 from flows.policy.validate import Problem, check
-from sgctl.ovsdb.replica import Json, Row, elements
-
-EMPTY: Json = ["set", []]
-
-
-class Form(NamedTuple):
-    """How to convert a column's JSON to a field's value and back. `read` raises ValueError."""
-
-    read: Callable[[Json], Any]
-    write: Callable[[Any], Json]
-    default: Any
+from sgctl.attributes import declarations
+from sgctl.attributes.attribute import Attribute
+from sgctl.attributes.declarations import ATTRIBUTES
+from sgctl.attributes.value_types import ValueType
+from sgctl.ovsdb.replica import Row
 
 
 class ColumnOf(NamedTuple):
@@ -46,7 +28,7 @@ class ColumnOf(NamedTuple):
 
     name: str
     field: str
-    form: Form
+    value_type: ValueType
     label: str
     refers_to: type[PolicyObject] | None = None
 
@@ -65,191 +47,31 @@ class TableCodec(NamedTuple):
         return tuple(self.by_name)
 
 
-@lru_cache(maxsize=1 << 18)
-def _prefix(text: str) -> Prefix:
-    return Prefix.parse(text)
-
-
-@lru_cache(maxsize=1 << 12)
-def _shared(text: str) -> str:
-    """One string object for equal strings: times and project ids repeat in every row."""
-    return text
-
-
-def _pair(text: str) -> AddressPair:
-    mac, blank, prefix = text.partition(" ")
-    if not blank:
-        raise ValueError(f"{text!r} is not a MAC address, a space and an IP address or CIDR")
-    return AddressPair(mac, _prefix(prefix))
-
-
-def _read_detail(text: str) -> SubnetDetail:
-    """Parse a subnet's details, stored as a JSON object. Raises ValueError."""
-    try:
-        stored = json.loads(text)
-        return SubnetDetail(
-            prefix=_prefix(stored["cidr"]),
-            name=stored["name"],
-            description=stored["description"],
-            gateway=None if stored["gateway_ip"] is None else _prefix(stored["gateway_ip"]),
-            pools=tuple((_prefix(pool[0]).value, _prefix(pool[1]).value) for pool in stored["pools"]),
-            enable_dhcp=stored["enable_dhcp"],
-            dns_nameservers=tuple(map(_prefix, stored["dns_nameservers"])),
-            tags=frozenset(stored["tags"]),
-        )
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ValueError(f"{text!r} does not describe a subnet") from error
-
-
-def _write_detail(detail: SubnetDetail) -> str:
-    def address(value: int) -> str:
-        return Prefix(detail.prefix.version, value, detail.prefix.bits).address
-
-    stored = {
-        "cidr": str(detail.prefix),
-        "name": detail.name,
-        "description": detail.description,
-        "gateway_ip": None if detail.gateway is None else str(detail.gateway),
-        "pools": [[address(first), address(last)] for first, last in detail.pools],
-        "enable_dhcp": detail.enable_dhcp,
-        "dns_nameservers": list(map(str, detail.dns_nameservers)),
-        "tags": sorted(detail.tags),
-    }
-    return json.dumps(stored, sort_keys=True)
-
-
-def _uuid(value: str) -> Json:
-    return ["uuid", value]
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _set(values: list[Json]) -> Json:
-    return values[0] if len(values) == 1 else ["set", values]
-
-
-def _optional(read: Callable[[Json], Any], write: Callable[[Any], Json]) -> Form:
-    return Form(
-        lambda value: None if value == EMPTY else read(value),
-        lambda value: EMPTY if value is None else write(value),
-        None,
+def _columns(attributes: Iterable[Attribute]) -> tuple[ColumnOf, ...]:
+    return tuple(
+        ColumnOf(each.column, each.field, each.value_type, each.name, each.refers_to) for each in attributes
     )
 
 
-def _members(read: Callable[[Json], Any], write: Callable[[Any], Json]) -> Form:
-    return Form(
-        lambda value: frozenset(map(read, elements(value))),
-        lambda values: _set(sorted(map(write, values))),
-        frozenset(),
-    )
-
-
-def _ordered(read: Callable[[str], Any], write: Callable[[Any], str]) -> Form:
-    return Form(
-        lambda value: tuple(read(text) for _, text in sorted(value[1])),
-        lambda values: ["map", [[position, write(each)] for position, each in enumerate(values)]],
-        (),
-    )
-
-
-def _choice(choices: Callable[[str], Any]) -> Form:
-    return Form(choices, str, None)
-
-
-TEXT = Form(_same, _same, "")
-SHARED_TEXT = Form(_shared, _same, "")
-NUMBER = Form(_same, _same, 0)
-FLAG = Form(_same, _same, False)
-OPTIONAL_NUMBER = _optional(_same, _same)
-OPTIONAL_TEXT = _optional(_same, _same)
-OPTIONAL_PREFIX = _optional(_prefix, str)
-TEXTS = _members(_same, _same)
-NUMBERS = _members(_same, _same)
-PREFIXES = _members(_prefix, str)
-PREFIX_LIST = _ordered(_prefix, str)
-DETAILS = Form(
-    lambda value: tuple(sorted(map(_read_detail, elements(value)), key=lambda detail: detail.prefix)),
-    lambda values: _set(sorted(map(_write_detail, values))),
-    (),
-)
-PAIR_LIST = _ordered(_pair, lambda pair: f"{pair.mac} {pair.prefix}")
-REFERENCE = Form(lambda value: value[1], _uuid, "")
-OPTIONAL_REFERENCE = _optional(lambda value: value[1], _uuid)
-REFERENCES = _members(lambda value: value[1], _uuid)
-
-META = tuple(
-    ColumnOf(name, name, form, name)
-    for name, form in {
-        "description": TEXT,
-        "project_id": SHARED_TEXT,
-        "tags": TEXTS,
-        "created_at": SHARED_TEXT,
-        "updated_at": SHARED_TEXT,
-        "revision_number": NUMBER,
-    }.items()
-)
+META = _columns(declarations.META)
 META_NAMES = frozenset(column.name for column in META)
 
 
-def _plain(**forms: Form) -> list[ColumnOf]:
-    """Columns whose name, field and Neutron name are the same."""
-    return [ColumnOf(name, name, form, name) for name, form in forms.items()]
-
-
-def _refer(name: str, form: Form, to: type[PolicyObject], field: str = "", label: str = "") -> ColumnOf:
-    field = field or f"{name}_id"
-    return ColumnOf(name, field, form, label or field, to)
-
-
-def _table(name: str, *columns: ColumnOf) -> TableCodec:
+def _table(name: str, kind: type[PolicyObject]) -> TableCodec:
+    columns = _columns(ATTRIBUTES[kind])
     by_name = {column.name: column for column in (*columns, *META)}
-    return TableCodec(name, columns, by_name, {column.field: column.form.default for column in columns})
+    return TableCodec(name, columns, by_name, {column.field: column.value_type.empty for column in columns})
 
 
-TABLES: Mapping[type[PolicyObject], TableCodec] = {
-    SecurityGroup: _table("Security_Group", *_plain(name=TEXT, stateful=FLAG)),
-    AddressGroup: _table("Address_Group", *_plain(name=TEXT, addresses=PREFIXES)),
-    Network: _table(
-        "Network",
-        *_plain(
-            name=TEXT,
-            segmentation_id=OPTIONAL_NUMBER,
-            subnets=PREFIX_LIST,
-            address_scope=OPTIONAL_TEXT,
-            connection_limit=OPTIONAL_NUMBER,
-            bound_members_only=FLAG,
-            egress_default=_choice(EgressDefault),
-            subnet_details=DETAILS,
-        ),
-        _refer("default_group", OPTIONAL_REFERENCE, SecurityGroup, "default_group"),
-    ),
-    Rule: _table(
-        "Rule",
-        *_plain(number=NUMBER, direction=_choice(Direction), ethertype=_choice(Ethertype)),
-        *_plain(protocol=OPTIONAL_NUMBER, port_range_min=OPTIONAL_NUMBER, port_range_max=OPTIONAL_NUMBER),
-        *_plain(remote_ip_prefix=OPTIONAL_PREFIX, name=TEXT),
-        _refer("security_group", REFERENCE, SecurityGroup, "group_id", "security_group_id"),
-        _refer("remote_group", OPTIONAL_REFERENCE, SecurityGroup),
-        _refer("remote_address_group", OPTIONAL_REFERENCE, AddressGroup),
-        _refer("remote_network", OPTIONAL_REFERENCE, Network),
-    ),
-    Port: _table(
-        "Port",
-        *_plain(name=TEXT, iface_id=TEXT, fixed_ips=PREFIX_LIST, allowed_address_pairs=PAIR_LIST),
-        ColumnOf("mac", "mac", TEXT, "mac_address"),
-        *_plain(
-            port_security_enabled=FLAG,
-            permitted_ethertypes=NUMBERS,
-            admin_state_up=FLAG,
-            device_id=TEXT,
-            device_owner=TEXT,
-        ),
-        _refer("network", REFERENCE, Network),
-        _refer("security_groups", REFERENCES, SecurityGroup, "security_groups"),
-    ),
+_NAMES: Mapping[type[PolicyObject], str] = {
+    SecurityGroup: "Security_Group",
+    AddressGroup: "Address_Group",
+    Network: "Network",
+    Rule: "Rule",
+    Port: "Port",
 }
+
+TABLES = {kind: _table(_NAMES[kind], kind) for kind in ATTRIBUTES}
 """The table of each kind; every kind comes after the kinds it refers to."""
 
 KIND_OF = {table.name: kind for kind, table in TABLES.items()}
@@ -271,7 +93,7 @@ def decode(kind: type[PolicyObject], identifier: str, row: Row) -> PolicyObject 
     for name, value in row.items():
         column = table.by_name[name]
         try:
-            (meta if name in META_NAMES else values)[column.field] = column.form.read(value)
+            (meta if name in META_NAMES else values)[column.field] = column.value_type.read(value)
         except (ValueError, RecursionError) as error:
             problems.append(Problem(column.label, str(error)))
     if problems:
@@ -283,8 +105,8 @@ def decode(kind: type[PolicyObject], identifier: str, row: Row) -> PolicyObject 
 def encode(obj: PolicyObject) -> Row:
     """The object's row with all columns."""
     table = TABLES[type(obj)]
-    row = {column.name: column.form.write(getattr(obj, column.field)) for column in table.columns}
-    row.update({column.name: column.form.write(getattr(obj.meta, column.field)) for column in META})
+    row = {column.name: column.value_type.write(getattr(obj, column.field)) for column in table.columns}
+    row.update({column.name: column.value_type.write(getattr(obj.meta, column.field)) for column in META})
     return row
 
 
@@ -298,9 +120,9 @@ def new_row(obj: PolicyObject) -> Row:
 
 def _written(columns: Iterable[ColumnOf], values: object) -> Row:
     return {
-        column.name: column.form.write(value)
+        column.name: column.value_type.write(value)
         for column in columns
-        if (value := getattr(values, column.field)) != column.form.default
+        if (value := getattr(values, column.field)) != column.value_type.empty
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from flows.policy.objects import Change, PolicyObject
+from sgctl.attributes.value_types import EMPTY
 from sgctl.ovsdb.replica import Json, Row, elements
 from sgctl.store import codec
 from sgctl.store.database_schema import shipped
@@ -42,7 +43,7 @@ def _still_used(after: Mapping[Key, PolicyObject | None], rows: Rows) -> Iterato
             if (kind, identifier) in after:
                 continue
             for column in columns:
-                for atom in elements(row.get(column.name, codec.EMPTY)):
+                for atom in elements(row.get(column.name, EMPTY)):
                     if (column.refers_to, atom[1]) in gone:
                         assert column.refers_to is not None
                         what = f"{codec.WORDS[column.refers_to]} {atom[1]}"

@@ -10,6 +10,7 @@ import click
 
 from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.lookup import CLASSES
+from sgctl.cli.nouns import declared
 from sgctl.cli.nouns.noun import (
     Data,
     Editor,
@@ -50,7 +51,7 @@ def create_command(noun: Noun) -> click.Command:
         )
         present(session, noun.kind, identifier, committed, options)
 
-    parameters = [click.Argument(["name"]), *_METADATA, *noun.create_options, *noun.edit_options]
+    parameters = [click.Argument(["name"]), *_METADATA, *noun.create_options, *_edit_options(noun)]
     return make_command("create", create, f"Create {noun.kind.one}.", parameters)
 
 
@@ -61,7 +62,7 @@ def set_command(noun: Noun) -> click.Command:
         option("--no-tag", is_flag=True, help="First remove all tags."),
         *_METADATA,
         *noun.set_options,
-        *noun.edit_options,
+        *_edit_options(noun),
     ]
     text = f"Change {noun.kind.one}. Options that may be repeated add to the values that it has."
     return _amending_command("set", text, noun, _fill(noun), parameters)
@@ -73,6 +74,7 @@ def unset_command(noun: Noun) -> click.Command:
         option("--tag", multiple=True, help="Remove this tag. May be repeated."),
         option("--all-tag", is_flag=True, help="Remove all tags."),
         *noun.unset_options,
+        *declared.unset_options(CLASSES[noun.kind]),
     ]
     return _amending_command(
         "unset", f"Remove attributes from {noun.kind.one}.", noun, _clear(noun), parameters
@@ -103,9 +105,14 @@ def _editor(noun: Noun, editor: Editor, label: str, options: Options) -> Callabl
     return edit
 
 
+def _edit_options(noun: Noun) -> list[click.Option]:
+    return [*noun.edit_options, *declared.edit_options(CLASSES[noun.kind])]
+
+
 def _fill(noun: Noun) -> Editor:
     def fill(draft: Draft, data: Data, options: Options) -> None:
         noun.fill(draft, data, options)
+        declared.state(CLASSES[noun.kind], data["spec"], options)
         metadata = data["metadata"]
         assign(metadata, options, name="name", description="description", project_id="project")
         if options.get("no_tag"):
@@ -122,5 +129,6 @@ def _clear(noun: Noun) -> Editor:
             metadata["tags"] = []
         discard(metadata, "tags", options["tag"])
         noun.clear(draft, data, options)
+        declared.remove(CLASSES[noun.kind], data["spec"], options)
 
     return clear

@@ -12,19 +12,11 @@ from sgctl.cli.completers import names_of
 from sgctl.cli.nouns.noun import Data, Noun, Options, assign, discard, extend, option
 from sgctl.service.draft import Draft
 
-_FIELDS = {
-    "segmentation_id": "vlan",
-    "address_scope": "scope",
-    "default_group": "default_group",
-    "connection_limit": "connection_limit",
-}
-
 
 def _fill(draft: Draft, data: Data, options: Options) -> None:
     del draft
     spec = data["spec"]
-    own = ("egress_default", "defaults", "bound_members_only")
-    assign(spec, options, **{name: name for name in own}, **_FIELDS)
+    assign(spec, options, defaults="defaults", default_group="default_group")
     if options.get("no_subnet"):
         spec["subnets"] = []
     held = set(map(_cidr_of, spec.get("subnets", ())))
@@ -34,9 +26,8 @@ def _fill(draft: Draft, data: Data, options: Options) -> None:
 def _clear(draft: Draft, data: Data, options: Options) -> None:
     del draft
     spec = data["spec"]
-    for field, name in _FIELDS.items():
-        if options[name]:
-            spec.pop(field, None)
+    if options["default_group"]:
+        spec.pop("default_group", None)
     stated = {_cidr_of(item): item for item in spec.get("subnets", ())}
     discard(spec, "subnets", [stated.get(cidr, cidr) for cidr in options["subnet"]])
 
@@ -52,10 +43,6 @@ def _keep(draft: Draft, options: Options) -> Callable[[Mapping[str, Any]], bool]
     return lambda record: vlan is None or record["segmentation_id"] == vlan
 
 
-def _vlan(text: str) -> click.Option:
-    return option("--provider-segment", "vlan", type=int, metavar="VLAN", help=text)
-
-
 NOUN = Noun(
     kinds.NETWORKS,
     _fill,
@@ -69,41 +56,23 @@ NOUN = Noun(
         ),
     ),
     edit_options=(
-        _vlan("VLAN id on uplinks, 1–4094. Default: untagged."),
         option("--subnet", metavar="CIDR", multiple=True, help="A subnet. May be repeated."),
-        option("--address-scope", "scope", help="Networks with the same scope share the members of groups."),
-        option(
-            "--egress-default",
-            type=click.Choice(["deny", "open-until-rule"]),
-            help="What a port may send if none of its groups has an egress rule.",
-        ),
         option(
             "--default-group",
             help="The group of ports that have no groups of their own.",
             shell_complete=names_of(kinds.SECURITY_GROUPS),
         ),
-        option(
-            "--connection-limit",
-            type=int,
-            metavar="NUMBER",
-            help="The maximum number of connections on one bridge.",
-        ),
-        option(
-            "--bound-members-only/--all-members",
-            "bound_members_only",
-            default=None,
-            help="Whether only ports that a host has bound are members of groups. Off for new networks.",
-        ),
     ),
     set_options=(option("--no-subnet", is_flag=True, help="First remove all subnets."),),
     unset_options=(
         option("--subnet", metavar="CIDR", multiple=True, help="Remove this subnet. May be repeated."),
-        option("--provider-segment", "vlan", is_flag=True, help="Make it untagged."),
-        option("--address-scope", "scope", is_flag=True, help="Remove it from its address scope."),
         option(
             "--default-group", is_flag=True, help="Give no group to ports that have no groups of their own."
         ),
-        option("--connection-limit", is_flag=True, help="Remove its own limit."),
     ),
-    list_options=(_vlan("Only the one with this VLAN id."),),
+    list_options=(
+        option(
+            "--provider-segment", "vlan", type=int, metavar="VLAN", help="Only the one with this VLAN id."
+        ),
+    ),
 )

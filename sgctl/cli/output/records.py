@@ -20,6 +20,9 @@ from flows.policy.objects import (
     SubnetDetail,
 )
 from flows.policy.validate import ICMP, ICMPV6
+from sgctl.attributes.attribute import Place
+from sgctl.attributes.declarations import ATTRIBUTES
+from sgctl.attributes.plain import shown_by
 from sgctl.cli import kinds
 from sgctl.service import protocols
 from sgctl.service.draft import Draft
@@ -78,14 +81,13 @@ def _common(obj: PolicyObject) -> Record:
     }
 
 
+_SHOWN = {kind: shown_by(kind, Place.RECORD) for kind in ATTRIBUTES}
+
+
 def _network(snapshot: Snapshot, network: Network) -> Record:
-    return _common(network) | {
-        "segmentation_id": network.segmentation_id,
-        "subnets": list(map(str, network.subnets)),
-        "address_scope": network.address_scope,
-        "egress_default": str(network.egress_default),
-        "connection_limit": network.connection_limit,
-        "bound_members_only": network.bound_members_only,
+    return {
+        **_common(network),
+        **_SHOWN[Network](network),
         "default_group": snapshot.name(SecurityGroup, network.default_group),
         "default_group_id": network.default_group,
         "port_count": len(snapshot.draft.where(Port, "network_id", network.id)),

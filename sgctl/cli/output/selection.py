@@ -15,7 +15,7 @@ from sgctl.cli.output.render import print_json, print_names, print_table, print_
 from sgctl.cli.output.tables import COLUMNS
 from sgctl.service.draft import Draft
 
-_MANIFEST = "sgctl.service.manifests:manifest"
+_MANIFEST = "sgctl.service.export:manifest"
 """Makes the manifest of an object. Only `-o yaml` needs it, and it loads everything that reads manifests."""
 
 

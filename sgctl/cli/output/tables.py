@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from flows.policy.objects import Network, PolicyObject
+from sgctl.attributes.declarations import ATTRIBUTES
 from sgctl.cli import kinds
 
 
@@ -19,19 +21,23 @@ class TableColumn(NamedTuple):
     absent: str = ""
 
 
+def _declared(kind: type[PolicyObject], wide: bool) -> list[TableColumn]:
+    """The columns of attributes that have a title."""
+    return [
+        TableColumn(each.title, each.name, wide)
+        for each in ATTRIBUTES[kind]
+        if each.title and each.wide == wide
+    ]
+
+
 _END = (TableColumn("DESCRIPTION", "description", wide=True), TableColumn("ID", "id", wide=True))
 
 COLUMNS: dict[kinds.ObjectKind, tuple[TableColumn, ...]] = {
     kinds.NETWORKS: (
         TableColumn("NAME", "name"),
-        TableColumn("VLAN", "segmentation_id"),
-        TableColumn("SUBNETS", "subnets"),
-        TableColumn("EGRESS", "egress_default"),
-        TableColumn("DEFAULT GROUP", "default_group"),
+        *_declared(Network, wide=False),
         TableColumn("PORTS", "port_count"),
-        TableColumn("SCOPE", "address_scope", wide=True),
-        TableColumn("CONNECTION LIMIT", "connection_limit", wide=True),
-        TableColumn("BOUND MEMBERS ONLY", "bound_members_only", wide=True),
+        *_declared(Network, wide=True),
         *_END,
     ),
     kinds.SUBNETS: (

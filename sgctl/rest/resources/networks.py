@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import uuid4
 
-from flows.policy.objects import EgressDefault, Network
-from flows.policy.validate import MOST_CONNECTIONS
+from flows.policy.objects import Network
+from sgctl.attributes.attribute import Place, Setter
+from sgctl.attributes.plain import requested_values, reserved_to, shown_by
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError, bad_request, forbidden
 from sgctl.rest.http import Body
@@ -20,6 +21,7 @@ from sgctl.rest.schemas import (
     UUID,
     ResourceSchema,
     Schema,
+    declared,
     editable,
     given_once,
     optional,
@@ -35,12 +37,8 @@ _TAG = "provider:segmentation_id"
 
 
 _SEGMENT: Schema = {"type": ["integer", "string", "null"], "pattern": "^[0-9]{1,4}$"}
-_SCOPE: Schema = {"type": ["string", "null"], "minLength": 1, "maxLength": 255}
-_LIMIT: Schema = {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_CONNECTIONS}
-_EGRESS: Schema = {"type": "string", "enum": list(EgressDefault)}
-
-_FOR_ADMINS = ("address_scope", "connection_limit")
-"""Attributes that affect other networks: who shares group members, and the share of connections."""
+_SHOWN = shown_by(Network, Place.REST)
+_FOR_ADMINS = reserved_to(Network, Setter.ADMIN)
 
 
 class Networks(Simple[Network]):
@@ -58,13 +56,8 @@ class Networks(Simple[Network]):
                 name=TEXT, description=TEXT, admin_state_up=FLAG, shared=FLAG, port_security_enabled=FLAG
             ),
             *editable(**{"router:external": FLAG}),
-            *editable(
-                address_scope=_SCOPE,
-                egress_default=_EGRESS,
-                default_group=optional(UUID),
-                connection_limit=_LIMIT,
-                bound_members_only=FLAG,
-            ),
+            *editable(default_group=optional(UUID)),
+            *declared(Network),
             *given_once(
                 **{
                     _TYPE: {"type": ["string", "null"], "enum": ["flat", "vlan", None]},
@@ -90,11 +83,8 @@ class Networks(Simple[Network]):
             _PHYSICAL: None,
             "subnets": [subnet_id(item, prefix) for prefix in item.subnets],
             "mtu": 1500,
-            "address_scope": item.address_scope,
-            "egress_default": str(item.egress_default),
             "default_group": item.default_group,
-            "connection_limit": item.connection_limit,
-            "bound_members_only": item.bound_members_only,
+            **_SHOWN(item),
         }
 
     def create(self, edit: EditContext, body: Body) -> str:
@@ -111,7 +101,7 @@ class Networks(Simple[Network]):
         number = None if tag is None else int(tag)
         _refuse_taken(edit, number)
         network = Network(str(uuid4()), body.get("name", ""), number, meta=meta)
-        edit.put(_with_habits(edit, network, body))
+        edit.put(_edited(edit, network, body))
         return network.id
 
     def update(self, edit: EditContext, item: Network, body: Body) -> None:
@@ -119,23 +109,20 @@ class Networks(Simple[Network]):
         _refuse_the_impossible(body, shared=is_shared(item), new=False)
         name = body.get("name", item.name)
         network = replace(item, name=name, meta=with_description(item.meta, body))
-        edit.put(_with_habits(edit, network, body))
+        edit.put(_edited(edit, network, body))
 
 
-def _with_habits(edit: EditContext, network: Network, body: Body) -> Network:
-    """The network with the scope, the defaults of ports and the limit from the body."""
-    for name in _FOR_ADMINS:
-        if not edit.caller.is_admin and body.get(name, getattr(network, name)) != getattr(network, name):
-            raise forbidden(f"Only an admin may set {name}")
-    group = body.get("default_group", network.default_group)
-    return replace(
-        network,
-        address_scope=body.get("address_scope", network.address_scope),
-        egress_default=EgressDefault(body.get("egress_default", network.egress_default)),
-        default_group=group.lower() if group is not None else None,
-        connection_limit=body.get("connection_limit", network.connection_limit),
-        bound_members_only=body.get("bound_members_only", network.bound_members_only),
-    )
+def _edited(edit: EditContext, network: Network, body: Body) -> Network:
+    """The network with the values from the body."""
+    values = requested_values(Network, body)
+    for each in () if edit.caller.is_admin else _FOR_ADMINS:
+        before = getattr(network, each.field)
+        if values.get(each.field, before) != before:
+            raise forbidden(f"Only an admin may set {each.name}")
+    if "default_group" in body:
+        group = body["default_group"]
+        values["default_group"] = None if group is None else group.lower()
+    return replace(network, **values)
 
 
 def _refuse_taken(edit: EditContext, tag: int | None) -> None:

@@ -19,7 +19,7 @@ from sgctl.rest.schemas import (
     TAGS,
     TEXT,
     UUID,
-    Attribute,
+    ResourceAttribute,
     ResourceSchema,
     Schema,
     editable,
@@ -59,7 +59,7 @@ class Ports(Simple[Port]):
     schema = ResourceSchema(
         (
             *_STANDARD,
-            Attribute("tags", TAGS, "c"),
+            ResourceAttribute("tags", TAGS, "c"),
             *given_once(network_id=UUID),
             *editable(
                 name=TEXT,

@@ -7,6 +7,7 @@ from typing import cast
 from uuid import uuid4
 
 from flows.policy.objects import EgressDefault, Ethertype, Meta, Network, SecurityGroup
+from sgctl.attributes.plain import stated_values
 from sgctl.service.apply.manifest_draft import ManifestDraft, Statement, metadata
 from sgctl.service.apply.rules import Remote, RuleReader, StatedRule, all_egress, replace_rules
 from sgctl.service.apply.subnets import with_subnets
@@ -27,11 +28,7 @@ def state_network(planning: ManifestDraft, document: Document, network: Network)
     profile = cast("str", spec.get("defaults", "openstack"))
     stated = replace(
         network,
-        segmentation_id=cast("int | None", spec.get("segmentation_id")),
-        address_scope=cast("str | None", spec.get("address_scope")),
-        egress_default=EgressDefault(cast("str", spec.get("egress_default", PROFILES[profile]))),
-        connection_limit=cast("int | None", spec.get("connection_limit")),
-        bound_members_only=spec.get("bound_members_only", False) is True,
+        **stated_values(Network, {"egress_default": PROFILES[profile], **spec}),
         default_group=_default_group(planning, document, network, makes_one=profile == "evroc"),
         meta=metadata(document, network),
     )

@@ -1,0 +1,194 @@
+"""Every attribute of every kind of policy object.
+
+The order is that of manifests that are exported, of the CLI's records and of its tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flows.policy.objects import (
+    FIRST_RULE_NUMBER,
+    AddressGroup,
+    Direction,
+    EgressDefault,
+    Ethertype,
+    Network,
+    PolicyObject,
+    Port,
+    Rule,
+    SecurityGroup,
+)
+from flows.policy.validate import MAX_RULE_NUMBER, MOST_CONNECTIONS
+from sgctl.attributes.attribute import EVERYWHERE, Attribute, CommandOption, Place, Setter
+from sgctl.attributes.value_types import (
+    FLAG,
+    NUMBER,
+    OPTIONAL_PREFIX,
+    OPTIONAL_TEXT,
+    PAIR_LIST,
+    PREFIX_LIST,
+    PREFIXES,
+    SHARED_TEXT,
+    SUBNET_DETAILS,
+    TEXT,
+    TEXTS,
+    choice,
+    integer,
+    integers,
+    optional_integer,
+    optional_reference,
+    reference,
+    references,
+)
+
+META = (
+    Attribute("description", TEXT, explicit=EVERYWHERE),
+    Attribute("project_id", SHARED_TEXT, explicit=EVERYWHERE),
+    Attribute("tags", TEXTS, explicit=EVERYWHERE),
+    Attribute("created_at", SHARED_TEXT, explicit=EVERYWHERE),
+    Attribute("updated_at", SHARED_TEXT, explicit=EVERYWHERE),
+    Attribute("revision_number", NUMBER, explicit=EVERYWHERE),
+)
+"""The attributes of `Meta`, which every kind has."""
+
+_NAME = Attribute("name", TEXT, explicit=EVERYWHERE)
+
+_NETWORK = (
+    _NAME,
+    Attribute(
+        "segmentation_id",
+        optional_integer(1, 4094),
+        "VLAN id on uplinks, 1–4094. Default: untagged.",
+        explicit=Place.REST,  # provider:segmentation_id, which only an admin may set, on creation
+        option=CommandOption("--provider-segment", "Make it untagged.", "VLAN"),
+        title="VLAN",
+        wide=False,
+    ),
+    Attribute("subnets", PREFIX_LIST, explicit=Place.MANIFEST | Place.REST, title="SUBNETS", wide=False),
+    Attribute(
+        "address_scope",
+        OPTIONAL_TEXT,
+        "Networks with the same scope share the members of groups.",
+        setter=Setter.ADMIN,  # it decides who shares group members
+        own=True,
+        option=CommandOption("--address-scope", "Remove it from its address scope.", "SCOPE"),
+        title="SCOPE",
+    ),
+    Attribute(
+        "egress_default",
+        choice(EgressDefault),
+        "What a port may send if none of its groups has an egress rule.",
+        own=True,
+        option=CommandOption("--egress-default"),
+        title="EGRESS",
+        wide=False,
+    ),
+    Attribute(
+        "connection_limit",
+        replace(
+            optional_integer(1, MOST_CONNECTIONS),
+            column={"key": {"type": "integer", "minInteger": 1}, "min": 0},
+        ),
+        "The maximum number of connections on one bridge.",
+        setter=Setter.ADMIN,  # it decides how much is left for other networks
+        own=True,
+        option=CommandOption("--connection-limit", "Remove its own limit.", "NUMBER"),
+        title="CONNECTION LIMIT",
+    ),
+    Attribute(
+        "bound_members_only",
+        FLAG,
+        "Whether only ports that a host has bound are members of groups. Off for new networks.",
+        since="1.3.0",
+        own=True,
+        option=CommandOption("--bound-members-only/--all-members"),
+        title="BOUND MEMBERS ONLY",
+    ),
+    Attribute(
+        "default_group",
+        optional_reference("Security_Group"),
+        refers_to=SecurityGroup,
+        explicit=EVERYWHERE,  # a name in manifests, an id in the REST API, both in records
+        own=True,
+        title="DEFAULT GROUP",
+        wide=False,
+    ),
+    Attribute("subnet_details", SUBNET_DETAILS, explicit=EVERYWHERE),
+)
+
+_SECURITY_GROUP = (
+    _NAME,
+    Attribute("stateful", FLAG, explicit=EVERYWHERE),
+)
+
+_ADDRESS_GROUP = (
+    _NAME,
+    Attribute("addresses", PREFIXES, explicit=EVERYWHERE),
+)
+
+_RULE = (
+    Attribute("number", integer(FIRST_RULE_NUMBER, MAX_RULE_NUMBER), explicit=EVERYWHERE, own=True),
+    Attribute(
+        "group_id",
+        reference("Security_Group"),
+        name="security_group_id",
+        column="security_group",
+        refers_to=SecurityGroup,
+        explicit=EVERYWHERE,
+    ),
+    Attribute("direction", choice(Direction), explicit=EVERYWHERE),
+    Attribute("ethertype", choice(Ethertype), explicit=EVERYWHERE),
+    Attribute("protocol", optional_integer(0, 255), explicit=EVERYWHERE),
+    Attribute("port_range_min", optional_integer(0, 65535), explicit=EVERYWHERE),
+    Attribute("port_range_max", optional_integer(0, 65535), explicit=EVERYWHERE),
+    Attribute("remote_ip_prefix", OPTIONAL_PREFIX, explicit=EVERYWHERE),
+    Attribute(
+        "remote_group_id",
+        optional_reference("Security_Group"),
+        column="remote_group",
+        refers_to=SecurityGroup,
+        explicit=EVERYWHERE,
+    ),
+    Attribute(
+        "remote_address_group_id",
+        optional_reference("Address_Group"),
+        column="remote_address_group",
+        refers_to=AddressGroup,
+        explicit=EVERYWHERE,
+    ),
+    Attribute(
+        "remote_network_id",
+        optional_reference("Network"),
+        column="remote_network",
+        refers_to=Network,
+        explicit=EVERYWHERE,
+        own=True,
+    ),
+    _NAME,
+)
+
+_PORT = (
+    _NAME,
+    Attribute("network_id", reference("Network"), column="network", refers_to=Network, explicit=EVERYWHERE),
+    Attribute("mac", TEXT, name="mac_address", explicit=EVERYWHERE),
+    Attribute("iface_id", TEXT, explicit=EVERYWHERE, own=True),
+    Attribute("fixed_ips", PREFIX_LIST, explicit=EVERYWHERE),
+    Attribute("security_groups", references("Security_Group"), refers_to=SecurityGroup, explicit=EVERYWHERE),
+    Attribute("allowed_address_pairs", PAIR_LIST, explicit=EVERYWHERE),
+    Attribute("port_security_enabled", FLAG, explicit=EVERYWHERE),
+    Attribute("permitted_ethertypes", integers(0x0600, 0xFFFF), explicit=EVERYWHERE, own=True),
+    Attribute("admin_state_up", FLAG, explicit=EVERYWHERE),
+    Attribute("device_id", TEXT, explicit=EVERYWHERE),
+    Attribute("device_owner", TEXT, explicit=EVERYWHERE),
+)
+
+ATTRIBUTES: Mapping[type[PolicyObject], tuple[Attribute, ...]] = {
+    SecurityGroup: _SECURITY_GROUP,
+    AddressGroup: _ADDRESS_GROUP,
+    Network: _NETWORK,
+    Rule: _RULE,
+    Port: _PORT,
+}
+"""The attributes of each kind, without those of `Meta`; every kind comes after the kinds it refers to."""

@@ -1,0 +1,60 @@
+"""The declarations of attributes agree with the objects, and the files that follow from them are current."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.policy.objects import KINDS, Meta, PolicyObject
+from scripts import attribute_schemas
+from sgctl.attributes.attribute import EVERYWHERE, NOWHERE, Attribute, Place
+from sgctl.attributes.declarations import ATTRIBUTES, META
+from sgctl.attributes.plain import DEFAULTS
+from sgctl.store.database_schema import parse_version, shipped
+
+DECLARED = [(kind, each) for kind in KINDS for each in ATTRIBUTES[kind]]
+
+
+def label(value: Any) -> str:
+    return value.__name__ if isinstance(value, type) else str(value.field)
+
+
+@pytest.mark.parametrize("path", attribute_schemas.files(), ids=lambda path: path.name)
+def test_schemas_are_current(path: Path) -> None:
+    current = path.read_text(encoding="utf-8") == attribute_schemas.files()[path]
+    assert current, "run .venv/bin/python scripts/attribute_schemas.py"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_is_declared_once(kind: type[PolicyObject]) -> None:
+    own = {field.name for field in fields(kind)} - {"id", "meta"}
+    assert sorted(own) == sorted(each.field for each in ATTRIBUTES[kind])
+    assert {field.name for field in fields(Meta)} == {each.field for each in META}
+
+
+@pytest.mark.parametrize(("kind", "attribute"), DECLARED, ids=label)
+def test_what_only_the_declaration_handles_can_be_stated_left_out_and_shown(
+    kind: type[PolicyObject], attribute: Attribute
+) -> None:
+    value_type = attribute.value_type
+    if (Place.MANIFEST | Place.REST) & ~attribute.explicit:
+        assert value_type.schema
+        assert attribute.help.endswith(".")
+        default = DEFAULTS[kind][attribute.field]
+        assert default is not MISSING
+        assert value_type.parse(value_type.show(default)) == default
+    if attribute.option is not None:
+        assert not attribute.explicit & Place.MANIFEST, "an option states a key of the manifest"
+    if attribute.title:
+        assert attribute.explicit in (NOWHERE, EVERYWHERE) or Place.RECORD not in attribute.explicit
+
+
+def test_the_newest_column_makes_the_version_of_the_database() -> None:
+    older = {**shipped(), "version": "1.0.0"}
+    newer = {**shipped(), "version": "99.0.0"}
+    newest = max((each.since for _, each in DECLARED), key=parse_version)
+    assert attribute_schemas.database_schema(older)["version"] == newest
+    assert attribute_schemas.database_schema(newer)["version"] == "99.0.0", "a change of another table"
