@@ -34,7 +34,7 @@ TESTS = (
     "tests/ovs/test_connections.py",
     "tests/ovs/test_hard_cases.py",
     "tests/ovs/test_leaks.py",
-    "tests/scenario/test_scenarios.py::test_every_probe_goes_as_expected",
+    "tests/scenario/test_scenarios.py::test_every_probe_has_the_expected_result",
     *(f"tests/system/test_{name}.py" for name in SYSTEMS),
 )
 ALL = (*TESTS, "tests/scenario/test_scenarios.py", "tests/system")

@@ -51,7 +51,7 @@ def client(guarded: Controller, token: str = "") -> Client:
     return Client(guarded.wsapi_port, token)
 
 
-def test_nobody_gets_in_without_a_token(guarded: Controller) -> None:
+def test_requests_without_a_token_are_refused(guarded: Controller) -> None:
     for token in ("", "wrong-token-0123456789", RED[:-1]):
         answer = client(guarded, token)("GET", "/v2.0/networks")
         assert (answer.status, answer.kind) == (401, "Unauthorized")
@@ -111,7 +111,7 @@ def rule(group: str, **more: Any) -> Any:
     return {"security_group_rule": {"security_group_id": group, "direction": "ingress", **more}}
 
 
-def test_what_belongs_to_nobody_is_shared_to_read(guarded: Controller) -> None:
+def test_objects_without_a_project_are_readable_by_all(guarded: Controller) -> None:
     admin, red = client(guarded, ADMIN), client(guarded, RED)
     network = admin.make("network", name="common", project_id="")
     subnet = admin.make("subnet", network_id=network["id"], cidr="10.5.0.0/24")
@@ -156,7 +156,7 @@ def test_quota(guarded: Controller) -> None:
     }
 
 
-def test_quotas_are_for_admins_to_change_and_for_their_project_to_see(guarded: Controller) -> None:
+def test_admins_change_quotas_and_projects_read_their_own(guarded: Controller) -> None:
     admin, red, blue = (client(guarded, token) for token in (ADMIN, RED, BLUE))
     mine, path = {"quota": {"port": 500}}, "/v2.0/quotas/red"
     for method, body in (("PUT", mine), ("DELETE", None)):
@@ -174,7 +174,7 @@ def test_quotas_are_for_admins_to_change_and_for_their_project_to_see(guarded: C
     assert admin("DELETE", path).status == 204
 
 
-def test_what_reaches_beyond_a_network_is_for_admins(guarded: Controller) -> None:
+def test_only_admins_change_what_affects_other_networks(guarded: Controller) -> None:
     admin, red, blue = (client(guarded, token) for token in (ADMIN, RED, BLUE))
     for stated in ({"address_scope": "corp"}, {"connection_limit": 5}):
         assert red("POST", "/v2.0/networks", {"network": stated}).kind == "PolicyNotAuthorized"
@@ -192,7 +192,7 @@ def test_what_reaches_beyond_a_network_is_for_admins(guarded: Controller) -> Non
     assert red("POST", "/v2.0/ports", {"port": {**port, "network_id": network["id"]}}).status == 201
 
 
-def test_no_secret_in_the_log(guarded: Controller) -> None:
+def test_the_log_contains_no_secrets(guarded: Controller) -> None:
     client(guarded, RED)("POST", "/v2.0/security-groups", b"{")
     client(guarded, "mistyped-secret-token")("GET", "/v2.0/networks")
     login(client(guarded), RED)
@@ -280,7 +280,7 @@ def test_rate_limit(private_network: None) -> None:
     assert {answer.status for answer in answers} == {200, 429}
 
 
-def test_web_pages_get_nothing(api: Client) -> None:
+def test_requests_from_web_pages_are_refused(api: Client) -> None:
     assert api("GET", "/v2.0/networks", Origin="http://example.org").status == 403
     assert api("GET", "/v2.0/networks", Host="example.org:9696").status == 403
     assert api("GET", "/v2.0/networks", Host="localhost:9696").status == 200
@@ -330,7 +330,7 @@ def test_tls_with_tokens_and_certificates(private_network: None, certificates: P
         assert over_tls(port, certificates, "stranger") == 401
 
 
-def test_a_certificate_without_a_role_is_nobodys(private_network: None, certificates: Path) -> None:
+def test_a_certificate_without_a_role_is_refused(private_network: None, certificates: Path) -> None:
     """An authority says who somebody is, and not what they may do."""
     said = refused(private_network, tls_options(certificates))
     assert "--sgctl-api-client-ca needs --sgctl-api-tokens" in said

@@ -57,7 +57,7 @@ def as_nobody(port: int, path: str) -> Answer:
 
 
 @pytest.mark.usefixtures("root")
-def test_users_without_rights_are_told_why(alone: Controller) -> None:
+def test_users_without_permission_get_the_reason(alone: Controller) -> None:
     answer = as_nobody(alone.wsapi_port, "/v2.0/networks")
     assert (answer.status, answer.kind) == (403, "PolicyNotAuthorized")
     assert "only root and the group sgctl may use this API: user nobody is not in the group" in answer.message
@@ -83,7 +83,7 @@ def test_a_user_who_leaves_before_being_asked_is_not_root(alone: Controller) -> 
 
 @pytest.mark.usefixtures("root")
 @pytest.mark.parametrize("users", ["*", "somebody, nobody"])
-def test_a_setting_lets_users_in(private_network: None, users: str) -> None:
+def test_a_setting_permits_users(private_network: None, users: str) -> None:
     with controller_with(f"--sgctl-api-users={users}") as running:
         assert as_nobody(running.wsapi_port, "/v2.0/networks").status == 200
 
@@ -128,7 +128,7 @@ def test_a_token_file_that_changes_is_read_again(guarded: Controller, token_file
 
 
 @pytest.mark.parametrize("beginning", [HALF_A_REQUEST, HALF_A_BODY, b""])
-def test_a_crowd_that_never_finishes_holds_up_nobody(guarded: Controller, beginning: bytes) -> None:
+def test_many_unfinished_requests_delay_nobody(guarded: Controller, beginning: bytes) -> None:
     crowd = []
     for _ in range(CROWD):
         stream = socket.create_connection(("127.0.0.1", guarded.wsapi_port), timeout=5)
@@ -139,7 +139,7 @@ def test_a_crowd_that_never_finishes_holds_up_nobody(guarded: Controller, beginn
         stream.close()
 
 
-def test_a_request_that_comes_byte_by_byte_is_given_up(
+def test_a_request_that_is_sent_too_slowly_is_aborted(
     guarded: Controller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each byte in time does not make a request in time."""
@@ -165,7 +165,7 @@ def test_a_request_that_comes_byte_by_byte_is_given_up(
     assert time.monotonic() - start > 10, "it has time enough to arrive"
 
 
-def test_kept_connections_of_those_who_may_ask_stay(guarded: Controller) -> None:
+def test_idle_connections_of_authorised_clients_stay_open(guarded: Controller) -> None:
     """A crowd of strangers does not take them away."""
     kept = http.client.HTTPConnection("127.0.0.1", guarded.wsapi_port, timeout=10)
 
@@ -185,7 +185,7 @@ def test_kept_connections_of_those_who_may_ask_stay(guarded: Controller) -> None
     kept.close()
 
 
-def test_idle_connections_of_a_member_keep_nobody_out(guarded: Controller) -> None:
+def test_idle_connections_of_a_member_block_nobody(guarded: Controller) -> None:
     """The admin comes from the same address."""
     crowd = []
     for _ in range(MAX_PER_PEER):
@@ -198,7 +198,7 @@ def test_idle_connections_of_a_member_keep_nobody_out(guarded: Controller) -> No
         connection.close()
 
 
-def test_no_descriptor_left_is_no_end(guarded: Controller) -> None:
+def test_the_listener_survives_a_lack_of_file_descriptors(guarded: Controller) -> None:
     """The listener waits until there are some again."""
     assert status(guarded, ADMIN) == 200  # it has all the files that it needs by itself
     limit = len(list(Path(f"/proc/{guarded.api_pid}/fd").iterdir())) + 3

@@ -191,7 +191,7 @@ def test_servers(openstack: Shell, port: str, group: str, name: str) -> None:
     openstack(f"security group delete {group}")
 
 
-def test_what_is_refused_is_told(openstack: Shell, group: str, name: str) -> None:
+def test_refusals_give_the_reason(openstack: Shell, group: str, name: str) -> None:
     openstack(f"security group rule create --protocol tcp --dst-port 22 {group}")
     again = openstack.run(f"security group rule create --protocol tcp --dst-port 22 {group}")
     assert again.code != 0

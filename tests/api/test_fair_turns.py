@@ -91,7 +91,7 @@ def wait_for_silence(controller: Controller) -> None:
     wait_until(silent, "the API waits for the database")
 
 
-def test_an_admin_is_next_and_projects_have_turns(busy: Controller) -> None:
+def test_admins_come_first_and_projects_take_turns(busy: Controller) -> None:
     admin = Client(busy.wsapi_port, ADMIN)
     members = {project: Client(busy.wsapi_port, token(project)) for project in PROJECTS}
     groups = {project: group_of(member) for project, member in members.items()}
@@ -118,7 +118,7 @@ def test_an_admin_is_next_and_projects_have_turns(busy: Controller) -> None:
     assert all(set(turns[start : start + 3]) == set(PROJECTS) for start in range(0, 9, 3)), order
 
 
-def test_a_member_makes_less_at_once_than_an_admin(busy: Controller) -> None:
+def test_a_member_creates_fewer_objects_at_once_than_an_admin(busy: Controller) -> None:
     member, admin = Client(busy.wsapi_port, token("blue")), Client(busy.wsapi_port, ADMIN)
     group = group_of(member)
     too_many = {"security_group_rules": rules(group, 1, MAX_BULK_OF_MEMBERS + 1)}
@@ -131,7 +131,7 @@ def test_a_member_makes_less_at_once_than_an_admin(busy: Controller) -> None:
     assert not admin.list("security-group-rules", f"security_group_id={group}")
 
 
-def test_the_api_comes_back_when_its_process_dies(busy: Controller) -> None:
+def test_the_api_process_is_restarted_after_it_dies(busy: Controller) -> None:
     admin = Client(busy.wsapi_port, ADMIN)
     os.kill(busy.api_pid, signal.SIGKILL)
     assert admin.make("security_group", name="after")  # the controller listens on meanwhile

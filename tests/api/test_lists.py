@@ -144,7 +144,7 @@ def test_host_bits_are_cleared(api: Client) -> None:
     assert rule["normalized_cidr"] == "10.0.0.0/8"
 
 
-def test_a_network_as_remote_does_not_look_like_everybody(api: Client) -> None:
+def test_a_remote_network_is_not_shown_as_any_remote(api: Client) -> None:
     network = api.make("network", name="remote")
     api.make("subnet", network_id=network["id"], cidr="10.4.0.0/24")
     group = api.make("security_group", name="remote")

@@ -42,7 +42,7 @@ def test_status_of_a_port(site: Site) -> None:
 
 
 @pytest.mark.switch
-def test_what_the_command_line_makes_shows_at_once(site: Site) -> None:
+def test_objects_made_by_the_command_line_are_shown_at_once(site: Site) -> None:
     api = Client(9696)
     site.apply(document("Network", "red", subnets=["10.0.0.0/24"]), group("by-manifest"))
     (network,) = api.list("networks", "name=red")

@@ -189,11 +189,11 @@ def test_odd_path(api: Client, row: Odd) -> None:
             assert found[:3] == (status, kind, allow), method
 
 
-def test_a_path_longer_than_a_request_line_may_be(api: Client) -> None:
+def test_a_path_longer_than_a_request_line(api: Client) -> None:
     assert send(api.port, "GET", f"/{TOO_LONG}")[0] == 414
 
 
-def test_a_path_that_leads_nowhere_is_repeated_in_part(api: Client) -> None:
+def test_a_long_unknown_path_is_quoted_in_part(api: Client) -> None:
     text = send(api.port, "GET", f"/v2.0/{LONG}")[3]
     assert b"The resource could not be found: /v2.0/yyy" in text
     assert len(text) < len(LONG)
@@ -222,7 +222,9 @@ UNKNOWN = ("/v2.1", "/v2.0/firewalls", "/v2.0/networks/a/b", "/v2.0/quotas/a/b/c
 
 @pytest.mark.parametrize("path", [*UNKNOWN, "/v2.0/networks", "/v2.0/quotas", "/compute/v2.1/servers"])
 @pytest.mark.parametrize("method", ["GET", "POST", "BREW"])
-def test_strangers_do_not_learn_what_there_is(guarded: Controller, method: str, path: str) -> None:
+def test_unauthenticated_clients_do_not_learn_which_paths_exist(
+    guarded: Controller, method: str, path: str
+) -> None:
     assert send(guarded.wsapi_port, method, path)[0] == 401
 
 
@@ -240,7 +242,7 @@ def test_strangers_do_not_learn_what_there_is(guarded: Controller, method: str, 
         ("POST", "/identity/v2.0/tokens", 404),
     ],
 )
-def test_identity_says_without_a_token_what_there_is(
+def test_identity_paths_are_known_without_a_token(
     guarded: Controller, method: str, path: str, status: int
 ) -> None:
     assert send(guarded.wsapi_port, method, path)[0] == status
@@ -263,11 +265,11 @@ WRITES = [
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
-def test_a_reader_writes_nowhere(guarded: Controller, method: str, path: str) -> None:
+def test_a_reader_cannot_write(guarded: Controller, method: str, path: str) -> None:
     status, kind, _, _ = send(guarded.wsapi_port, method, path, READER)
     assert (status, kind) in ((403, "PolicyNotAuthorized"), (403, "forbidden"))
 
 
 @pytest.mark.parametrize("path", UNKNOWN)
-def test_a_reader_is_told_what_there_is_not(guarded: Controller, path: str) -> None:
+def test_a_reader_gets_404_for_unknown_paths(guarded: Controller, path: str) -> None:
     assert send(guarded.wsapi_port, "GET", path, READER)[0] == 404

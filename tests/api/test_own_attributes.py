@@ -24,7 +24,7 @@ def network(api: Client) -> Iterator[Any]:
     api("DELETE", f"/v2.0/networks/{made['id']}")
 
 
-def test_they_are_announced(api: Client) -> None:
+def test_own_attributes_are_announced_as_an_extension(api: Client) -> None:
     aliases = {each["alias"]: each["description"] for each in api("GET", "/v2.0/extensions").one}
     assert "connection_limit" in aliases["sgctl-network"]
     assert "permitted_ethertypes" in aliases["sgctl-port"]
@@ -105,7 +105,7 @@ def test_the_command_line_shows_what_the_api_set(controller: Controller, api: Cl
         ("port", "permitted_ethertypes", None),
     ],
 )  # fmt: skip
-def test_a_value_that_cannot_be_is_refused_with_the_attributes_name(
+def test_an_invalid_value_is_refused_with_the_attributes_name(
     api: Client, network: Any, kind: str, name: str, value: Any
 ) -> None:
     before = api.everything()
@@ -118,12 +118,12 @@ def test_a_value_that_cannot_be_is_refused_with_the_attributes_name(
     assert api.everything() == before
 
 
-def test_a_default_group_that_nobody_has(api: Client, network: Any) -> None:
+def test_a_default_group_that_does_not_exist(api: Client, network: Any) -> None:
     answer = api("PUT", f"/v2.0/networks/{network['id']}", {"network": {"default_group": NOBODY}})
     assert (answer.status, answer.kind) == (404, "SecurityGroupNotFound")
 
 
-def test_what_is_wrong_with_a_subnet_is_told_by_the_attributes_name(api: Client, network: Any) -> None:
+def test_errors_in_a_subnet_name_the_attribute(api: Client, network: Any) -> None:
     stated = {"network_id": network["id"], "cidr": "10.8.0.0/24", "gateway_ip": "10.7.0.1"}
     answer = api("POST", "/v2.0/subnets", {"subnet": stated})
     assert answer.status == 400

@@ -109,7 +109,7 @@ def test_limits_over_http(api: Client) -> None:
     assert api("GET", path).document == {"quota": shown}
 
 
-def test_what_is_over_the_limit_is_refused_whole(api: Client) -> None:
+def test_a_request_over_the_limit_creates_nothing(api: Client) -> None:
     network = api.make("network", name="n", project_id="gold")
     group = api.make("security_group", name="g", project_id="gold")
     assert api("GET", "/v2.0/quotas/gold/details").one["security_group_rule"]["used"] == 6
@@ -137,7 +137,7 @@ def test_what_is_over_the_limit_is_refused_whole(api: Client) -> None:
     assert api("POST", "/v2.0/networks", {"network": {"project_id": "silver"}}).status == 201
 
 
-def test_what_grows_by_an_update_is_limited_too(api: Client) -> None:
+def test_updates_are_limited_too(api: Client) -> None:
     group = api.make("address_group", name="g", project_id="zinc", addresses=["10.0.0.1", "10.0.0.2"])
     api("PUT", "/v2.0/quotas/zinc", {"quota": {"address_group_address": 3}})
     path = f"/v2.0/address-groups/{group['id']}"
@@ -152,7 +152,7 @@ def test_what_grows_by_an_update_is_limited_too(api: Client) -> None:
     assert add("10.0.0.4").status == 409
 
 
-def test_an_object_has_so_many_tags(api: Client) -> None:
+def test_the_number_of_tags_is_limited(api: Client) -> None:
     """Added one by one, as well as at once."""
     path = f"/v2.0/networks/{api.make('network')['id']}/tags"
     assert api("PUT", path, {"tags": [str(number) for number in range(49)]}).status == 200
@@ -160,7 +160,7 @@ def test_an_object_has_so_many_tags(api: Client) -> None:
     assert len(api("GET", path).one) == 50
 
 
-def test_a_limit_below_what_is_there_needs_force(api: Client) -> None:
+def test_a_limit_below_the_current_count_needs_force(api: Client) -> None:
     api.make("network", name="n", project_id="iron")
     path = "/v2.0/quotas/iron"
     low = api("PUT", path, {"quota": {"network": 0, "check_limit": True}})

@@ -47,7 +47,7 @@ def test_each_route_is_in_the_document_and_each_operation_is_a_route(document: A
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_an_operation_says_what_its_route_says(document: Any, route: Route) -> None:
+def test_an_operation_matches_its_route(document: Any, route: Route) -> None:
     item = document["paths"][route.path]
     operation = item[route.method.lower()]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
@@ -65,7 +65,7 @@ def as_json(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def test_references_of_the_document_lead_somewhere(document: Any) -> None:
+def test_references_in_the_document_have_targets(document: Any) -> None:
     names = set(re.findall(r"#/components/schemas/([a-z_]+)", json.dumps(document)))
     assert names <= document["components"]["schemas"].keys()
     assert {"error", "compute_error", "identity_error", "port"} <= names
@@ -120,13 +120,13 @@ def check(kept: Kept, path: str, described: set[str]) -> None:
             assert "The resource could not be found" not in text, (method, path)
 
 
-def test_the_server_answers_to_what_the_document_says(kept: Kept, document: Any) -> None:
+def test_the_server_serves_every_documented_operation(kept: Kept, document: Any) -> None:
     for template in document["paths"]:
         path = PARAMETER.sub(ANYTHING, template)
         check(kept, path, methods_at(document, path))
 
 
-def test_the_server_answers_to_nothing_else(kept: Kept, document: Any) -> None:
+def test_the_server_serves_nothing_else(kept: Kept, document: Any) -> None:
     """Paths from all the words that templates have, in any order, and some that they do not have."""
     words = {
         word for template in document["paths"] for word in PARAMETER.sub("", template).split("/") if word
@@ -148,7 +148,7 @@ def test_the_server_answers_to_nothing_else(kept: Kept, document: Any) -> None:
         check(kept, path, methods_at(document, path))
 
 
-def test_only_what_clients_ask_first_needs_no_caller() -> None:
+def test_only_discovery_needs_no_authentication() -> None:
     """A new route is closed unless somebody adds it here."""
     public = {route.path for route in ROUTES if route.auth is Auth.NONE}
     assert public == {

@@ -69,7 +69,7 @@ def groups_of(client: Client, port: Any) -> list[str]:
     return found
 
 
-def test_a_device_id_says_nothing_about_other_projects(admin: Client, blue: Client, shared: Any) -> None:
+def test_a_device_id_does_not_reveal_other_projects(admin: Client, blue: Client, shared: Any) -> None:
     """The operator gives his server a group; a member's port of the same device_id does not get it."""
     group = admin.make("security_group", name="db-clients")
     mine = admin.make("port", network_id=shared["id"], device_id="web-1")
@@ -85,7 +85,7 @@ def test_a_device_id_says_nothing_about_other_projects(admin: Client, blue: Clie
     assert action(admin, "web-1", "removeSecurityGroup", "db-clients").status == 202
 
 
-def test_a_server_of_several_other_projects_is_no_ones_in_particular(
+def test_a_server_with_ports_of_several_projects_belongs_to_none(
     admin: Client, red: Client, blue: Client, shared: Any
 ) -> None:
     ports = [each.make("port", network_id=shared["id"], device_id="db-7") for each in (red, blue)]
@@ -116,7 +116,7 @@ def test_members_do_not_choose_addresses_on_others_networks(
     assert admin("PUT", path, {"port": {"fixed_ips": [{"ip_address": "10.9.0.78"}]}}).status == 200
 
 
-def test_what_a_server_is_called_gives_it_no_group_of_the_operators(
+def test_a_server_name_gives_no_access_to_the_operators_groups(
     admin: Client, blue: Client, shared: Any
 ) -> None:
     """The operator's own server of that name is gone, or was never there."""
@@ -127,7 +127,7 @@ def test_what_a_server_is_called_gives_it_no_group_of_the_operators(
     assert group["id"] not in groups_of(admin, evil)
 
 
-def test_a_device_id_takes_no_ports_place(admin: Client, blue: Client, shared: Any) -> None:
+def test_a_device_id_does_not_hide_a_port_with_that_id(admin: Client, blue: Client, shared: Any) -> None:
     """A port without a device_id is a server by its own id, which a member can write into a device_id."""
     group = admin.make("security_group", name="metering", project_id="")
     mine = admin.make("port", network_id=shared["id"], project_id="", security_groups=[])
@@ -184,7 +184,7 @@ def test_refusals_do_not_name_objects_of_other_projects(admin: Client, blue: Cli
     assert "secret-group" in told.message, "an admin is told"
 
 
-def test_members_say_nothing_of_the_wire(blue: Client) -> None:
+def test_members_cannot_set_physical_attributes(blue: Client) -> None:
     for attribute, value in (("network_type", "flat"), ("segmentation_id", 7), ("physical_network", "lan")):
         wanted = {"name": "x", f"provider:{attribute}": value}
         assert blue("POST", "/v2.0/networks", {"network": wanted}).status == 403
@@ -211,9 +211,7 @@ def test_a_members_port_does_not_become_the_gateway(admin: Client, blue: Client,
     assert "of another project" in answer.message
 
 
-def test_a_members_port_does_not_become_the_gateway_that_nobody_states(
-    operator: PolicyCli, blue: Client
-) -> None:
+def test_a_members_port_does_not_become_the_implicit_gateway(operator: PolicyCli, blue: Client) -> None:
     """Where a subnet has no gateway of its own, it is the first host."""
     stated = {"cidr": "10.5.0.0/24", "gateway_ip": "10.5.0.254"}
     apply(operator, document("Network", "hall", subnets=[stated]))
@@ -321,7 +319,7 @@ def test_members_neither_answer_nor_block_a_trace(operator: PolicyCli, blue: Cli
         assert blue("DELETE", f"/v2.0/ports/{port['id']}").status == 204
 
 
-def test_members_objects_do_not_keep_the_operator_from_pruning(operator: PolicyCli, blue: Client) -> None:
+def test_members_objects_do_not_block_pruning_by_the_operator(operator: PolicyCli, blue: Client) -> None:
     """What they hold on to in their own project is not for the operator's files to state."""
     apply(operator)
     network = blue.make("network", name="mine")
@@ -338,9 +336,7 @@ def test_members_objects_do_not_keep_the_operator_from_pruning(operator: PolicyC
     take_away(operator)
 
 
-def test_the_command_line_acts_for_another_project_when_it_is_told_to(
-    operator: PolicyCli, blue: Client
-) -> None:
+def test_the_command_line_can_act_for_another_project(operator: PolicyCli, blue: Client) -> None:
     made = blue.make("security_group", name="theirs")
     with pytest.raises(LabError, match="there is one of blue: use --project or its id"):
         operator("describe", "security-group", "theirs")

@@ -329,7 +329,7 @@ def test_huge_bodies(world: World) -> None:
     assert world.api.everything() == before
 
 
-def test_one_wrong_object_of_many_refuses_all(world: World) -> None:
+def test_one_invalid_object_refuses_the_whole_request(world: World) -> None:
     before = world.api.everything()
     good = world.fill(rule(**TCP, port_range_min=80, port_range_max=80))["security_group_rule"]
     bad = {**good, "remote_group_id": NOBODY}

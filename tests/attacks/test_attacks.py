@@ -34,7 +34,7 @@ def test_attack(bench: AttackBench, attack: Attack) -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=_identifier)
-def test_attack_on_what_honest_frames_left_in_the_datapath(bench: AttackBench, attack: Attack) -> None:
+def test_attack_with_a_warm_datapath(bench: AttackBench, attack: Attack) -> None:
     """Warm: the datapath still holds the flows of the control, which was sent twice."""
     bench.forget_connections()
     drops = bench.drops()

@@ -23,7 +23,9 @@ def test_a_field_that_varies_makes_few_megaflows(bench: AttackBench, name: str) 
 
 
 @pytest.mark.parametrize("name", COMPARED_WHOLE)
-def test_what_is_compared_whole_makes_one_for_each_value(bench: AttackBench, name: str) -> None:
+def test_a_field_that_is_compared_whole_makes_a_megaflow_for_each_value(
+    bench: AttackBench, name: str
+) -> None:
     """Also shows that megaflows are counted."""
     frames = varied(name, FRAMES)
     assert bench.megaflows(sender_of(name), frames) >= len(set(frames))

@@ -105,7 +105,7 @@ def test_rules_that_could_be_left_out(
         cli("apply", "-f", file)
 
 
-def test_a_group_without_ports_is_said_to_match_nothing(cli: Cli, manifest: Write) -> None:
+def test_a_group_without_ports_is_reported_as_matching_nothing(cli: Cli, manifest: Write) -> None:
     text = WEB % "{direction: ingress, protocol: tcp, ports: 80}, {direction: ingress, protocol: tcp}"
     result = cli("plan", "-f", manifest(text))
     assert result.code == 0

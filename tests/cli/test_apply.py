@@ -64,7 +64,9 @@ def test_files_are_one_transaction_and_each_object_is_reported(
     assert port.meta.created_at == port.meta.updated_at != ""
 
 
-def test_a_change_keeps_what_stays_and_says_what_it_did(cli: Cli, manifest: Write, fresh: Fresh) -> None:
+def test_a_change_keeps_unchanged_objects_and_reports_the_others(
+    cli: Cli, manifest: Write, fresh: Fresh
+) -> None:
     cli("apply", "-f", manifest(f"{NETWORK}---{GROUP}"))
     store = fresh()
     before = {rule.id: rule for rule in store.objects[Rule].values() if isinstance(rule, Rule)}
@@ -111,7 +113,7 @@ def test_standard_input_is_a_file(cli: Cli) -> None:
     ]
 
 
-def test_wait_returns_when_the_switches_have_it(
+def test_wait_returns_when_the_switches_have_the_change(
     cli: Cli, manifest: Write, enforce: Callable[..., Enforcer]
 ) -> None:
     file = manifest(NETWORK)
@@ -128,7 +130,7 @@ def test_wait_returns_when_the_switches_have_it(
     ]
 
 
-def test_a_conflict_plans_again_on_what_the_other_writer_left(fresh: Fresh) -> None:
+def test_a_conflict_is_planned_again_on_the_new_policy(fresh: Fresh) -> None:
     other = fresh()
     seen: list[int] = []
 
@@ -150,7 +152,7 @@ def test_a_conflict_plans_again_on_what_the_other_writer_left(fresh: Fresh) -> N
     assert sorted(addresses) == ["10.0.0.2", "10.0.0.3"]
 
 
-def test_endless_conflicts_end(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_conflicts_are_given_up(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
     other = fresh()
     transact(other, lambda objects: plan(objects, documents(NETWORK.encode(), "x")))
     store = fresh()

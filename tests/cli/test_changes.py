@@ -43,7 +43,7 @@ spec: {network: blue, mac_address: "02:00:00:00:00:01", security_groups: [web]}
 ALL = f"{NETWORK}---{GROUP}---{OTHER}---{PORT}"
 
 
-def test_a_dry_run_says_everything_and_changes_nothing(cli: Cli, manifest: Write, fresh: Fresh) -> None:
+def test_a_dry_run_reports_everything_and_changes_nothing(cli: Cli, manifest: Write, fresh: Fresh) -> None:
     result = cli("apply", "--dry-run", "-f", manifest(ALL))
     assert result.out.splitlines() == [
         "Network blue created (dry run)",
@@ -116,7 +116,9 @@ def test_a_default_group_made_for_its_network_is_not_pruned(cli: Cli, manifest: 
     assert len(fresh().objects[SecurityGroup]) == 1
 
 
-def test_an_export_makes_the_same_policy_elsewhere(cli: Cli, manifest: Write, tmp_path: Path) -> None:
+def test_an_export_recreates_the_policy_in_another_database(
+    cli: Cli, manifest: Write, tmp_path: Path
+) -> None:
     cli("apply", "-f", manifest(ALL))
     text = cli("export").out
     assert text == cli("get", "all", "-o", "yaml").out
@@ -136,7 +138,7 @@ def test_an_export_makes_the_same_policy_elsewhere(cli: Cli, manifest: Write, tm
     assert cli("export").out == text
 
 
-def test_a_rule_has_its_groups_project_and_the_group_counts_the_change(
+def test_a_rule_gets_its_groups_project_and_raises_the_groups_revision(
     cli: Cli, manifest: Write, fresh: Fresh
 ) -> None:
     cli("apply", "-f", manifest(ALL))

@@ -76,5 +76,5 @@ def test_a_command_loads_nothing_heavy_that_it_does_not_use(
     assert not _modules(server, *arguments) & set(absent)
 
 
-def test_what_only_some_runs_need_is_loaded_for_them(server: PolicyServer) -> None:
+def test_optional_modules_are_loaded_only_when_needed(server: PolicyServer) -> None:
     assert MANIFESTS in _modules(server, "get", "ports", "-o", "yaml")

@@ -68,7 +68,7 @@ def _passes(text: PolicyText, conversation: Conversation) -> bool:
     return judge(text, packet).allowed
 
 
-def test_the_cut_connections_are_those_that_the_verdict_turns_on() -> None:
+def test_cut_connections_are_those_whose_verdict_changes() -> None:
     dice = random.Random(20)
     turned = 0
     for _ in range(60):

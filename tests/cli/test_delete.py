@@ -31,9 +31,7 @@ def filled(cli: Cli) -> Cli:
     return cli
 
 
-def test_what_is_in_use_is_refused_with_what_uses_it_and_nothing_goes(
-    filled: Cli, fresh: Callable[[], Store]
-) -> None:
+def test_deleting_an_object_in_use_is_refused_with_its_users(filled: Cli, fresh: Callable[[], Store]) -> None:
     result = filled("delete", "sg/web", "network/blue", "port/web2")
     assert (result.code, result.out) == (1, "")
     assert result.errors == [
@@ -44,7 +42,9 @@ def test_what_is_in_use_is_refused_with_what_uses_it_and_nothing_goes(
     assert fresh().generation == 1
 
 
-def test_all_that_hangs_together_goes_in_one_transaction(filled: Cli, fresh: Callable[[], Store]) -> None:
+def test_objects_that_refer_to_each_other_are_deleted_together(
+    filled: Cli, fresh: Callable[[], Store]
+) -> None:
     assert filled("delete", "network/blue", "SecurityGroup/web", "port/web1").out == (
         "Network blue deleted\nSecurityGroup web deleted\nPort web1 deleted\n"
     )
@@ -58,7 +58,7 @@ def test_names_after_a_kind(filled: Cli) -> None:
     assert filled("delete", "port", "web1", "--ignore-missing") == (0, "", "")
 
 
-def test_what_a_file_states(filled: Cli, manifest: Callable[[str], str]) -> None:
+def test_delete_by_file(filled: Cli, manifest: Callable[[str], str]) -> None:
     file = manifest(POLICY)
     assert filled("delete", "-f", file).code == 0
     assert filled("delete", "-f", file).errors == [

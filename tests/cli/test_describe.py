@@ -80,7 +80,7 @@ def test_a_default_group_has_the_ports_that_have_no_other(policy: Cli) -> None:
     assert [user["user"] for user in found["used_by"]] == ["network blue"]
 
 
-def test_a_port_says_what_it_may_do(policy: Cli) -> None:
+def test_a_port_is_described_with_its_permissions(policy: Cli) -> None:
     assert [rule["number"] for rule in _of(policy, "port/p1")["rules"]] == [18, 19, 20]
     assert [rule["security_group"] for rule in _of(policy, "port/p2")["rules"]] == ["base", "base"]
     assert "interfaces: bound to no interface" in policy("describe", "port", "p1").out
@@ -88,7 +88,7 @@ def test_a_port_says_what_it_may_do(policy: Cli) -> None:
     assert "\nrules: port security is off: everything is permitted\n" in policy("describe", "port/p3").out
 
 
-def test_a_rule_says_whom_it_concerns(policy: Cli) -> None:
+def test_a_rule_is_described_with_the_ports_it_concerns(policy: Cli) -> None:
     found = _of(policy, "rule/17")
     assert found["permits"] == "ingress IPv4 tcp 22 from group web"
     assert [member["port"] for member in found["members"]] == ["p2"]

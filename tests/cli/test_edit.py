@@ -47,7 +47,7 @@ def web(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
     return cli
 
 
-def test_what_is_saved_is_applied(web: Cli, editor: Editor, fresh: Fresh) -> None:
+def test_a_saved_edit_is_applied(web: Cli, editor: Editor, fresh: Fresh) -> None:
     editor(("name: web", "name: www"))
     assert web("edit", "sg/web").out == "SecurityGroup www updated\n"
     editor(("port_range_max: 80", "port_range_max: 88"))
@@ -76,7 +76,7 @@ def test_leaving_without_a_change_cancels(web: Cli, editor: Editor, fresh: Fresh
     assert fresh().generation == 2
 
 
-def test_what_was_written_is_kept_when_it_cannot_be_applied(web: Cli, editor: Editor, fresh: Fresh) -> None:
+def test_an_edit_that_cannot_be_applied_is_kept_in_a_file(web: Cli, editor: Editor, fresh: Fresh) -> None:
     editor(("direction: ingress", "direction: sideways"))
     errors = web("edit", "sg/web").errors
     assert "sideways" in errors[0]
@@ -86,7 +86,7 @@ def test_what_was_written_is_kept_when_it_cannot_be_applied(web: Cli, editor: Ed
     assert fresh().generation == 2
 
 
-def test_another_object_cannot_be_made_by_an_edit(web: Cli, editor: Editor) -> None:
+def test_an_edit_cannot_create_another_object(web: Cli, editor: Editor) -> None:
     opened = editor(("  id: ", "  id: 0"))
     assert web("edit", "sg/web").code == 1
     assert opened()[1].startswith("# edit one document only, and keep its metadata.id\n")
@@ -94,7 +94,7 @@ def test_another_object_cannot_be_made_by_an_edit(web: Cli, editor: Editor) -> N
     assert web("edit", "sg/web", "sg/www").code == 2
 
 
-def test_somebody_elses_change_is_not_undone(
+def test_a_concurrent_change_is_not_undone(
     web: Cli, fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = tmp_path / "meanwhile.sh"

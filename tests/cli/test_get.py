@@ -95,7 +95,7 @@ def test_a_kind_has_many_spellings(filled: Cli, spelling: str) -> None:
     assert filled("get", f"{spelling}/web", "-o", "name").out == "security-group/web\n"
 
 
-def test_json_is_a_list_or_the_one_that_was_named(filled: Cli) -> None:
+def test_json_is_a_list_or_the_named_object(filled: Cli) -> None:
     ports = json.loads(filled("get", "ports", "-o", "json").out)
     assert [(port["name"], port["security_groups"], port["bound_to"]) for port in ports] == [
         ("web1", ["web"], ["host/br0:tap1"])
@@ -106,7 +106,7 @@ def test_json_is_a_list_or_the_one_that_was_named(filled: Cli) -> None:
     assert [several["networks"][0]["name"], several["switches"][0]["flow_count"]] == ["blue", 42]
 
 
-def test_yaml_is_manifests_that_change_nothing_and_rebuild_what_was_deleted(filled: Cli) -> None:
+def test_yaml_output_can_be_applied_again(filled: Cli) -> None:
     exported = filled("get", "all", "-o", "yaml").out
     again = filled("apply", "-f", "-", stdin=exported)
     assert again.code == 0
@@ -117,7 +117,7 @@ def test_yaml_is_manifests_that_change_nothing_and_rebuild_what_was_deleted(fill
     assert filled("get", "all", "-o", "yaml").out == exported
 
 
-def test_the_printed_manifests_survive_an_export(filled: Cli, manifest: Callable[[str], str]) -> None:
+def test_evrocs_manifests_survive_an_export(filled: Cli, manifest: Callable[[str], str]) -> None:
     assert filled("apply", "-f", manifest(PRINTED)).code == 0
     exported = filled("get", "all", "-o", "yaml").out
     assert "updated" not in filled("apply", "-f", "-", stdin=exported).out
@@ -146,22 +146,22 @@ def test_names_are_what_delete_takes(filled: Cli) -> None:
         (["rules", "--security-group", "x"], ["there is no security group 'x'"]),
     ],
 )
-def test_what_is_missing_is_an_error(filled: Cli, arguments: list[str], errors: list[str]) -> None:
+def test_a_missing_object_is_an_error(filled: Cli, arguments: list[str], errors: list[str]) -> None:
     result = filled("get", *arguments)
     assert (result.code, result.out, result.errors) == (1, "", errors)
 
 
 @pytest.mark.parametrize("name", ["host/br0", "br0"])
-def test_a_switch_answers_to_its_bridge(filled: Cli, name: str) -> None:
+def test_a_switch_is_found_by_its_bridge(filled: Cli, name: str) -> None:
     assert filled("get", "switch", name, "-o", "name").out == "switch/host/br0\n"
 
 
 @pytest.mark.parametrize("name", ["tap1", "web1", "host/br0:tap1"])
-def test_a_binding_answers_to_interface_and_port(filled: Cli, name: str) -> None:
+def test_a_binding_is_found_by_interface_and_port(filled: Cli, name: str) -> None:
     assert filled("get", "binding", name, "-o", "name").out == "binding/host/br0:tap1\n"
 
 
-def test_nothing_there_is_said_and_is_no_error(cli: Cli) -> None:
+def test_an_empty_result_is_reported_and_no_error(cli: Cli) -> None:
     assert cli("get", "ports") == (0, "", "no ports\n")
     assert cli("get", "ports", "-o", "json").out == "[]\n"
     assert cli("get", "ports", "-o", "yaml").out == ""

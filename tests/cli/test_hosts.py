@@ -54,7 +54,7 @@ def hung(dead: None, server: PolicyServer) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("dead")
-def test_what_the_dead_reported_is_unknown(cli: Cli) -> None:
+def test_reports_of_a_dead_controller_are_shown_as_unknown(cli: Cli) -> None:
     result = cli("status")
     assert result.code == 1
     assert f"problem: {DEAD}\n" in result.out
@@ -75,7 +75,7 @@ def test_what_the_dead_reported_is_unknown(cli: Cli) -> None:
     assert "far   no controller runs there  br0\n" in cli("get", "hosts").out
 
 
-def test_where_a_port_is_bound_is_unknown_too(cli: Cli, enforce: Enforce) -> None:
+def test_the_binding_of_a_port_is_shown_as_unknown_too(cli: Cli, enforce: Enforce) -> None:
     port = "{kind: Port, apiVersion: sgctl/v1, metadata: {name: w1}, spec: {network: blue}}"
     enforce()
     assert cli("apply", "-f", "-", stdin=f"{NETWORK}---\n{port}\n").code == 0
@@ -89,7 +89,7 @@ def test_where_a_port_is_bound_is_unknown_too(cli: Cli, enforce: Enforce) -> Non
 
 
 @pytest.mark.parametrize(("fixture", "told"), [("dead", DEAD), ("hung", HUNG)])
-def test_who_asks_is_told_within_a_second(
+def test_a_command_reports_a_dead_controller_within_a_second(
     cli: Cli, request: pytest.FixtureRequest, fixture: str, told: str
 ) -> None:
     request.getfixturevalue(fixture)
@@ -110,7 +110,7 @@ def test_a_controller_that_comes_back_is_waited_for(cli: Cli, enforce: Enforce) 
 
 
 @pytest.mark.usefixtures("dead")
-def test_a_host_that_is_gone_is_forgotten(cli: Cli, fresh: Callable[[], Store]) -> None:
+def test_a_host_with_a_dead_controller_can_be_deleted(cli: Cli, fresh: Callable[[], Store]) -> None:
     assert cli("delete", "host", "far") == (0, "Host far deleted\n", "")
     assert fresh().hosts == {"host"}
     assert cli("status").code == 0
@@ -120,7 +120,7 @@ def test_a_host_that_is_gone_is_forgotten(cli: Cli, fresh: Callable[[], Store]) 
 
 
 @pytest.mark.usefixtures("hung")
-def test_a_host_whose_controller_runs_stays(cli: Cli, fresh: Callable[[], Store]) -> None:
+def test_a_host_with_a_running_controller_cannot_be_deleted(cli: Cli, fresh: Callable[[], Store]) -> None:
     result = cli("delete", "host", "far", "host")
     assert (result.code, result.errors) == (
         1,
@@ -130,13 +130,13 @@ def test_a_host_whose_controller_runs_stays(cli: Cli, fresh: Callable[[], Store]
     assert cli("delete", "host/far", "network/blue").code == 2
 
 
-def test_asking_leaves_no_lock_behind(cli: Cli, enforce: Enforce, dead: None) -> None:
+def test_checking_liveness_leaves_no_lock(cli: Cli, enforce: Enforce, dead: None) -> None:
     for _ in range(3):
         assert cli("status").code == 1
     enforce("far")
     assert cli("status").code == 0
 
 
-def test_a_switch_is_told_of_once_its_controller_answers(cli: Cli, enforce: Enforce) -> None:
+def test_a_switch_is_reported_once_its_controller_answers(cli: Cli, enforce: Enforce) -> None:
     enforce(switches=[SwitchStatus("host", "br0", "0" * 16, connected=False)])
     assert json.loads(cli("status", "-o", "json").out)["problems"] == ["switch host/br0 is not connected"]

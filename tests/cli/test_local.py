@@ -87,7 +87,7 @@ def test_a_port_is_bound_to_one_interface_and_unbound(cli: Cli, host: PrivateOvs
         ),
     ],
 )
-def test_what_cannot_be_done_changes_nothing(
+def test_a_refused_command_changes_nothing(
     cli: Cli, host: PrivateOvs, arguments: list[str], error: str
 ) -> None:
     result = cli(*arguments)
@@ -127,7 +127,7 @@ def test_an_interface_is_an_uplink_or_bound_but_not_both(cli: Cli, host: Private
     assert _ids(host, "tap2") == "{iface-id=instance-7}"
 
 
-def test_a_name_that_would_be_misread_is_written_as_its_id(cli: Cli, host: PrivateOvs) -> None:
+def test_an_ambiguous_network_name_is_written_as_its_id(cli: Cli, host: PrivateOvs) -> None:
     assert cli("uplink", "set", "tap1", "--network", "red, white").code == 0
     identifier = cli("get", "network", "red, white", "-o", "json").out.split('"id": "')[1][:36]
     assert _ids(host, "tap1") == f'{{sgctl-uplink="{identifier}"}}'

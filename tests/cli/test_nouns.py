@@ -77,7 +77,7 @@ def test_a_network_is_made_changed_and_deleted(cli: Cli, monkeypatch: pytest.Mon
     assert cli("network", "delete", "azure").out == "Network azure deleted\n"
 
 
-def test_a_network_may_be_bounded(cli: Cli) -> None:
+def test_the_options_of_a_network_can_be_set(cli: Cli) -> None:
     made = _show(cli, "network", "create", "blue", "--connection-limit", "1000", "--address-scope", "corp")
     assert (made["connection_limit"], made["address_scope"]) == (1000, "corp")
     assert _show(cli, "network", "set", "blue", "--connection-limit", "9")["connection_limit"] == 9
@@ -94,7 +94,7 @@ def test_a_network_may_be_bounded(cli: Cli) -> None:
     assert (away["connection_limit"], away["address_scope"]) == (None, None)
 
 
-def test_a_port_may_exchange_more_than_ip(blue: Cli) -> None:
+def test_a_port_can_have_permitted_ethertypes(blue: Cli) -> None:
     words = ("--permitted-ethertype", "0x88cc", "--permitted-ethertype", "34825")
     made = _show(blue, "port", "create", "p", "--network", "blue", *words)
     assert made["permitted_ethertypes"] == ["0x8809", "0x88cc"]
@@ -113,7 +113,7 @@ def test_a_port_may_exchange_more_than_ip(blue: Cli) -> None:
     assert bare["permitted_ethertypes"] == []
 
 
-def test_a_group_begins_as_neutrons_do_unless_told_otherwise(cli: Cli) -> None:
+def test_a_new_group_has_neutrons_default_rules_unless_told_otherwise(cli: Cli) -> None:
     cli("security-group", "create", "bare", "--no-default-rules", "--stateless", "--description", "d")
     shown = _show(cli, "security-group", "show", "bare")
     assert (shown["rules"], shown["stateful"], shown["description"]) == ([], False, "d")
@@ -134,7 +134,9 @@ def test_a_group_begins_as_neutrons_do_unless_told_otherwise(cli: Cli) -> None:
         (("--remote-network", "blue"), ("any", "", "network blue")),
     ],
 )
-def test_rules_of_every_shape(blue: Cli, arguments: tuple[str, ...], expected: tuple[str, ...]) -> None:
+def test_rules_with_every_kind_of_attribute(
+    blue: Cli, arguments: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
     blue("address-group", "create", "monitors", "--address", "192.0.2.0/24")
     made = _show(blue, "security-group", "rule", "create", "web", *arguments)
     assert (made["protocol"], made["ports"], made["remote"]) == expected
@@ -177,7 +179,7 @@ def test_rules_of_every_shape(blue: Cli, arguments: tuple[str, ...], expected: t
         (("--egress", "--remote-ip", "0.0.0.0/0"), "SecurityGroup web: rule 16 permits the same"),
     ],
 )
-def test_rules_that_cannot_be(blue: Cli, arguments: tuple[str, ...], error: str) -> None:
+def test_invalid_rules_are_refused(blue: Cli, arguments: tuple[str, ...], error: str) -> None:
     assert blue("security-group", "rule", "create", "web", *arguments).errors == [error]
     assert _show(blue, "security-group", "show", "web")["rule_count"] == 2
 
@@ -197,7 +199,7 @@ def test_a_rule_keeps_its_number_when_it_is_renamed(blue: Cli) -> None:
     assert blue("security-group", "rule", "delete", "16", "17").out == "Rule out deleted\nRule 17 deleted\n"
 
 
-def test_rules_are_listed_by_what_they_permit(blue: Cli) -> None:
+def test_rules_are_filtered_by_their_attributes(blue: Cli) -> None:
     blue("security-group", "rule", "create", "web", "--protocol", "6", "--dst-port", "22")
     blue("security-group", "rule", "create", "web", "--protocol", "tcp", "--ethertype", "IPv6")
 
@@ -212,7 +214,7 @@ def test_rules_are_listed_by_what_they_permit(blue: Cli) -> None:
     assert blue("security-group", "rule", "list", "nobody").errors == ["there is no security group 'nobody'"]
 
 
-def test_a_port_is_made_with_the_next_addresses_and_changed_piece_by_piece(blue: Cli) -> None:
+def test_a_port_gets_the_next_free_address_and_can_be_changed(blue: Cli) -> None:
     made = _show(
         blue, "port", "create", "web1", "--network", "blue", "--security-group", "web", "--device", "vm"
     )
@@ -240,7 +242,7 @@ def test_a_port_is_made_with_the_next_addresses_and_changed_piece_by_piece(blue:
     assert (bare["fixed_ips"], bare["admin_state_up"]) == ([], True)
 
 
-def test_a_port_that_cannot_be_is_refused_with_all_reasons(blue: Cli) -> None:
+def test_an_invalid_port_is_refused_with_all_reasons(blue: Cli) -> None:
     blue("port", "create", "a", "--network", "blue", "--mac-address", "02:00:00:00:00:01")
     words = ("--mac-address", "02:00:00:00:00:01", "--fixed-ip", "10.9.9.9")
     errors = blue("port", "create", "b", "--network", "blue", *words).errors
@@ -254,7 +256,7 @@ def test_a_port_that_cannot_be_is_refused_with_all_reasons(blue: Cli) -> None:
     assert blue("port", "create", "d").code == 2
 
 
-def test_ports_are_listed_by_what_they_have(blue: Cli) -> None:
+def test_ports_are_filtered_by_their_attributes(blue: Cli) -> None:
     blue("port", "create", "a", "--network", "blue", "--security-group", "web", "--device", "vm1")
     blue("port", "create", "b", "--network", "blue")
 

@@ -65,7 +65,7 @@ def spots(site: Site) -> set[tuple[object, ...]]:
 CHANGE = group("server", tcp_in(81), tcp_in(8080, remote_group="client"), tcp_in(443))
 
 
-def test_what_is_foreseen_is_what_happens(site: Site, pair: tuple[Workload, Workload]) -> None:
+def test_the_forecast_equals_the_real_change(site: Site, pair: tuple[Workload, Workload]) -> None:
     client, server = pair
     with (
         Stream(client, server, "10.0.0.2", 80) as first,
@@ -112,7 +112,9 @@ def test_the_flows_of_a_change_can_be_listed(site: Site, pair: tuple[Workload, W
         plan(site, CHANGE, options=("--exit-code",))
 
 
-def test_a_waiting_interface_is_foreseen(site: Site, pair: tuple[Workload, Workload]) -> None:
+def test_the_forecast_includes_interfaces_that_wait_for_a_port(
+    site: Site, pair: tuple[Workload, Workload]
+) -> None:
     site.plug("br0", 3)
     foreseen = plan(site, site.port_document(3, ["server"]))
     site.apply(site.port_document(3, ["server"]))

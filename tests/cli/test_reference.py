@@ -14,5 +14,5 @@ def test_the_page_has_the_help_of_every_command() -> None:
     assert "### sgctl port unbind\n" in page
 
 
-def test_no_help_shows_marks_that_are_meant_for_click() -> None:
+def test_no_help_text_contains_clicks_markup() -> None:
     assert "\\b" not in PAGE.read_text(encoding="utf-8")

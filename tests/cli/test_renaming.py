@@ -25,7 +25,7 @@ def record(cli: Cli, kind: str, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("source", [("export",), ("get", "all", "-o", "yaml")])
-def test_what_is_printed_can_be_given_other_names(cli: Cli, manifest: Write, source: tuple[str, ...]) -> None:
+def test_exported_objects_can_be_renamed(cli: Cli, manifest: Write, source: tuple[str, ...]) -> None:
     assert cli("apply", "-f", manifest(ALL)).code == 0
     before = {kind: record(cli, kind, old) for kind, (old, _) in RENAMED.items()}
     text = cli(*source).out

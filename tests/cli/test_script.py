@@ -80,7 +80,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("arguments", [["get", "ports"], ["status"], ["wait"], ["apply", "-f", "-"]])
-def test_a_policy_database_that_is_not_there(cli: Cli, arguments: list[str], tmp_path: Path) -> None:
+def test_a_missing_policy_database_is_an_error(cli: Cli, arguments: list[str], tmp_path: Path) -> None:
     text = "apiVersion: sgctl/v1\nkind: Network\nmetadata: {name: n}\n"
     result = cli("--db", f"unix:{tmp_path}/none.sock", *arguments, stdin=text)
     assert (result.code, result.out, len(result.errors)) == (1, "", 1)
@@ -88,7 +88,7 @@ def test_a_policy_database_that_is_not_there(cli: Cli, arguments: list[str], tmp
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_switch_database_that_is_not_there(cli: Cli, tmp_path: Path) -> None:
+def test_a_missing_switch_database_is_an_error(cli: Cli, tmp_path: Path) -> None:
     result = cli("--ovsdb", f"unix:{tmp_path}/none.sock", "uplink", "unset", "eth0")
     assert result.code == 1
     assert f"{tmp_path}/none.sock" in result.errors[0]
@@ -110,7 +110,7 @@ def _on_terminal(server: PolicyServer, *arguments: str, **environment: str) -> s
     return written.decode()
 
 
-def test_colours_are_for_terminals_that_want_them(server: PolicyServer, cli: Cli) -> None:
+def test_colours_are_used_only_on_terminals_that_want_them(server: PolicyServer, cli: Cli) -> None:
     assert "\x1b[" in _on_terminal(server, "status")
     assert "\x1b[" in _on_terminal(server, "get", "port", "x")
     assert "\x1b[" not in _on_terminal(server, "status", NO_COLOR="1").replace("\x1b[1m", "")
@@ -118,7 +118,7 @@ def test_colours_are_for_terminals_that_want_them(server: PolicyServer, cli: Cli
     assert "\x1b[" not in cli("status").out
 
 
-def test_a_closed_pipe_is_no_traceback(server: PolicyServer, cli: Cli) -> None:
+def test_a_closed_pipe_causes_no_traceback(server: PolicyServer, cli: Cli) -> None:
     text = "---\n".join(
         f"apiVersion: sgctl/v1\nkind: SecurityGroup\nmetadata: {{name: g{number}}}\n"
         for number in range(3000)

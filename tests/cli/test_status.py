@@ -62,7 +62,7 @@ def test_everything_that_is_wrong_is_listed(
     assert yaml.safe_load(cli("status", "-o", "yaml").out)["switches"][0]["connected"] is True
 
 
-def test_ports_without_an_interface_are_shown_but_no_problem(
+def test_ports_without_an_interface_are_shown_but_are_no_problem(
     cli: Cli, enforce: Callable[..., Enforcer]
 ) -> None:
     cli("apply", "-f", "-", stdin=NETWORK + PORT)
@@ -73,13 +73,13 @@ def test_ports_without_an_interface_are_shown_but_no_problem(
 
 
 @pytest.mark.parametrize("command", ["status", "wait"])
-def test_no_switch_is_said(cli: Cli, command: str) -> None:
+def test_a_missing_switch_is_reported(cli: Cli, command: str) -> None:
     result = cli(command, *(["--timeout", "0.1"] if command == "wait" else []))
     assert result.code == 1
     assert "no switch is connected" in result.out + result.err
 
 
-def test_wait_is_for_every_connected_switch(cli: Cli, enforce: Callable[..., Enforcer]) -> None:
+def test_wait_waits_for_every_connected_switch(cli: Cli, enforce: Callable[..., Enforcer]) -> None:
     enforcer = enforce()
     cli("apply", "-f", "-", stdin=NETWORK)
     assert cli("wait", "--timeout", "10") == (0, "", "")
@@ -97,7 +97,7 @@ def test_wait_is_for_every_connected_switch(cli: Cli, enforce: Callable[..., Enf
     assert cli("wait", "--timeout", "0.1").errors == ["switch host/br1: does not speak OpenFlow 1.4"]
 
 
-def test_wait_covers_what_was_bound_before(cli: Cli, fresh: Callable[[], Store], enforcer: Enforcer) -> None:
+def test_wait_covers_earlier_bindings(cli: Cli, fresh: Callable[[], Store], enforcer: Enforcer) -> None:
     """Bindings are no part of the policy, so it asks for a generation that begins after them."""
     before = fresh().generation
     assert cli("wait", "--timeout", "10").code == 0

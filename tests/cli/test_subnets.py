@@ -37,7 +37,7 @@ def _show(cli: Cli, *words: str) -> Any:
     return json.loads(result.out)
 
 
-def test_a_subnet_is_made_as_it_is_stated(blue: Cli) -> None:
+def test_a_subnet_is_created_with_the_given_attributes(blue: Cli) -> None:
     shown = _show(blue, "subnet", "show", "v4")
     expected = {
         "network": "blue",
@@ -72,7 +72,7 @@ def test_the_gateway_is_the_first_address_unless_told_otherwise(cli: Cli) -> Non
     assert _show(cli, "subnet", "unset", "b", "--gateway")["gateway_ip"] is None
 
 
-def test_a_subnet_is_changed_piece_by_piece(blue: Cli) -> None:
+def test_single_attributes_of_a_subnet_can_be_changed(blue: Cli) -> None:
     more = ("--allocation-pool", "start=10.0.0.30,end=10.0.0.39", "--dns-nameserver", "192.0.2.54")
     changed = _show(blue, "subnet", "set", "v4", "--name", "office", "--dhcp", "--tag", "b", *more)
     assert changed["allocation_pools"] == [POOL, {"start": "10.0.0.30", "end": "10.0.0.39"}]
@@ -86,7 +86,7 @@ def test_a_subnet_is_changed_piece_by_piece(blue: Cli) -> None:
     assert _show(blue, "subnet", "set", "2001:db8::/64", "--name", "v6")["gateway_ip"] == "2001:db8::1"
 
 
-def test_subnets_are_listed_by_what_they_are(blue: Cli) -> None:
+def test_subnets_are_filtered_by_their_attributes(blue: Cli) -> None:
     blue("network", "create", "red", "--subnet", "10.7.0.0/24")
 
     def names(*options: str) -> list[str]:
@@ -143,7 +143,7 @@ def test_subnets_are_listed_by_what_they_are(blue: Cli) -> None:
         (("show", "v5"), "there is no subnet 'v5'"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused_in_one_line(blue: Cli, words: tuple[str, ...], error: str) -> None:
+def test_invalid_values_are_refused_in_one_line(blue: Cli, words: tuple[str, ...], error: str) -> None:
     before = blue("export").out
     network = ("--network", "blue") if words[0] == "create" else ()
     result = blue("subnet", *words, *network)
@@ -151,7 +151,7 @@ def test_what_cannot_be_is_refused_in_one_line(blue: Cli, words: tuple[str, ...]
     assert blue("export").out == before
 
 
-def test_wrong_words_are_the_command_lines_fault(blue: Cli) -> None:
+def test_wrong_arguments_are_usage_errors(blue: Cli) -> None:
     assert blue("subnet", "set", "v4", "--allocation-pool", "10.0.0.1-10.0.0.2").code == 2
     assert blue("subnet", "create", "x", "--network", "blue").code == 2
     assert blue("subnet", "create", "x", "--network", "no", "--subnet-range", "10.9.0.0/24").errors == [
@@ -159,7 +159,7 @@ def test_wrong_words_are_the_command_lines_fault(blue: Cli) -> None:
     ]
 
 
-def test_a_subnet_goes_when_nothing_has_an_address_of_it(blue: Cli) -> None:
+def test_a_subnet_without_used_addresses_can_be_deleted(blue: Cli) -> None:
     blue("port", "create", "p", "--network", "blue")
     assert blue("subnet", "delete", "v4", "2001:db8::/64").errors == [
         "Subnet v4: in use by port p",
@@ -200,7 +200,7 @@ def test_an_export_keeps_everything_of_a_subnet(
     assert (after.subnets, after.subnet_details) == (before.subnets, before.subnet_details)
 
 
-def test_a_network_keeps_what_was_said_of_its_subnets_when_others_come_and_go(blue: Cli) -> None:
+def test_subnets_keep_their_details_when_others_are_added_or_removed(blue: Cli) -> None:
     blue("network", "set", "blue", "--subnet", "10.0.0.0/24", "--subnet", "10.0.1.0/24")
     assert _show(blue, "subnet", "show", "v4")["gateway_ip"] == "10.0.0.254"
     blue("network", "unset", "blue", "--subnet", "10.0.0.0/24")
@@ -209,7 +209,7 @@ def test_a_network_keeps_what_was_said_of_its_subnets_when_others_come_and_go(bl
     assert _show(blue, "subnet", "show", "10.0.0.0/24")["name"] == ""
 
 
-def test_a_plain_cidr_leaves_what_was_said_of_the_subnet(blue: Cli, manifest: Callable[[str], str]) -> None:
+def test_a_plain_cidr_keeps_the_details_of_the_subnet(blue: Cli, manifest: Callable[[str], str]) -> None:
     head = "apiVersion: sgctl/v1\nkind: Network\nmetadata: {name: blue}\nspec: "
     before = _show(blue, "subnet", "show", "v4")
     blue("apply", "-f", manifest(head + "{subnets: [10.0.0.0/24]}"))
@@ -220,9 +220,7 @@ def test_a_plain_cidr_leaves_what_was_said_of_the_subnet(blue: Cli, manifest: Ca
     assert [plain[field] for field in ("name", "gateway_ip", "enable_dhcp")] == ["", "10.0.0.1", True]
 
 
-def test_the_order_of_subnets_makes_no_difference_to_what_is_said_of_them(
-    cli: Cli, manifest: Callable[[str], str]
-) -> None:
+def test_the_order_of_subnets_does_not_change_their_details(cli: Cli, manifest: Callable[[str], str]) -> None:
     head = "apiVersion: sgctl/v1\nkind: Network\nmetadata: {name: blue}\nspec:\n  subnets:\n"
     file = manifest(head + "".join(f"  - {{cidr: 10.{n}.0.0/16, name: s{n}}}\n" for n in (9, 10, 2, 100)))
     assert cli("apply", "-f", file).out == "Network blue created\n"

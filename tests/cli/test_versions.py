@@ -20,7 +20,7 @@ MINE = shipped()["version"]
     [("0.9.0", "a controller of this version converts it when it starts"), ("2.0.0", "upgrade sgctl")],
 )
 @pytest.mark.parametrize("lacking", ["a table", "a column", "nothing"])
-def test_another_schema_version_is_named(
+def test_the_error_names_both_schema_versions(
     server: PolicyServer, cli: Cli, tmp_path: Path, version: str, advice: str, lacking: str
 ) -> None:
     schema = {**shipped(), "version": version}

@@ -134,7 +134,7 @@ def compiled(objects: list[PolicyObject]) -> None:
     compile_bridge(policy, LocalState(dict(enumerate(policy.ports, 1)), {99: frozenset(zones)}, zones))
 
 
-def test_the_seed_is_taken() -> None:
+def test_the_seed_is_accepted() -> None:
     objects = judge(TEXT.encode())
     assert objects is not None
     assert {type(obj) for obj in objects} == set(KINDS)
@@ -177,7 +177,7 @@ ANYTHING = st.recursive(
 @settings(max_examples=examples(400))
 @given(st.integers(0, 2**32), ANYTHING)
 @example(0, {"\n": None})
-def test_anything_in_place_of_a_value(seed: int, value: object) -> None:
+def test_any_value_in_place_of_another(seed: int, value: object) -> None:
     """Deep in a sound document, any value of any type."""
     random = Random(seed)
     chosen = yaml.safe_load_all(TEXT)

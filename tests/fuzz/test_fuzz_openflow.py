@@ -44,7 +44,7 @@ def site(ovs: PrivateOvs, workloads: Workloads) -> Iterator[Site]:
         yield made
 
 
-def test_nonsense_does_not_stop_the_controller(site: Site) -> None:
+def test_malformed_messages_do_not_stop_the_controller(site: Site) -> None:
     random = Random(5)
     site.apply(group("web", tcp_in(80)), site.port_document(1, ["web"]))
     site.plug("br0", 1)
@@ -74,7 +74,7 @@ def test_nonsense_does_not_stop_the_controller(site: Site) -> None:
     assert names.count("\n") == 1, "a stranger is no switch of this host"
 
 
-def test_a_stranger_is_told_nothing(site: Site) -> None:
+def test_an_unknown_datapath_gets_no_flows(site: Site) -> None:
     """A datapath that the switch database does not know gets no flows of anybody."""
     site.apply(group("web", tcp_in(80)), site.port_document(1, ["web"]))
     with socket.create_connection(("127.0.0.1", site.controller.openflow_port), timeout=1.0) as peer:

@@ -138,7 +138,7 @@ def fill(remote: str, maker: RowMaker) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_wild_rows(server: PolicyServer, seed: int) -> None:
+def test_random_rows(server: PolicyServer, seed: int) -> None:
     rows = fill(server.remote, RowMaker(Random(seed)))
     store = Store.connect(server.remote)
     try:

@@ -81,7 +81,7 @@ def test_every_mac_and_address_of_a_port_is_its_own(bridge: BareBridge, count: i
     assert not list(disagreements(bridge, load(bridge, objects), sender))
 
 
-def test_who_has_an_address_outside_of_all_subnets_is_found(bridge: BareBridge) -> None:
+def test_the_owner_of_an_address_outside_all_subnets_is_found(bridge: BareBridge) -> None:
     owner = replace(
         port("p1"), allowed_address_pairs=(AddressPair(mac_of("p1"), Prefix.parse(f"{ELSEWHERE}/32")),)
     )
@@ -94,7 +94,7 @@ def test_who_has_an_address_outside_of_all_subnets_is_found(bridge: BareBridge) 
 
 
 @pytest.mark.parametrize("cidr", ["0.0.0.0/0", "10.0.0.0/28", "2001:db8:5::/64"])
-def test_ranges_are_own_as_well(bridge: BareBridge, cidr: str) -> None:
+def test_a_port_may_use_all_addresses_of_its_ranges(bridge: BareBridge, cidr: str) -> None:
     sender = paired(1, AddressPair(mac_of("p0"), Prefix.parse(cidr)))
     objects: list[PolicyObject] = [Network("blue", "blue", subnets=SUBNETS), sender, port("p1")]
     assert not list(disagreements(bridge, load(bridge, objects), sender))

@@ -43,7 +43,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
         yield json.loads(file.read_text())
 
 
-def test_a_good_change_is_made_whole(outcomes: dict[str, Any]) -> None:
+def test_a_valid_change_is_applied_completely(outcomes: dict[str, Any]) -> None:
     assert outcomes["good"] == {"error": "", "held": 2000}
 
 
@@ -67,7 +67,7 @@ def test_what_is_refused_changes_nothing(
     assert culprit in outcome["error"]
 
 
-def test_the_like_of_what_was_read_is_committed_without_asking_first(outcomes: dict[str, Any]) -> None:
+def test_a_known_message_signature_is_committed_without_a_test_first(outcomes: dict[str, Any]) -> None:
     assert outcomes["answers waited for"] == {"first": 2, "the like": 1, "another": 2}
 
 
@@ -82,7 +82,7 @@ def test_the_end_of_a_session_leaves_no_bundle_open(outcomes: dict[str, Any]) ->
     assert outcomes["thread ends in the middle"] == {"held": 0, "again": EMPTY_AND_FINE}
 
 
-def test_an_error_that_comes_late_is_not_taken_for_another_change(outcomes: dict[str, Any]) -> None:
+def test_a_late_error_is_not_attributed_to_another_change(outcomes: dict[str, Any]) -> None:
     outcome = outcomes["answers late"]
     assert outcome["error"].startswith("no answer to the bundle's messages within")
     assert outcome["then"] == {"error": "", "held": 2}
@@ -95,7 +95,7 @@ def test_an_error_that_comes_late_is_not_taken_for_another_change(outcomes: dict
         ("session, flow that cannot be encoded", "OverflowError"),
     ],
 )
-def test_a_session_reports_and_tries_again(outcomes: dict[str, Any], scenario: str, error: str) -> None:
+def test_a_session_reports_an_error_and_retries(outcomes: dict[str, Any], scenario: str, error: str) -> None:
     outcome = outcomes[scenario]
     (generation, reported), last = outcome["reports"]
     assert generation == -1

@@ -82,7 +82,7 @@ def push(wire: Wire) -> set[str]:
     return wire.send("p1", back(TCP(sport=80, dport=4000, flags="PA", seq=2, ack=2) / Raw(b"data")))
 
 
-def test_a_connection_lives_and_dies_with_its_rule(wire: Wire) -> None:
+def test_a_connection_passes_only_while_its_rule_exists(wire: Wire) -> None:
     http = ingress(17, "g1", 6, 80, 80)
     wire.policy(http)
     handshake(wire)
@@ -94,14 +94,14 @@ def test_a_connection_lives_and_dies_with_its_rule(wire: Wire) -> None:
     assert push(wire) == {"p0"}
 
 
-def test_a_connection_is_not_opened_by_what_was_refused(wire: Wire) -> None:
+def test_a_refused_packet_opens_no_connection(wire: Wire) -> None:
     """Nothing is remembered before the receiver has agreed, so there is no reply to it either."""
     wire.policy()
     assert wire.send("p0", there(UDP(sport=4000, dport=53) / Raw(b"?"))) == set()
     assert wire.send("p1", back(UDP(sport=53, dport=4000) / Raw(b"!"))) == set()
 
 
-def test_the_other_direction_is_no_reply(wire: Wire) -> None:
+def test_a_new_connection_in_the_other_direction_is_no_reply(wire: Wire) -> None:
     wire.policy(ingress(17, "g1", 17, 53, 53))
     assert wire.send("p0", there(UDP(sport=4000, dport=53) / Raw(b"?"))) == {"p1"}
     assert wire.send("p1", back(UDP(sport=53, dport=4001) / Raw(b"!"))) == set()
@@ -119,7 +119,7 @@ def test_errors_about_a_connection_come_from_its_ends(wire: Wire) -> None:
     assert wire.send("p1", back(unreachable / other)) == set()
 
 
-def test_a_ping_is_known_by_its_first_packet(wire: Wire) -> None:
+def test_a_ping_is_judged_by_its_first_packet(wire: Wire) -> None:
     wire.policy(ingress(17, "g1", 1, 8, 0))
     assert wire.send("p1", back(ICMP(type=0, id=7, seq=1))) == set()
     assert wire.send("p0", there(ICMP(type=8, id=7, seq=1))) == {"p1"}
@@ -127,7 +127,7 @@ def test_a_ping_is_known_by_its_first_packet(wire: Wire) -> None:
     assert wire.send("p1", back(ICMP(type=8, id=8, seq=1))) == set()
 
 
-def test_sctp_knows_its_ports_though_the_tracker_does_not(wire: Wire) -> None:
+def test_sctp_ports_are_checked_although_the_tracker_ignores_them(wire: Wire) -> None:
     """All SCTP between two hosts is one connection there, so an open port must not open the others."""
     wire.policy(ingress(17, "g1", 132, 3868, 3868))
     assert wire.send("p0", there(SCTP(sport=4000, dport=3869) / SCTPChunkInit())) == set()
@@ -157,7 +157,7 @@ def two_uplinks(wire: Wire) -> Wire:
     return wire
 
 
-def test_uplinks_are_learned_from_what_comes_by_them(two_uplinks: Wire, bridge: BareBridge) -> None:
+def test_uplinks_learn_macs_from_received_frames(two_uplinks: Wire, bridge: BareBridge) -> None:
     def outside(uplink: str) -> set[str]:
         vlan = bytes.fromhex("81000064")
         frame = bytes(Ether(src=OUTSIDE_MAC, dst=mac_of("p0")) / IP(src="10.0.0.9", dst="10.0.0.1") / UDP())
@@ -179,7 +179,7 @@ def test_uplinks_are_learned_from_what_comes_by_them(two_uplinks: Wire, bridge: 
     assert inside() == {"blue-up"}
 
 
-def test_who_is_behind_a_port_without_security_is_learned(wire: Wire, bridge: BareBridge) -> None:
+def test_macs_behind_a_port_without_security_are_learned(wire: Wire, bridge: BareBridge) -> None:
     behind = "02:00:00:00:ff:03"
     trusted = port("p1", secure=False)
     everything_in = Rule("r17", 17, "g0", Direction.INGRESS, Ethertype.IPV4)
@@ -227,7 +227,7 @@ def between(macs: tuple[str, str], destination: str, payload: Packet) -> Packet:
     return Ether(src=macs[0], dst=macs[1]) / IP(src="10.0.0.1", dst=destination) / payload
 
 
-def test_only_the_router_brings_back_what_a_port_sent(routed: Wire) -> None:
+def test_only_the_router_returns_packets_of_a_port(routed: Wire) -> None:
     question, other = UDP(sport=4000, dport=53) / Raw(b"?"), UDP(sport=4001, dport=53) / Raw(b"?")
     brought = between((ROUTER, mac_of("p1")), AWAY, question)
     assert routed.send("blue-up", brought) == set(), "p0 has not sent it"
@@ -240,7 +240,7 @@ def test_only_the_router_brings_back_what_a_port_sent(routed: Wire) -> None:
     assert routed.send("blue-up", brought) == set(), "the way goes by another router now"
 
 
-def test_what_the_router_brings_back_is_judged_by_the_receivers_rules(routed: Wire) -> None:
+def test_packets_returned_by_the_router_need_a_rule_of_the_receiver(routed: Wire) -> None:
     denied = UDP(sport=4000, dport=54) / Raw(b"?")
     assert routed.send("p0", between((mac_of("p0"), ROUTER), AWAY, denied)) == {"blue-up"}
     assert routed.send("blue-up", between((ROUTER, mac_of("p1")), AWAY, denied)) == set()
@@ -248,7 +248,7 @@ def test_what_the_router_brings_back_is_judged_by_the_receivers_rules(routed: Wi
     assert routed.send("p1", answer) == set()
 
 
-def test_only_what_a_port_sends_to_a_router_is_noted(routed: Wire, bridge: BareBridge) -> None:
+def test_only_packets_to_a_router_note_its_mac(routed: Wire, bridge: BareBridge) -> None:
     """Neither a conversation with a neighbour outside nor what passes through."""
 
     def tracked() -> str:
@@ -266,7 +266,7 @@ def test_only_what_a_port_sends_to_a_router_is_noted(routed: Wire, bridge: BareB
     assert noted in tracked()
 
 
-def test_a_reply_reaches_only_who_opened_its_connection(wire: Wire) -> None:
+def test_a_reply_reaches_only_the_opener_of_its_connection(wire: Wire) -> None:
     """A server without any egress rule must not reach a neighbour with a connection from somebody else."""
     outside = Ether(src=OUTSIDE_MAC, dst=mac_of("p1")) / IP(src="192.0.2.9", dst="10.0.0.2")
     answer = IP(src="10.0.0.2", dst="192.0.2.9") / TCP(sport=80, dport=4000, flags="SA", seq=1, ack=2)

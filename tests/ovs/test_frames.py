@@ -356,7 +356,7 @@ def test_from_a_port_that_is_down(bridge: BareBridge) -> None:
     check(bridge, "p3", frame("", (M3, NOBODY), ip("10.0.0.1", "10.0.0.9"), Reason.ADMIN_DOWN))
 
 
-def test_from_a_port_that_nobody_declared(bridge: BareBridge) -> None:
+def test_from_an_undeclared_port(bridge: BareBridge) -> None:
     check(bridge, "p4", frame("", (mac_of("p4"), M0), ip("10.0.0.5", "10.0.0.1"), Reason.UNKNOWN_PORT))
 
 

@@ -168,12 +168,12 @@ def compare(name: str, actual: str) -> None:
     got.unlink(missing_ok=True)
 
 
-def test_what_every_bridge_has() -> None:
+def test_static_flows() -> None:
     compare("static", written({flow.key: flow for flow in base_flows()}))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_what_a_scenario_adds(name: str) -> None:
+def test_flows_of_a_scenario(name: str) -> None:
     local, objects = SCENARIOS[name]
     policy = Policy()
     policy.apply(Change(None, each) for each in objects)

@@ -98,7 +98,7 @@ def text(bridge: BareBridge) -> PolicyText:
     return load(bridge, world())
 
 
-def test_every_packet_of_a_small_world(bridge: BareBridge, text: PolicyText) -> None:
+def test_every_packet_of_a_small_policy(bridge: BareBridge, text: PolicyText) -> None:
     grid = list(packets())
     found = {packet: differences for packet in grid if (differences := disagreements(bridge, text, packet))}
     assert found == {}

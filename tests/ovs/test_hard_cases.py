@@ -69,7 +69,7 @@ def check(bridge: BareBridge, objects: list[PolicyObject], packet: Packet, *, al
 
 
 @pytest.mark.parametrize("port_number", [22, 80])
-def test_a_stateless_receiver_looks_at_the_header_of_a_tracked_reply(
+def test_a_stateless_receiver_checks_the_header_of_a_tracked_reply(
     bridge: BareBridge, port_number: int
 ) -> None:
     """Port 80 of the connection is not port 80 of the packet."""
@@ -107,7 +107,7 @@ def test_later_fragments_of_a_large_ping(bridge: BareBridge, low: int, state: St
     check(bridge, objects, packet, allowed=True)
 
 
-def test_a_range_that_begins_at_port_zero_is_no_permit_for_other_protocols(bridge: BareBridge) -> None:
+def test_a_port_range_from_zero_does_not_allow_other_protocols(bridge: BareBridge) -> None:
     groups = SecurityGroup("g0", "g0"), SecurityGroup("g1", "g1")
     rules = everything_out(16, "g0"), ingress(17, "g1", 6, 0, 0)
     objects: list[PolicyObject] = [BLUE, *groups, *rules, port("p0", "g0"), port("p1", "g1")]

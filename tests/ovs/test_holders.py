@@ -183,7 +183,7 @@ def test_over_two_bridges_the_mac_follows_who_used_it_last(divided: BareBridge) 
         Ether(src=SHARED_MAC, dst="02:00:00:00:00:04") / IP(src=SHARED, dst="10.0.0.4") / UDP(),
     ],
 )
-def test_who_may_not_use_the_mac_does_not_get_it(divided: BareBridge, frame: Packet) -> None:
+def test_a_port_without_the_pair_does_not_get_the_mac(divided: BareBridge, frame: Packet) -> None:
     come(divided, ONE, announcement())
     trace = come(divided, THIEF, frame)
     assert trace.reason in (Reason.ARP_SPOOF, Reason.IP_SPOOF)
@@ -191,7 +191,7 @@ def test_who_may_not_use_the_mac_does_not_get_it(divided: BareBridge, frame: Pac
     assert goes_to(divided) == goes_to(divided, UP) == {ONE}
 
 
-def test_the_outside_does_not_get_what_only_ports_here_share(alone: BareBridge) -> None:
+def test_hosts_outside_cannot_take_a_mac_that_only_local_ports_share(alone: BareBridge) -> None:
     come(alone, OTHER, announcement())
     own = "10.0.0.200"
     for frame in (
@@ -208,7 +208,7 @@ def test_the_outside_does_not_get_what_only_ports_here_share(alone: BareBridge) 
     assert asked(alone, GUEST) == asked(alone, UP) == {ONE, OTHER}
 
 
-def test_a_stand_bys_own_chatter_does_not_take_the_mac(alone: BareBridge) -> None:
+def test_link_local_traffic_of_a_stand_by_does_not_take_the_mac(alone: BareBridge) -> None:
     """Its kernel speaks from the link-local address of every MAC that it has."""
     come(alone, ONE, announcement())
     macs = f"in_port={NUMBERS[OTHER]},dl_src={SHARED_MAC},dl_dst=33:33:00:00:00:16"
@@ -219,27 +219,27 @@ def test_a_stand_bys_own_chatter_does_not_take_the_mac(alone: BareBridge) -> Non
     assert goes_to(alone) == {ONE}
 
 
-def test_a_question_for_a_shared_address_reaches_all_who_may_have_it(divided: BareBridge) -> None:
+def test_a_request_for_a_shared_address_reaches_all_ports_that_may_have_it(divided: BareBridge) -> None:
     assert asked(divided, GUEST) == {ONE, UP, DOWN}
     assert asked(divided, UP) == {ONE, DOWN}
     assert asked(divided, ONE) == {UP, DOWN}
 
 
-def test_a_question_to_the_holders_mac_is_not_kept_by_the_stand_by(divided: BareBridge) -> None:
+def test_a_request_to_the_holders_mac_reaches_the_holder(divided: BareBridge) -> None:
     assert asked(divided, GUEST, mac(OTHER)) == {ONE, UP, DOWN}
     come(divided, DOWN, Ether(src=mac(OTHER), dst=EVERYBODY) / ARP(op=1, hwsrc=mac(OTHER), psrc=SHARED))
     assert asked(divided, GUEST, mac(OTHER)) == {ONE, DOWN}
     assert asked(divided, UP, mac(OTHER)) == {ONE, DOWN}
 
 
-def test_a_port_that_detects_a_shared_address_asks_the_others(alone: BareBridge) -> None:
+def test_address_detection_of_a_shared_address_reaches_the_other_ports(alone: BareBridge) -> None:
     probe = f"arp,arp_op=1,arp_sha={SHARED_MAC},arp_spa=0.0.0.0,arp_tpa={SHARED}"
     macs = f"in_port={NUMBERS[ONE]},dl_src={SHARED_MAC},dl_dst={EVERYBODY}"
     assert alone.trace(f"{macs},{probe}").outputs == {OTHER}
 
 
 @pytest.mark.parametrize("own", [SHARED, "10.0.0.200", "255.255.255.254", "0.0.0.1"])
-def test_everybody_hears_that_an_address_outside_has_moved(divided: BareBridge, own: str) -> None:
+def test_announcements_of_moved_addresses_outside_reach_all_ports(divided: BareBridge, own: str) -> None:
     """Also those that know nothing of who shares it. Other questions are for whom they ask."""
     everybody = {ONE, THIEF, GUEST, DOWN}
     said = Ether(src=OUTSIDE_MAC, dst=EVERYBODY)
@@ -251,7 +251,7 @@ def test_everybody_hears_that_an_address_outside_has_moved(divided: BareBridge, 
         assert len(heard - {DOWN}) <= 1, other
 
 
-def test_what_is_learned_ends_by_itself(dummy_ovs: PrivateOvs) -> None:
+def test_learned_flows_expire(dummy_ovs: PrivateOvs) -> None:
     """On a switch whose clock can be set."""
     with BareBridge(dummy_ovs, "aging", INTERFACES) as aging:
         aging.load(compiled((ONE, OTHER, GUEST), (ONE, GUEST)))
@@ -263,14 +263,14 @@ def test_what_is_learned_ends_by_itself(dummy_ovs: PrivateOvs) -> None:
         assert goes_to(aging) == {ONE, UP, DOWN}
 
 
-def test_what_is_learned_survives_what_does_not_concern_it(divided: BareBridge) -> None:
+def test_learned_flows_survive_unrelated_changes(divided: BareBridge) -> None:
     come(divided, UP, announcement())
     divided.load(compiled((ONE, OTHER, GUEST), (ONE, GUEST)))
     divided.load(compiled((ONE, OTHER, THIEF, GUEST), (ONE, THIEF, GUEST)))
     assert goes_to(divided) == {UP}
 
 
-def test_what_is_learned_is_no_permission(alone: BareBridge) -> None:
+def test_learned_flows_grant_no_permission(alone: BareBridge) -> None:
     """The holder's pair is taken away, or the whole port; the switch has not heard of another holder."""
     come(alone, OTHER, announcement())
     alone.load(compiled((ONE, THIRD, GUEST), (ONE, THIRD, GUEST)))
@@ -282,7 +282,7 @@ def test_what_is_learned_is_no_permission(alone: BareBridge) -> None:
     assert f"table={p.HOLDER.id}," not in alone.ovs.ofctl("dump-flows", alone.name)
 
 
-def test_flows_follow_where_the_others_are() -> None:
+def test_flows_follow_the_location_of_the_other_ports() -> None:
     """Whichever of them is plugged, unplugged or edited: as if compiled afresh."""
     names = (ONE, OTHER, THIRD, GUEST)
     shared = policy(*names)
@@ -297,7 +297,7 @@ def test_flows_follow_where_the_others_are() -> None:
         assert compiler.flows == compile_bridge(shared, local(ONE, THIRD, GUEST))
 
 
-def test_ports_without_pairs_need_no_flow_more() -> None:
+def test_ports_without_pairs_need_no_further_flows() -> None:
     def count(*here: str) -> int:
         return len(compiled((ONE, OTHER, THIEF, GUEST), here))
 

@@ -57,7 +57,7 @@ def expected(flows: Mapping[FlowKey, Flow]) -> list[Installed]:
 
 @FEW
 @given(policies())
-def test_text_and_bytes_make_the_same_flows(
+def test_flows_are_the_same_from_text_and_bytes(
     by_bytes: BareBridge, by_text: BareBridge, objects: list[PolicyObject]
 ) -> None:
     flows = compiled(objects)
@@ -127,7 +127,7 @@ class PathsOnSwitch(Paths):
         assert sorted(self._bridge.installed()) == expected(self.table)
 
 
-def test_differences_add_up_on_the_switch(by_bytes: BareBridge) -> None:
+def test_differences_lead_to_the_expected_flows_on_the_switch(by_bytes: BareBridge) -> None:
     some = settings(FEW, max_examples=30, stateful_step_count=12)
     run_state_machine_as_test(lambda: PathsOnSwitch(by_bytes), settings=some)  # type: ignore[arg-type]  # any factory
 
@@ -141,7 +141,7 @@ def test_a_bundle_with_a_bad_flow_changes_nothing(by_bytes: BareBridge) -> None:
     assert by_bytes.installed() == []
 
 
-def test_deleting_leaves_what_is_not_ours(by_bytes: BareBridge) -> None:
+def test_deleting_keeps_flows_of_others(by_bytes: BareBridge) -> None:
     by_bytes.load({})
     ours = Flow(p.FORWARD, 100, (r.ZONE(1),), ())
     by_bytes.ovs.ofctl("add-flow", by_bytes.name, f"cookie=0x99,{ours}")

@@ -54,7 +54,7 @@ def bridge(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
 BASE: list[PolicyObject] = [Network("blue", "blue"), SecurityGroup("g0", "g0"), SecurityGroup("g1", "g1")]
 
 
-def test_the_sender_s_lookup_of_the_receiver_is_forgotten(bridge: BareBridge) -> None:
+def test_the_senders_lookup_of_group_members_is_reset(bridge: BareBridge) -> None:
     """The receiver is a member of the group that its own rule names; the sender is not."""
     objects: list[PolicyObject] = [
         *BASE,
@@ -68,7 +68,7 @@ def test_the_sender_s_lookup_of_the_receiver_is_forgotten(bridge: BareBridge) ->
     assert disagreements(bridge, text, packet()) == []
 
 
-def test_the_sender_s_lookup_of_a_prefix_is_forgotten(bridge: BareBridge) -> None:
+def test_the_senders_lookup_of_prefixes_is_reset(bridge: BareBridge) -> None:
     objects: list[PolicyObject] = [
         *BASE,
         rule(16, "g0", Direction.EGRESS, remote_ip_prefix=TWO),
@@ -145,7 +145,7 @@ def test_longer_prefixes_have_higher_priority() -> None:
         assert priorities == sorted(priorities)
 
 
-def test_a_new_connection_is_remembered_when_both_sides_agree(bridge: BareBridge) -> None:
+def test_a_connection_is_committed_when_both_sides_allow_it(bridge: BareBridge) -> None:
     objects = [
         *BASE,
         rule(16, "g0", Direction.EGRESS),

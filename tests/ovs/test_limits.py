@@ -71,7 +71,7 @@ def compiled() -> BridgeCompiler:
     return compiler
 
 
-def test_no_message_is_longer_than_openflow_can_say(compiled: BridgeCompiler) -> None:
+def test_no_message_exceeds_openflows_maximum(compiled: BridgeCompiler) -> None:
     longest = max(len(wire.bundle_add(1, wire.encode(flow), 1)) for flow in compiled.flows.values())
     assert RULES_PER_BAND * 16 < longest < MOST_OPENFLOW_CAN_SAY
 
@@ -133,7 +133,7 @@ def vrrp_outputs(shared_ovs: PrivateOvs, flows: Mapping[FlowKey, Flow], source: 
 
 @pytest.mark.switch
 @pytest.mark.parametrize(("source", "heard"), [("10.0.0.254", {"p1", "p300", "p500"}), ("192.0.2.1", set())])
-def test_as_many_routers_as_are_allowed_hear_each_other(
+def test_the_maximum_of_virtual_routers_receive_advertisements(
     shared_ovs: PrivateOvs, source: str, heard: set[str]
 ) -> None:
     compiler = routers(MOST_CLAIMS[p.SHARED.id])
@@ -142,13 +142,13 @@ def test_as_many_routers_as_are_allowed_hear_each_other(
 
 
 @pytest.mark.switch
-def test_with_more_routers_none_hears_another(shared_ovs: PrivateOvs) -> None:
+def test_with_more_virtual_routers_none_receives_advertisements(shared_ovs: PrivateOvs) -> None:
     compiler = routers(MOST_CLAIMS[p.SHARED.id] + 1)
     assert {key.table for key in compiler.left_out} == {p.ALL_HOLDERS.id, p.SHARED.id}
     assert vrrp_outputs(shared_ovs, compiler.flows, "10.0.0.254") == set()
 
 
-def test_no_flow_of_a_large_network_is_longer_than_openflow_can_say() -> None:
+def test_no_flow_of_a_large_network_exceeds_openflows_maximum() -> None:
     """All share one address and one of its MACs; every second has no port security."""
     count = 5000
     objects: list[PolicyObject] = [Network("blue", "blue")]

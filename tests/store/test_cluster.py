@@ -86,12 +86,12 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
                 cluster.kill(member)
 
 
-def test_a_cluster_that_chooses_its_leader_is_waited_for(cluster: Cluster) -> None:
+def test_a_client_waits_for_the_election_of_a_leader(cluster: Cluster) -> None:
     cluster.kill(cluster.leader())
     prepare_remote(cluster.remote, patience=20)
 
 
-def test_losing_the_leader_loses_nothing(cluster: Cluster) -> None:
+def test_the_loss_of_the_leader_loses_no_write(cluster: Cluster) -> None:
     prepare_remote(cluster.remote)
     with (
         closing(Store.connect(cluster.remote, 20)) as writer,

@@ -151,7 +151,7 @@ def bench(dummy_ovs: PrivateOvs, tmp_path: Path) -> Iterator[Bench]:
         yield Bench(running, author)
 
 
-def test_a_large_change_is_told_in_parts_and_completed(bench: Bench, clock: Clock) -> None:
+def test_a_large_change_is_submitted_in_parts(bench: Bench, clock: Clock) -> None:
     session = bench.session
     complete: list[bool] = []
     clock.meanwhile = lambda: complete.append(session.complete)
@@ -163,7 +163,7 @@ def test_a_large_change_is_told_in_parts_and_completed(bench: Bench, clock: Cloc
     assert session.table == session.expected()
 
 
-def test_who_asks_in_the_middle_is_told_the_whole(bench: Bench, clock: Clock) -> None:
+def test_expected_flows_are_complete_in_the_middle_of_a_change(bench: Bench, clock: Clock) -> None:
     session = bench.session
     asked: list[dict[FlowKey, Flow]] = []
     clock.meanwhile = lambda: asked.append(dict(session.expected()))

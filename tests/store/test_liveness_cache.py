@@ -63,7 +63,7 @@ def asked(reader: Store) -> int:
     return reader.asked
 
 
-def test_nobody_waits_for_the_silent_twice(reader: Store, controller: Store) -> None:
+def test_a_silent_controller_is_waited_for_only_once(reader: Store, controller: Store) -> None:
     clock = Clock()
     liveness = HostLiveness(clock)
     assert liveness.known() is None
@@ -82,7 +82,7 @@ def test_nobody_waits_for_the_silent_twice(reader: Store, controller: Store) -> 
     assert liveness.known() == frozenset()
 
 
-def test_many_questions_are_one(reader: Store, controller: Store) -> None:
+def test_concurrent_checks_are_combined(reader: Store, controller: Store) -> None:
     liveness = HostLiveness(Clock())
     promises = [liveness.ask() for _ in range(100)]
     liveness.step(reader)
@@ -93,7 +93,7 @@ def test_many_questions_are_one(reader: Store, controller: Store) -> None:
     assert asked(reader) == 1
 
 
-def test_without_a_database_nobody_is_known_to_be_at_work(reader: Store, server: PolicyServer) -> None:
+def test_without_a_database_no_controller_counts_as_working(reader: Store, server: PolicyServer) -> None:
     server.stop()
     assert reader.wait_until(lambda: not reader.connected, 10)
     liveness = HostLiveness(Clock())

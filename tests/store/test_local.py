@@ -32,7 +32,7 @@ def seen(local: LocalSwitches, name: str) -> Callable[[], bool]:
     return lambda: name in interfaces(local)
 
 
-def test_a_bridge_without_ports_is_there_without_its_own_interface(local: LocalSwitches) -> None:
+def test_a_bridge_without_ports_has_no_interfaces(local: LocalSwitches) -> None:
     assert local.bridges == {1: Bridge("br0", 1, "secure", (), "netdev")}
 
 
@@ -123,7 +123,7 @@ def test_binding_declaring_an_uplink_and_securing_are_written(
     assert interfaces(local, 2)["p1"] == Interface("p1", 1, "", None)
 
 
-def test_the_declaration_of_a_bond_is_its_port_s(local: LocalSwitches, dummy_ovs: PrivateOvs) -> None:
+def test_a_bond_is_declared_on_its_port(local: LocalSwitches, dummy_ovs: PrivateOvs) -> None:
     dummy_ovs.vsctl("add-bond", "br0", "bond0", "m1", "m2")
     watch_until(local, lambda: "bond0" in interfaces(local, 1))
     for declared in (Declaration("blue", "blue=1"), Declaration("sky", "sky=1")):
@@ -137,7 +137,7 @@ def test_the_declaration_of_a_bond_is_its_port_s(local: LocalSwitches, dummy_ovs
     assert "sky" in dummy_ovs.vsctl("get", "Port", "bond0", "external_ids:sgctl-uplink-ids")
 
 
-def test_what_cannot_be_written_is_an_error(local: LocalSwitches) -> None:
+def test_a_failed_write_is_an_error(local: LocalSwitches) -> None:
     with pytest.raises(StoreError, match="there is no interface nope"):
         local.bind("nope", "web1")
     with pytest.raises(StoreError, match="there is no bridge nope"):
@@ -167,9 +167,7 @@ def test_without_open_vswitch_connecting_fails_in_time() -> None:
         LocalSwitches.connect("unix:/nonexistent/db.sock", 0.3)
 
 
-def test_prefixes_are_tracked_but_where_somebody_has_set_others(
-    local: LocalSwitches, dummy_ovs: PrivateOvs
-) -> None:
+def test_prefixes_are_set_unless_a_user_has_set_others(local: LocalSwitches, dummy_ovs: PrivateOvs) -> None:
     own = "--id=@own", "create", "Flow_Table", "name=own"
     dummy_ovs.vsctl("set", "Bridge", "br0", "flow_tables:5=@own", "--", *own)
     ranked = {5: ["ipv6_dst"], 6: ["ipv6_dst", "nw_dst"], 7: ["ipv6_src", "nw_src", "nw_dst", "ipv6_dst"]}

@@ -69,7 +69,7 @@ def test_a_refused_lock_is_an_error(connect: Connect, monkeypatch: pytest.Monkey
         store.report([SwitchStatus("compute-1", "br0", f"{1:016x}")], [])
 
 
-def test_nothing_is_written_without_the_lock_that_was_asked_for(connect: Connect) -> None:
+def test_without_the_lock_nothing_is_written(connect: Connect) -> None:
     first, second = connect(), connect()
     first.compete("host1")
     changes_until(first, lambda: first.has_lock)

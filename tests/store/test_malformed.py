@@ -72,7 +72,7 @@ def spoil(store: Store, transact: Transact) -> Callable[..., None]:
         (Rule, {"protocol": 33}, "port_range_min: the switch cannot see the ports of dccp"),
     ],
 )
-def test_a_malformed_row_is_left_out_and_told_until_it_is_repaired(
+def test_a_malformed_row_is_left_out_and_reported_until_it_is_repaired(
     store: Store, spoil: Callable[..., None], kind: type[PolicyObject], columns: dict[str, Any], reason: str
 ) -> None:
     objects = samples.everything()
@@ -99,7 +99,7 @@ def assert_matches(text: str, pattern: str) -> None:
         raise ValueError(text)
 
 
-def test_what_refers_to_a_row_that_is_left_out_is_left_out_too(
+def test_rows_that_refer_to_a_malformed_row_are_left_out_too(
     store: Store, spoil: Callable[..., None]
 ) -> None:
     web, db, blue, red = group("web"), group("db"), network("blue"), network("red")
@@ -120,7 +120,7 @@ def test_what_refers_to_a_row_that_is_left_out_is_left_out_too(
     assert not store.problems
 
 
-def test_followers_see_a_row_go_and_come_back(
+def test_a_malformed_row_is_reported_as_a_deletion_and_an_addition(
     store: Store, connect: Callable[[], Store], spoil: Callable[..., None]
 ) -> None:
     blue = network()
@@ -137,7 +137,7 @@ def test_followers_see_a_row_go_and_come_back(
 
 
 @pytest.mark.parametrize("default_group", [False, True])
-def test_losing_the_only_egress_rule_never_opens_egress(
+def test_a_malformed_only_egress_rule_does_not_open_egress(
     store: Store, spoil: Callable[..., None], default_group: bool
 ) -> None:
     web = group("web")

@@ -37,7 +37,7 @@ def all_objects(store: Store) -> dict[str, PolicyObject]:
     return {identifier: obj for kind in KINDS for identifier, obj in store.objects[kind].items()}
 
 
-def test_every_kind_and_field_comes_back_as_it_was(store: Store, connect: Connect) -> None:
+def test_every_kind_and_field_is_read_as_written(store: Store, connect: Connect) -> None:
     objects = samples.everything()
     store.commit(create(*objects))
 
@@ -133,7 +133,7 @@ def test_each_commit_is_a_generation(store: Store, connect: Connect) -> None:
     assert connect().generation == before + 2
 
 
-def test_rule_numbers_count_up_and_are_not_given_again(store: Store, connect: Connect) -> None:
+def test_rule_numbers_increase_and_are_not_reused(store: Store, connect: Connect) -> None:
     web = group()
     first = [rule(web) for _ in range(3)]
     store.commit(create(web, *first))
@@ -159,9 +159,7 @@ def test_a_rule_that_changes_keeps_its_number(store: Store) -> None:
     assert store.objects[Rule][ping.id] == replace(held, name="ping")
 
 
-def test_a_number_written_by_another_tool_is_not_given_again(
-    store: Store, transact: Callable[..., Any]
-) -> None:
+def test_a_rule_number_of_another_tool_is_not_reused(store: Store, transact: Callable[..., Any]) -> None:
     web = group()
     generation = store.commit(create(web))
     row = {"number": 500, "security_group": ["uuid", web.id], "direction": "ingress", "ethertype": "IPv4"}
@@ -174,7 +172,7 @@ def test_a_number_written_by_another_tool_is_not_given_again(
     assert held.number == 501
 
 
-def test_counters_that_another_tool_deleted_come_back_without_reuse(
+def test_deleted_counters_are_restored_without_reuse_of_numbers(
     store: Store, transact: Callable[..., Any]
 ) -> None:
     web = group()
@@ -219,7 +217,7 @@ def test_a_network_with_ports_and_an_address_group_in_rules_are_not_deleted(stor
             store.commit(delete(used))
 
 
-def test_a_reference_to_nowhere_is_refused_and_nothing_is_written(store: Store) -> None:
+def test_a_dangling_reference_is_refused_and_nothing_is_written(store: Store) -> None:
     web = group()
     stray = rule(web, remote_group_id=new_id())
     with pytest.raises(
@@ -260,7 +258,9 @@ def test_a_commit_on_an_old_state_is_a_conflict_that_names_the_object(store: Sto
         store.commit(delete(web))
 
 
-def test_the_server_compares_too(store: Store, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_detects_conflicts_too(
+    store: Store, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A write between the check of the local copy and the transaction is not lost."""
     web, unchanged = group("web"), group("unchanged")
     store.commit(create(web, unchanged))
@@ -286,7 +286,7 @@ def leave_behind(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store._replica, "pump", lambda: None)
 
 
-def test_a_number_that_was_taken_and_freed_meanwhile_is_not_given_again(
+def test_a_concurrently_used_and_freed_number_is_not_reused(
     store: Store, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web = group()

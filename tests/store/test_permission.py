@@ -45,7 +45,7 @@ def path() -> Iterator[Path]:
         yield name
 
 
-def test_who_may_is_said(path: Path) -> None:
+def test_the_error_names_the_users_with_permission(path: Path) -> None:
     remote = f"unix:{path}"
     assert refusal(remote) == ""
     with as_nobody():
@@ -68,7 +68,7 @@ def test_who_may_is_said(path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [Store, LocalSwitches])
-def test_a_database_that_may_not_be_used_is_told_from_one_that_does_not_run(
+def test_a_forbidden_database_is_distinguished_from_a_stopped_one(
     path: Path, kind: type[Store | LocalSwitches]
 ) -> None:
     with as_nobody(), pytest.raises(StoreError, match=r"permission denied: .* is for root alone"):

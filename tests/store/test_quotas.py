@@ -18,7 +18,7 @@ from sgctl.store.server import PolicyServer
 Connect = Callable[[], Store]
 
 
-def test_limits_are_added_replaced_and_taken_away(connect: Connect) -> None:
+def test_limits_are_added_replaced_and_removed(connect: Connect) -> None:
     here, there = connect(), connect()
     here.set_quota("blue", {"port": 5, "network": -1})
     here.set_quota("", {"port": 0})
@@ -31,7 +31,7 @@ def test_limits_are_added_replaced_and_taken_away(connect: Connect) -> None:
     assert here.quotas == {"": {"port": 0}}
 
 
-def test_limits_that_somebody_else_took_away_meanwhile_are_set_anew(connect: Connect) -> None:
+def test_concurrently_removed_limits_are_set_again(connect: Connect) -> None:
     here, there = connect(), connect()
     here.set_quota("blue", {"port": 5, "network": 1})
     there.run()
@@ -49,7 +49,7 @@ def test_limits_do_not_count_as_changes_of_the_policy(connect: Connect) -> None:
     assert store.generation == before
 
 
-def test_what_the_database_refuses_is_told(connect: Connect) -> None:
+def test_a_refusal_of_the_database_is_reported(connect: Connect) -> None:
     store = connect()
     with pytest.raises(StoreError, match="refused"):
         store.set_quota("blue", {"port": -2})

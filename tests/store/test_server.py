@@ -122,7 +122,9 @@ def test_a_second_controller_uses_the_server_and_leaves_it(make_server: Callable
     assert owner.ensure()
 
 
-def test_a_guest_becomes_the_owner_when_the_owner_is_gone(make_server: Callable[[], PolicyServer]) -> None:
+def test_another_controller_takes_over_the_server_of_a_stopped_one(
+    make_server: Callable[[], PolicyServer],
+) -> None:
     owner, guest = make_server(), make_server()
     owner.start()
     guest.start()
@@ -173,7 +175,7 @@ def test_an_older_database_that_is_being_served_is_converted_and_kept(
 
 
 @pytest.mark.parametrize("version", ["1.3.1", "1.10.0", "2.0.0"])
-def test_a_newer_database_is_refused_untouched(
+def test_a_newer_database_is_refused_and_unchanged(
     make_server: Callable[[], PolicyServer], tmp_path: Path, version: str
 ) -> None:
     file = tmp_path / "lib" / "policy.db"
@@ -263,7 +265,7 @@ def test_a_file_that_is_no_database_is_an_error(
         make_server().start()
 
 
-def test_nobody_there_is_an_error_in_time(tmp_path: Path) -> None:
+def test_a_missing_server_is_an_error_in_time(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot connect to the policy database at unix:"):
         Store.connect(f"unix:{tmp_path}/nobody.sock", 0.3)
     with pytest.raises(StoreError, match="failed to connect"):

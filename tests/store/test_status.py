@@ -59,14 +59,16 @@ def test_an_unchanged_report_writes_nothing(store: Store) -> None:
     assert version == (store._replica.last_id, store._replica.change_seqno)
 
 
-def test_reports_are_no_policy(store: Store) -> None:
+def test_reports_do_not_change_the_policy(store: Store) -> None:
     generation = store.generation
     store.report([BR0], [UPLINK])
     assert store.generation == generation
     assert store.run() == []
 
 
-def test_a_generation_that_came_while_reporting_does_not_wait(store: Store, connect: Connect) -> None:
+def test_a_generation_that_arrives_during_a_report_is_reported_at_once(
+    store: Store, connect: Connect
+) -> None:
     """The generation changes no object, but a client waits until the switches have it."""
     connect().commit(())
     store.report([BR0], [UPLINK])
@@ -90,7 +92,7 @@ def test_a_deleted_port_leaves_its_binding(store: Store) -> None:
     assert store.bindings[bound.key] == replace(bound, port_id="")
 
 
-def test_waiting_names_the_connected_switches_that_lag(store: Store) -> None:
+def test_waiting_names_the_connected_switches_that_are_late(store: Store) -> None:
     assert store.wait_applied(10, 0) == []
     store.report([BR0, BR1], [])
     assert store.wait_applied(3, 0) == []
@@ -99,7 +101,7 @@ def test_waiting_names_the_connected_switches_that_lag(store: Store) -> None:
     assert time.monotonic() - started >= 0.2
 
 
-def test_waiting_ends_when_the_last_switch_has_it(store: Store, server: PolicyServer) -> None:
+def test_waiting_ends_when_the_last_switch_has_the_change(store: Store, server: PolicyServer) -> None:
     store.report([BR0], [])
 
     def confirm() -> None:
@@ -122,7 +124,9 @@ def networks(store: Store) -> list[str]:
     return [each.id for each in made]
 
 
-def test_zones_are_unique_per_chassis_and_stay(store: Store, connect: Connect, networks: list[str]) -> None:
+def test_zones_are_unique_per_chassis_and_do_not_change(
+    store: Store, connect: Connect, networks: list[str]
+) -> None:
     pairs = [(bridge, each) for bridge in ("br0", "br1") for each in networks]
     store.allocate_zones("host1", pairs[:4])
     first = dict(store.zones)
@@ -155,7 +159,7 @@ def test_controllers_of_one_chassis_share_its_zones(
     assert len(set(store.zones.values())) == 60
 
 
-def test_the_zone_of_a_deleted_network_is_free_but_rests(store: Store, networks: list[str]) -> None:
+def test_the_zone_of_a_deleted_network_is_reused_last(store: Store, networks: list[str]) -> None:
     store.allocate_zones("host1", [("br0", each) for each in networks])
     blue = store.objects[type(network())][networks[0]]
     store.commit(delete(blue))
@@ -166,7 +170,7 @@ def test_the_zone_of_a_deleted_network_is_free_but_rests(store: Store, networks:
     assert ("host1", "br0", networks[0]) not in store.zones
 
 
-def test_after_the_last_zone_comes_the_first_that_is_free(store: Store, networks: list[str]) -> None:
+def test_after_the_last_zone_the_first_free_one_is_used(store: Store, networks: list[str]) -> None:
     last = {"chassis": "host1", "bridge": "br0", "network": ["uuid", networks[0]], "zone": HIGHEST_ZONE}
     insert = {"op": "insert", "table": "Zone", "row": last}
     assert store._replica.transact([insert], time.monotonic() + 5)

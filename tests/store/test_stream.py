@@ -29,7 +29,7 @@ messages = st.lists(st.dictionaries(texts, values, max_size=2), max_size=3)
 
 
 @given(messages, st.sampled_from(["", " ", "\r\n"]), st.data())
-def test_messages_come_out_whole_however_they_are_cut(
+def test_messages_are_complete_however_they_are_split(
     sent: list[dict[str, Any]], gap: str, data: st.DataObject
 ) -> None:
     stream = gap.join(json.dumps(each, ensure_ascii=False) for each in sent).encode()
@@ -41,7 +41,7 @@ def test_messages_come_out_whole_however_they_are_cut(
     assert got == sent
 
 
-def test_a_message_is_told_as_soon_as_it_is_complete() -> None:
+def test_a_message_is_returned_as_soon_as_it_is_complete() -> None:
     reader = MessageReader()
     assert reader.feed(b'{"a": "}{", "b"') == []
     assert reader.feed(b": {}}") == [{"a": "}{", "b": {}}]
@@ -83,7 +83,7 @@ MAP = Column({"type": {"key": "integer", "value": "string", "min": 0, "max": "un
 
 
 @given(st.frozensets(st.text("abc")), st.frozensets(st.text("abc")))
-def test_a_sets_difference_is_what_to_turn_over(old: frozenset[str], new: frozenset[str]) -> None:
+def test_a_difference_of_a_set_toggles_its_elements(old: frozenset[str], new: frozenset[str]) -> None:
     def as_set(members: frozenset[str]) -> Any:
         return ["set", sorted(members)] if len(members) != 1 else next(iter(members))
 

@@ -91,7 +91,7 @@ def test_a_commit_survives_the_death_of_the_server_before_it(server: PolicyServe
     assert store.run() == create(web)
 
 
-def test_a_commit_is_found_done_when_only_its_answer_was_lost(
+def test_a_commit_whose_reply_was_lost_is_recognised_as_done(
     server: PolicyServer, store: Store, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web = group()
@@ -128,9 +128,7 @@ def test_a_commit_that_never_arrived_is_sent_again(
     assert list(connect().objects[SecurityGroup].values()) == [web]
 
 
-def test_without_a_server_a_commit_fails_in_time_and_says_what_holds(
-    server: PolicyServer, store: Store
-) -> None:
+def test_without_a_server_a_commit_fails_in_time_with_its_state(server: PolicyServer, store: Store) -> None:
     kill_server(server)
     changes_until(store, lambda: not store.connected)
     store.timeout = 0.5
@@ -143,7 +141,7 @@ def test_without_a_server_a_commit_fails_in_time_and_says_what_holds(
     assert not store.objects[SecurityGroup]
 
 
-def test_after_a_restart_only_differences_are_read_and_told(
+def test_after_a_restart_only_differences_are_read(
     server: PolicyServer, store: Store, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept, gone, edited = (group(name) for name in ("kept", "gone", "edited"))
@@ -169,7 +167,7 @@ def test_after_a_restart_only_differences_are_read_and_told(
     assert set(changes) == expected
 
 
-def test_what_arrived_before_the_server_died_and_was_not_looked_at_is_told(
+def test_unprocessed_updates_survive_the_end_of_the_server(
     server: PolicyServer, store: Store, connect: Connect
 ) -> None:
     web = group()
@@ -183,7 +181,7 @@ def test_what_arrived_before_the_server_died_and_was_not_looked_at_is_told(
     assert store.run() == create(web)
 
 
-def test_what_is_known_stays_while_the_server_is_away(server: PolicyServer, store: Store) -> None:
+def test_the_policy_stays_known_without_the_server(server: PolicyServer, store: Store) -> None:
     web = group()
     store.commit(create(web))
     store.run()

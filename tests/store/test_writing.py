@@ -24,7 +24,7 @@ def new_group(objects: Objects) -> Plan:
     return checked_plan(draft)
 
 
-def test_a_plan_is_made_once_while_somebody_writes_all_the_time(store: Store, connect: Connect) -> None:
+def test_a_plan_is_made_once_despite_constant_writers(store: Store, connect: Connect) -> None:
     other, asked, seen = connect(), threading.Event(), []
 
     def decide(objects: Objects) -> Plan:
@@ -45,7 +45,7 @@ def test_a_plan_is_made_once_while_somebody_writes_all_the_time(store: Store, co
     assert seen == [MANY]
 
 
-def test_turns_go_by_the_order_of_asking(store: Store, connect: Connect) -> None:
+def test_writers_take_turns_in_the_order_of_their_requests(store: Store, connect: Connect) -> None:
     """Each of several constant writers makes each of its plans once."""
     calls = []
 
@@ -66,7 +66,7 @@ def test_turns_go_by_the_order_of_asking(store: Store, connect: Connect) -> None
     assert store.wait_until(lambda: len(store.objects[SecurityGroup]) == 3 * MANY, 20)
 
 
-def test_who_keeps_the_turn_holds_up_nobody_for_long(
+def test_a_writer_that_keeps_its_turn_does_not_block_others_for_long(
     store: Store, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "PATIENCE_SECONDS", 0.01)

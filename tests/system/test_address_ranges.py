@@ -68,7 +68,7 @@ def test_an_address_of_a_range_is_found_from_everywhere(hosts: Hosts) -> None:
         assert finders(hosts, address) == set(ASKERS), address
 
 
-def test_a_range_hides_neither_the_outside_nor_who_has_an_address_of_its_own(hosts: Hosts) -> None:
+def test_a_range_hides_neither_hosts_outside_nor_ports_with_single_addresses(hosts: Hosts) -> None:
     with hosts["w1"].inside():
         tap = PacketTap("eth0")
     try:
@@ -92,7 +92,7 @@ def names(frame: bytes, *addresses: str) -> bool:
     return about.get(frame[12:14]) in packed
 
 
-def test_of_ranges_within_each_other_the_narrowest_is_asked(hosts: Hosts) -> None:
+def test_the_narrowest_of_nested_ranges_is_asked(hosts: Hosts) -> None:
     change(hosts["w1"], "add", IN_NARROW)
     for address in IN_NARROW:
         assert not finders(hosts, address, ["w3"]), "w1 is not asked"

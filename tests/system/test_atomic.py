@@ -41,7 +41,7 @@ def state(site: Site, here: str, there: str) -> list[Document]:
     ]
 
 
-def test_no_packet_sees_half_of_a_manifest(site: Site) -> None:
+def test_no_packet_meets_half_of_a_manifest(site: Site) -> None:
     site.apply(*state(site, "left", "right"))
     client, server = site.plug("br0", 1), site.plug("br0", 2)
     site.sgctl.wait()

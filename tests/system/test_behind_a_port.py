@@ -58,7 +58,7 @@ def reach_each_other(one: Workload, addresses: tuple[str, str], inner: Workload)
     assert connects(one, inner, INNER[0], 8080)
 
 
-def test_whoever_is_behind_it_is_reached(site: Site, workloads: Workloads, inner: Workload) -> None:
+def test_hosts_behind_the_port_are_reached(site: Site, workloads: Workloads, inner: Workload) -> None:
     near = site.plug("br0", 1)
     site.sgctl.wait()
     reach_each_other(near, ("10.0.0.1", "2001:db8::1"), inner)
@@ -73,7 +73,9 @@ def test_whoever_is_behind_it_is_reached(site: Site, workloads: Workloads, inner
     reach_each_other(router, ("10.0.0.254", "2001:db8::fe"), inner)
 
 
-def test_many_macs_behind_it_are_its_own_loss(site: Site, inner: Workload, workloads: Workloads) -> None:
+def test_many_macs_behind_the_port_affect_only_that_port(
+    site: Site, inner: Workload, workloads: Workloads
+) -> None:
     near, router = site.plug("br0", 1), plug_router(site, workloads)
     site.sgctl.wait()
     with workloads.by_name["w5"].inside():

@@ -64,7 +64,7 @@ def test_a_bond_is_one_uplink(site: Site, outside: Workload) -> None:
     assert "bundle" in traced
 
 
-def test_a_bond_of_which_the_other_side_knows_uses_all_members(site: Site, outside: Workload) -> None:
+def test_an_lacp_bond_uses_all_members(site: Site, outside: Workload) -> None:
     far = [f"{name}-far" for name in MEMBERS]
     site.ovs.add_bridge("far")  # a switch that speaks LACP, without a controller
     for device in (*far, "outside"):

@@ -26,7 +26,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def test_a_neighbour_with_the_address_of_a_port_that_is_bound_nowhere(site: Site) -> None:
+def test_a_neighbour_with_the_address_of_an_unbound_port(site: Site) -> None:
     """First the machine is bound as the port; then it is behind an uplink, and the port is bound nowhere."""
     friends = tcp_in(80, remote_group="friends")
     site.apply(

@@ -22,7 +22,7 @@ FEWEST_FLOWS, MOST_FLOWS = 800_000, 1_600_000
 FREE_TABLE = 200
 
 
-def test_a_busy_switch_is_not_called_dead(site: Site, tmp_path: Path) -> None:
+def test_a_busy_switch_is_not_reported_as_dead(site: Site, tmp_path: Path) -> None:
     count, silences = FEWEST_FLOWS, [0.0]
     while max(silences) <= ANSWER_SECONDS:
         assert count <= MOST_FLOWS, "the switch was never busy for long enough to prove anything"

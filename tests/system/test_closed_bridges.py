@@ -44,7 +44,7 @@ def policy(site: Site) -> None:
     )
 
 
-def test_a_bridge_that_speaks_another_version_is_closed_and_told(empty_site: Site) -> None:
+def test_a_bridge_with_another_openflow_version_is_closed_and_reported(empty_site: Site) -> None:
     site, ovs = empty_site, empty_site.ovs
     ovs.add_bridge("br0", "protocols=OpenFlow13")
     policy(site)
@@ -67,7 +67,7 @@ def test_a_bridge_that_speaks_another_version_is_closed_and_told(empty_site: Sit
     assert not connects(client, server, "10.0.0.2", 81)
 
 
-def test_ports_on_a_bridge_without_this_controller_are_told(empty_site: Site) -> None:
+def test_ports_on_a_bridge_without_this_controller_are_reported(empty_site: Site) -> None:
     site, ovs = empty_site, empty_site.ovs
     policy(site)
     ovs.add_bridge("br0")
@@ -87,7 +87,7 @@ def test_ports_on_a_bridge_without_this_controller_are_told(empty_site: Site) ->
     assert not connects(client, server, "10.0.0.2", 81)
 
 
-def test_bridges_with_one_datapath_id_are_closed_and_told(empty_site: Site) -> None:
+def test_bridges_with_the_same_datapath_id_are_closed_and_reported(empty_site: Site) -> None:
     site, ovs = empty_site, empty_site.ovs
     policy(site)
     for name in ("br0", 'br"1'):

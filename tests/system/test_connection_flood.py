@@ -73,7 +73,7 @@ def test_flood_fills_its_own_zone_only(site: Site, crowd: tuple[Workload, ...]) 
     assert not connects(attacker, victim, "10.0.0.4", 80), "the zone is full: its own new connections wait"
 
 
-def test_full_zone_lets_nothing_through_that_policy_denies(site: Site, crowd: tuple[Workload, ...]) -> None:
+def test_a_full_zone_lets_no_denied_packet_through(site: Site, crowd: tuple[Workload, ...]) -> None:
     _, _, attacker, victim = crowd
     flood(attacker, "10.0.0.4", VICTIM_PORT)
     assert connections(site) == [LIMIT]
@@ -103,7 +103,7 @@ def three_networks(site: Site) -> tuple[Workload, ...]:
 
 
 @pytest.mark.only_on(Datapath.USERSPACE, "a small tracker is made by its own command")
-def test_no_network_fills_the_tracker_for_the_others(
+def test_no_network_fills_the_tracker_of_the_others(
     site: Site, ovs: PrivateOvs, three_networks: tuple[Workload, ...]
 ) -> None:
     size = 200

@@ -75,7 +75,7 @@ def test_a_storm_stays_within_the_budget_and_is_counted(site: Site, hosts: list[
     wait_until(lambda: pings(hosts[0], "10.0.0.3"), "the budget is there again")
 
 
-def test_who_comes_next_does_not_inherit_it(site: Site, hosts: list[Workload]) -> None:
+def test_the_next_port_with_the_number_does_not_inherit_the_budget(site: Site, hosts: list[Workload]) -> None:
     storm(hosts[0], hosts[1], announcement(1))
     assert OVER_BUDGET in drops(site)
     site.ovs.vsctl("set", "Interface", "w1", "external_ids:iface-id=w2b")
@@ -105,7 +105,7 @@ def test_the_switch_makes_meters_again_that_somebody_deletes(site: Site, hosts: 
     assert OVER_BUDGET in drops(site)
 
 
-def test_a_budget_that_is_no_number_is_refused(site: Site) -> None:
+def test_a_budget_must_be_a_number(site: Site) -> None:
     refused = subprocess.run(
         [RYU_MANAGER, "sgctl", "--sgctl-control-rate=fast"], capture_output=True, text=True, check=False
     )

@@ -31,7 +31,7 @@ def plug_pair(site: Site) -> tuple[Workload, Workload]:
     return pair
 
 
-def test_an_interface_that_could_not_be_opened_is_told(site: Site, workloads: Workloads) -> None:
+def test_an_interface_that_cannot_be_opened_is_reported(site: Site, workloads: Workloads) -> None:
     site.apply(TALKS, site.port_document(1, ["talks"]), site.port_document(2, ["talks"]))
     add = site.ovs.vsctl
     add("add-port", "br0", "w1", "--", "set", "Interface", "w1", "external_ids:iface-id=w1")
@@ -52,7 +52,7 @@ def test_an_interface_that_could_not_be_opened_is_told(site: Site, workloads: Wo
     Namespace.remove(workloads.by_name.pop("w1"))
 
 
-def test_a_name_that_no_longer_works_holds_no_port(site: Site) -> None:
+def test_an_interface_without_a_device_does_not_hold_its_port(site: Site) -> None:
     """A machine comes back with another tap, and its old tap stays in the database."""
     site.apply(TALKS, site.port_document(1, ["talks"]), site.port_document(2, ["talks"]))
     site.ovs.vsctl(

@@ -21,7 +21,7 @@ def controller(ovs: PrivateOvs) -> Iterator[Controller]:
         yield running
 
 
-def test_drift_is_put_right_and_reported(site: Site) -> None:
+def test_drift_is_corrected_and_reported(site: Site) -> None:
     site.apply(group("web", tcp_in(80)), site.port_document(1, ["web"]))
     site.plug("br0", 1)
     site.sgctl.wait()

@@ -54,7 +54,9 @@ def refused_both_ways(client: Workload, second: Workload, address: str) -> None:
     ping(second, "10.0.0.1")
 
 
-def test_nobody_inherits_the_drops_of_who_had_the_port_number_before(site: Site, client: Workload) -> None:
+def test_drops_of_an_earlier_port_with_the_same_number_are_not_inherited(
+    site: Site, client: Workload
+) -> None:
     refused_both_ways(client, occupy(site, 2), "10.0.0.2")
     site.apply(group("nobody"))
     before = drops(site)
@@ -70,7 +72,7 @@ def test_nobody_inherits_the_drops_of_who_had_the_port_number_before(site: Site,
     wait_until(counted_anew, "the new occupant's own drops are counted")
 
 
-def test_counters_go_with_the_binding(site: Site, client: Workload) -> None:
+def test_counters_are_removed_with_the_binding(site: Site, client: Workload) -> None:
     second = occupy(site, 2)
     refused_both_ways(client, second, "10.0.0.2")
     site.ovs.vsctl("remove", "Interface", "w2", "external_ids", "iface-id")
@@ -78,7 +80,7 @@ def test_counters_go_with_the_binding(site: Site, client: Workload) -> None:
     wait_until(lambda: not drops(site).keys() & {TO_W2, FROM_W2}, "the counters of the binding are gone")
 
 
-def test_counters_outlive_other_changes_and_the_controller(site: Site, client: Workload) -> None:
+def test_counters_survive_other_changes_and_the_end_of_the_controller(site: Site, client: Workload) -> None:
     refused_both_ways(client, occupy(site, 2), "10.0.0.2")
     site.apply(group("server", tcp_in(80)), site.port_document(2, ["server", "client"]))
     for end in (site.controller.kill, site.controller.stop):

@@ -37,7 +37,7 @@ def stops(stream: Stream) -> bool:
     return not stream.flows(0.5)
 
 
-def test_only_what_the_rules_say(pair: tuple[Workload, Workload]) -> None:
+def test_only_allowed_traffic_passes(pair: tuple[Workload, Workload]) -> None:
     client, server = pair
     assert connects(client, server, "10.0.0.2", 80)
     assert not connects(client, server, "10.0.0.2", 81)
@@ -105,7 +105,9 @@ def test_added_rule_works_at_once(site: Site, pair: tuple[Workload, Workload]) -
     assert connects(client, server, "10.0.0.2", 8080)
 
 
-def test_connection_goes_on_when_its_rule_comes_back(site: Site, pair: tuple[Workload, Workload]) -> None:
+def test_a_connection_continues_when_its_rule_is_restored(
+    site: Site, pair: tuple[Workload, Workload]
+) -> None:
     with Stream(*pair, "10.0.0.2", 80) as stream:
         assert stream.flows()
         site.apply(group("server"))
@@ -126,7 +128,7 @@ def test_second_group_is_attached_and_detached(site: Site, pair: tuple[Workload,
         assert stops(stream)
 
 
-def test_member_leaving_the_remote_group_is_cut_off(site: Site, pair: tuple[Workload, Workload]) -> None:
+def test_a_port_that_leaves_the_remote_group_is_cut_off(site: Site, pair: tuple[Workload, Workload]) -> None:
     site.apply(group("other", ALL_OUT))
     with Stream(*pair, "10.0.0.2", 80) as stream:
         assert stream.flows()
@@ -165,7 +167,7 @@ def test_ports_come_and_go_while_others_talk(site: Site, pair: tuple[Workload, W
     assert connects(client, server, "10.0.0.2", 80)
 
 
-def test_iface_id_decides(site: Site, pair: tuple[Workload, Workload]) -> None:
+def test_the_iface_id_binds_the_port(site: Site, pair: tuple[Workload, Workload]) -> None:
     client, server = pair
     site.ovs.vsctl("set", "Interface", "w2", "external_ids:iface-id=somebody-else")
     site.sgctl.wait()
@@ -185,7 +187,7 @@ def test_undeclared_interface_is_quarantined(site: Site, pair: tuple[Workload, W
     assert '"quarantined"' in site.sgctl("get", "bindings", "-o", "json")
 
 
-def test_changed_openflow_port_is_followed(site: Site, pair: tuple[Workload, Workload]) -> None:
+def test_a_changed_openflow_port_is_noticed(site: Site, pair: tuple[Workload, Workload]) -> None:
     client, server = pair
     site.ovs.vsctl("set", "Interface", "w2", "ofport_request=77")
     assert site.ovs.vsctl("get", "Interface", "w2", "ofport").strip() == "77"

@@ -48,7 +48,7 @@ def tamper(site: Site, *arguments: str) -> None:
     site.ovs.ofctl(*arguments[:1], "br0", *arguments[1:])
 
 
-def test_every_flow_is_shown_once_and_says_what_it_is_for(inhabited: Site) -> None:
+def test_every_flow_is_shown_once_with_its_purpose(inhabited: Site) -> None:
     dump = inhabited.ovs.ofctl("dump-flows", "br0").splitlines()
     installed = [line for line in dump if "cookie=" in line and not line.startswith(" cookie=0x5d")]
     shown = flows(inhabited)
@@ -88,7 +88,7 @@ def test_filters(inhabited: Site) -> None:
         flows(inhabited, "--group", "nobody")
 
 
-def test_counters_are_the_switch_s(pair: tuple[Workload, Workload], inhabited: Site) -> None:
+def test_counters_equal_those_of_the_switch(pair: tuple[Workload, Workload], inhabited: Site) -> None:
     assert not any(each["packets"] for each in flows(inhabited, "--rule", "http"))
     assert connects(*pair, "10.0.0.2", 80)
     wait_until(lambda: any(each["packets"] for each in flows(inhabited, "--rule", "http")), "counted packets")

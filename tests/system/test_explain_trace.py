@@ -233,7 +233,7 @@ def test_any_frame_is_judged(inhabited: Site) -> None:
         assert traced.code == (ALLOWED if refusal is None else DENIED), name
 
 
-def test_the_switch_learns_nothing_from_a_frame_that_nobody_sent(inhabited: Site) -> None:
+def test_a_traced_frame_teaches_the_switch_nothing(inhabited: Site) -> None:
     stranger = "02:00:00:00:99:99"
     frame = Ether(src=stranger, dst=M1) / IP(src="10.0.0.4", dst="10.0.0.1") / ICMP()
     (switch,) = trace(inhabited, "w4", "--frame", bytes(frame).hex()).record["switches"]
@@ -270,7 +270,7 @@ def test_the_path_has_names(inhabited: Site) -> None:
     assert switch["outputs"] == ["w2"]
 
 
-def test_disagreement_is_said_loudly(inhabited: Site) -> None:
+def test_a_disagreement_is_an_error(inhabited: Site) -> None:
     inhabited.ovs.ofctl(
         "add-flow", "br0", "cookie=0x7,table=70,priority=60000,ip,actions=set_field:99->reg12"
     )

@@ -57,7 +57,7 @@ def test_random_faults(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert acknowledged > len(rounds)
 
 
-def test_controller_restart_sends_nothing(site: Site) -> None:
+def test_a_controller_restart_changes_no_flows(site: Site) -> None:
     site.apply(group("web", tcp_in(80), ALL_OUT), site.port_document(1, ["web"]))
     site.plug("br0", 1)
     site.sgctl.wait()
@@ -82,7 +82,7 @@ def _ages(site: Site) -> dict[str, float]:
     return {word[0]: float(word[1].removeprefix("duration=").removesuffix("s")) for word in words}
 
 
-def test_only_what_is_ours_is_reconciled(site: Site) -> None:
+def test_only_our_flows_are_reconciled(site: Site) -> None:
     """Flows are added and removed while the controller does not run."""
     site.apply(group("web", tcp_in(80)), site.port_document(1, ["web"]))
     site.plug("br0", 1)
@@ -105,7 +105,7 @@ def _installed(site: Site) -> list[str]:
     return sorted(line for line in lines if not line.startswith(" cookie=0x5d"))
 
 
-def test_switch_restart_programs_it_again(site: Site) -> None:
+def test_a_restarted_switch_is_programmed_again(site: Site) -> None:
     site.apply(group("web", tcp_in(80)), site.port_document(1, ["web"]))
     site.plug("br0", 1)
     site.sgctl.wait()
@@ -117,7 +117,7 @@ def test_switch_restart_programs_it_again(site: Site) -> None:
     assert site.sgctl("verify") == "br0: as expected\n"
 
 
-def test_control_is_never_in_band(site: Site) -> None:
+def test_in_band_control_is_disabled(site: Site) -> None:
     """Open vSwitch's hidden flows for a remote controller would let workloads pose as it."""
     wait_until(
         lambda: "disable-in-band" in site.ovs.vsctl("get", "Bridge", "br0", "other_config"),
@@ -125,7 +125,7 @@ def test_control_is_never_in_band(site: Site) -> None:
     )
 
 
-def test_a_controller_that_is_set_anew_is_looked_for_every_second(site: Site) -> None:
+def test_a_reset_controller_is_tried_every_second(site: Site) -> None:
     for _ in range(5):
         site.ovs.vsctl("set-controller", "br0", "tcp:127.0.0.1:1")
         site.ovs.vsctl("set-controller", "br0", site.controller.target)

@@ -182,7 +182,7 @@ FLOODS: dict[Flow, Drop] = {
 """What stops each; a few pass, and wait in the tracker."""
 
 
-def test_nobody_takes_the_places_of_another_network(site: Site, taps: Taps) -> None:
+def test_no_network_uses_up_the_fragment_memory_of_another(site: Site, taps: Taps) -> None:
     """One flood after the other, so that all of them together do not either."""
     assert HONEST.passes(taps, 7)
     assert Flow(NOISY, OUTSIDE).passes(taps, 8)
@@ -219,7 +219,7 @@ def test_the_budget_is_a_setting(ovs: PrivateOvs, workloads: Workloads) -> None:
 
 
 @pytest.mark.only_on(Datapath.USERSPACE, "the kernel's limits are its own")
-def test_there_is_room_for_more_fragments_than_by_default(site: Site, taps: Taps, ovs: PrivateOvs) -> None:
+def test_the_fragment_memory_is_larger_than_by_default(site: Site, taps: Taps, ovs: PrivateOvs) -> None:
     def room() -> bool:
         return "max num frags (v4/v6): 5000" in ovs.appctl("dpctl/ipf-get-status")
 

@@ -64,7 +64,7 @@ def _pair(site: Site) -> tuple[Workload, Workload]:
     return pair[0], pair[1]
 
 
-def test_two_hosts_of_one_name_are_told(tmp_path: Path) -> None:
+def test_two_hosts_with_the_same_name_are_reported(tmp_path: Path) -> None:
     """The first host is enforced; without a message the other host would wait forever."""
     server = PolicyServer(tmp_path / "shared.db", tmp_path / "shared.sock")
     server.start()

@@ -46,7 +46,7 @@ def crowded(site: Site) -> Iterator[Site]:
         site.ovs.vsctl("del-port", f"filler{number}")
 
 
-def test_no_packet_sees_a_part(crowded: Site) -> None:
+def test_no_packet_meets_a_part_of_a_change(crowded: Site) -> None:
     client, crossed, server = (crowded.plug("br0", number) for number in (CLIENT, CROSSED, OPEN))
     crowded.apply(*state(crowded, there=True))
     refused = Datagrams(client, crossed, f"10.0.0.{CROSSED}", CROSSED_PORT)
@@ -58,7 +58,7 @@ def test_no_packet_sees_a_part(crowded: Site) -> None:
         assert refused.arrived == 0
 
 
-def test_a_connection_that_breaks_in_the_middle_leaves_no_part(crowded: Site) -> None:
+def test_a_connection_that_breaks_during_a_change_leaves_no_part_of_it(crowded: Site) -> None:
     for turn in range(INTERRUPTIONS):
         crowded.sgctl.apply(state(crowded, there=turn % 2 == 0))
         time.sleep(turn / 100)

@@ -43,7 +43,7 @@ def declare(site: Site, *wires: str) -> None:
     site.sgctl.wait()
 
 
-def test_of_two_ways_to_one_place_one_is_closed(site: Site, lan: Lan, workloads: Workloads) -> None:
+def test_one_of_two_uplinks_to_the_same_segment_is_closed(site: Site, lan: Lan, workloads: Workloads) -> None:
     outside, local = machine(lan, workloads, "outside", 200), site.plug("br0", 1)
     declare(site, *WIRES)
     told(site, "nic2", "network blue is closed here: nic1 leads to the same segment")
@@ -73,7 +73,7 @@ def test_of_two_ways_to_one_place_one_is_closed(site: Site, lan: Lan, workloads:
     assert connects(local, outside, "10.0.0.200", 80)
 
 
-def test_only_what_goes_round_is_closed(site: Site, lan: Lan) -> None:
+def test_only_networks_with_a_loop_are_closed(site: Site, lan: Lan) -> None:
     assert lan.name
     site.apply(document("Network", "red", segmentation_id=5), document("Network", "green", segmentation_id=6))
     site.sgctl("uplink", "set", "nic1", "--network", NETWORK, "--network", "red")
@@ -85,7 +85,7 @@ def test_only_what_goes_round_is_closed(site: Site, lan: Lan) -> None:
     assert problems(site).keys() == {"nic2"}
 
 
-def test_who_repeats_what_is_on_the_wire_closes_nothing(site: Site, lan: Lan, workloads: Workloads) -> None:
+def test_replayed_probes_close_nothing(site: Site, lan: Lan, workloads: Workloads) -> None:
     """Two segments; a host on each sends all probes back, and uses the MACs of our machines."""
     with Lan("other", []) as other:
         lan.leave("nic2-far")

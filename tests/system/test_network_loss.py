@@ -116,7 +116,7 @@ def _server(*ports: int) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("which", "seconds"), [("switch", BLINK), ("database", BLINK), *((which, SILENCE) for which in CUTS)]
 )
-def test_what_was_decided_meanwhile_holds_afterwards(
+def test_changes_during_the_loss_hold_afterwards(
     network: Network, pair: tuple[Workload, Workload], which: str, seconds: float
 ) -> None:
     site, (client, server) = network.site, pair

@@ -56,7 +56,7 @@ def test_connection_limit_of_a_network(site: Site, pair: tuple[Workload, Workloa
     assert opened(*pair, 8) == 8
 
 
-def test_a_connection_limit_that_the_switch_does_not_take_is_told(
+def test_a_connection_limit_that_the_switch_refuses_is_reported(
     site: Site, pair: tuple[Workload, Workload]
 ) -> None:
     subnets, pid = ["10.0.0.0/24", "2001:db8::/64"], site.ovs.rundir / "ovs-vswitchd.pid"

@@ -71,7 +71,7 @@ def served(site: Site) -> Site:
     return site
 
 
-def test_another_user_of_this_machine_is_told_nothing(served: Site) -> None:
+def test_another_user_of_this_machine_is_disconnected(served: Site) -> None:
     program = """
 with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=5) as peer:
     try:
@@ -133,7 +133,7 @@ def dpid_of(site: Site) -> int:
     return int(site.ovs.vsctl("get", "Bridge", "br0", "datapath_id").strip().strip('"'), 16)
 
 
-def test_a_living_switch_is_not_replaced(served: Site) -> None:
+def test_a_switch_that_answers_is_not_replaced(served: Site) -> None:
     rogue = Rogue(served.controller.openflow_port, dpid_of(served))
     served.apply(group("web", ALL_OUT))
     assert not flows_of_port(served, 80), "the real switch is the one that is served"
@@ -174,7 +174,7 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize("start", [as_nobody, as_root])
-def test_a_crowd_of_connections_holds_up_nobody(served: Site, start: Start) -> None:
+def test_many_connections_delay_no_switch(served: Site, start: Start) -> None:
     crowd = start(CROWD, served.controller.openflow_port)
     try:
         assert crowd.stdout is not None
@@ -278,7 +278,7 @@ def test_certificates_are_renewed_without_a_restart(abroad: Abroad, authority: A
     assert abroad.greeted(authority.issue("switch-2"))
 
 
-def test_a_real_switch_comes_by_tls(ovs: PrivateOvs, workloads: Workloads, authority: Authority) -> None:
+def test_a_real_switch_connects_with_tls(ovs: PrivateOvs, workloads: Workloads, authority: Authority) -> None:
     """A local switch needs no certificate with a name; earlier connections do not prevent its connection."""
     key, certificate = authority.issue("whatever")
     options = [f"--ctl-privkey={key}", f"--ctl-cert={certificate}", f"--ca-certs={authority.certificate}"]

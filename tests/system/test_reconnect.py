@@ -35,7 +35,7 @@ def test_a_restarted_switch_looks_for_its_controller_every_second(site: Site) ->
     assert "waiting 2 seconds" not in news()
 
 
-def test_a_controller_does_not_wait_for_a_bridge_that_knows_it(site: Site) -> None:
+def test_a_controller_connects_to_a_waiting_bridge_at_once(site: Site) -> None:
     site.apply(group("web", tcp_in(80), ALL_OUT), site.port_document(1, ["web"]))
     site.plug("br0", 1)
     site.sgctl.wait()

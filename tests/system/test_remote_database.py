@@ -25,7 +25,7 @@ def remote(tmp_path: Path) -> Iterator[PolicyServer]:
     server.stop()
 
 
-def test_policy_is_followed_again_when_the_server_was_away(
+def test_the_policy_is_followed_again_after_the_server_was_away(
     ovs: PrivateOvs, workloads: Workloads, remote: PolicyServer
 ) -> None:
     with Controller(ovs.remote, remote.remote) as controller:

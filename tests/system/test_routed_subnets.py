@@ -72,7 +72,7 @@ def hosts(site: Site, workloads: Workloads) -> Hosts:
     return hosts
 
 
-def test_the_rules_of_both_ends_hold_by_way_of_the_router(hosts: Hosts) -> None:
+def test_the_rules_of_both_ends_apply_through_the_router(hosts: Hosts) -> None:
     w1, w2, w9 = hosts["w1"], hosts["w2"], hosts["w9"]
     four, six = addresses(9)
     for address in (four, six):
@@ -90,7 +90,7 @@ def test_the_rules_of_both_ends_hold_by_way_of_the_router(hosts: Hosts) -> None:
     assert connects(w9, w2, addresses(2)[0], 80)
 
 
-def test_a_rule_that_is_removed_stops_its_connections_on_the_way_back(site: Site, hosts: Hosts) -> None:
+def test_a_removed_rule_stops_replies_through_the_router(site: Site, hosts: Hosts) -> None:
     with established(hosts["w1"], hosts["w9"], addresses(9)[0]) as (client, server):
         assert carries(client, server)
         assert carries(server, client)
@@ -145,7 +145,7 @@ def test_the_router_may_be_behind_another_bridge(site: Site, workloads: Workload
     assert connects(w3, w9, addresses(9)[0], 80)
 
 
-def test_a_stateless_host_talks_through_the_router(site: Site, hosts: Hosts) -> None:
+def test_a_stateless_host_communicates_through_the_router(site: Site, hosts: Hosts) -> None:
     both = ("IPv4", "IPv6")
     every = [{"direction": way, "ethertype": each} for way in ("egress", "ingress") for each in both]
     free = group("free", *every)

@@ -55,7 +55,7 @@ def place(private_network: None) -> Iterator[Place]:
         process.kill_daemons(Path(folder) / "sgctl")
 
 
-def test_a_second_run_says_what_runs_and_a_killed_controller_leaves_the_switch(place: Place) -> None:
+def test_a_second_run_is_refused_and_a_killed_controller_leaves_the_switch(place: Place) -> None:
     first = place.run(place.log)
     try:
         process.wait_ready(first, place.ready, "make run", place.log)

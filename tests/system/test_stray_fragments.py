@@ -113,7 +113,7 @@ def strays(taps: Taps, honest: Iterable[AttackHost] = ()) -> list[str]:
     return found
 
 
-def test_fragments_that_are_given_up_go_nowhere(site: Site, taps: Taps) -> None:
+def test_expired_fragments_are_dropped(site: Site, taps: Taps) -> None:
     """There are enough fragments that each honest packet after the pause releases some of them."""
     let_fragments_wait(_GIVEN_UP_SECONDS - 1)
     wait_for_no_fragments(_EARLIER_SECONDS)
@@ -153,7 +153,7 @@ def no_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SGCTL_FRAGMENT_RATE", "0")
 
 
-def test_the_rest_of_a_large_packet_goes_nowhere(no_budget: None, taps: Taps) -> None:
+def test_left_over_fragments_of_a_large_packet_are_dropped(no_budget: None, taps: Taps) -> None:
     for number in range(10):
         for sender, receiver in ((SHUT, OPEN), (SHUT, OUTSIDE), (OPEN, CLOSED), (OUTSIDE, CLOSED)):
             for parts in stray_packets(sender, receiver, 60000, 300 + number):

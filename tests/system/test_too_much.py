@@ -43,7 +43,7 @@ def objects() -> list[PolicyObject]:
     return made
 
 
-def test_what_does_not_fit_is_named_and_holds_up_nothing() -> None:
+def test_a_flow_that_does_not_fit_is_reported_and_blocks_nothing() -> None:
     def flows(match: str) -> str:
         lines = here.ovs.ofctl("--no-stats", "dump-flows", BRIDGE, match).splitlines()
         return "".join(line for line in lines if "actions=" in line)

@@ -39,7 +39,7 @@ def reaches(workload: Workload) -> bool:
     return workload.succeeds("ping", "-c", "1", "-W", "1", ROUTER)
 
 
-def test_an_uplink_survives_what_becomes_of_names(site: Site, workloads: Workloads) -> None:
+def test_an_uplink_survives_renamed_networks(site: Site, workloads: Workloads) -> None:
     site.apply(group("client", ALL_OUT), site.port_document(1, ["client"]))
     workload = site.plug("br0", 1)
     plug_router(site, workloads)

@@ -55,7 +55,7 @@ def pings(workload: Workload, address: str) -> bool:
 
 
 @pytest.mark.parametrize("declared", ["lan", "*"])
-def test_a_members_network_takes_no_uplink_away(
+def test_a_members_network_does_not_displace_another_on_an_uplink(
     ovs: PrivateOvs, workloads: Workloads, controller: Controller, declared: str
 ) -> None:
     """The member makes a network with the shared network's name, and another that is untagged like it."""
@@ -79,7 +79,7 @@ def test_a_members_network_takes_no_uplink_away(
     assert pings(victim, "10.9.0.254")
 
 
-def test_a_member_does_not_get_onto_the_native_vlan(
+def test_a_members_network_is_not_on_the_native_vlan(
     ovs: PrivateOvs, workloads: Workloads, controller: Controller
 ) -> None:
     tag = {"provider:network_type": "vlan", "provider:segmentation_id": 10}

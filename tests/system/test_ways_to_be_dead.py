@@ -300,7 +300,7 @@ WAYS: dict[str, tuple[Callable[[Host], AbstractContextManager[None]], Told]] = {
 RUNS = {"status": ("status",), "wait": ("wait", "--timeout", "1"), "apply": ("apply", "-f", "-")}
 
 
-def test_every_way_to_be_dead_is_told(host: Host, pair: tuple[Workload, Workload]) -> None:
+def test_every_failure_of_a_host_is_reported(host: Host, pair: tuple[Workload, Workload]) -> None:
     documents = (yaml.safe_dump(group("server", tcp_in(80), tcp_in(number))) for number in count(1000))
     for way, (strike, told) in WAYS.items():
         wait_told(host, f"before: {way}", WELL)

@@ -29,7 +29,7 @@ def test_keys_and_figures_are_unique() -> None:
     assert len({goal.key for goal in GOALS}) == len({goal.figure for goal in GOALS}) == len(GOALS)
 
 
-def test_what_was_not_measured_is_null_and_not_judged() -> None:
+def test_missing_measurements_are_null_and_not_judged() -> None:
     assert all(row["ours"] is None and row["met"] is None for row in rows(Record()))
 
 
@@ -50,7 +50,7 @@ def test_programming_against_the_switch_itself(ours: float, met: bool) -> None:
 
 
 @pytest.mark.parametrize(("error", "met"), [(0.01, False), (0.06, True)])
-def test_below_the_floor_only_when_measurably_so(error: float, met: bool) -> None:
+def test_only_measurable_differences_count_as_below_the_floor(error: float, met: bool) -> None:
     record = Record()
     record.put("throughput_floor", 0.9)
     record.put("throughput_floor", error, "error")
@@ -83,7 +83,7 @@ def test_table_has_one_line_for_each_figure() -> None:
     assert len(table(rows(Record()))) == len(GOALS) + 2
 
 
-def test_records_add_up(tmp_path: Path) -> None:
+def test_records_are_merged(tmp_path: Path) -> None:
     ours, peer = Record(), Record()
     ours.put("flows_400", 1)
     peer.put("flows_400", 2, "ovn")
@@ -102,7 +102,7 @@ def test_the_workload_is_valid_and_as_large_as_it_says() -> None:
     assert len({obj.id for obj in objects}) == len(objects)
 
 
-def test_frames_have_the_checksums_that_conntrack_wants() -> None:
+def test_frames_have_valid_checksums() -> None:
     frames = list(random_sources("02:00:00:00:00:02", 0x0A000003, 1000, 50))
     for frame in frames:
         packet = Ether(frame)

@@ -27,7 +27,7 @@ def actions_of(claim_table: ClaimTable, key: FlowKey) -> Actions | None:
     return flow.actions if flow else None
 
 
-def test_clauses_on_one_match_add_up() -> None:
+def test_clauses_on_one_match_are_combined() -> None:
     claim_table = ClaimTable()
     for owner in (OTHER, THIRD, RULE):
         claim_table.claim(owner, KEY, clause(owner[1]))
@@ -47,7 +47,7 @@ def test_a_shared_address_goes_to_all_its_owners() -> None:
     assert actions_of(claim_table, SHARED) == (Output(1), Output(2))
 
 
-def test_the_holders_of_a_range_are_asked_before_the_outside_and_that_once() -> None:
+def test_requests_go_to_all_holders_of_a_range_and_once_outside() -> None:
     claim_table = ClaimTable()
     for port in (2, 1):
         claim_table.claim(("port", port), SHARED, (Output(port), *TELL_OUTSIDE))
@@ -55,7 +55,7 @@ def test_the_holders_of_a_range_are_asked_before_the_outside_and_that_once() -> 
     assert actions_of(claim_table, SHARED) == (Output(1), Output(2), *TELL_OUTSIDE)
 
 
-def test_what_does_not_fit_is_left_out_until_it_does() -> None:
+def test_a_flow_that_does_not_fit_is_left_out_until_it_fits() -> None:
     claim_table, most = ClaimTable(), 65_000 // 16
     for port in range(1, most + 1):
         claim_table.claim(("port", port), SHARED, (Output(port),))
@@ -83,7 +83,7 @@ def test_what_does_not_fit_is_left_out_until_it_does() -> None:
     assert not claim_table.owners(SHARED)
 
 
-def test_any_other_flow_goes_to_the_first_in_order() -> None:
+def test_other_flows_have_the_actions_of_the_first_owner() -> None:
     claim_table = ClaimTable()
     for port in (3, 1, 2):
         claim_table.claim(("port", port), PLAIN, (SetField(r.OUT, port),))
@@ -94,7 +94,7 @@ def test_any_other_flow_goes_to_the_first_in_order() -> None:
     assert actions_of(claim_table, PLAIN) == (SetField(r.OUT, 2),)
 
 
-def test_a_flow_stays_while_somebody_wants_it() -> None:
+def test_a_flow_stays_while_an_owner_claims_it() -> None:
     claim_table = ClaimTable()
     claim_table.claim(RULE, KEY, clause(1))
     claim_table.claim(OTHER, KEY, clause(1))
@@ -106,7 +106,7 @@ def test_a_flow_stays_while_somebody_wants_it() -> None:
     assert claim_table.flows == {}
 
 
-def test_what_comes_and_goes_between_two_looks_is_no_difference() -> None:
+def test_a_flow_that_is_added_and_removed_between_flushes_is_no_difference() -> None:
     claim_table = ClaimTable()
     claim_table.claim(RULE, KEY, clause(16))
     claim_table.release(RULE)
@@ -128,7 +128,7 @@ def test_assigning_replaces_all_that_an_owner_had() -> None:
     assert [flow.key.priority for flow in diff.removed] == [100]
 
 
-def test_owners_are_told_in_order_and_strangers_change_nothing() -> None:
+def test_owners_are_listed_in_order_and_others_withdraw_nothing() -> None:
     claim_table = ClaimTable()
     claim_table.claim(OTHER, KEY, clause(17))
     claim_table.withdraw(RULE, KEY)

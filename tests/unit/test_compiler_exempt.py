@@ -162,7 +162,7 @@ def _compares(flow: Flow) -> bool:
     return flow.key.table in COMPARING and Priority.NORMAL <= flow.key.priority < Priority.GUARD
 
 
-def test_what_differs_is_dropped_or_compared_with_something_else() -> None:
+def test_a_mismatch_is_dropped_or_compared_with_another_value() -> None:
     flows = tables()
     compared = [flow for table in COMPARING - {p.IN_SUBNET.id} for flow in flows[table]]
     passing = {to for flow in compared if not _compares(flow) for to in _called(flow)}
@@ -310,7 +310,7 @@ def found() -> list[End]:
     return list(all_ends(tables()))
 
 
-def test_what_asks_no_rule_stays_on_its_link(found: list[End]) -> None:
+def test_messages_that_need_no_rule_stay_on_the_link(found: list[End]) -> None:
     for end in unasked(found):
         if not is_of_link(end):
             known = [f"{name}={value:#x}/{mask:#x}" for name, (value, mask) in end.way.known.items()]
@@ -330,11 +330,11 @@ INTRUDERS = {
 
 
 @pytest.mark.parametrize("intruder", INTRUDERS.values(), ids=INTRUDERS.keys())
-def test_a_flow_that_asks_no_rule_is_found(intruder: Flow) -> None:
+def test_a_flow_that_bypasses_the_rules_is_found(intruder: Flow) -> None:
     assert not all(map(is_of_link, unasked(all_ends(tables(intruder)))))
 
 
-def test_every_message_of_the_link_has_a_way(found: list[End]) -> None:
+def test_every_exempt_message_can_pass(found: list[End]) -> None:
     """And connections have ways on which both sides are asked."""
     without_rules = [end.way for end in unasked(found)]
     kinds = {way.exactly(f.ICMPV6_TYPE) for way in without_rules}

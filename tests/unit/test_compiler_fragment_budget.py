@@ -53,7 +53,7 @@ def flows(*objects: PolicyObject, uplinks: Iterable[int] = (UPLINK,)) -> list[Fl
     return list(compile_bridge(policy, LocalState({1: "p1", 2: "p2"}, carried, {"blue": ZONE})).values())
 
 
-def test_every_fragment_pays_before_it_is_tracked() -> None:
+def test_every_fragment_is_metered_before_it_is_tracked() -> None:
     lookups = [flow for flow in flows() if _may_be_first_lookup_of_fragments(flow)]
     tables = {p.TABLE_BY_ID[flow.key.table] for flow in lookups}
     assert tables == {p.RETURNED, p.CONNTRACK, p.VIA_ROUTER, p.DEST_CONNTRACK}
@@ -71,7 +71,7 @@ def _pays_before(actions: Iterable[Action]) -> bool:
     return next(each for each in actions if each == PAYS or isinstance(each, Conntrack)) == PAYS
 
 
-def test_ports_pay_for_themselves_and_their_network_and_others_for_the_network() -> None:
+def test_fragments_use_the_budget_of_their_port_and_network() -> None:
     paid = {flow.key.match: flow.actions for flow in flows() if flow.key.table == p.FRAGMENTS.id}
     for ofport in (1, 2):
         meter = numbers.FRAGMENT_METERS + ofport
@@ -83,7 +83,7 @@ def test_ports_pay_for_themselves_and_their_network_and_others_for_the_network()
     assert networks == {(r.ZONE(ZONE),): numbers.NETWORK_METERS + ZONE}
 
 
-def test_without_an_uplink_only_senders_pay() -> None:
+def test_without_an_uplink_fragments_use_the_senders_budget_only() -> None:
     paid = {flow.key.match for flow in flows(uplinks=()) if flow.key.table == p.FRAGMENTS.id}
     assert paid == {(), (f.IN_PORT(1),), (f.IN_PORT(2),)}
 
@@ -97,7 +97,7 @@ def test_without_an_uplink_only_senders_pay() -> None:
         ((EGRESS4, INGRESS6), set()),
     ],
 )
-def test_only_fragments_of_an_ethertype_with_a_rule_wait(
+def test_fragments_of_an_ethertype_without_a_rule_are_dropped(
     rules: tuple[Rule, ...], dropped: set[f.Term]
 ) -> None:
     """In whichever direction the rule is: answers may be fragments, too."""
@@ -120,7 +120,7 @@ def _dropped_fragments(compiled: Iterable[Flow]) -> list[tuple[table.Table, f.Te
     ]
 
 
-def test_whoever_may_send_everything_may_send_fragments() -> None:
+def test_ports_with_open_egress_may_send_fragments() -> None:
     network = Network("blue", "blue", subnets=SUBNETS, egress_default=EgressDefault.OPEN_UNTIL_RULE)
     policy = Policy()
     policy.apply(Change(None, each) for each in (network, GROUP, port(1)))
@@ -144,13 +144,13 @@ def test_two_networks_leave_room_in_the_userspace_tracker() -> None:
     assert 2 * held_by_network < places
 
 
-def test_who_comes_next_inherits_no_meter_s_count() -> None:
+def test_the_drop_counters_of_a_port_include_its_meters() -> None:
     (sent, received) = DropCounters.of_port(7)
     assert sent.meters() == [7, numbers.FRAGMENT_METERS + 7]
     assert received.meters() == []
 
 
-def test_a_bridge_s_own_interface_has_no_meters() -> None:
+def test_a_bridges_own_interface_has_no_meters() -> None:
     """It may become an uplink, or stop being one, and its number plus anything would be no meter's."""
     for counters in DropCounters.of_port(0xFFFFFFFE):
         assert counters.meters() == []

@@ -21,12 +21,12 @@ def test_different_sets_have_different_numbers(one: frozenset[str], other: froze
     assert (content_number(one) == content_number(other)) == (one == other)
 
 
-def test_the_parts_of_a_set_do_not_run_together() -> None:
+def test_sets_with_the_same_concatenation_have_different_numbers() -> None:
     assert len({content_number(parts) for parts in (["ab", "c"], ["a", "bc"], ["abc"], ["a", "b", "c"])}) == 4
 
 
 @given(SETS)
-def test_numbers_are_64_bits_and_none_with_a_meaning(parts: frozenset[str]) -> None:
+def test_numbers_have_64_bits_and_are_not_reserved_ones(parts: frozenset[str]) -> None:
     assert FIRST_IDENTITY <= content_number(parts) < 1 << 64
 
 
@@ -36,7 +36,7 @@ def test_numbers_survive_a_restart() -> None:
 
 
 @given(SETS, st.sampled_from(EgressDefault), st.booleans())
-def test_what_decides_a_ports_rules_is_in_its_identity(
+def test_an_identity_depends_on_everything_that_decides_the_rules(
     groups: frozenset[str], default: EgressDefault, stateless: bool
 ) -> None:
     number = local_number(LocalSet(groups, default, stateless=stateless))

@@ -277,7 +277,9 @@ def compile_fresh(
 
 
 @pytest.mark.parametrize("ports_at_a_time", [1, compiler.PORTS_AT_A_TIME])
-def test_any_path_leads_to_the_same_table(monkeypatch: pytest.MonkeyPatch, ports_at_a_time: int) -> None:
+def test_any_order_of_changes_leads_to_the_same_flows(
+    monkeypatch: pytest.MonkeyPatch, ports_at_a_time: int
+) -> None:
     monkeypatch.setattr(compiler, "PORTS_AT_A_TIME", ports_at_a_time)
     run_state_machine_as_test(
         Paths,

@@ -76,7 +76,7 @@ def service(
 
 
 @pytest.mark.parametrize("protocol", [6, 17])
-def test_every_known_port_is_asked_of_header_and_connection(protocol: int) -> None:
+def test_ports_are_matched_in_the_header_and_in_the_connection(protocol: int) -> None:
     fields = [{term.field for term in match} for match in service(protocol, 22, 22)]
     of_header = {6: f.TCP_DST, 17: f.UDP_DST}[protocol]
     assert sum(of_header in each for each in fields) == 1
@@ -84,7 +84,7 @@ def test_every_known_port_is_asked_of_header_and_connection(protocol: int) -> No
     assert sum(f.IP_FRAG in each for each in fields) == 2
 
 
-def test_sctp_ports_are_asked_of_the_header_only() -> None:
+def test_sctp_ports_are_matched_in_the_header_only() -> None:
     """The connection tracker does not know them: a reply comes from the port that was asked for."""
     matches = service(132, 22, 22)
     assert not any(term.field is f.CT_TP_DST for match in matches for term in match)
@@ -108,7 +108,7 @@ def test_ports_that_open_vswitch_cannot_see_admit_nothing() -> None:
 
 
 @pytest.mark.parametrize(("family", "protocol"), [(Ethertype.IPV4, 1), (Ethertype.IPV6, 58)])
-def test_icmp_code_is_asked_only_with_a_code(family: Ethertype, protocol: int) -> None:
+def test_icmp_code_is_matched_only_if_the_rule_has_one(family: Ethertype, protocol: int) -> None:
     codes = {f.ICMPV4_CODE, f.ICMPV6_CODE}
     with_code, without = service(protocol, 8, 0, family), service(protocol, 8, None, family)
     assert any(term.field in codes for match in with_code for term in match)

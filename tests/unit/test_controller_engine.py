@@ -65,7 +65,7 @@ def test_an_interface_is_bound_by_its_iface_id(engine: Engine) -> None:
     assert "neither iface-id nor sgctl-uplink" in found["br0/tap3"].reason
 
 
-def test_a_bridge_without_a_controller_is_somebody_elses(engine: Engine) -> None:
+def test_a_bridge_without_a_controller_is_not_managed(engine: Engine) -> None:
     other = replace(bridge(workload("tap1", 1, "one"), workload("tap3", 3, "")), controllers=frozenset())
     assert bindings(engine, other).keys() == {"br0/tap1"}
     assert bindings(engine, bridge(*other.interfaces)).keys() == {"br0/tap1", "br0/tap3"}
@@ -103,7 +103,7 @@ def of_age(network: Network, created_at: str) -> Network:
     return replace(network, meta=Meta(created_at=created_at))
 
 
-def test_of_networks_that_an_uplink_cannot_tell_apart_the_first_is_carried() -> None:
+def test_of_networks_with_the_same_tag_an_uplink_carries_the_first() -> None:
     engine = Engine()
     blue, grey, old = (
         of_age(Network(f"net-{name}", name), f"2026-01-0{day}T00:00:00Z")
@@ -132,7 +132,7 @@ def declaration(engine: Engine, networks: str, ids: str = "") -> tuple[set[str],
     return set(found.networks), told[0] if told else Declaration(networks, ids)
 
 
-def test_a_name_that_was_looked_up_means_its_network_for_good(engine: Engine) -> None:
+def test_a_resolved_name_keeps_its_network(engine: Engine) -> None:
     carried, said = declaration(engine, "blue, red,green")
     assert carried == {BLUE.id, RED.id}
     assert said == Declaration("blue,red,green", "blue=net-blue,red=net-red")
@@ -145,7 +145,7 @@ def test_a_name_that_was_looked_up_means_its_network_for_good(engine: Engine) ->
     assert declaration(engine, "blue", renamed.ids)[0] == {"net-other"}
 
 
-def test_a_name_that_could_be_misread_is_written_as_an_id(engine: Engine) -> None:
+def test_an_ambiguous_name_is_written_as_an_id(engine: Engine) -> None:
     _, said = declaration(engine, "blue,red")
     engine.change_policy([Change(BLUE, replace(BLUE, name="a, b")), Change(RED, replace(RED, name="*"))])
     assert declaration(engine, *said) == ({BLUE.id, RED.id}, Declaration("net-blue,net-red"))
@@ -162,7 +162,7 @@ def test_a_name_that_could_be_misread_is_written_as_an_id(engine: Engine) -> Non
     assert declaration(engine, *expected) == ({BLUE.id, RED.id}, expected)
 
 
-def test_a_network_that_is_made_anew_has_its_uplink_again(engine: Engine) -> None:
+def test_a_recreated_network_is_on_its_uplink_again(engine: Engine) -> None:
     _, said = declaration(engine, "blue")
     engine.change_policy([Change(ONE, None), Change(BLUE, None)])
     assert declaration(engine, *said) == (set(), said)
@@ -173,7 +173,7 @@ def test_a_network_that_is_made_anew_has_its_uplink_again(engine: Engine) -> Non
 OF_A_PROJECT = Meta(project_id="tenant")
 
 
-def test_projects_decide_nothing_about_uplinks(engine: Engine) -> None:
+def test_names_of_project_networks_are_not_resolved(engine: Engine) -> None:
     theirs = Network("net-theirs", "blue", meta=OF_A_PROJECT)
     early = Network("net-early", "later", meta=OF_A_PROJECT)
     add(engine, theirs, early)
@@ -237,7 +237,7 @@ PLUGGED = st.dictionaries(st.integers(1, 4), st.sampled_from(["one", "two", "thr
 
 
 @given(st.lists(st.one_of(PLUGGED, st.sampled_from(["one", "two", "three"])), max_size=12))
-def test_following_what_is_plugged_in_ends_in_the_same_flows(steps: list[dict[int, str] | str]) -> None:
+def test_incremental_changes_lead_to_the_same_flows(steps: list[dict[int, str] | str]) -> None:
     """Devices change numbers and ports; ports come and go. A fresh look at the end sees the same."""
     engine, zones = Engine(), {BLUE.id: 5}
     add(engine, BLUE, GROUP)

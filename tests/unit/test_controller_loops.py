@@ -59,7 +59,7 @@ class Building:
 
 
 @pytest.mark.parametrize("networks", [1, 5])
-def test_all_but_one_are_closed_and_open_when_they_are_alone(networks: int) -> None:
+def test_all_uplinks_but_one_are_closed_until_they_are_alone(networks: int) -> None:
     building = Building(networks)
     building.run(2)
     assert building.closed() == {"nic2": networks, "nic3": networks}

@@ -88,7 +88,7 @@ def test_a_denied_packet_tells_what_would_have_to_change(text: PolicyText) -> No
     )
 
 
-def test_every_suggestion_of_another_group_is_true(text: PolicyText) -> None:
+def test_every_suggested_group_would_allow_the_packet(text: PolicyText) -> None:
     """In the group of the rule that is named, the packet passes."""
     ports = {**text.ports, "p2": port(2, "s", "d")}
     changed = PolicyText(text.networks, ports, text.address_groups, text.rules, text.groups)
@@ -115,7 +115,7 @@ def test_ping_is_what_is_asked_without_a_service(text: PolicyText) -> None:
     assert reply.verdict.allowed
 
 
-def test_addresses_mean_their_ports_and_others_the_outside(text: PolicyText) -> None:
+def test_addresses_stand_for_their_ports_or_for_the_outside(text: PolicyText) -> None:
     assert asked(text, "10.0.0.1", "w2", port=80).packet.sender == "p1"
     outside = asked(text, "192.0.2.9", "w2", port=22)
     assert outside.packet.sender is None
@@ -200,7 +200,7 @@ def framed(text: PolicyText, frame: str) -> FrameAnswer:
 ARP = "ffffffffffff 020000000001 0806 0001080006040001 020000000001 0a000001 000000000000 0a000002"
 
 
-def test_frames_that_no_rule_is_about_have_words_too(text: PolicyText) -> None:
+def test_frames_that_rules_do_not_concern_are_described_too(text: PolicyText) -> None:
     said = framed(text, ARP)
     assert describe_frame(text, said.frame) == (
         "ARP request for 10.0.0.2 of 02:00:00:00:00:01 10.0.0.1 "
@@ -232,7 +232,7 @@ def packet_of(text: PolicyText, frame: str) -> Packet:
     return packet
 
 
-def test_a_frame_says_all_of_the_packet(text: PolicyText) -> None:
+def test_all_fields_of_a_packet_are_read_from_a_frame(text: PolicyText) -> None:
     packet = packet_of(text, FRAME)
     ends = Prefix.parse("10.0.0.1"), Prefix.parse("10.0.0.2")
     expected = Packet("blue", "p1", "p2", Conversation(*ends, 6, 1000, 80), source_mac="02:00:00:00:00:01")
@@ -260,7 +260,7 @@ def test_a_fragment_that_nobody_looks_up_needs_a_rule_of_its_ethertype(text: Pol
     )
 
 
-def test_extension_headers_are_walked() -> None:
+def test_extension_headers_are_skipped() -> None:
     ends = "20010db8000000000000000000000001" + "20010db8000000000000000000000002"
     hop_by_hop = "11 00 0000 00000000"
     first = f"{'02' * 6}{'04' * 6}86dd 60000000 0018 00 40 {ends} {hop_by_hop} 0035 1388 0008 0000"
@@ -287,8 +287,6 @@ def test_broken_frames_are_refused(frame: str) -> None:
         ({"protocol": 1, "port": 5}, "only TCP, UDP and SCTP have ports"),
     ],
 )
-def test_a_question_that_leaves_out_the_port_or_has_no_place_for_one(
-    service: dict[str, int], reason: str
-) -> None:
+def test_questions_with_a_missing_or_superfluous_port(service: dict[str, int], reason: str) -> None:
     with pytest.raises(Unexplained, match=reason):
         ServiceQuestion(**service).numbers(4)

@@ -157,7 +157,7 @@ def large_policy(ports: int) -> list[PolicyObject]:
 
 
 @pytest.mark.parametrize("service", [ServiceQuestion(port=3306), ServiceQuestion()])
-def test_ten_thousand_ports_take_no_time(service: ServiceQuestion) -> None:
+def test_ten_thousand_ports_are_evaluated_quickly(service: ServiceQuestion) -> None:
     policy, _ = taken_in(large_policy(10_000))
     begin = time.monotonic()
     reach = Reach(policy, service, 4)
@@ -169,7 +169,7 @@ def test_ten_thousand_ports_take_no_time(service: ServiceQuestion) -> None:
     assert elapsed < 3.0
 
 
-def test_outside_is_what_the_rules_name() -> None:
+def test_outside_lists_the_remotes_that_rules_name() -> None:
     objects: list[PolicyObject] = [
         Network("net", "net"),
         SecurityGroup("g", "g"),
@@ -191,7 +191,7 @@ def test_outside_is_what_the_rules_name() -> None:
 
 
 @pytest.mark.parametrize("protocol", [None, 6, 17, 47])
-def test_a_service_is_asked_as_the_reference_reads_it(protocol: int | None) -> None:
+def test_a_service_is_read_as_in_the_reference(protocol: int | None) -> None:
     rule = Rule("r", 16, "g", Direction.INGRESS, Ethertype.IPV4, protocol)
     policy, _ = taken_in([Network("net", "net"), SecurityGroup("g", "g"), rule])
     assert Reach(policy, ServiceQuestion(protocol=47), 4).is_service(rule) == (protocol in (None, 47))

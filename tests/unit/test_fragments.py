@@ -35,11 +35,11 @@ def test_fragments_in_any_order_are_the_packet(frames: list[bytes], packet: Pack
     assert whole(frames) == [bytes(packet)]
 
 
-def test_packets_are_the_same_whoever_cut_them() -> None:
+def test_packets_are_equal_however_they_were_fragmented() -> None:
     assert whole(cut6(500, 9)) == whole(cut6(1200, 10))
 
 
-def test_what_is_not_complete_stays_as_it_came() -> None:
+def test_incomplete_packets_stay_unchanged() -> None:
     first, *rest = cut4(400)
     assert whole(rest) == rest
     assert whole([first, *rest, first]) == [bytes(WHOLE4), first]

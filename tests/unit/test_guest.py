@@ -38,7 +38,7 @@ def test_the_exit_code_is_the_command_s(
 
 
 @pytest.mark.usefixtures("root")
-def test_a_guest_that_dies_is_a_failure_with_its_last_words(tmp_path: Path, shared: Path) -> None:
+def test_a_guest_that_dies_is_a_failure_with_its_last_output(tmp_path: Path, shared: Path) -> None:
     script = 'echo "1 passed" >"$shared/output"; echo "Kernel panic"'
     with guest(tmp_path, shared, script) as running, pytest.raises(LabError, match=r"died:\nKernel panic"):
         running.wait(10)
@@ -100,7 +100,7 @@ def test_what_failed_is_run_once_more(tmp_path: Path, monkeypatch: pytest.Monkey
     assert asked[1:] == [["tests/a.py::test_b"]]
 
 
-def test_a_guest_that_died_is_told(
+def test_a_guest_that_died_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(kernel, "run", Mock(side_effect=LabError("the guest died")))

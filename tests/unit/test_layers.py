@@ -78,7 +78,7 @@ def test_a_room_imports_what_the_table_says_and_nothing_else(room: str) -> None:
     assert set().union(*used.values()) == ROOMS[room], "the table says more than is imported"
 
 
-def test_no_room_needs_one_that_needs_it() -> None:
+def test_rooms_have_no_import_cycle() -> None:
     assert list(TopologicalSorter(ROOMS).static_order())  # raises CycleError
 
 
@@ -106,7 +106,7 @@ def test_flows_touch_neither_clock_nor_files_nor_network(module: str) -> None:
 
 
 @pytest.mark.parametrize("place", range(len(REFERENCE)), ids=REFERENCE)
-def test_the_reference_knows_the_objects_only(place: int) -> None:
+def test_the_reference_imports_only_objects_of_the_policy(place: int) -> None:
     """Not even the policy's indexes, which the compiler uses: it looks at one object at a time."""
     module = f"flows.reference.{REFERENCE[place]}"
     before = [f"flows.reference.{name}" for name in REFERENCE[:place]]
@@ -116,12 +116,12 @@ def test_the_reference_knows_the_objects_only(place: int) -> None:
 
 
 @pytest.mark.parametrize("module", sorted(SGCTL))
-def test_ryu_and_eventlet_are_known_in_few_places(module: str) -> None:
+def test_only_few_modules_import_ryu_and_eventlet(module: str) -> None:
     used = {name.partition(".")[0] for name in imports(SGCTL[module])} & RYU
     assert not used or within(module, *RYU_USERS)
 
 
-def test_policy_is_known_to_the_store_as_objects_only() -> None:
+def test_the_store_imports_only_objects_of_the_policy() -> None:
     """The compiler is the controller's business."""
     pure = ("flows.policy.objects", "flows.policy.validate")
     for module, path in SGCTL.items():

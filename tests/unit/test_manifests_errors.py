@@ -36,7 +36,7 @@ def _port(spec: str, name: str = "p") -> str:
     return _doc("Port", name, "  " + spec)
 
 
-def test_every_document_of_every_file_is_judged_before_anything_is_refused() -> None:
+def test_errors_of_all_documents_are_reported_together() -> None:
     policy = Policy()
     findings = policy.findings(
         BASE
@@ -300,7 +300,7 @@ def test_the_same_addresses_are_fine_on_networks_without_a_common_scope() -> Non
     policy.apply(texts[0])
 
 
-def test_a_network_cannot_leave_its_ports_outside() -> None:
+def test_a_network_cannot_drop_a_subnet_of_its_ports() -> None:
     policy = Policy()
     policy.apply(BASE, _port("{network: blue, fixed_ips: [10.0.0.5]}"))
     moved = BASE.replace("10.0.0.0/24", "10.9.0.0/24")
@@ -309,7 +309,7 @@ def test_a_network_cannot_leave_its_ports_outside() -> None:
     ]
 
 
-def test_stating_an_object_twice_is_refused_in_one_file_and_across_files() -> None:
+def test_an_object_stated_twice_is_refused_in_one_file_and_across_files() -> None:
     evroc = _doc("SecurityGroup", "web", "  {}").replace("sgctl/v1", "networking.evroclabs.net/v1alpha1")
     findings = Policy().findings(BASE + "---" + BASE, evroc)
     assert [(str(each.source.at(0)), each.reason) for each in findings] == [
@@ -325,7 +325,7 @@ def test_stating_an_object_twice_is_refused_in_one_file_and_across_files() -> No
     ]
 
 
-def test_an_ambiguous_name_is_refused_and_an_id_settles_it() -> None:
+def test_an_ambiguous_name_is_refused_and_an_id_is_accepted() -> None:
     policy = Policy()
     ids = [f"00000000-0000-4000-8000-00000000000{digit}" for digit in "12"]
     for identifier in ids:
@@ -341,7 +341,7 @@ def test_an_ambiguous_name_is_refused_and_an_id_settles_it() -> None:
     assert [each.default_group for each in policy.draft().all(Network)] == [ids[1]]
 
 
-def test_a_broken_document_does_not_make_the_others_look_broken() -> None:
+def test_a_broken_document_causes_no_errors_in_others() -> None:
     broken = _doc("SecurityGroup", "app", "  stateful: 5")
     assert Policy().problems(broken, _group("{direction: ingress, remote_group: app}")) == [
         (5, "spec.stateful", "must be true or false, not 5")

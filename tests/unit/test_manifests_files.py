@@ -36,7 +36,7 @@ WRONG = GROUP + "spec: {rules: [{direction: up}]}\n"
         ("# nothing here\n", 0, "there is no document in this file"),
     ],
 )
-def test_text_that_is_no_yaml_is_refused_with_its_line(text: str, line: int, reason: str) -> None:
+def test_invalid_yaml_is_refused_with_its_line(text: str, line: int, reason: str) -> None:
     with pytest.raises(PolicyError) as caught:
         documents(text.encode(), "x.yaml")
     (finding,) = caught.value.findings

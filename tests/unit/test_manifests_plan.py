@@ -85,7 +85,7 @@ def test_the_order_of_rules_and_documents_does_not_matter() -> None:
         ("direction: ingress, protocol: icmp, port_range_min: 3", 4, 1, 3, None),
     ],
 )
-def test_how_a_rule_is_read(
+def test_rules_of_manifests(
     rule: str, ethertype: int, protocol: int | None, low: int | None, high: int | None
 ) -> None:
     policy = Policy()
@@ -106,7 +106,7 @@ def test_protocol_names_are_one_to_one_and_read_back() -> None:
     assert protocols.parse(protocols.show(None)) is None
 
 
-def test_openstacks_default_rules_are_added_where_asked_and_not_listed() -> None:
+def test_openstacks_default_rules_are_added_on_request() -> None:
     policy = Policy()
     text = _group("direction: egress, name: mine").replace("spec:\n", "spec:\n  default_rules: openstack\n")
     policy.apply(text)
@@ -135,7 +135,7 @@ def test_profiles_of_a_network(spec: str, egress: str) -> None:
     assert (network.egress_default, network.default_group) == (EgressDefault(egress), None)
 
 
-def test_a_port_gets_what_its_document_leaves_out_and_keeps_it() -> None:
+def test_a_port_gets_and_keeps_attributes_that_its_document_omits() -> None:
     policy = Policy()
     policy.apply(NETWORK, _port("a", ", fixed_ips: [10.0.0.2]"), _port("b"))
     port = _named(policy, "b")

@@ -69,7 +69,9 @@ def _refusals(policy: Policy, *targets: tuple[type[PolicyObject] | None, str]) -
         (SecurityGroup, "default-blue", "SecurityGroup default-blue: in use by network blue"),
     ],
 )
-def test_what_is_in_use_stays(policy: Policy, kind: type[PolicyObject], name: str, message: str) -> None:
+def test_objects_in_use_are_not_deleted(
+    policy: Policy, kind: type[PolicyObject], name: str, message: str
+) -> None:
     assert _refusals(policy, (kind, name)) == [(message, Code.IN_USE)]
 
 
@@ -92,7 +94,7 @@ def test_users_and_used_can_go_together(policy: Policy) -> None:
     }
 
 
-def test_a_network_takes_the_default_group_that_was_made_for_it(policy: Policy) -> None:
+def test_the_default_group_of_a_network_is_deleted_with_it(policy: Policy) -> None:
     policy.delete((Port, "web1"), (None, "spare"), (Network, "blue"))
     assert {group.name for group in policy.draft().all(SecurityGroup)} == {"web", "app"}
 
@@ -114,7 +116,7 @@ def test_one_rule_by_its_number(policy: Policy) -> None:
     assert sorted(rule.number for rule in policy.draft().all(Rule)) == [16, 17, 18, 19, 20, 22]
 
 
-def test_a_machine_takes_its_own_port_and_leaves_others_without_groups(policy: Policy) -> None:
+def test_a_deleted_machine_deletes_its_own_port_and_clears_other_ports(policy: Policy) -> None:
     policy.delete((None, "vm"), (None, "spare"))
     assert [(port.name, port.security_groups) for port in policy.draft().all(Port)] == [("web1", frozenset())]
 

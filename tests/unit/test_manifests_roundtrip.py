@@ -218,7 +218,7 @@ def _described_in(policy: Policy) -> Counter[tuple[object, ...]]:
     )
 
 
-def test_ethernet_types_are_written_as_everybody_writes_them() -> None:
+def test_ethertypes_are_written_in_hexadecimal() -> None:
     policy = Policy()
     network = "apiVersion: sgctl/v1\nkind: Network\nmetadata: {name: n}\n---\n"
     port = "apiVersion: sgctl/v1\nkind: Port\nmetadata: {name: p}\n"
@@ -231,7 +231,7 @@ def test_ethernet_types_are_written_as_everybody_writes_them() -> None:
 
 @given(policies())
 @settings(max_examples=examples(60))
-def test_an_export_changes_nothing_here_and_rebuilds_everything_elsewhere(policy: Policy) -> None:
+def test_an_export_can_be_applied_here_and_elsewhere(policy: Policy) -> None:
     exported = policy.export()
     here = policy.plan(exported)
     assert here.changes == ()

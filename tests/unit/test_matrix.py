@@ -38,7 +38,7 @@ def shown(step: StepResult, before: StepResult | None = None) -> str:
     return console.file.getvalue()
 
 
-def test_wrong_cells_stand_out_without_colours() -> None:
+def test_wrong_cells_are_marked_without_colours() -> None:
     text = shown(StepResult("now", (result("tcp/1", "allow", "deny"), result("tcp/2", "deny", "deny"))))
     assert text.count("✗DENY") == 1
     assert "✗ a → b tcp/1: expected allow (said so), observed deny: detail" in text
@@ -53,7 +53,7 @@ def test_right_cells_are_not_marked() -> None:
 
 @pytest.mark.parametrize("observed", ["half", "broken"])
 @pytest.mark.parametrize("expected", ["allow", "deny"])
-def test_half_and_broken_are_never_right(expected: str, observed: str) -> None:
+def test_partial_and_broken_results_are_never_as_expected(expected: str, observed: str) -> None:
     assert result("tcp/1", expected, observed).wrong
 
 
@@ -65,7 +65,7 @@ def test_rows_that_stay_right_are_only_counted() -> None:
     assert " c " not in text
 
 
-def test_a_wrong_row_is_shown_even_if_it_was_so_before() -> None:
+def test_a_row_that_stays_wrong_is_shown_again() -> None:
     step = StepResult("x", (result("tcp/1", "allow", "deny"),))
     assert "✗DENY" in shown(step, step)
 
@@ -93,7 +93,7 @@ def test_both_ends_have_to_agree(answered: bool, arrived: bool, observed: Observ
     assert judge(probe, answer, {probe.token} if arrived else set()).observed is observed
 
 
-def test_a_probe_that_could_not_be_sent_is_no_denied_one() -> None:
+def test_a_probe_that_could_not_be_sent_does_not_count_as_denied() -> None:
     probe = Probe("udp", 4, 53, ATTACKER, VICTIM)
     answer = {"outcome": "broken", "mark": probe.token, "detail": "Network is unreachable"}
     assert judge(probe, answer, set()) == Observation(Observed.BROKEN, "Network is unreachable")
@@ -107,7 +107,7 @@ def test_every_frame_of_an_attack_carries_its_token(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ATTACKS)
-def test_frames_are_well_formed_but_for_the_lie(kind: str) -> None:
+def test_attack_frames_are_well_formed_apart_from_the_forged_field(kind: str) -> None:
     """A switch must not have another reason to drop them."""
     for frame in attack_frames(kind, ATTACKER, VICTIM, STRANGER, TOKEN):
         packet = Ether(frame)
@@ -120,7 +120,7 @@ def test_frames_are_well_formed_but_for_the_lie(kind: str) -> None:
             assert (packet[ARP].hwlen, packet[ARP].plen) == (6, 4)
 
 
-def test_attacks_lie_about_what_they_are_named_after() -> None:
+def test_attacks_forge_the_field_in_their_name() -> None:
     def frames(kind: str) -> list[Ether]:
         return [Ether(frame) for frame in attack_frames(kind, ATTACKER, VICTIM, STRANGER, TOKEN)]
 

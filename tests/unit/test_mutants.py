@@ -25,7 +25,7 @@ def test_no_two_mutants_have_the_same_name() -> None:
     assert not [name for name, count in Counter(mutant.wrong for mutant in MUTANTS).items() if count > 1]
 
 
-def test_a_mutant_whose_text_is_gone_is_no_mutant() -> None:
+def test_a_mutant_whose_text_is_missing_is_an_error() -> None:
     with pytest.raises(Untried, match=r"flows/compiler/rules\.py does not hold: gone"):
         Mutant("nothing", "compiler/rules", "gone", "new").applied("text")
 

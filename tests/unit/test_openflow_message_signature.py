@@ -37,7 +37,7 @@ def flow(*match: Term, do: tuple[Action, ...] = (), table: Table = p.ADMIT) -> F
         (0x5C1, 0x5C2),
     ],
 )
-def test_numbers_make_no_difference(one: Edit, other: Edit) -> None:
+def test_numbers_do_not_change_the_signature(one: Edit, other: Edit) -> None:
     assert signature(one) == signature(other)
 
 
@@ -61,5 +61,5 @@ def test_numbers_make_no_difference(one: Edit, other: Edit) -> None:
         (flow(r.ZONE(1)).key, 0x5C1),
     ],
 )
-def test_all_else_does(one: Edit, other: Edit) -> None:
+def test_other_differences_change_the_signature(one: Edit, other: Edit) -> None:
     assert signature(one) != signature(other)

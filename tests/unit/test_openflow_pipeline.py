@@ -150,7 +150,7 @@ def test_a_flow_holds_no_more_actions_than_a_message() -> None:
         _ = Flow(p.EGRESS_ANY, 1, (), full + full).instruction_bytes
 
 
-def test_conjunctions_stay_below_plain_accepts_and_above_the_default() -> None:
+def test_conjunctions_have_priorities_between_plain_rules_and_the_default() -> None:
     edges = (0, 16, numbers.RULES_PER_BAND - 1, numbers.RULES_PER_BAND, 2**32 - 1)
     for number in edges:
         assert Priority.GUARD < numbers.conjunction_priority(number) < Priority.UNNAMED
@@ -179,7 +179,7 @@ def lookups(actions: Iterable[Action], copied: bool = False) -> Iterator[tuple[C
             yield from lookups(action.actions, copied=True)
 
 
-def test_what_the_tracker_lets_go_meanwhile_ends_there() -> None:
+def test_fragments_released_by_another_lookup_are_dropped() -> None:
     """It adds fragments of other packets to those that it is asked about."""
     subnets = tuple(map(Prefix.parse, ("10.0.0.0/24", "10.0.1.0/24")))
     flows = compiled(Network(network, network, subnets=subnets) for network in wiring.ZONES).values()
@@ -210,7 +210,7 @@ ONCE_PER_POLICY = settings(
 
 @ONCE_PER_POLICY
 @given(policies().map(Unshown))
-def test_packets_never_run_in_circles(objects: Unshown[list[PolicyObject]]) -> None:
+def test_tables_have_no_cycles(objects: Unshown[list[PolicyObject]]) -> None:
     edges = calls(compiled(objects.value).values())
     backward = {(here, there) for here, there in edges if there.id <= here.id} - RETRIES
     unexplained = [f"{here} to {there}" for here, there in backward - BACKWARD_CALLS.keys()]
@@ -221,7 +221,7 @@ def test_packets_never_run_in_circles(objects: Unshown[list[PolicyObject]]) -> N
 
 @ONCE_PER_POLICY
 @given(policies().map(Unshown))
-def test_nothing_is_compared_twice_with_the_same(objects: Unshown[list[PolicyObject]]) -> None:
+def test_repeated_comparisons_end(objects: Unshown[list[PolicyObject]]) -> None:
     """What is compared next after each value, by table and the rest of the match, ends some time."""
     following: dict[tuple[Table, Match], dict[Term, Term]] = {}
     for flow in compiled(objects.value).values():
@@ -291,7 +291,7 @@ def test_no_two_flows_of_equal_priority_contradict_each_other(objects: Unshown[l
 
 @ONCE_PER_POLICY
 @given(policies().map(Unshown))
-def test_no_flow_is_written_in_two_ways(objects: Unshown[list[PolicyObject]]) -> None:
+def test_every_flow_has_one_order_of_conditions(objects: Unshown[list[PolicyObject]]) -> None:
     """The order of conditions is part of our key, but not of the switch's."""
     keys = [(key.table, key.priority, frozenset(key.match)) for key in compiled(objects.value)]
     assert len(keys) == len(set(keys))
@@ -299,7 +299,7 @@ def test_no_flow_is_written_in_two_ways(objects: Unshown[list[PolicyObject]]) ->
 
 @ONCE_PER_POLICY
 @given(policies().map(Unshown))
-def test_where_the_switch_learns_there_is_nothing_else(objects: Unshown[list[PolicyObject]]) -> None:
+def test_learning_tables_have_no_other_flows(objects: Unshown[list[PolicyObject]]) -> None:
     """Flows of others are noticed by numbers, which nobody knows of these tables."""
     assert not [key for key in compiled(objects.value) if key.table in p.LEARNING]
 

@@ -36,12 +36,12 @@ def terms(draw: st.DrawFn) -> Term:
 
 
 @given(terms())
-def test_conditions_are_as_ryu_writes_them(term: Term) -> None:
+def test_conditions_match_ryus_encoding(term: Term) -> None:
     assert term.oxm == ryu.term_bytes(term)
 
 
 @pytest.mark.parametrize("field", sorted(UNKNOWN, key=str), ids=str)
-def test_ryu_has_not_learned_our_fields(field: Field) -> None:
+def test_ryu_does_not_know_our_fields(field: Field) -> None:
     """When it does, they can be compared here."""
     with pytest.raises(ryu.UnknownToRyu):
         ryu.term_bytes(field(0))
@@ -96,13 +96,13 @@ ACTIONS = st.one_of(
 
 
 @given(ACTIONS)
-def test_actions_are_as_ryu_writes_them(action: a.Action) -> None:
+def test_actions_match_ryus_encoding(action: a.Action) -> None:
     assert action.encode() == ryu.action_bytes(action)
 
 
 @settings(max_examples=examples(15), suppress_health_check=list(HealthCheck))
 @given(policies())
-def test_flow_mods_are_as_ryu_writes_them(objects: list[PolicyObject]) -> None:
+def test_flow_mods_match_ryus_encoding(objects: list[PolicyObject]) -> None:
     compared: Counter[int] = Counter()
     for flow in compiled(objects).values():
         try:
@@ -119,7 +119,7 @@ def test_flow_mods_are_as_ryu_writes_them(objects: list[PolicyObject]) -> None:
 FLOW = Flow(p.FORWARD, 100, (r.ZONE(10), f.ETH_DST(1)), (a.Resubmit(50),))
 
 
-def test_deleting_is_as_ryu_writes_it() -> None:
+def test_deletions_match_ryus_encoding() -> None:
     strict = ryu.add_flow(FLOW)
     strict.cookie, strict.cookie_mask = numbers.COOKIE_TAG << 56, 0xFF << 56
     strict.command, strict.instructions = ryu.ofproto.OFPFC_DELETE_STRICT, []
@@ -137,7 +137,7 @@ def test_deleting_is_as_ryu_writes_it() -> None:
     assert wire.delete_by_cookie(FLOW.cookie, 7) == ryu.message_bytes(by_cookie, 7)
 
 
-def test_bundles_and_barriers_are_as_ryu_writes_them() -> None:
+def test_bundles_and_barriers_match_ryus_encoding() -> None:
     flags = ryu.ofproto.OFPBF_ATOMIC | ryu.ofproto.OFPBF_ORDERED
     for ours, theirs in (
         (wire.BUNDLE_OPEN, ryu.ofproto.OFPBCT_OPEN_REQUEST),
@@ -192,19 +192,19 @@ def test_flows_of_others_that_bypass_ours_are_told_apart(
 
 
 @given(st.integers(0, 2**56 - 1))
-def test_a_question_for_flows_of_others_meets_each_cookie_once(rest: int) -> None:
+def test_requests_for_flows_of_others_cover_each_cookie_once(rest: int) -> None:
     for tag in range(256):
         met = sum((tag << 56 | rest) & mask == cookie for cookie, mask in wire.OTHERS_COOKIES)
         assert met == (tag not in (numbers.COOKIE_TAG, numbers.LEARNED_COOKIE_TAG))
 
 
 @given(st.integers(0, 55))
-def test_installed_flows_that_are_cut_short_are_refused(length: int) -> None:
+def test_truncated_flow_statistics_are_refused(length: int) -> None:
     with pytest.raises(ValueError, match="cut short"):
         wire.installed_flow(statistics(90, 1)[:length], 0)
 
 
-def test_installed_flows_with_a_length_of_their_own_do_not_loop() -> None:
+def test_flow_statistics_with_a_wrong_length_do_not_loop() -> None:
     for length in (0, 8, 31):
         with pytest.raises(ValueError, match="cut short"):
             wire.installed_flow(struct.pack("!H", length) + statistics(90, 1)[2:], 0)

@@ -37,7 +37,7 @@ def place_of(name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", OPTIMIZATIONS)
-def test_each_is_on_until_it_is_named(name: str) -> None:
+def test_each_optimization_is_on_by_default(name: str) -> None:
     others = ",".join(OPTIMIZATIONS.keys() - {name})
     assert is_on(name, {})
     assert is_on(name, {VARIABLE: others})
@@ -45,7 +45,7 @@ def test_each_is_on_until_it_is_named(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMIZATIONS)
-def test_each_is_asked_for_where_the_table_says(name: str) -> None:
+def test_each_optimization_is_read_by_the_module_in_the_table(name: str) -> None:
     """A switch that nothing asks for would do nothing."""
     users = [path for path in (ROOT / "sgctl").rglob("*.py") if f'is_on("{name}")' in path.read_text()]
     assert users
@@ -59,7 +59,7 @@ def test_each_is_asked_for_where_the_table_says(name: str) -> None:
         (["-c", "import sgctl.cli; sgctl.cli.main(['version'])"], "error: "),
     ],
 )
-def test_a_wrong_name_is_an_error(command: list[str], prefix: str) -> None:
+def test_an_unknown_optimization_is_an_error(command: list[str], prefix: str) -> None:
     assert problem({VARIABLE: "collector,colector"}) == "SGCTL_WITHOUT: no such optimization: colector"
     done = subprocess.run(
         [sys.executable, *command],

@@ -72,7 +72,7 @@ def test_an_address_is_a_host_prefix(address: ipaddress.IPv4Address) -> None:
     )
 
 
-def test_equal_prefixes_are_one_however_they_are_written() -> None:
+def test_equal_prefixes_are_equal_in_any_spelling() -> None:
     spellings = ["2001:db8::/32", "2001:DB8::/32", "2001:0db8:0:0::/32", "2001:db8:0:0:0:0:0:0/32"]
     assert len(set(map(Prefix.parse, spellings))) == 1
     assert Prefix.parse("1.1.1.1") == Prefix.parse("1.1.1.1/32")
@@ -111,7 +111,7 @@ def test_prefix_refuses_what_is_neither_address_nor_cidr(text: str) -> None:
         Prefix.parse(text)
 
 
-def test_host_bits_are_named_with_the_network_that_was_meant() -> None:
+def test_an_error_about_host_bits_names_the_network() -> None:
     with pytest.raises(
         ValueError, match=r"'10\.0\.0\.1/24' has host bits set; did you mean 10\.0\.0\.0/24\?"
     ):

@@ -91,7 +91,7 @@ def forged(obj: PolicyObject, **values: Any) -> PolicyObject:
         replace(NETWORK, subnet_details=(DETAIL,)),
     ],
 )
-def test_sound_objects_have_no_problems(obj: PolicyObject) -> None:
+def test_valid_objects_have_no_problems(obj: PolicyObject) -> None:
     assert check(obj) == []
 
 
@@ -191,7 +191,7 @@ def test_each_problem_names_its_field(obj: PolicyObject, fields: list[str]) -> N
     assert [problem.field for problem in check(obj)] == fields
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     wrong = forged(PORT, mac="x", iface_id="", fixed_ips=(prefix("::"),), admin_state_up=None)
     assert {problem.field for problem in check(wrong)} == {
         "mac_address",
@@ -201,7 +201,7 @@ def test_all_problems_are_told_at_once() -> None:
     }
 
 
-def test_reasons_are_for_people() -> None:
+def test_reasons_are_readable() -> None:
     problems = check(replace(RULE, port_range_min=90)) + check(replace(RULE6, protocol=1))
     assert [str(problem.reason) for problem in problems] == [
         "81 is below port_range_min 90",

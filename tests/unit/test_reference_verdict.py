@@ -78,7 +78,7 @@ def test_nothing_is_allowed_by_default() -> None:
     assert judge(text(OUT), packet(WEB, None, *SQL)).allowed
 
 
-def test_both_sides_have_to_allow_it_and_say_why() -> None:
+def test_both_sides_must_allow_a_packet_and_name_their_rules() -> None:
     sql = rule("sql", "g-db", protocol=6, port_range_min=3306, port_range_max=3306)
     any_tcp = rule("tcp", "g-db", protocol=6)
     verdict = judge(text(OUT, sql, any_tcp), packet(WEB, DB, *SQL))
@@ -106,7 +106,7 @@ def test_icmp_type_and_code(code: int | None, service: tuple[int, ...], allowed:
     assert judge(text(OUT, echo), packet(WEB, DB, *service)).allowed is allowed
 
 
-def test_families_are_apart() -> None:
+def test_a_rule_applies_to_its_family_only() -> None:
     conversation = Conversation(A["web6"], A["db6"], *SQL)
     v6 = Packet("net", WEB, DB, conversation)
     assert judge(text(OUT, rule("r", "g-db")), v6).refusal is Refusal.SENDER_RULES
@@ -148,7 +148,7 @@ def test_members_are_known_by_every_address_of_theirs_but_not_by_wide_pairs() ->
     assert judge(text(OUT, member), Packet("net", WEB, DB, of_pair)).refusal is Refusal.SPOOFED_SOURCE
 
 
-def test_members_of_other_networks_count_within_the_same_scope_only() -> None:
+def test_members_of_other_networks_count_only_within_the_same_scope() -> None:
     far = Prefix.parse("192.0.2.1")
     member = Port("far", "far", "other", "02:00:00:00:00:0f", "far", (far,), frozenset(["g-far"]))
     allow = rule("r", "g-db", remote_group_id="g-far")
@@ -202,7 +202,7 @@ def test_a_stateless_port_needs_a_rule_for_the_way_back() -> None:
     assert judge(text(OUT, sql, stateless, back), reply).allowed
 
 
-def test_without_port_security_nothing_is_asked_of_that_side() -> None:
+def test_without_port_security_that_side_needs_no_rule() -> None:
     foreign = replace(packet(LOOSE, DB, *SQL), header=Conversation(A["out"], A["db"], *SQL))
     assert judge(text(rule("r", "g-db")), foreign).allowed
     assert judge(text(), foreign).refusal is Refusal.RECEIVER_RULES
@@ -224,7 +224,7 @@ def test_without_port_security_nothing_is_asked_of_that_side() -> None:
     ],
     ids=lambda each: each.name if isinstance(each, Refusal) else "",
 )
-def test_what_no_rule_can_allow(changes: dict[str, Any], refusal: Refusal) -> None:
+def test_packets_that_no_rule_can_allow(changes: dict[str, Any], refusal: Refusal) -> None:
     everything = [
         rule(f"{direction}-{family}-{group}", group, direction, ethertype=family)
         for group in ("g-web", "g-db")
@@ -247,7 +247,7 @@ def test_the_outside_may_not_use_a_local_address() -> None:
     assert judge(text(rule("r", "g-db")), forged).refusal is Refusal.CLAIMED_SOURCE
 
 
-def test_a_lease_is_asked_of_all_servers_and_never_of_one_without_a_rule() -> None:
+def test_dhcp_requests_reach_trusted_ports_and_a_unicast_one_needs_a_rule() -> None:
     asked = packet(WEB, DB, 17, 68, 67)
     to_all = replace(asked, header=asked.header._replace(destination=A["all"]), to_group=True)
     assert judge(text(), to_all).refusal is Refusal.FOR_SERVERS
@@ -263,7 +263,7 @@ def test_later_fragments_pass_by_protocol() -> None:
         assert judge(text(OUT, ports), fragment).allowed is allowed
 
 
-def test_later_fragments_need_a_rule_of_their_ethertype_before_any_other_question() -> None:
+def test_later_fragments_need_a_rule_of_their_ethertype_first() -> None:
     """Of either direction, since answers may be large."""
     fragment = packet(WEB, DB, 17, 0, 0, later_fragment=True)
     received = packet(None, DB, 17, 0, 0, later_fragment=True)
@@ -276,7 +276,7 @@ def test_later_fragments_need_a_rule_of_their_ethertype_before_any_other_questio
     assert judge(text(answers[1]), received).refusal is Refusal.RECEIVER_FRAGMENT
 
 
-def test_who_is_not_tracked_or_open_may_send_fragments_without_a_rule() -> None:
+def test_untracked_or_open_ports_may_send_fragments_without_a_rule() -> None:
     fragment = packet(WEB, None, 17, 0, 0, later_fragment=True)
     stateless = SecurityGroup("g-web", "w", stateful=False)
     assert judge(text(stateless), fragment).refusal is Refusal.SENDER_RULES
@@ -287,7 +287,7 @@ def test_who_is_not_tracked_or_open_may_send_fragments_without_a_rule() -> None:
     assert judge(untracked, to_db).refusal is Refusal.RECEIVER_FRAGMENT
 
 
-def test_neighbour_discovery_is_not_a_matter_of_rules() -> None:
+def test_rules_do_not_apply_to_neighbour_discovery() -> None:
     solicitation = Packet("net", WEB, DB, Conversation(A["web6"], A["db6"], 58, 135, 0), hops=255)
     with pytest.raises(ValueError, match="neighbour discovery"):
         judge(text(), solicitation)

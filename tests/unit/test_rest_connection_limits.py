@@ -18,7 +18,7 @@ from sgctl.rest.local_users import LocalUsers
 MEMBER = Caller("red", Role.MEMBER)
 
 
-def test_the_oldest_of_those_who_proved_nothing_goes() -> None:
+def test_the_oldest_unproven_connection_is_closed_first() -> None:
     closed: list[Peer] = []
     connections = ApiConnections(closed.append, most=3, max_per_peer=2)
     proven = Peer("192.0.2.1", caller=LOCAL_ADMIN)
@@ -30,7 +30,7 @@ def test_the_oldest_of_those_who_proved_nothing_goes() -> None:
     assert closed == [old]
 
 
-def test_one_address_has_its_share() -> None:
+def test_connections_of_one_address_are_limited() -> None:
     closed: list[Peer] = []
     connections = ApiConnections(closed.append, most=10, max_per_peer=2)
     crowd = [Peer("192.0.2.1") for _ in range(6)]
@@ -43,7 +43,7 @@ def test_one_address_has_its_share() -> None:
     assert len(closed) == 4
 
 
-def test_strangers_do_not_send_those_away_who_proved_themselves() -> None:
+def test_unproven_connections_do_not_displace_proven_ones() -> None:
     connections = ApiConnections(lambda _: pytest.fail("somebody was sent away"), most=2, max_per_peer=2)
     assert connections.enter(Peer("192.0.2.1", caller=LOCAL_ADMIN))
     assert connections.enter(Peer("192.0.2.2", caller=MEMBER))
@@ -51,7 +51,7 @@ def test_strangers_do_not_send_those_away_who_proved_themselves() -> None:
 
 
 @pytest.mark.parametrize(("most", "max_per_peer"), [(4, 8), (8, 4)])
-def test_idle_connections_of_one_caller_keep_nobody_out(most: int, max_per_peer: int) -> None:
+def test_idle_connections_of_one_caller_block_nobody(most: int, max_per_peer: int) -> None:
     """From many addresses, or from that of another caller."""
     closed: list[Peer] = []
     connections = ApiConnections(closed.append, most, max_per_peer)
@@ -83,7 +83,7 @@ def users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grp, "getgrnam", {"sgctl": group}.__getitem__)
 
 
-def test_root_and_the_group_may(users: None) -> None:
+def test_root_and_members_of_the_group_are_permitted(users: None) -> None:
     local = LocalUsers()
     assert [local.refusal(uid) for uid in (0, os.geteuid(), 2, 3)] == ["", "", "", ""]
     assert local.refusal(1) == "user first is not in the group sgctl"
@@ -91,7 +91,7 @@ def test_root_and_the_group_may(users: None) -> None:
     assert local.refusal(None)
 
 
-def test_named_users_may(users: None) -> None:
+def test_named_users_are_permitted(users: None) -> None:
     assert not LocalUsers("nobody, first").refusal(1)
     assert not LocalUsers("*").refusal(4)
 

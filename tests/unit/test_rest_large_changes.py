@@ -36,7 +36,7 @@ def test_a_port_weighs_as_much_as_the_rules_that_it_gets_or_loses() -> None:
     assert weight(tuple(Change(None, rule) for rule in RULES.values()), OBJECTS) == 3 + LARGE
 
 
-def test_the_next_waits_until_the_switches_have_a_large_change() -> None:
+def test_the_next_change_waits_until_the_switches_have_a_large_one() -> None:
     pace = LargeChangeGate(lambda: 0.0)
     pace.begin((Change(None, port("few")),), OBJECTS, 7)
     assert pace.is_free(store(br0=6))

@@ -28,7 +28,7 @@ def order_of(queue: FairQueue[int], count: int) -> list[str]:
     return found
 
 
-def test_an_admin_is_next_whatever_waits() -> None:
+def test_an_admin_comes_before_all_others() -> None:
     queue: FairQueue[int] = FairQueue()
     for owner in (BLUE, GREEN, RED) * 50:
         queue.put(owner, 1000)
@@ -52,7 +52,7 @@ def test_projects_have_turns_by_objects_and_not_by_requests() -> None:
     assert taken.index("blue", 1) == 201
 
 
-def test_nobody_saves_up_turns_by_being_away() -> None:
+def test_an_idle_project_does_not_accumulate_turns() -> None:
     queue: FairQueue[int] = FairQueue()
     for _ in range(20):
         queue.put(BLUE, 100)
@@ -120,7 +120,7 @@ def test_a_large_list_is_interrupted_and_an_admin_is_not() -> None:
     assert done[26 * PIECE :] == [BLUE] * 40 * PIECE
 
 
-def test_who_waits_for_the_database_lets_others_work() -> None:
+def test_a_request_that_waits_for_the_database_lets_others_work() -> None:
     shared = Turns()
     with shared.turn(BLUE) as turn, turn.aside():
         with shared.turn(GREEN):
@@ -128,7 +128,7 @@ def test_who_waits_for_the_database_lets_others_work() -> None:
         assert not shared.busy
 
 
-def test_a_turn_by_itself_needs_no_others() -> None:
+def test_a_turn_works_without_other_requests() -> None:
     turn = Turn()
     for _ in range(3 * PIECE):
         turn.pause()

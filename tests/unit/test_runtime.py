@@ -37,7 +37,7 @@ def test_an_error_in_a_thread_is_logged(caplog: pytest.LogCaptureFixture) -> Non
     assert caplog.text.count("ValueError: wrong") == 2
 
 
-def test_a_killed_thread_does_not_go_on() -> None:
+def test_a_killed_thread_stops() -> None:
     done: list[bool] = []
     thread = runtime.spawn(lambda: done.append(Event().wait(5)))
     runtime.sleep(0)

@@ -21,7 +21,7 @@ def run(program: str) -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_what_takes_long_is_not_loaded() -> None:
+def test_slow_modules_are_not_loaded() -> None:
     run("""
         import ryu.cmd.manager, sgctl.ryu.app
         slow = {"setuptools", "pkg_resources", "distutils", "dns", "eventlet.support.greendns", "jsonschema"}
@@ -29,7 +29,7 @@ def test_what_takes_long_is_not_loaded() -> None:
     """)
 
 
-def test_others_find_the_real_distutils() -> None:
+def test_other_code_gets_the_real_distutils() -> None:
     run("""
         import warnings
         warnings.simplefilter("ignore")

@@ -175,13 +175,13 @@ def test_port_in_use_is_one_line_and_exit_1(iproute2: None, start: Start, applic
     assert "Traceback" not in errors
 
 
-def test_help_tells_our_options_and_defaults(start: Start) -> None:
+def test_help_shows_our_options_and_defaults(start: Start) -> None:
     text = " ".join(start([sys.executable, "-m", "sgctl.ryu.manager", "--help"]).communicate()[0].split())
     assert "--sgctl-state-dir" in text
     assert "openflow listen host (default 127.0.0.1)" in text
 
 
-def test_only_files_named_as_such_are_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_which_arguments_name_a_source_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sgctl").mkdir()
     (tmp_path / "script").write_text("")
@@ -193,7 +193,7 @@ def test_only_files_named_as_such_are_files(tmp_path: Path, monkeypatch: pytest.
     assert is_source_file("./script")
 
 
-def test_broken_application_is_an_error_not_an_absence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_application_is_not_reported_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sgctl.ryu.app", sys)
     with pytest.raises(ImportError, match="SecurityGroups"):
         _ = sgctl.SecurityGroups

@@ -15,7 +15,9 @@ def test_how_long_a_controller_may_take_to_answer(
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf", "3600"])
-def test_what_is_no_time_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_an_invalid_time_is_refused_by_the_name_of_its_setting(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
     monkeypatch.setenv(PATIENCE, text)
     with pytest.raises(StoreError, match=f"{PATIENCE}={text}: a number of seconds"):
         _patience_seconds()

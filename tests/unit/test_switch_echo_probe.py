@@ -57,11 +57,11 @@ def results(thread: Thread, answers: Sequence[bool]) -> list[bool]:
     ],
     ids=["hangs", "has worked", "wants a processor", "cannot be seen"],
 )
-def test_who_does_nothing_and_does_not_answer_hangs(looks: tuple[Look | None, ...], silent: bool) -> None:
+def test_an_idle_switch_that_does_not_answer_hangs(looks: tuple[Look | None, ...], silent: bool) -> None:
     assert results(Thread(*looks), [False, True]) == [silent, False]
 
 
-def test_who_cannot_be_seen_may_be_busy_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unobservable_switch_may_be_busy_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(echo_probe, "UNSEEN_SECONDS", 0.0)
     assert results(Thread(None), [False, True]) == [True, False]
 
@@ -83,7 +83,7 @@ class Slow:
         """Nothing is under way."""
 
 
-def test_a_question_is_answered_when_the_switches_have_answered() -> None:
+def test_a_liveness_question_is_answered_after_the_switches_answered() -> None:
     inquiry, switch = LivenessAnswer(), Slow()
     assert inquiry.settled(4, 4, [switch]) is None
     assert not switch.pending, "nobody has asked"
@@ -96,7 +96,7 @@ def test_a_question_is_answered_when_the_switches_have_answered() -> None:
     assert inquiry.settled(6, 5, []) == 6, "a switch that is gone is waited for no more"
 
 
-def test_a_main_thread_is_seen_at_work(tmp_path: Path) -> None:
+def test_the_work_of_a_main_thread_is_observed(tmp_path: Path) -> None:
     remote = f"unix:{tmp_path}/db.sock"
     assert MainThread(remote).look() is None
     assert MainThread("tcp:127.0.0.1:6640").look() is None

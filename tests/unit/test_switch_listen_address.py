@@ -23,7 +23,7 @@ SIXES = ListenAddress("ssl", "::1", 7000)
         (SIXES, "ssl:[0:0::1]:7000"),
     ],
 )
-def test_ours(address: ListenAddress, target: str) -> None:
+def test_targets_of_this_controller(address: ListenAddress, target: str) -> None:
     assert address.matches_target(target)
 
 
@@ -46,5 +46,5 @@ def test_ours(address: ListenAddress, target: str) -> None:
         (ListenAddress("tcp", "controller.example", 6653), "tcp:127.0.0.1:6653"),
     ],
 )
-def test_not_ours_or_not_certain(address: ListenAddress, target: str) -> None:
+def test_targets_of_other_controllers_or_uncertain_ones(address: ListenAddress, target: str) -> None:
     assert not address.matches_target(target)

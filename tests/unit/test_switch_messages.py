@@ -54,7 +54,7 @@ def bodies(kind: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("version", range(1, 7))
-def test_every_message_form_of_every_version_ends(version: int, no_endless_loop: None) -> None:
+def test_parsing_ends_for_every_message_form_and_version(version: int, no_endless_loop: None) -> None:
     for kind in range(40):
         for body in bodies(kind):
             for read in READERS:
@@ -63,7 +63,7 @@ def test_every_message_form_of_every_version_ends(version: int, no_endless_loop:
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_end(data: bytes) -> None:
+def test_parsing_ends_for_any_bytes(data: bytes) -> None:
     buffer = bytearray(data)
     with suppress(MalformedError):
         for each in m.take_messages(buffer):
@@ -74,7 +74,9 @@ def test_any_bytes_end(data: bytes) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=40)), max_size=6), st.integers(1, 60))
-def test_messages_arrive_whole_however_they_are_cut(sent: list[tuple[int, bytes]], size: int) -> None:
+def test_openflow_messages_are_complete_however_they_are_split(
+    sent: list[tuple[int, bytes]], size: int
+) -> None:
     data = b"".join(m.HEADER.pack(5, kind, 8 + len(body), 7) + body for kind, body in sent)
     buffer, found = bytearray(), []
     for start in range(0, len(data), size):
@@ -102,7 +104,7 @@ def bitmap(*versions: int) -> bytes:
     "message",
     [hello(5), hello(6), hello(6, bitmap(1, 5, 6)), hello(5, struct.pack("!HH4x", 9, 4) + bitmap(5))],
 )
-def test_a_switch_that_speaks_openflow_1_4_is_welcome(message: Message) -> None:
+def test_a_switch_with_openflow_1_4_is_accepted(message: Message) -> None:
     m.check_hello(message)
 
 
@@ -119,7 +121,7 @@ def test_a_switch_that_speaks_openflow_1_4_is_welcome(message: Message) -> None:
         Message(5, MessageType.FEATURES_REPLY, 1, bytes(24)),
     ],
 )
-def test_a_switch_that_does_not_is_not(message: Message) -> None:
+def test_a_switch_without_openflow_1_4_is_refused(message: Message) -> None:
     with pytest.raises(MalformedError):
         m.check_hello(message)
 
@@ -187,12 +189,12 @@ def test_replies_are_read(kind: MessageType, body: bytes, expected: dict[str, An
         (4, struct.pack("!II", 0x2320, 1)),
     ],
 )
-def test_what_is_no_reply_is_malformed(kind: int, body: bytes) -> None:
+def test_a_message_that_is_no_reply_is_malformed(kind: int, body: bytes) -> None:
     with pytest.raises(MalformedError):
         m.read_reply(Message(5, kind, 3, body))
 
 
-def test_frames_come_and_go_as_ryu_writes_them() -> None:
+def test_packet_in_and_packet_out_match_ryus_encoding() -> None:
     match = ryu.parser.OFPMatch(in_port=0xFFFFFFFE)
     frame = bytes(range(60))
     out = ryu.parser.OFPPacketOut(

@@ -33,13 +33,13 @@ def connect(listening: socket.socket, here: tuple[str, int] = ("127.0.0.1", 0)) 
     return stream
 
 
-def test_a_living_peer_has_its_user(listening: socket.socket) -> None:
+def test_an_open_peer_has_its_user(listening: socket.socket) -> None:
     with connect(listening), listening.accept()[0] as accepted:
         assert peer_uid(accepted) == os.geteuid()
 
 
 @pytest.mark.parametrize("seconds", [0, LATE_SECONDS])
-def test_a_peer_that_has_closed_is_nobody(listening: socket.socket, seconds: float) -> None:
+def test_a_closed_peer_has_no_user(listening: socket.socket, seconds: float) -> None:
     connect(listening).close()
     time.sleep(seconds)
     with listening.accept()[0] as accepted:
@@ -48,7 +48,7 @@ def test_a_peer_that_has_closed_is_nobody(listening: socket.socket, seconds: flo
             peer_uid(accepted)
 
 
-def test_a_peer_that_has_reset_is_not_who_has_its_port_now(listening: socket.socket) -> None:
+def test_a_reset_peer_is_not_confused_with_the_next_user_of_its_port(listening: socket.socket) -> None:
     stream = connect(listening)
     here = stream.getsockname()
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)

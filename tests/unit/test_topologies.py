@@ -102,7 +102,7 @@ def test_the_page_shows_a_scenario_that_loads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_our_scenarios_state_both_verdicts_with_reasons(name: str) -> None:
+def test_scenarios_state_both_verdicts_with_reasons(name: str) -> None:
     scenario = load(find(name))
     assert scenario.name == name
     for step in scenario.steps:
@@ -111,7 +111,7 @@ def test_our_scenarios_state_both_verdicts_with_reasons(name: str) -> None:
         assert all(expectation.why for expectation in step.cells.values())
 
 
-def test_our_scenarios_are_all_listed_here() -> None:
+def test_all_scenarios_are_tested() -> None:
     assert {path.stem for path in TOPOLOGIES.glob("*.yaml")} == set(OURS)
 
 
@@ -124,7 +124,7 @@ def test_a_folder_named_mininet_does_not_hide_debians(debian_mininet: None) -> N
     assert not Path(found.stdout.strip()).is_relative_to(REPOSITORY / "mininet")
 
 
-def test_grid_fills_in_what_no_sentence_mentions(write: Callable[[Data], Path]) -> None:
+def test_the_default_verdict_applies_to_unmentioned_cells(write: Callable[[Data], Path]) -> None:
     cells = load(write(example())).steps[0].cells
     assert cells[Cell("out", "web", "tcp/80")].verdict is ExpectedVerdict.ALLOW
     assert cells[Cell("web", "out", "tcp/80")].verdict is ExpectedVerdict.DENY
@@ -133,7 +133,7 @@ def test_grid_fills_in_what_no_sentence_mentions(write: Callable[[Data], Path]) 
     assert len(cells) == 6 * 2
 
 
-def test_the_last_sentence_decides_and_steps_keep_what_they_do_not_mention(
+def test_the_last_sentence_decides_and_steps_keep_unmentioned_cells(
     write: Callable[[Data], Path],
 ) -> None:
     data = example()
@@ -279,7 +279,7 @@ def break_step(data: Data) -> None:
         (break_step, "steps[0]: remove_rules: web has no rule named https"),
     ],
 )
-def test_mistakes_are_refused_with_file_and_field(
+def test_errors_are_refused_with_file_and_field(
     write: Callable[[Data], Path], damage: Callable[[Data], None], message: str
 ) -> None:
     data = example()
@@ -290,7 +290,7 @@ def test_mistakes_are_refused_with_file_and_field(
     assert any(problem.startswith(f"{path}: {message}") for problem in caught.value.problems), caught.value
 
 
-def test_all_mistakes_are_told_at_once(write: Callable[[Data], Path]) -> None:
+def test_all_errors_are_reported_at_once(write: Callable[[Data], Path]) -> None:
     data = example()
     break_switch(data)
     break_endpoint(data)
@@ -333,7 +333,7 @@ def test_an_unknown_rule_lists_the_known_ones(write: Callable[[Data], Path], nam
         drop_rule(edits, name)
 
 
-def test_a_name_of_two_rules_is_refused() -> None:
+def test_an_ambiguous_rule_name_is_refused() -> None:
     edits = [step.edit for step in load(find("evroc-tiers")).steps]
     with pytest.raises(ValueError, match="names 2 rules"):
         drop_rule(edits, "allowSSHInbound")

@@ -10,11 +10,11 @@ SIZE = 3_000_000
 
 
 @pytest.mark.parametrize("networks", range(2, LEAST_SHARE))
-def test_networks_together_leave_room(networks: int) -> None:
+def test_all_networks_together_leave_free_capacity(networks: int) -> None:
     assert networks * share(SIZE, networks) < SIZE
 
 
-def test_many_networks_get_the_least_share_each() -> None:
+def test_each_of_many_networks_gets_the_minimum_share() -> None:
     assert share(SIZE, 1000) == share(SIZE, LEAST_SHARE) == SIZE // LEAST_SHARE
 
 
