@@ -106,7 +106,7 @@ def _rule(draft: Draft, rule: Rule) -> Manifest:
         protocol=None if rule.protocol is None else protocols.show(rule.protocol),
     )
     limits = _present(**{low: rule.port_range_min, high: rule.port_range_max})
-    return stated | limits | remote_of(draft, rule)
+    return stated | limits | exported_values(rule) | remote_of(draft, rule)
 
 
 def remote_of(draft: Draft, rule: Rule) -> Manifest:

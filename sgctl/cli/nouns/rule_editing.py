@@ -13,6 +13,7 @@ from flows.policy.objects import Rule, SecurityGroup
 from sgctl.cli import kinds
 from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.completers import names_of
+from sgctl.cli.nouns import declared
 from sgctl.cli.nouns.noun import Options
 from sgctl.cli.nouns.showing import present
 from sgctl.cli.options import output_option, wait_options
@@ -77,6 +78,10 @@ def create(session: CommandSession, /, group: str, **options: Any) -> None:
     present(session, kinds.RULES, identifier, committed, options)
 
 
+_NAME = [each.name for each in create.params].index("name")
+create.params[_NAME:_NAME] = declared.edit_options(Rule)
+
+
 def _spec(options: Options) -> dict[str, Any]:
     """The options as an item of a manifest's rules."""
     ports, ethertype = options["dst_port"], options["ethertype"]
@@ -95,7 +100,9 @@ def _spec(options: Options) -> dict[str, Any]:
         "description": options["description"],
         "tags": list(dict.fromkeys(options["tag"])) or None,
     }
-    return {key: value for key, value in stated.items() if value is not None}
+    spec = {key: value for key, value in stated.items() if value is not None}
+    declared.state(Rule, spec, options)
+    return spec
 
 
 @click.command("set")

@@ -153,6 +153,7 @@ def rule_record(draft: Draft, rule: Rule) -> Record:
         "port_range_min": rule.port_range_min,
         "port_range_max": rule.port_range_max,
         "ports": _ports(rule),
+        **_SHOWN[Rule](rule),
         "remote_ip_prefix": None if rule.remote_ip_prefix is None else str(rule.remote_ip_prefix),
         "remote_group_id": rule.remote_group_id,
         "remote_address_group_id": rule.remote_address_group_id,

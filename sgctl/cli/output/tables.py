@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from flows.policy.objects import Network, PolicyObject
+from flows.policy.objects import Network, PolicyObject, Rule
 from sgctl.attributes.declarations import ATTRIBUTES
 from sgctl.cli import kinds
 
@@ -66,8 +66,10 @@ COLUMNS: dict[kinds.ObjectKind, tuple[TableColumn, ...]] = {
         TableColumn("ETHERTYPE", "ethertype"),
         TableColumn("PROTOCOL", "protocol"),
         TableColumn("PORTS", "ports"),
+        *_declared(Rule, wide=False),
         TableColumn("REMOTE", "remote"),
         TableColumn("NAME", "name"),
+        *_declared(Rule, wide=True),
         *_END,
     ),
     kinds.PORTS: (

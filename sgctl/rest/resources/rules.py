@@ -7,6 +7,8 @@ from uuid import uuid4
 
 from flows.policy.objects import Direction, Ethertype, Network, Prefix, Rule, SecurityGroup
 from flows.policy.validate import ICMP, ICMPV6
+from sgctl.attributes.attribute import Place
+from sgctl.attributes.plain import requested_values, shown_by
 from sgctl.rest.address_format import cidr, read_network
 from sgctl.rest.edit_context import NOUNS, EditContext, owner
 from sgctl.rest.errors import ApiError, bad_request
@@ -20,6 +22,7 @@ from sgctl.rest.schemas import (
     TEXT,
     UUID,
     ResourceSchema,
+    declared,
     given_once,
     optional,
     read_only,
@@ -30,6 +33,7 @@ from sgctl.service.default_group import DEFAULT_GROUP
 from sgctl.service.permissions import permission
 
 _PORT: dict[str, Any] = {"type": ["integer", "string", "null"], "pattern": "^[0-9]{1,5}$"}
+_SHOWN = shown_by(Rule, Place.REST)
 _ANY_CASE = {"ipv4": Ethertype.IPV4, "ipv6": Ethertype.IPV6}
 
 RULE_SCHEMA = ResourceSchema(
@@ -48,6 +52,7 @@ RULE_SCHEMA = ResourceSchema(
             remote_network_id=optional(UUID),
             description=TEXT,
         ),
+        *declared(Rule),
         *read_only(name=TEXT, normalized_cidr=optional(ADDRESS), belongs_to_default_sg={"type": "boolean"}),
         *read_only(number=NUMBER),
     ),
@@ -74,6 +79,7 @@ def render(view: View, rule: Rule) -> Body:
         "remote_network_id": rule.remote_network_id,
         "belongs_to_default_sg": group is not None and group.name == DEFAULT_GROUP,
         "number": rule.number,
+        **_SHOWN(rule),
     }
 
 
@@ -132,6 +138,7 @@ def _read(body: Body, group: SecurityGroup, edit: EditContext) -> Rule:
         remote_address_group_id=body.get("remote_address_group_id"),
         remote_network_id=body.get("remote_network_id"),
         meta=meta,
+        **requested_values(Rule, body),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from flows.policy.objects import Ethertype, Meta
+from flows.policy.objects import Ethertype, Meta, Rule
 from flows.policy.validate import ICMP, ICMPV6, PORTS_UNSEEN, WITH_PORTS, why_no_ports
+from sgctl.attributes.plain import stated_values
 from sgctl.service import protocols
 from sgctl.service.apply.rules import Invalid, Remote, RuleReader, StatedRule, family_of, icmp_of
 from sgctl.service.manifests.documents import Spec
@@ -41,7 +42,8 @@ def read_rule(reader: RuleReader, path: Path, spec: Spec) -> list[StatedRule]:
     if spec.get("protocol") == "icmp":
         protocol = icmp_of(ethertype)
     rule = reader.rule(str(spec["direction"]), ethertype, remote, _meta(spec), str(spec.get("name", "")))
-    rule = replace(rule, protocol=protocol, port_range_min=limits[0], port_range_max=limits[1])
+    plain = stated_values(Rule, spec)
+    rule = replace(rule, protocol=protocol, port_range_min=limits[0], port_range_max=limits[1], **plain)
     return [StatedRule(rule, path, _RENAMED | _renamed_range(spec))]
 
 
