@@ -41,7 +41,7 @@ STAGES = (
         "tests/ovs/test_hard_cases.py",
         "tests/ovs/test_broadcast.py",
         "tests/ovs/test_grid.py",
-        "tests/ovs/test_sieve.py",
+        "tests/ovs/test_bitwise_checks.py",
         "tests/ovs/test_leaks.py",
         "tests/ovs/test_connections.py",
         "tests/ovs/test_limits.py",

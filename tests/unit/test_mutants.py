@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.mutants import ROOT, Mutant, TimedOut, Untried, failing_test, mutants
+from scripts.mutants import ROOT, STAGES, Mutant, TimedOut, Untried, failing_test, mutants
 
 MUTANTS = list(mutants())
 LONG_SECONDS = 60.0
@@ -19,6 +19,10 @@ CONFTEST = "from hypothesis import settings\nsettings.register_profile('first')\
 def test_a_mutant_is_another_program(mutant: Mutant) -> None:
     text = (ROOT / "flows" / f"{mutant.module}.py").read_text()
     assert ast.dump(ast.parse(mutant.applied(text))) != ast.dump(ast.parse(text))
+
+
+def test_every_file_of_tests_is_there() -> None:
+    assert [name for stage in STAGES for name in stage if not (ROOT / name).exists()] == []
 
 
 def test_no_two_mutants_have_the_same_name() -> None:
