@@ -51,9 +51,17 @@ def test_the_table_and_the_module_of_a_command_agree(name: str, command: LazyCom
 
 def _modules(server: PolicyServer, *arguments: str) -> set[str]:
     """The modules that a command has loaded when it ends."""
-    words = [sys.executable, "-c", SCRIPT, "--db", server.remote, *arguments]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    done = _run(server, *arguments)
     assert "error" not in done.stderr
+    return _loaded(done)
+
+
+def _run(server: PolicyServer, *arguments: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-c", SCRIPT, "--db", server.remote, *arguments]
+    return subprocess.run(words, capture_output=True, text=True, check=True)
+
+
+def _loaded(done: subprocess.CompletedProcess[str]) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
@@ -78,3 +86,9 @@ def test_a_command_loads_nothing_heavy_that_it_does_not_use(
 
 def test_optional_modules_are_loaded_only_when_needed(server: PolicyServer) -> None:
     assert MANIFESTS in _modules(server, "get", "ports", "-o", "yaml")
+
+
+def test_what_draws_is_not_loaded_without_a_terminal(server: PolicyServer) -> None:
+    done = _run(server, "wait")
+    assert "error: no switch is connected" in done.stderr
+    assert RICH not in _loaded(done)

@@ -195,6 +195,7 @@ def test_commands_import_at_the_top(module: str) -> None:
 def test_only_these_functions_of_the_command_line_load_code() -> None:
     users = {module for module, path in SGCTL.items() if "sgctl.cli.lazy.load" in set(imports(path))}
     assert users == {
+        "sgctl.cli.output.progress",  # rich, for a terminal
         "sgctl.cli.output.selection",  # manifests, for -o yaml
         "sgctl.cli.verbs.get",  # flows of this machine's switches, for drops
     }

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from sgctl.cli.lazy import load
 
 
 @contextmanager
@@ -15,5 +15,6 @@ def progress(text: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    with Console(stderr=True, highlight=False, markup=False).status(text):
+    console = load("rich.console:Console")(stderr=True, highlight=False, markup=False)
+    with console.status(text):
         yield
