@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,21 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
-from uuid import uuid4
 
-from flows.policy.objects import Change, Direction, Ethertype, Rule, SecurityGroup
 from lab.background_traffic import Datagrams, Stream
+from lab.drilled_policy import ALLOWED, CLOSED, FOREIGN, TOGGLED, Writer, converge, drilled_groups, obeys
 from lab.netns import Workload
-from lab.process import LabError, wait_until
-from lab.site import ALL_OUT, Site, document, group, tcp_in
-from sgctl.store import Conflict, Store, StoreError
-
-ALLOWED, FOREIGN, CLOSED, TOGGLED = 6000, 6001, 6002, 6003
-"""UDP ports: allowed from `client`; the same, tried from another group; denied; allowed some of the time."""
-_CONVERGE_SECONDS = 30.0
-_OBEY_SECONDS = 5.0
-_PAUSE_SECONDS = 0.02
-_NOISE = range(20000, 60000)
+from lab.process import wait_until
+from lab.site import Site, document
+from sgctl.store import Store
 
 
 class Fault(NamedTuple):
@@ -64,84 +55,6 @@ class Round:
             f"{self.fault:<34} outage {self.outage * 1000:6.0f} ms ({self.lost:4d} lost)  converged in "
             f"{self.converged:5.2f} s  denied packets delivered {self.delivered}  {stream}"
         )
-
-
-class Writer:
-    """Edits the policy continuously in a thread, and remembers which rules the database acknowledged.
-
-    It opens and closes TOGGLED on request; every other edit adds a rule that matches no traffic.
-    """
-
-    def __init__(self, remote: str) -> None:
-        self._store = Store.connect(remote)
-        self._group = self._find_group("server")
-        self._noise_group = self._find_group("noise")
-        self._ports = iter(_NOISE)
-        self._ends = threading.Event()
-        self.acknowledged: dict[str, Rule] = {}
-        self.refused = 0
-        self.wanted = True
-        self.state = True
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop editing; a second call does nothing."""
-        if self._ends.is_set():
-            return
-        self._ends.set()
-        self._thread.join()
-        self._store.close()
-
-    def lost_writes(self, remote: str) -> set[str]:
-        """The acknowledged rules that are missing in the database."""
-        store = Store.connect(remote)
-        try:
-            return self.acknowledged.keys() - store.objects[Rule].keys()
-        finally:
-            store.close()
-
-    def _find_group(self, name: str) -> str:
-        groups = self._store.objects[SecurityGroup].values()
-        return next(each.id for each in groups if each.name == name)
-
-    def _run(self) -> None:
-        while not self._ends.is_set():
-            try:
-                self._edit()
-            except Conflict:
-                self.refused += 1
-            except StoreError:
-                self.refused += 1
-                self._store.run()
-            self._ends.wait(_PAUSE_SECONDS)
-
-    def _edit(self) -> None:
-        self._store.run()
-        if self.state != self.wanted:
-            self._toggle(self.wanted)
-            return
-        rule = _rule(self._noise_group, Direction.INGRESS, next(self._ports))
-        self._store.commit([Change(None, rule)])
-        self.acknowledged[rule.id] = rule
-
-    def _toggle(self, wanted: bool) -> None:
-        rules = self._store.objects[Rule].values()
-        held = [
-            r
-            for r in rules
-            if isinstance(r, Rule) and r.group_id == self._group and r.port_range_min == TOGGLED
-        ]
-        if wanted and not held:
-            self._store.commit([Change(None, _rule(self._group, Direction.INGRESS, TOGGLED))])
-        elif not wanted and held:
-            self._store.commit([Change(rule, None) for rule in held])
-        self.state = wanted
-
-
-def _rule(group_id: str, direction: Direction, port: int) -> Rule:
-    identifier = str(uuid4())
-    return Rule(identifier, 0, group_id, direction, Ethertype.IPV4, 17, port, port)
 
 
 class Traffic(NamedTuple):
@@ -195,7 +108,7 @@ class Drill:
         time.sleep(self._random.uniform(0.0, 0.1))
         begin = time.monotonic()
         fault.strike(self._site, self._random)
-        self._converge()
+        converge(self.store, self.writer)
         converged = time.monotonic() - begin
         obeyed = self._obeys()
         lost = self._traffic.allowed.lost() - lost_before
@@ -222,25 +135,6 @@ class Drill:
             self._stream.__exit__(None, None, None)
             self._stream = None
 
-    def _converge(self) -> None:
-        """Wait until the switch is reported to have everything that was acknowledged so far."""
-        deadline = time.monotonic() + _CONVERGE_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                if self.writer.state == self.writer.wanted and self._applied():
-                    return
-            except StoreError:
-                continue
-        raise LabError(f"not up to date again after {_CONVERGE_SECONDS:g} s")
-
-    def _applied(self) -> bool:
-        """Whether a connected switch has a new generation; reports from before the call do not count."""
-        generation = self.store.commit(())
-        lagging = self.store.wait_applied(generation, 1.0)
-        return not lagging and any(
-            switch.connected and switch.generation >= generation for switch in self.store.switches.values()
-        )
-
     def _obeys(self) -> bool:
         """Whether TOGGLED is open or closed as the database says, once allowed traffic flows."""
         arrived = self._traffic.allowed.arrived
@@ -248,33 +142,9 @@ class Drill:
         return obeys(self._traffic.toggled, self.writer)
 
 
-def obeys(toggled: Datagrams, writer: Writer) -> bool:
-    """Whether datagrams to TOGGLED arrive exactly while the rule allows it; waits for slow machines.
-
-    The datapath updates its megaflows some time after the switch has confirmed a change.
-    """
-    deadline = time.monotonic() + _OBEY_SECONDS
-    while True:
-        before = toggled.arrived
-        time.sleep(0.3)
-        if (toggled.arrived > before) == writer.state:
-            return True
-        if time.monotonic() > deadline:
-            return False
-
-
 def _populate(site: Site) -> Sequence[Workload]:
-    udp = {"direction": "ingress", "protocol": "udp"}
     site.apply(
-        group("client", ALL_OUT),
-        group("other", ALL_OUT),
-        group("noise"),
-        group(
-            "server",
-            tcp_in(80, remote_group="client"),
-            {**udp, "ports": f"{ALLOWED}-{FOREIGN}", "remote_group": "client"},
-            {**udp, "ports": TOGGLED},
-        ),
+        *drilled_groups(),
         document("AddressGroup", "unused", addresses=["192.0.2.0/24"]),
         site.port_document(1, ["client"]),
         site.port_document(2, ["server"]),

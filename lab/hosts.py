@@ -17,18 +17,27 @@ from lab import process
 from lab.background_traffic import Datagrams, Stream
 from lab.cluster import Cluster, ClusterMember
 from lab.controller import Controller
-from lab.faults import ALLOWED, CLOSED, FOREIGN, TOGGLED, Writer, obeys
+from lab.drilled_policy import (
+    ALLOWED,
+    CLOSED,
+    FOREIGN,
+    TOGGLED,
+    Writer,
+    converge,
+    drilled_groups,
+    have_generation,
+    obeys,
+)
 from lab.netns import Namespace
 from lab.ovs import PrivateOvs
 from lab.process import LabError, wait_until
 from lab.running import Running
-from lab.site import ALL_OUT, NETWORK, Site, document, group, tcp_in
+from lab.site import NETWORK, Site, document
 from lab.workloads import Workloads
-from sgctl.store import Store, StoreError
+from sgctl.store import Store
 
 BRIDGE, UPLINK = "br0", "uplink"
 _PACE_SECONDS = 0.01
-_CONVERGE_SECONDS = 30.0
 
 
 class LabHost(Running):
@@ -104,24 +113,18 @@ class HostPair(Running):
     def wait_applied(self) -> None:
         """Wait until both switches have the current policy and bindings."""
         with _connected(self.cluster.remote) as store:
-            wait_until(lambda: _have(store, store.commit(())), "both switches have the policy", 30.0)
+            wait_until(
+                lambda: have_generation(store, store.commit(()), len(self.hosts)),
+                "both switches have the policy",
+                30.0,
+            )
 
     def _policy(self) -> list[dict[str, object]]:
-        udp = {"direction": "ingress", "protocol": "udp"}
-        server = group(
-            "server",
-            tcp_in(80, remote_group="client"),
-            {**udp, "ports": f"{ALLOWED}-{FOREIGN}", "remote_group": "client"},
-            {**udp, "ports": TOGGLED},
-        )
         groups = {1: "client", 2: "server", 3: "other"}
         site = self.hosts[0].site
         return [
             document("Network", NETWORK, subnets=["10.0.0.0/24", "2001:db8::/64"]),
-            group("client", ALL_OUT),
-            group("other", ALL_OUT),
-            group("noise"),
-            server,
+            *drilled_groups(),
             *(site.port_document(first + n, [groups[n]]) for first in (0, 10) for n in groups),
         ]
 
@@ -133,13 +136,6 @@ def _connected(remote: str) -> Iterator[Store]:
         yield store
     finally:
         store.close()
-
-
-def _have(store: Store, generation: int) -> bool:
-    """Whether both switches are connected and have the generation; waits for at most a second."""
-    lagging = store.wait_applied(generation, 1.0)
-    current = [each for each in store.switches.values() if each.connected and each.generation >= generation]
-    return not lagging and len(current) == 2
 
 
 class HostFault(NamedTuple):
@@ -257,7 +253,7 @@ class HostDrill(Running):
         time.sleep(self._random.uniform(0.0, 0.1))
         begin = time.monotonic()
         mend = fault.strike(self._pair, self._random)
-        self._converge()
+        converge(self.store, self.writer, len(self._pair.hosts))
         converged = time.monotonic() - begin
         obeyed = all(obeys(way.toggled, self.writer) for way in self._ways)
         mend()
@@ -296,17 +292,6 @@ class HostDrill(Running):
             datagrams(client, CLOSED),
             datagrams(client, TOGGLED),
         )
-
-    def _converge(self) -> None:
-        deadline = time.monotonic() + _CONVERGE_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                in_step = _have(self.store, self.store.commit(()))
-            except StoreError:
-                continue
-            if in_step and self.writer.state == self.writer.wanted:
-                return
-        raise LabError(f"not up to date again after {_CONVERGE_SECONDS:g} s")
 
 
 def _has_rules(member: ClusterMember, wanted: AbstractSet[str]) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.background_traffic import Stream
-from lab.faults import ALLOWED
+from lab.drilled_policy import ALLOWED
 from lab.hosts import BRIDGE, FAULTS, HostDrill, HostPair
 from lab.site import ALL_OUT, connects, echoes, group
 
