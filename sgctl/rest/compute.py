@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from flows.policy.objects import Port, SecurityGroup
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body, Json, Response, reply
 from sgctl.rest.routing import Context, Handler, Route
-from sgctl.rest.schemas import Schema, envelope, read_json
+from sgctl.rest.schemas import Checker, Schema, check, envelope, mapping, read_json
 from sgctl.rest.servers import Server, find_server, groups_of, render_interface, render_server, servers
 from sgctl.rest.view import View
 from sgctl.service.plan import Plan, checked_plan
@@ -74,10 +73,7 @@ def _list_interfaces(context: Context, identifier: str) -> Response:
 
 def _attach(context: Context, identifier: str) -> Response:
     """Give a port to the server; Nova answers with the interface."""
-    attachment = _member(read_json(context.request), "interfaceAttachment")
-    wanted = attachment.get("port_id")
-    if not isinstance(wanted, str):
-        raise bad_request("interfaceAttachment needs a port_id")
+    wanted = check(_ATTACHMENT, read_json(context.request))["interfaceAttachment"]["port_id"]
 
     def attach(edit: EditContext) -> None:
         server = find_server(edit.draft, edit.caller, identifier)
@@ -113,17 +109,11 @@ def _detach(context: Context, identifier: str, port_id: str) -> Response:
 
 
 def _act(context: Context, identifier: str) -> Response:
-    document = read_json(context.request)
-    if not isinstance(document, dict) or len(document) != 1 or not set(document) <= set(_ACTIONS):
-        raise bad_request(f"There is no such action; use {' or '.join(_ACTIONS)}")
-    action = next(iter(document))
-    name = _member(document, action).get("name")
-    if not isinstance(name, str):
-        raise bad_request(f"{action} needs the name of a security group")
+    ((action, group),) = check(_ACTION, read_json(context.request)).items()
 
     def act(edit: EditContext) -> None:
         server = find_server(edit.draft, edit.caller, identifier)
-        _ACTIONS[action](edit, server, _group(edit, name, server.project))
+        _ACTIONS[action](edit, server, _group(edit, group["name"], server.project))
 
     _commit(context, act)
     return Response(202)
@@ -173,13 +163,6 @@ def _commit(context: Context, apply: Callable[[EditContext], None]) -> None:
     context.backend.policy.change(context.request.turn, decide, lambda _: None)
 
 
-def _member(document: Any, key: str) -> Body:
-    value = document.get(key) if isinstance(document, dict) else None
-    if not isinstance(value, dict):
-        raise bad_request(f"The body needs the object {key}")
-    return value
-
-
 _LIMITED = ("cores", "instances", "key_pairs", "ram", "server_groups", "server_group_members")
 
 
@@ -196,12 +179,21 @@ def _no_limits(project: str, limit: Json) -> Response:
     return reply({"quota_set": {"id": project, **dict.fromkeys(_LIMITED, limit)}})
 
 
-def _holding(name: str, member: str) -> Schema:
-    """The schema of an object with the object `name`, which has the string `member`."""
-    inner: Schema = {"type": "object", "properties": {member: {"type": "string"}}, "required": [member]}
-    return {"type": "object", "properties": {name: inner}, "required": [name]}
+def _with_text(name: str) -> Schema:
+    """The schema of an object that has the string `name`."""
+    return {"type": "object", "properties": {name: {"type": "string"}}, "required": [name]}
 
 
+_ATTACHMENT = Checker(
+    {
+        "type": "object",
+        "properties": {"interfaceAttachment": _with_text("port_id")},
+        "required": ["interfaceAttachment"],
+    }
+)
+_ACTION = Checker(
+    {**mapping(**dict.fromkeys(_ACTIONS, _with_text("name"))), "minProperties": 1, "maxProperties": 1}
+)
 _NAMES: Body = {"name": "name", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}}
 _SERVERS, _SERVER = "/compute/v2.1/servers", "/compute/v2.1/servers/{id}"
 
@@ -237,7 +229,7 @@ ROUTES = (
         f"{_SERVER}/action",
         _act,
         "Add a security group to a server, or remove one",
-        request={"oneOf": [_holding(action, "name") for action in _ACTIONS]},
+        request=_ACTION.schema,
         status=202,
         errors=(400, 404, 409, 413),
     ),
@@ -254,7 +246,7 @@ ROUTES = (
         f"{_SERVER}/os-interface",
         _attach,
         "Attach a port to a server",
-        request=_holding("interfaceAttachment", "port_id"),
+        request=_ATTACHMENT.schema,
         response=envelope("interfaceAttachment"),
         errors=(400, 404, 409, 413),
     ),

@@ -5,7 +5,10 @@ There are no users and no passwords. A client gives its token as the password.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from flows.policy.objects import KINDS
@@ -14,7 +17,7 @@ from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body, Response, reply
 from sgctl.rest.quotas import NAMELESS
 from sgctl.rest.routing import Auth, Context, Route
-from sgctl.rest.schemas import Schema, envelope, read_json
+from sgctl.rest.schemas import Checker, Schema, envelope, read_json
 
 _VALID = timedelta(hours=24)
 _OPEN = "no-token-needed"
@@ -87,21 +90,12 @@ def _visible_projects(context: Context) -> list[str]:
 
 
 def _secret(document: Any) -> str:
-    """The password, token or application credential in a request for a token."""
-    try:
-        identity = document["auth"]["identity"]
-        method = identity["methods"][0]
-        stated = identity[method]
-        secret = {
-            "password": lambda: stated["user"]["password"],
-            "token": lambda: stated["id"],
-            "application_credential": lambda: stated["secret"],
-        }[method]()
-    except (KeyError, IndexError, TypeError):
-        raise bad_request("The body is not a request for a token") from None
-    if not isinstance(secret, str) or not secret.isascii() or not secret.isprintable():
+    """The password, token or application credential in a request for a token. Raises ApiError 400."""
+    if _REQUEST.error(document) is not None:  # its text may hold the secret
         raise bad_request("The body is not a request for a token")
-    return secret
+    identity = document["auth"]["identity"]
+    method = identity["methods"][0]
+    return str(reduce(getitem, _SECRETS[method], identity[method]))
 
 
 def _project(name: str) -> Body:
@@ -135,27 +129,30 @@ def _time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
 
 
-_PASSWORD: Schema = {
-    "type": "object",
-    "properties": {
-        "user": {"type": "object", "properties": {"password": {"type": "string"}}, "required": ["password"]}
-    },
-    "required": ["user"],
-}
-_ID: Schema = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
-_CREDENTIAL: Schema = {"type": "object", "properties": {"secret": {"type": "string"}}, "required": ["secret"]}
+_SECRETS = {"password": ("user", "password"), "token": ("id",), "application_credential": ("secret",)}
+"""By Keystone's method: where the secret is in the method's object."""
+_SECRET: Schema = {"type": "string", "not": {"pattern": "[^ -~]"}}
 
 
-def _by(method: str, content: Schema) -> Schema:
+def _nested(path: Sequence[str], content: Schema) -> Schema:
+    """The schema of objects in each other, at whose end the content is."""
+    for name in reversed(path):
+        content = {"type": "object", "properties": {name: content}, "required": [name]}
+    return content
+
+
+def _by(method: str, path: Sequence[str]) -> Schema:
     """The schema of a request for a token by one of Keystone's methods."""
     methods = {"type": "array", "prefixItems": [{"const": method}], "minItems": 1}
     identity = {
         "type": "object",
-        "properties": {"methods": methods, method: content},
+        "properties": {"methods": methods, method: _nested(path, _SECRET)},
         "required": ["methods", method],
     }
-    auth = {"type": "object", "properties": {"identity": identity}, "required": ["identity"]}
-    return {"type": "object", "properties": {"auth": auth}, "required": ["auth"]}
+    return _nested(("auth", "identity"), identity)
+
+
+_REQUEST = Checker({"anyOf": [_by(method, path) for method, path in _SECRETS.items()]})
 
 
 _TOKENS, _PROJECTS = "/identity/v3/auth/tokens", "/identity/v3/projects"
@@ -173,13 +170,7 @@ ROUTES = (
         _TOKENS,
         _issue,
         "Exchange a token for a token with a catalog",
-        request={
-            "anyOf": [
-                _by("password", _PASSWORD),
-                _by("token", _ID),
-                _by("application_credential", _CREDENTIAL),
-            ]
-        },
+        request=_REQUEST.schema,
         response=envelope("token"),
         status=201,
         errors=(400, 413),

@@ -148,23 +148,28 @@ class Checker:
     """A schema for bodies. The library for it is loaded with the first one: a controller starts without."""
 
     def __init__(self, schema: Schema) -> None:
-        self._schema = schema
+        self.schema = schema
 
     @cached_property
     def _validator(self) -> Any:
         from jsonschema import Draft202012Validator  # noqa: PLC0415
 
-        return Draft202012Validator(self._schema)
+        return Draft202012Validator(self.schema)
 
-    def errors(self, body: Json) -> Iterable[Any]:
-        """The library's errors, none for a body that the schema allows."""
-        errors: Iterable[Any] = self._validator.iter_errors(body)
-        return errors
+    def error(self, body: Json) -> Any:
+        """The library's first error, None for a body that the schema allows.
+
+        Raises ApiError 400 for a body so deeply nested that the library cannot write it into an error.
+        """
+        try:
+            return next(self._validator.iter_errors(body), None)
+        except RecursionError:
+            raise bad_request("Malformed request body: it is nested too deeply") from None
 
 
 def check(checker: Checker, body: Json, known: frozenset[str] = frozenset()) -> Body:
     """The body, if the schema allows it. Raises ApiError 400 naming the attribute."""
-    for error in checker.errors(body):
+    if (error := checker.error(body)) is not None:
         raise _refuse(error, known)
     assert isinstance(body, dict)
     return body

@@ -365,6 +365,14 @@ COMPUTE = [
     ("POST", "servers/{port}/action", [], 400, "badRequest"),
     (
         "POST",
+        "servers/{port}/action",
+        {"addSecurityGroup": {"name": "wrong"}, "removeSecurityGroup": {"name": "wrong"}},
+        400,
+        "badRequest",
+    ),
+    ("POST", "servers/{port}/os-interface", {"interfaceAttachment": {"port_id": 5}}, 400, "badRequest"),
+    (
+        "POST",
         "servers/{port}/os-interface",
         {"interfaceAttachment": {"port_id": NOBODY}},
         404,
