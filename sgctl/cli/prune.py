@@ -17,7 +17,7 @@ from sgctl.cli.output.terminal import Failure
 from sgctl.service.apply.planner import plan
 from sgctl.service.apply.pruning import Bounds
 from sgctl.service.draft import Objects
-from sgctl.service.errors import plain
+from sgctl.service.errors import printable
 from sgctl.service.manifests.documents import Document
 from sgctl.service.plan import ObjectAction, ObjectOutcome, Plan
 
@@ -90,7 +90,7 @@ def _ask(removals: list[ObjectOutcome]) -> None:
     if not removals:
         return
     for outcome in removals:
-        click.echo(plain(f"{outcome.kind} {outcome.name} will be removed"), err=True)
+        click.echo(printable(f"{outcome.kind} {outcome.name} will be removed"), err=True)
     count = "1 object" if len(removals) == 1 else f"{len(removals)} objects"
     if not sys.stdin.isatty():
         raise Failure(f"{count} would be removed; --yes removes without asking")

@@ -15,7 +15,7 @@ from sgctl.service.addresses import host_range
 from sgctl.service.draft import Draft
 from sgctl.service.errors import Code
 from sgctl.service.kinds import NOUNS
-from sgctl.service.names import is_hidden, told
+from sgctl.service.names import is_hidden, mention
 from sgctl.service.references import references_of, users_of
 from sgctl.service.subnets import details_of
 
@@ -75,8 +75,8 @@ def in_use_by(users: Sequence[str]) -> str:
 def _describe_user(draft: Draft, obj: PolicyObject) -> str:
     group = draft.get(SecurityGroup, obj.group_id) if isinstance(obj, Rule) else None
     if group is None or is_hidden(draft, obj):
-        return told(draft, obj)
-    return f"{told(draft, obj)} of {told(draft, group)}"
+        return mention(draft, obj)
+    return f"{mention(draft, obj)} of {mention(draft, group)}"
 
 
 def _port(draft: Draft, port: Port) -> Iterator[Violation]:
@@ -87,12 +87,12 @@ def _port(draft: Draft, port: Port) -> Iterator[Violation]:
         yield from _address_taken(draft, network, port)
     for other in draft.where(Port, "mac", port.mac):
         if other.id != port.id and other.network_id == port.network_id:
-            reason = f"{port.mac} is already the address of {told(draft, other)} on this network"
+            reason = f"{port.mac} is already the address of {mention(draft, other)} on this network"
             yield Violation(port, "mac_address", reason, Code.TAKEN)
     for other in draft.where(Port, "iface_id", port.iface_id):
         if other.id != port.id:
             yield Violation(
-                port, "iface_id", f"{port.iface_id!r} already binds {told(draft, other)}", Code.TAKEN
+                port, "iface_id", f"{port.iface_id!r} already binds {mention(draft, other)}", Code.TAKEN
             )
 
 
@@ -102,7 +102,7 @@ def _mixed_groups(draft: Draft, port: Port, subject: PolicyObject, field: str) -
     stateless = [group.name or group.id for group in groups if group is not None and not group.stateful]
     stateful = [group.name or group.id for group in groups if group is not None and group.stateful]
     if stateless and stateful:
-        of_port = "" if subject is port else f"{told(draft, port)} has "
+        of_port = "" if subject is port else f"{mention(draft, port)} has "
         reason = (
             f"{of_port}stateless groups ({', '.join(stateless)}) and stateful ones ({', '.join(stateful)})"
         )
@@ -122,7 +122,7 @@ def _statefulness_clash(draft: Draft, group: SecurityGroup) -> Iterator[Violatio
 def _outside_subnets(
     draft: Draft, network: Network, port: Port, subject: PolicyObject
 ) -> Iterator[Violation]:
-    field, of_port = ("fixed_ips", "") if subject is port else ("subnets", f"{told(draft, port)} has ")
+    field, of_port = ("fixed_ips", "") if subject is port else ("subnets", f"{mention(draft, port)} has ")
     for address in filter(lambda each: each.is_host, port.fixed_ips):
         homes = [subnet for subnet in network.subnets if subnet.covers(address)]
         if network.subnets and not homes:
@@ -149,9 +149,9 @@ def _address_taken(draft: Draft, network: Network, port: Port) -> Iterator[Viola
             if other.id != port.id and other.network_id in peers:
                 peer = peers[other.network_id]
                 where = (
-                    "this network" if peer is network else f"{told(draft, peer)} of the same address scope"
+                    "this network" if peer is network else f"{mention(draft, peer)} of the same address scope"
                 )
-                reason = f"{address} is already an address of {told(draft, other)} on {where}"
+                reason = f"{address} is already an address of {mention(draft, other)} on {where}"
                 yield Violation(port, "fixed_ips", reason, Code.TAKEN)
 
 
@@ -173,7 +173,7 @@ def _gateway_taken(draft: Draft, network: Network, old: Network | None) -> Itera
         for port in draft.having(Port, "fixed_ips", gateway):
             if port.network_id == network.id and port.meta.project_id != network.meta.project_id:
                 whose = "" if is_hidden(draft, port) else " of another project"
-                reason = f"{gateway} is an address of {told(draft, port)}{whose}"
+                reason = f"{gateway} is an address of {mention(draft, port)}{whose}"
                 yield Violation(network, "gateway_ip", reason, Code.TAKEN)
 
 
@@ -185,7 +185,9 @@ def _overlapping_subnets(draft: Draft, network: Network) -> Iterator[Violation]:
         for mine in network.subnets:
             for theirs in peer.subnets:
                 if overlap(mine, theirs):
-                    scope = f"{told(draft, peer)}, which has the same address scope {network.address_scope!r}"
+                    scope = (
+                        f"{mention(draft, peer)}, which has the same address scope {network.address_scope!r}"
+                    )
                     yield Violation(network, "subnets", f"{mine} overlaps {theirs} of {scope}", Code.TAKEN)
 
 
@@ -204,6 +206,6 @@ def _scope_clash(draft: Draft, network: Network) -> Iterator[Violation]:
     for port in draft.where(Port, "network_id", network.id):
         for address in port.fixed_ips:
             if address in theirs:
-                both = f"{told(draft, port)} and {told(draft, theirs[address])}"
+                both = f"{mention(draft, port)} and {mention(draft, theirs[address])}"
                 reason = f"{both} both have {address} in this scope"
                 yield Violation(network, "address_scope", reason, Code.TAKEN)

@@ -37,7 +37,7 @@ def target_of(document: Document) -> Target | None:
     reference = identifier if isinstance(identifier, str) else document.source.name
     if kind is None or not reference:
         return None
-    return Target(kind.states, reference, document.source, document.project)
+    return Target(kind.object_kind, reference, document.source, document.project)
 
 
 def plan_removal(objects: Objects, targets: Sequence[Target], ignore_missing: bool = False) -> Plan:
@@ -70,7 +70,7 @@ class _Removal:
                 self._take(obj, target.source)
         changes = tuple(self._draft.changes())
         for violation in violations(self._draft, changes):
-            self._blame(violation)
+            self._report_violation(violation)
         if self._findings:
             raise PolicyError(self._findings)
         return Plan(changes, tuple(dict.fromkeys(self._outcomes)))
@@ -131,7 +131,7 @@ class _Removal:
         if all(isinstance(user, Rule) and user.group_id == identifier for user in users):
             self._take(group, source)
 
-    def _blame(self, violation: Violation) -> None:
+    def _report_violation(self, violation: Violation) -> None:
         subject = violation.subject
         source = self._sources.get((type(subject), subject.id), Source())
         if not source.kind:

@@ -17,7 +17,7 @@ class Code(StrEnum):
     IN_USE = "in use"
 
 
-def plain(text: str) -> str:
+def printable(text: str) -> str:
     """The text, with an escape for each character that would move the cursor or end the line."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
@@ -54,7 +54,7 @@ class Finding:
     def __str__(self) -> str:
         """One line. What it quotes may hold line ends and control characters, which are escaped."""
         parts = (self.source.at(self.line), self.field, self.reason)
-        return plain(": ".join(part for part in parts if part))
+        return printable(": ".join(part for part in parts if part))
 
 
 class PolicyError(Exception):

@@ -61,7 +61,7 @@ def resolve(draft: Draft, kind: type[T], reference: str, project: str | None = N
     candidates = _named(draft, kind, reference) if reference else []
     named = _of_project(draft, candidates, project)
     if not named:
-        raise Unresolved(Code.NOT_FOUND, _nowhere(draft, NOUNS[kind], reference, project, candidates))
+        raise Unresolved(Code.NOT_FOUND, _not_found_text(draft, NOUNS[kind], reference, project, candidates))
     if len(named) > 1:
         ids = ", ".join(sorted(obj.id for obj in named))
         raise Unresolved(
@@ -94,12 +94,12 @@ def is_hidden(draft: Draft, obj: PolicyObject) -> bool:
     return draft.discreet and project_of(draft, obj) != draft.project and not is_shared(obj)
 
 
-def told(draft: Draft, obj: PolicyObject) -> str:
+def mention(draft: Draft, obj: PolicyObject) -> str:
     """The object's description in messages, without its name if `is_hidden`."""
     return f"a {NOUNS[type(obj)]} of another project" if is_hidden(draft, obj) else describe(obj)
 
 
-def _nowhere(draft: Draft, noun: str, reference: str, project: str, elsewhere: list[T]) -> str:
+def _not_found_text(draft: Draft, noun: str, reference: str, project: str, elsewhere: list[T]) -> str:
     of_project = f" of project {project}" if project else ""
     text = f"there is no {noun} {reference!r}{of_project}"
     projects = sorted({project_of(draft, each) or "no project" for each in elsewhere})

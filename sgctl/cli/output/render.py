@@ -15,7 +15,7 @@ from rich.text import Text
 from sgctl.cli.output.records import Record
 from sgctl.cli.output.tables import TableColumn
 from sgctl.cli.output.text import sentence, show
-from sgctl.service.errors import plain
+from sgctl.service.errors import printable
 from sgctl.service.plan import ObjectOutcome
 
 UNLIMITED = 1_000_000
@@ -67,7 +67,7 @@ def _lines(field: str, value: object) -> list[Record]:
 
 
 def _cell(value: object) -> Text:
-    text = plain(show(value))
+    text = printable(show(value))
     style = _STYLES.get(text, "")
     if isinstance(value, bool):
         style = "" if value else "red"
@@ -114,10 +114,10 @@ def _dashed(kind: str) -> str:
 def _print_outcomes(records: Iterable[dict[str, str]], note: str) -> None:
     printer = console()
     for record in records:
-        line = Text(plain(f"{record['kind']} {record['name']} "))
+        line = Text(printable(f"{record['kind']} {record['name']} "))
         line.append(record["action"], style=_STYLES.get(record["action"], ""))
         for remark in filter(None, (record["detail"], note)):
-            line.append(plain(f" ({remark})"))
+            line.append(printable(f" ({remark})"))
         printer.print(line, soft_wrap=True)
 
 
@@ -129,4 +129,4 @@ def print_diff(lines: Iterable[str]) -> None:
     printer = console()
     for line in lines:
         style = next((style for mark, style in _DIFF_STYLES.items() if line.startswith(mark)), "")
-        printer.print(Text(plain(line), style=style), soft_wrap=True)
+        printer.print(Text(printable(line), style=style), soft_wrap=True)

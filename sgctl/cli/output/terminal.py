@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import click
 
-from sgctl.service.errors import plain
+from sgctl.service.errors import printable
 
 OK, FAILED, USAGE, DIFFERENT = 0, 1, 2, 3
 """Exit statuses."""
@@ -35,4 +35,4 @@ def warn(line: str) -> None:
 
 def _tell(prefix: str, color: str, line: str) -> None:
     styled = click.style(prefix, fg=color, bold=True)
-    click.echo(f"{styled} {plain(line)}", err=True, color=False if os.environ.get("NO_COLOR") else None)
+    click.echo(f"{styled} {printable(line)}", err=True, color=False if os.environ.get("NO_COLOR") else None)

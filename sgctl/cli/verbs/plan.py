@@ -20,7 +20,7 @@ from sgctl.explain.expected import Unexplained
 from sgctl.forecast.conntrack import OpenConnection, parse
 from sgctl.forecast.fleet import Fleet
 from sgctl.forecast.report import Forecast, forecast
-from sgctl.service.errors import plain
+from sgctl.service.errors import printable
 from sgctl.service.plan import Plan
 
 
@@ -81,7 +81,7 @@ def _print(made: Plan, found: Forecast, report: dict[str, Any]) -> None:
         print_table(FORECAST_COLUMNS, report["switches"])
     for switch in report["switches"]:
         for line in switch.get("flows", ()):
-            click.echo(plain(f"{switch['switch']}: {line}"))
+            click.echo(printable(f"{switch['switch']}: {line}"))
     if report["rules"]:
         _section("rules")
         print_table(RULE_FORECAST_COLUMNS, report["rules"])
@@ -91,7 +91,7 @@ def _print(made: Plan, found: Forecast, report: dict[str, Any]) -> None:
         for each in report["advice"]:
             which = "a new rule" if each["rule"] == "new" else f"rule {each['rule']}"
             where = f"{which} of {each['security_group']}"
-            click.echo(plain(f"{where} ({each['sentence']}) {_IS[each['flaw']]}: {each['reason']}"))
+            click.echo(printable(f"{where} ({each['sentence']}) {_IS[each['flaw']]}: {each['reason']}"))
 
 
 _IS = {"redundant": "is redundant", "shadowed": "is shadowed", "matches nothing": "matches nothing"}
@@ -109,4 +109,4 @@ def _print_cuts(found: Forecast, report: dict[str, Any]) -> None:
     else:
         _section(f"connections that would be cut ({len(found.cut)})")
         for each in report["connections_cut"]:
-            click.echo(plain(f"{each['network']}: {each['connection']}: {each['reason']}"))
+            click.echo(printable(f"{each['network']}: {each['connection']}: {each['reason']}"))

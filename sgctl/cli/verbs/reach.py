@@ -18,7 +18,7 @@ from sgctl.cli.service_options import read_service, service_options
 from sgctl.explain.expected import Unexplained, text_of
 from sgctl.explain.question import find_end
 from sgctl.explain.reach import Outside, Reach, Reached
-from sgctl.service.errors import plain
+from sgctl.service.errors import printable
 
 
 def _parameters(command: Decorated) -> Decorated:
@@ -93,7 +93,7 @@ def _print(found: list[Reached], outside: list[Outside], total: int, output: str
         count = len({record["port_id"] for record in records})
         click.echo(f"{count} {'port' if count == 1 else 'ports'} of {total}")
         for each in beyond:
-            click.echo(plain(_outside_line(each)))
+            click.echo(printable(_outside_line(each)))
 
 
 def _record(each: Reached) -> dict[str, Any]:

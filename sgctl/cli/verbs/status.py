@@ -18,7 +18,7 @@ from sgctl.cli.output.tables import COLUMNS
 from sgctl.cli.output.terminal import FAILED
 from sgctl.cli.output.text import show
 from sgctl.cli.waiting import namesake_of, silence_of
-from sgctl.service.errors import plain
+from sgctl.service.errors import printable
 
 
 @click.command()
@@ -92,10 +92,10 @@ def _print(report: dict[str, Any]) -> None:
     states = [f"{count} {state}" for state, count in report["interfaces"].items()]
     click.echo(f"interfaces: {', '.join(states) or 'none'}")
     if report["unbound_ports"]:
-        click.echo(f"ports without an interface: {plain(show(report['unbound_ports']))}")
+        click.echo(f"ports without an interface: {printable(show(report['unbound_ports']))}")
     printer = console()
     for problem in report["problems"]:
-        printer.print("problem:", plain(problem), style="red", soft_wrap=True)
+        printer.print("problem:", printable(problem), style="red", soft_wrap=True)
     if not report["problems"]:
         click.echo("no problems")
 

@@ -22,7 +22,7 @@ from sgctl.explain.frame_answer import FrameAnswer, answer_frame, describe_frame
 from sgctl.explain.frame_parser import frame_bytes
 from sgctl.explain.path import Path, Tracer, read_path
 from sgctl.explain.question import ERRORS, Error, ask, ask_error, ask_frame
-from sgctl.service.errors import plain
+from sgctl.service.errors import printable
 
 DISAGREES, DENIED = 3, 4
 """Exit statuses of a trace."""
@@ -184,21 +184,21 @@ def _switch_record(bridge: str, path: Path, disagreement: str) -> dict[str, Any]
 
 
 def _print(record: dict[str, Any]) -> None:
-    click.echo(plain(f"{record['packet']}: {record['verdict']}"))
+    click.echo(printable(f"{record['packet']}: {record['verdict']}"))
     for reason in record["reasons"]:
-        click.echo(plain(f"  {reason}"))
+        click.echo(printable(f"  {reason}"))
     if record["changes"]:
         click.echo("to allow it:")
     for change in record["changes"]:
-        click.echo(plain(f"  {change}"))
+        click.echo(printable(f"  {change}"))
     for note in record["notes"]:
-        click.echo(plain(f"note: {note}"))
+        click.echo(printable(f"note: {note}"))
     for switch in record["switches"]:
         click.echo(f"\nbridge {switch['bridge']}:")
         for line in switch["path"]:
-            click.echo(plain(f"  {line}"))
+            click.echo(printable(f"  {line}"))
         if switch["disagreement"]:
             mark = click.style("THE SWITCH DISAGREES WITH THE POLICY", fg="red", bold=True)
-            click.echo(f"{mark}: {plain(switch['disagreement'])}")
+            click.echo(f"{mark}: {printable(switch['disagreement'])}")
         else:
             click.echo("the switch agrees")

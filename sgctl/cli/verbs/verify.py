@@ -13,7 +13,7 @@ from sgctl.cli.output.text import show
 from sgctl.explain.expected import ExpectedState, Unexplained
 from sgctl.explain.flow_names import table_name
 from sgctl.explain.verify import DifferenceKind, FlowDifference, Verifier, removal
-from sgctl.service.errors import plain
+from sgctl.service.errors import printable
 
 
 @click.command()
@@ -87,9 +87,9 @@ def _print(records: list[dict[str, object]], counts: dict[str, int]) -> None:
         what = f"{record['bridge']}: {record['difference']}: {record['table']} {record['flow']}"
         states = [f"{word} {record[word]}" for word in ("installed", "expected") if record[word] is not None]
         purpose = f" (for {show(record['for'])})" if record["for"] else ""
-        click.echo(plain(f"{what}: {', '.join(states)}{purpose}"))
+        click.echo(printable(f"{what}: {', '.join(states)}{purpose}"))
         if record["removal"] is not None:
-            click.echo(plain(f"  it is somebody else's; to remove it: {record['removal']}"))
+            click.echo(printable(f"  it is somebody else's; to remove it: {record['removal']}"))
     for bridge, count in counts.items():
         differences = "1 difference" if count == 1 else f"{count} differences"
         click.echo(f"{bridge}: {differences if count else 'as expected'}")

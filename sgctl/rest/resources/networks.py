@@ -90,7 +90,7 @@ class Networks(Simple[Network]):
     def create(self, edit: EditContext, body: Body) -> str:
         """Create a network; only an admin may set what it is on the uplinks."""
         meta = new_meta(edit, body)
-        _refuse_the_impossible(body, shared=not meta.project_id, new=True)
+        _refuse_unsupported_values(body, shared=not meta.project_id, new=True)
         tag = body.get(_TAG)
         if not edit.caller.is_admin and any(body.get(name) is not None for name in (_TYPE, _PHYSICAL, _TAG)):
             raise forbidden("Only an admin may set provider attributes")
@@ -99,14 +99,14 @@ class Networks(Simple[Network]):
         if body.get(_TYPE) == "flat" and tag is not None:
             raise bad_request(f"{_TAG} specified for flat network", "InvalidInput")
         number = None if tag is None else int(tag)
-        _refuse_taken(edit, number)
+        _refuse_tag_in_use(edit, number)
         network = Network(str(uuid4()), body.get("name", ""), number, meta=meta)
         edit.put(_edited(edit, network, body))
         return network.id
 
     def update(self, edit: EditContext, item: Network, body: Body) -> None:
         """Change any attribute, except what the network is on the uplinks."""
-        _refuse_the_impossible(body, shared=is_shared(item), new=False)
+        _refuse_unsupported_values(body, shared=is_shared(item), new=False)
         name = body.get("name", item.name)
         network = replace(item, name=name, meta=with_description(item.meta, body))
         edit.put(_edited(edit, network, body))
@@ -125,13 +125,13 @@ def _edited(edit: EditContext, network: Network, body: Body) -> Network:
     return replace(network, **values)
 
 
-def _refuse_taken(edit: EditContext, tag: int | None) -> None:
+def _refuse_tag_in_use(edit: EditContext, tag: int | None) -> None:
     if tag is not None and edit.draft.where(Network, "segmentation_id", tag):
         message = f"Unable to create the network. The VLAN {tag} is in use."
         raise ApiError(409, "VlanIdInUse", message)
 
 
-def _refuse_the_impossible(body: Body, *, shared: bool, new: bool) -> None:
+def _refuse_unsupported_values(body: Body, *, shared: bool, new: bool) -> None:
     """Refuse values that would have no effect."""
     if body.get("admin_state_up") is False:
         raise bad_request("admin_state_up: a network cannot be down; its ports can", "InvalidInput")

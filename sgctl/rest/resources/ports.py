@@ -119,8 +119,8 @@ class Ports(Simple[Port]):
         """Create a port. If not given, these are chosen: MAC, an address of each family, security groups."""
         network = edit.find(Network, body["network_id"], *NOUNS[Network])
         meta = new_meta(edit, body)
-        _refuse_foreign(edit, network, body)
-        _refuse_choice(edit, network, body, ())
+        _refuse_owners_attributes(edit, network, body)
+        _refuse_chosen_addresses(edit, network, body, ())
         identifier = str(uuid4())
         mac = body.get("mac_address", "").lower() or new_mac(edit.draft, network.id)
         port = Port(identifier, "", network.id, mac, iface_id=identifier, meta=meta)
@@ -138,8 +138,8 @@ class Ports(Simple[Port]):
         """Change anything but the network; a list in the body replaces the whole list."""
         network = edit.draft.get(Network, item.network_id)
         assert network is not None, "the database keeps references whole"
-        _refuse_foreign(edit, network, body)
-        _refuse_choice(edit, network, body, item.fixed_ips)
+        _refuse_owners_attributes(edit, network, body)
+        _refuse_chosen_addresses(edit, network, body, item.fixed_ips)
         edit.put(_edited(edit, network, item, body))
 
 
@@ -154,7 +154,7 @@ def _shown_addresses(view: View, port: Port) -> list[Body]:
     return shown
 
 
-def _refuse_foreign(edit: EditContext, network: Network, body: Body) -> None:
+def _refuse_owners_attributes(edit: EditContext, network: Network, body: Body) -> None:
     given = [name for name in _OWNERS_ONLY if body.get(name) not in (None, [], True)]
     if given and not edit.caller.is_admin and network.meta.project_id != edit.caller.project:
         raise forbidden(f"Only the owner of the network may set {given[0]}")
@@ -162,7 +162,9 @@ def _refuse_foreign(edit: EditContext, network: Network, body: Body) -> None:
         raise forbidden("Only an admin may set binding:host_id")
 
 
-def _refuse_choice(edit: EditContext, network: Network, body: Body, kept: tuple[Prefix, ...]) -> None:
+def _refuse_chosen_addresses(
+    edit: EditContext, network: Network, body: Body, kept: tuple[Prefix, ...]
+) -> None:
     """Refuse chosen addresses unless the caller owns the network: one of them may be the gateway's.
 
     Everybody may keep a port's addresses, and may choose the subnets of new ones.
@@ -228,7 +230,7 @@ def _any_addresses(edit: EditContext, network: Network) -> tuple[Prefix, ...]:
 
 def _addresses(edit: EditContext, network: Network, port: Port, wanted: list[Body]) -> tuple[Prefix, ...]:
     """The requested addresses, and free addresses of the requested subnets."""
-    stated = [_stated(network, each) for each in wanted]
+    stated = [_requested_address(network, each) for each in wanted]
     taken = {address for address in stated if address is not None}
     found = []
     for each, address in zip(wanted, stated, strict=True):
@@ -243,7 +245,7 @@ def _addresses(edit: EditContext, network: Network, port: Port, wanted: list[Bod
     return tuple(found)
 
 
-def _stated(network: Network, wanted: Body) -> Prefix | None:
+def _requested_address(network: Network, wanted: Body) -> Prefix | None:
     if not wanted.get("ip_address"):
         if not wanted.get("subnet_id"):
             raise bad_request("Invalid input for fixed_ips. Reason: neither subnet_id nor ip_address.")

@@ -30,7 +30,7 @@ from sgctl.rest.schemas import (
 from sgctl.rest.view import View
 from sgctl.service.addresses import host_range
 from sgctl.service.draft import Draft
-from sgctl.service.names import is_shared, told
+from sgctl.service.names import is_shared, mention
 from sgctl.service.subnets import (
     Subnet,
     default_detail,
@@ -142,7 +142,7 @@ class Subnets(Resource[Subnet]):
     def delete(self, edit: EditContext, item: Subnet) -> None:
         """Delete the subnet; refused if a port has an address in it."""
         for port in ports_in(edit.draft, item):
-            message = f"Subnet {item.id} is in use: {told(edit.draft, port)} has an address of it."
+            message = f"Subnet {item.id} is in use: {mention(edit.draft, port)} has an address of it."
             raise ApiError(409, "SubnetInUse", message)
         edit.put(without_subnet(item.network, item.detail.prefix))
 

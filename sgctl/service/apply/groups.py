@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from flows.policy.objects import AddressGroup, Prefix, SecurityGroup, permission_of
 from sgctl.service.apply import evroc_rules, own_rules
-from sgctl.service.apply.manifest_draft import ManifestDraft, Statement, metadata, prefixes
+from sgctl.service.apply.manifest_draft import ManifestDraft, Origin, metadata, prefixes
 from sgctl.service.apply.rules import (
     RuleReader,
     StatedRule,
@@ -17,14 +17,14 @@ from sgctl.service.apply.rules import (
 from sgctl.service.manifests.documents import OWN, Document
 
 
-def state_address_group(planning: ManifestDraft, document: Document, group: AddressGroup) -> None:
+def apply_address_group(planning: ManifestDraft, document: Document, group: AddressGroup) -> None:
     """Change the draft to match an AddressGroup document."""
     addresses: list[Prefix] = prefixes(planning, document, ("spec", "addresses"))
     stated = replace(group, addresses=frozenset(addresses), meta=metadata(document, group))
-    planning.state(stated, Statement(document))
+    planning.put(stated, Origin(document))
 
 
-def state_security_group(planning: ManifestDraft, document: Document, group: SecurityGroup) -> None:
+def apply_security_group(planning: ManifestDraft, document: Document, group: SecurityGroup) -> None:
     """Change the draft to match a SecurityGroup document of sgctl or evroc."""
     reader = RuleReader(planning, document, group.id)
     own = document.kind is not None and document.kind.api_version == OWN
@@ -36,7 +36,7 @@ def state_security_group(planning: ManifestDraft, document: Document, group: Sec
         rules += _default_rules(reader, document, rules)
     else:
         stated = replace(group, stateful=True)
-    planning.state(stated, Statement(document))
+    planning.put(stated, Origin(document))
     replace_rules(planning, document, group.id, rules)
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from flows.policy.objects import Meta, Network, Port
 from sgctl.service.addresses import new_mac
-from sgctl.service.apply.manifest_draft import ManifestDraft, Statement
+from sgctl.service.apply.manifest_draft import ManifestDraft, Origin
 from sgctl.service.apply.ports import read_groups
 from sgctl.service.errors import Code
 from sgctl.service.kinds import describe
@@ -19,7 +19,7 @@ from sgctl.service.ownership import MACHINE_OWNER, ports_of
 _MEMBERSHIPS = ("spec", "networking", "securityGroups", "securityGroupMemberships")
 
 
-def state_machine(
+def apply_machine(
     planning: ManifestDraft, document: Document, stated_groups: dict[str, Document]
 ) -> list[Port]:
     """Change the draft to match a VirtualMachine document; returns the machine's ports.
@@ -35,9 +35,9 @@ def state_machine(
             planning.report(
                 document, _MEMBERSHIPS, f"contradicts the security_groups of {describe(port)} in {where}"
             )
-        planning.state(
+        planning.put(
             replace(port, security_groups=groups),
-            Statement(document, ("metadata", "name"), {"security_groups": _MEMBERSHIPS}),
+            Origin(document, ("metadata", "name"), {"security_groups": _MEMBERSHIPS}),
         )
     return ports
 

@@ -23,7 +23,7 @@ _METADATA_FIELDS = ("id", "name", "description", "tags", "project_id")
 
 
 @dataclass(frozen=True)
-class Statement:
+class Origin:
     """The document and the part of it that describe an object, and the path of each field in it."""
 
     document: Document
@@ -50,7 +50,7 @@ class ManifestDraft:
         self.draft = Draft(objects)
         self.addresses = AddressPool(self.draft)
         self.findings: list[Finding] = []
-        self.statements: dict[Key, Statement] = {}
+        self.origins: dict[Key, Origin] = {}
         self._ids: dict[Document, str] = {}
         self._stated: dict[tuple[type[object], str], tuple[str, ...]] = {}
 
@@ -58,9 +58,9 @@ class ManifestDraft:
         """Report a problem; the plan then fails."""
         self.findings.append(document.finding(path, reason, code))
 
-    def state(self, obj: PolicyObject, statement: Statement) -> None:
-        """Put an object into the draft and remember the statement it comes from."""
-        self.statements[type(obj), obj.id] = statement
+    def put(self, obj: PolicyObject, origin: Origin) -> None:
+        """Put an object into the draft and remember its origin."""
+        self.origins[type(obj), obj.id] = origin
         self.draft.put(obj)
 
     def refer(self, document: Document, path: Path, kind: type[T], reference: object) -> T | None:
@@ -99,35 +99,42 @@ class ManifestDraft:
             if known is not None and "name" in document.metadata:
                 self.report(document, ("metadata", "name"), "must not be empty where there is no id")
             return None
-        if known.states is None:
+        if known.object_kind is None:
             return known.kind, name
-        found = self.draft.where(known.states, "name", name)
+        found = self.draft.where(known.object_kind, "name", name)
         named = [obj for obj in found if obj.meta.project_id == document.project]
         if not isinstance(wanted, str) and len(named) > 1:
             ids = ", ".join(sorted(obj.id for obj in named))
-            reason = f"{len(named)} {NOUNS[known.states]}s are called {name!r}; add metadata.id: one of {ids}"
+            reason = (
+                f"{len(named)} {NOUNS[known.object_kind]}s are called {name!r}; add metadata.id: one of {ids}"
+            )
             self.report(document, ("metadata", "name"), reason, Code.AMBIGUOUS)
             return None
         identifier = wanted if isinstance(wanted, str) else named[0].id if named else None
         self._ids[document] = identifier or str(uuid4())
-        return known.states, identifier or (document.project, name)
+        return known.object_kind, identifier or (document.project, name)
 
     def _announce(self, document: Document) -> None:
         """Put the object into the draft, so that its name resolves. No document refers to ports."""
         kind, identifier = document.kind, self._ids.get(document)
-        if kind is None or identifier is None or kind.states not in (Network, SecurityGroup, AddressGroup):
+        if kind is None or identifier is None:
             return
-        key = kind.states, document.source.name
+        if kind.object_kind not in (Network, SecurityGroup, AddressGroup):
+            return
+        key = kind.object_kind, document.source.name
         self._stated[key] = (*self._stated.get(key, ()), identifier)
-        new = kind.states(identifier, "", meta=Meta(project_id=document.project))
-        self.draft.put(replace(self.draft.get(kind.states, identifier) or new, name=document.source.name))
+        new = kind.object_kind(identifier, "", meta=Meta(project_id=document.project))
+        known = self.draft.get(kind.object_kind, identifier) or new
+        self.draft.put(replace(known, name=document.source.name))
 
     def project(self, document: Document) -> str:
         """The document's project. Without `project_id`, an existing object stays in its project."""
         kind, identifier = document.kind, self._ids.get(document)
-        if "project_id" in document.metadata or kind is None or kind.states is None or identifier is None:
+        if "project_id" in document.metadata or kind is None or identifier is None:
             return document.project
-        known = self.draft.before(kind.states, identifier)
+        if kind.object_kind is None:
+            return document.project
+        known = self.draft.before(kind.object_kind, identifier)
         return document.project if known is None else known.meta.project_id
 
     def identifier(self, document: Document) -> str | None:

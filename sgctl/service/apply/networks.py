@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from flows.policy.objects import EgressDefault, Ethertype, Meta, Network, SecurityGroup
 from sgctl.attributes.plain import stated_values
-from sgctl.service.apply.manifest_draft import ManifestDraft, Statement, metadata
+from sgctl.service.apply.manifest_draft import ManifestDraft, Origin, metadata
 from sgctl.service.apply.rules import Remote, RuleReader, StatedRule, all_egress, replace_rules
 from sgctl.service.apply.subnets import with_subnets
 from sgctl.service.manifests.documents import Document
@@ -22,7 +22,7 @@ PROFILES = {
 }
 
 
-def state_network(planning: ManifestDraft, document: Document, network: Network) -> None:
+def apply_network(planning: ManifestDraft, document: Document, network: Network) -> None:
     """Change the draft to match a Network document."""
     spec = document.spec
     profile = cast("str", spec.get("defaults", "openstack"))
@@ -32,7 +32,7 @@ def state_network(planning: ManifestDraft, document: Document, network: Network)
         default_group=_default_group(planning, document, network, makes_one=profile == "evroc"),
         meta=metadata(document, network),
     )
-    planning.state(with_subnets(planning, document, stated), Statement(document))
+    planning.put(with_subnets(planning, document, stated), Origin(document))
 
 
 def _default_group(
@@ -57,7 +57,7 @@ def _make_default_group(planning: ManifestDraft, document: Document, network: Ne
     meta = Meta(description[:255], planning.project(document), tags=frozenset({DEFAULT_GROUP_TAG}))
     group = SecurityGroup(str(uuid4()), name, meta=meta)
     path = ("spec", "defaults")
-    planning.state(group, Statement(document, path))
+    planning.put(group, Origin(document, path))
     reader = RuleReader(planning, document, group.id)
     inside = Remote(network_id=network.id)
     rules = all_egress(reader, "all-egress")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, SecurityGroup
-from sgctl.service.apply.groups import state_address_group, state_security_group
-from sgctl.service.apply.machines import state_machine
+from sgctl.service.apply.groups import apply_address_group, apply_security_group
+from sgctl.service.apply.machines import apply_machine
 from sgctl.service.apply.manifest_draft import ManifestDraft
-from sgctl.service.apply.networks import state_network
-from sgctl.service.apply.ports import state_port
+from sgctl.service.apply.networks import apply_network
+from sgctl.service.apply.ports import apply_port
 from sgctl.service.apply.pruning import Bounds, prune
 from sgctl.service.checks import violations
 from sgctl.service.draft import Key, Objects
@@ -39,19 +39,19 @@ class _Planner:
 
     def run(self) -> Plan:
         """Check the schema, then resolve names, then plan the kinds in the order of their dependencies."""
-        self._documents, sound = self._shaped()
+        self._documents, valid = self._check_schema()
         self._planning.declare(self._documents)
-        self._build(sound)
+        self._build(valid)
         if self._bounds is not None:
             stated = {key for document in self._documents for key in self._keys(document)}
             self._pruned = tuple(prune(self._planning.draft, stated, self._bounds))
         summary = Summary(self._planning.draft)
         self._check(summary)
         if self._planning.findings:
-            raise PolicyError(self._in_order_of_writing())
+            raise PolicyError(self._findings_in_order())
         return Plan(summary.changes, tuple(self._outcomes(summary)))
 
-    def _in_order_of_writing(self) -> list[Finding]:
+    def _findings_in_order(self) -> list[Finding]:
         files = {document.source.file: None for document in self._documents}
         order = {file: position for position, file in enumerate(files)}
         return sorted(
@@ -59,59 +59,59 @@ class _Planner:
             key=lambda each: (order.get(each.source.file, -1), each.source.document, each.line),
         )
 
-    def _shaped(self) -> tuple[list[Document], list[Document]]:
+    def _check_schema(self) -> tuple[list[Document], list[Document]]:
         """All documents, and those whose valid part can be checked further."""
-        everything, sound = [], []
+        everything, valid = [], []
         for document in self._documents:
             problems = schema.check(document)
             for path, reason in problems:
                 self._planning.report(document, path, reason)
-            part = schema.sound_part(document, problems) if problems else document
+            part = schema.valid_part(document, problems) if problems else document
             everything.append(part or document)
-            sound += [] if part is None else [part]
-        return everything, sound
+            valid += [] if part is None else [part]
+        return everything, valid
 
     def _build(self, documents: list[Document]) -> None:
         planning = self._planning
         by_kind: dict[type[PolicyObject] | None, list[Document]] = {}
         for document in documents:
             if document.kind is not None:
-                by_kind.setdefault(document.kind.states, []).append(document)
+                by_kind.setdefault(document.kind.object_kind, []).append(document)
         for kind in (Network, AddressGroup, SecurityGroup):
             for document in by_kind.get(kind, ()):
-                self._state(document, kind)
+                self._apply(document, kind)
         ports = by_kind.get(Port, [])
         for document in sorted(ports, key=lambda port: "fixed_ips" not in port.spec):  # new addresses last
             identifier = planning.identifier(document)
             if identifier is not None:
-                state_port(planning, document, identifier)
+                apply_port(planning, document, identifier)
         stated_groups = {
             identifier: document
             for document in ports
             if "security_groups" in document.spec and (identifier := planning.identifier(document))
         }
         for document in by_kind.get(None, ()):
-            machine_ports = state_machine(planning, document, stated_groups)
+            machine_ports = apply_machine(planning, document, stated_groups)
             self._machines[document] = tuple((Port, port.id) for port in machine_ports)
 
-    def _state(self, document: Document, kind: type[Network | AddressGroup | SecurityGroup]) -> None:
+    def _apply(self, document: Document, kind: type[Network | AddressGroup | SecurityGroup]) -> None:
         identifier = self._planning.identifier(document)
         obj = self._planning.draft.get(kind, identifier) if identifier else None
         if isinstance(obj, Network):
-            state_network(self._planning, document, obj)
+            apply_network(self._planning, document, obj)
         elif isinstance(obj, AddressGroup):
-            state_address_group(self._planning, document, obj)
+            apply_address_group(self._planning, document, obj)
         elif isinstance(obj, SecurityGroup):
-            state_security_group(self._planning, document, obj)
+            apply_security_group(self._planning, document, obj)
 
     def _check(self, summary: Summary) -> None:
         for violation in violations(self._planning.draft, summary.changes):
-            self._blame(*violation)
+            self._report_violation(*violation)
 
-    def _blame(self, obj: PolicyObject, field: str, reason: str, code: Code) -> None:
-        statement = self._planning.statements.get((type(obj), obj.id))
-        if statement is not None:
-            self._planning.report(statement.document, statement.path(field), reason, code)
+    def _report_violation(self, obj: PolicyObject, field: str, reason: str, code: Code) -> None:
+        origin = self._planning.origins.get((type(obj), obj.id))
+        if origin is not None:
+            self._planning.report(origin.document, origin.path(field), reason, code)
         else:
             source = Source(kind=MANIFEST_KINDS[type(obj)], name=obj.name or obj.id)
             self._planning.findings.append(Finding(source, field, reason, code))
@@ -130,10 +130,10 @@ class _Planner:
         yield from self._pruned
 
     def _keys(self, document: Document) -> tuple[Key, ...]:
-        if document.kind is None or document.kind.states is None:
+        if document.kind is None or document.kind.object_kind is None:
             return self._machines.get(document, ())
         identifier = self._planning.identifier(document)
-        return ((document.kind.states, identifier),) if identifier else ()
+        return ((document.kind.object_kind, identifier),) if identifier else ()
 
     def _detail(self, document: Document, keys: tuple[Key, ...], summary: Summary) -> str:
         if document in self._machines:

@@ -8,14 +8,14 @@ from typing import cast
 
 from flows.policy.objects import AddressPair, Network, Port, Prefix, SecurityGroup
 from sgctl.service.addresses import new_mac
-from sgctl.service.apply.manifest_draft import ManifestDraft, Statement, metadata, prefixes
+from sgctl.service.apply.manifest_draft import ManifestDraft, Origin, metadata, prefixes
 from sgctl.service.manifests.documents import Document, Spec
 from sgctl.service.manifests.yaml_reader import Path
 
 _RENAMED: dict[str, Path] = {"network_id": ("network",)}
 
 
-def state_port(planning: ManifestDraft, document: Document, identifier: str) -> None:
+def apply_port(planning: ManifestDraft, document: Document, identifier: str) -> None:
     """Change the draft to match a Port document."""
     spec, old = document.spec, planning.draft.get(Port, identifier)
     references = cast("list[str]", spec.get("security_groups", []))
@@ -46,7 +46,7 @@ def state_port(planning: ManifestDraft, document: Document, identifier: str) -> 
     )
     if "fixed_ips" not in spec:
         port = replace(port, fixed_ips=_addresses(planning, document, network, old))
-    planning.state(port, Statement(document, renamed=_RENAMED))
+    planning.put(port, Origin(document, renamed=_RENAMED))
 
 
 def read_groups(

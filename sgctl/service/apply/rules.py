@@ -20,7 +20,7 @@ from flows.policy.objects import (
     permission_of,
 )
 from flows.policy.validate import ICMP, ICMPV6
-from sgctl.service.apply.manifest_draft import ManifestDraft, Statement
+from sgctl.service.apply.manifest_draft import ManifestDraft, Origin
 from sgctl.service.manifests.documents import Document, Spec
 from sgctl.service.manifests.yaml_reader import Path
 
@@ -132,7 +132,7 @@ def replace_rules(
         first[key] = item.path
         rule = _named_like(item.rule, old.get(key))
         kept.add(rule.id)
-        planning.state(rule, Statement(document, item.path, item.renamed))
+        planning.put(rule, Origin(document, item.path, item.renamed))
     for rule in planning.draft.where(Rule, "group_id", group_id):
         if rule.id not in kept:
             planning.draft.remove(Rule, rule.id)

@@ -23,7 +23,7 @@ class ManifestKind:
     api_version: str
     kind: str
     schema: str
-    states: type[PolicyObject] | None
+    object_kind: type[PolicyObject] | None
 
 
 MANIFEST_KINDS = {

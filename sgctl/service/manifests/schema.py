@@ -56,7 +56,7 @@ def _unknown_kind(data: dict[str, object]) -> Problem:
     return ("kind",), f"{stated} is not known; there is {known}"
 
 
-def sound_part(document: Document, problems: list[Problem]) -> Document | None:
+def valid_part(document: Document, problems: list[Problem]) -> Document | None:
     """The document without its invalid values; an invalid rule is replaced with None as a whole.
 
     The result may only be checked further, never applied. None if required parts are missing.
@@ -91,7 +91,7 @@ def _validator(name: str) -> Draft202012Validator:
 
 
 @dataclass(frozen=True, slots=True)
-class _Breach:
+class _SchemaError:
     """A schema keyword that a value violates; `allowed` is the value of the keyword."""
 
     keyword: str
@@ -102,7 +102,7 @@ class _Breach:
 
 def _explain(error: ValidationError) -> Iterator[Problem]:
     path: Path = tuple(error.absolute_path)
-    breach = _Breach(
+    breach = _SchemaError(
         str(error.validator), error.validator_value, cast("dict[str, Any]", error.schema), error.instance
     )
     if breach.keyword == "required":
@@ -133,22 +133,22 @@ def _shown(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _type(breach: _Breach) -> str:
+def _type(breach: _SchemaError) -> str:
     names = [breach.allowed] if isinstance(breach.allowed, str) else breach.allowed
     wanted = " or ".join(_TYPES[name] for name in names if name != "null")
     quote = "; quote it" if "string" in names and isinstance(breach.value, (int, bool)) else ""
     return f"must be {wanted}, not {_shown(breach.value)}{quote}"
 
 
-def _enum(breach: _Breach) -> str:
+def _enum(breach: _SchemaError) -> str:
     return f"must be {' or '.join(map(str, breach.allowed))}, not {_shown(breach.value)}"
 
 
-def _range(breach: _Breach) -> str:
+def _range(breach: _SchemaError) -> str:
     return f"must be from {breach.schema['minimum']} to {breach.schema['maximum']}, not {breach.value}"
 
 
-_MESSAGES: dict[str, Callable[[_Breach], str]] = {
+_MESSAGES: dict[str, Callable[[_SchemaError], str]] = {
     "type": _type,
     "enum": _enum,
     "minimum": _range,
