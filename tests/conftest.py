@@ -32,7 +32,7 @@ collect_ignore = [] if os.environ.get("HOSTS") else ["hosts"]
 
 
 class SwitchTests:
-    """Fails a full run in which no test marked `switch` passed, and each of them that would be skipped.
+    """Fails a full run in which no test marked `switch` passed, and each such test that would be skipped.
 
     Only a test of what another datapath does may be skipped, for the reason in its mark `only_on`.
     """
@@ -70,7 +70,7 @@ class SwitchTests:
             terminalreporter.write_line("no test on a real switch passed: this run says nothing", red=True)
 
     def lacking(self, config: pytest.Config) -> bool:
-        """Whether the whole suite was asked for and no test on a real switch passed."""
+        """Whether the whole suite was requested and no test on a real switch passed."""
         chosen = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
         names = ("keyword", "markexpr", "lf", "collectonly")  # lf is not there without its plugin
         selected = any(config.getoption(name, default=None) for name in names)
@@ -78,7 +78,7 @@ class SwitchTests:
 
 
 def _elsewhere(item: pytest.Item) -> str:
-    """Why a test does not run on the datapath of this run; nothing when it does."""
+    """The reason why a test does not run on the datapath of this run; None if it runs."""
     mark = item.get_closest_marker("only_on")
     if mark is None:
         return ""
@@ -132,7 +132,7 @@ def root(pytestconfig: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def private_network(open_vswitch: None, pytestconfig: pytest.Config) -> None:
-    """Gives the test process a network of its own; nothing that tests make there outlives it.
+    """Puts the test process into a separate network namespace, which ends with it.
 
     `make check` stays in the machine's network, since only root could leave it. Its tests make no devices,
     and listen on free ports.
@@ -143,7 +143,7 @@ def private_network(open_vswitch: None, pytestconfig: pytest.Config) -> None:
 
 @pytest.fixture
 def nothing_left(private_network: None) -> Iterator[None]:
-    """Takes away devices that outlive their switch, with their addresses; fails who leaves namespaces."""
+    """Removes devices that outlive their switch; fails a test that leaves namespaces."""
     devices, namespaces = netns.devices(), netns.namespaces()
     yield
     for name in netns.devices() - devices:

@@ -1,4 +1,4 @@
-"""How many examples a property test takes: as many as it says, or fewer in `make check`."""
+"""The number of examples of a property test: the given number, or fewer in `make check`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making a counterexample small enough to read: fewer objects, and in them fewer fields."""
+"""Shrinks a counterexample: fewer objects with fewer fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Unshown(Generic[T]):
-    """A drawn value that Hypothesis need not print, since its least form is."""
+    """A drawn value that Hypothesis does not print; its smallest form is printed instead."""
 
     def __init__(self, value: T) -> None:
         self.value = value
@@ -23,7 +23,7 @@ class Unshown(Generic[T]):
 
 
 def shrink(start: T, steps: Callable[[T], Iterable[T]], still_fails: Callable[[T], bool]) -> T:
-    """The smallest thing, step by step, for which `still_fails` holds."""
+    """The smallest value, found step by step, for which `still_fails` holds."""
     progress = True
     while progress:
         progress = False
@@ -35,13 +35,13 @@ def shrink(start: T, steps: Callable[[T], Iterable[T]], still_fails: Callable[[T
 
 
 def without_one(items: Sequence[T]) -> Iterator[list[T]]:
-    """The list with one element less, the last ones first."""
+    """The list without one of its elements, tried from the end."""
     for index in reversed(range(len(items))):
         yield [*items[:index], *items[index + 1 :]]
 
 
 def with_one_plainer(items: Sequence[T], plainer: Callable[[T], Iterable[T]]) -> Iterator[list[T]]:
-    """The list with one element made plainer."""
+    """The list with one element simplified."""
     for index, item in enumerate(items):
         for each in plainer(item):
             yield [*items[:index], each, *items[index + 1 :]]
@@ -65,7 +65,7 @@ def _default(field: Field[Any]) -> Any:
 
 
 def brief(value: object) -> str:
-    """An object without what is at its default."""
+    """An object without the fields that have their default."""
     if not is_dataclass(value):
         return _shown(value)
     told = ((field, getattr(value, field.name)) for field in fields(value))

@@ -36,7 +36,7 @@ class Answer(NamedTuple):
 
     @property
     def one(self) -> Any:
-        """What is in the envelope."""
+        """The object in the envelope."""
         (value,) = self.document.values()
         return value
 
@@ -78,7 +78,7 @@ class Client:
         return items
 
     def everything(self) -> dict[str, Any]:
-        """All that the policy holds, for comparing before with after."""
+        """All objects of the policy, to compare the states before and after."""
         return {path: self.list(path) for path in COLLECTIONS}
 
 
@@ -114,7 +114,7 @@ class Shell:
         )
 
     def run(self, command: str) -> Result:
-        """What a command printed; `command` is without the program's name."""
+        """The output of a command; `command` is without the program's name."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(shlex.split(command)) + "\n")
@@ -135,7 +135,7 @@ class Shell:
 
 
 def client_environment(**settings: str) -> dict[str, str]:
-    """The environment of a client that knows only what it is told here."""
+    """The environment of a client with these settings only."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
     path = f"{OPENSTACK}{os.pathsep}{inherited['PATH']}"
     return {**inherited, "PATH": path, "no_proxy": "127.0.0.1", "COLUMNS": "250", **settings}
@@ -154,6 +154,6 @@ def table(text: str) -> dict[str, str]:
 
 
 def rows(text: str) -> list[list[str]]:
-    """A table of several objects, its head first."""
+    """A table of several objects; the first row has the titles."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]

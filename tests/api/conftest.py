@@ -45,14 +45,14 @@ def openstack(openstack_client: None, controller: Controller) -> Iterator[Shell]
 
 @pytest.fixture
 def alone(private_network: None) -> Iterator[Controller]:
-    """A controller of one test's own, to be maltreated."""
+    """A controller for one test, which may break it."""
     with controller_with() as running:
         yield running
 
 
 @pytest.fixture
 def site(openstack_client: None, ovs: PrivateOvs, workloads: Workloads) -> Iterator[Site]:
-    """A bridge under a controller whose API is where the repository's clouds.yaml expects it."""
+    """A bridge with a controller whose API has the address in the repository's clouds.yaml."""
     with Controller(ovs.remote, options=["--wsapi-port=9696"]) as controller:
         site = Site(ovs, workloads, controller)
         site.add_bridge("br0")

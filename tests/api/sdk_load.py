@@ -12,7 +12,7 @@ PORTS, GROUPS, CHUNK = 1000, 100, 100
 
 
 def main(url: str) -> None:
-    """Make everything in a network of its own, look at it, and take it away again."""
+    """Create all objects in a separate network, list them, and delete them."""
     connection = openstack.connect(
         auth_type="none", network_endpoint_override=url, load_envvars=False, load_yaml_config=False
     )

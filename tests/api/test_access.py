@@ -241,7 +241,7 @@ def test_the_openstack_client_with_a_password(openstack_client: None, guarded: C
 
 
 def refused(private_network: None, options: list[str]) -> str:
-    """What a controller that does not start says."""
+    """The error of a controller that does not start."""
     with pytest.raises(LabError) as error, controller_with(*options):
         pass
     return str(error.value)
@@ -331,6 +331,6 @@ def test_tls_with_tokens_and_certificates(private_network: None, certificates: P
 
 
 def test_a_certificate_without_a_role_is_refused(private_network: None, certificates: Path) -> None:
-    """An authority says who somebody is, and not what they may do."""
+    """A certificate authority confirms identities; it does not grant roles."""
     said = refused(private_network, tls_options(certificates))
     assert "--sgctl-api-client-ca needs --sgctl-api-tokens" in said

@@ -69,7 +69,7 @@ def test_users_without_permission_get_the_reason(alone: Controller) -> None:
 
 @pytest.mark.usefixtures("root")
 def test_a_user_who_leaves_before_being_asked_is_not_root(alone: Controller) -> None:
-    """The kernel may say that a closed socket is root's. A busy API accepts connections after that."""
+    """The kernel may report root as the user of a closed socket, and a busy API accepts it after that."""
     os.kill(alone.api_pid, signal.SIGSTOP)
     try:
         run([sys.executable, "-c", ORDER_AND_LEAVE, str(alone.wsapi_port)])
@@ -142,7 +142,7 @@ def test_many_unfinished_requests_delay_nobody(guarded: Controller, beginning: b
 def test_a_request_that_is_sent_too_slowly_is_aborted(
     guarded: Controller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each byte in time does not make a request in time."""
+    """There is a limit for the whole request, not only for each byte."""
     start = time.monotonic()
     with socket.create_connection(("127.0.0.1", guarded.wsapi_port), timeout=5) as stream:
         stream.sendall(HALF_A_BODY.replace(b"\r\n\r\n", f"\r\nX-Auth-Token: {ADMIN}\r\n\r\n".encode()))
@@ -166,7 +166,7 @@ def test_a_request_that_is_sent_too_slowly_is_aborted(
 
 
 def test_idle_connections_of_authorised_clients_stay_open(guarded: Controller) -> None:
-    """A crowd of strangers does not take them away."""
+    """Many unauthenticated connections do not close them."""
     kept = http.client.HTTPConnection("127.0.0.1", guarded.wsapi_port, timeout=10)
 
     def ask() -> int:
@@ -199,7 +199,7 @@ def test_idle_connections_of_a_member_block_nobody(guarded: Controller) -> None:
 
 
 def test_the_listener_survives_a_lack_of_file_descriptors(guarded: Controller) -> None:
-    """The listener waits until there are some again."""
+    """The listener waits until descriptors are free again."""
     assert status(guarded, ADMIN) == 200  # it has all the files that it needs by itself
     limit = len(list(Path(f"/proc/{guarded.api_pid}/fd").iterdir())) + 3
     run_prlimit(guarded.api_pid, limit)

@@ -66,7 +66,7 @@ def post(client: Client, group: str, first: int, count: int) -> list[int]:
 
 @contextmanager
 def stopped_database(controller: Controller) -> Iterator[None]:
-    """The policy database's server answers nobody."""
+    """The policy database's server does not answer."""
     (pidfile,) = Path(controller.directory).glob("*.pid")
     pid = int(pidfile.read_text())
     os.kill(pid, signal.SIGSTOP)
@@ -77,7 +77,7 @@ def stopped_database(controller: Controller) -> Iterator[None]:
 
 
 def wait_for_silence(controller: Controller) -> None:
-    """Until the API's process has done what it can, by its processor time (proc_pid_stat(5))."""
+    """Wait until the API's process is idle, by its processor time (proc_pid_stat(5))."""
     stat = Path(f"/proc/{controller.api_pid}/stat")
 
     def used() -> list[str]:

@@ -76,7 +76,7 @@ def test_the_database_dies(alone: Controller) -> None:
 
 
 def test_many_writers_at_once(alone: Controller) -> None:
-    """Each edit is made on top of all before it: nothing is lost, and every address is given once."""
+    """Each edit is applied to the result of earlier ones: none is lost, and no address is given twice."""
     api = Client(alone.wsapi_port)
     network = api.make("network", name="n")
     api.make("subnet", network_id=network["id"], cidr="10.0.0.0/24")

@@ -33,7 +33,7 @@ QUOTA: Answers = {**FOUND, "PUT": BAD, "DELETE": (404, "TenantQuotaNotFound")}
 
 
 class Odd(NamedTuple):
-    """A path as it is sent, what it answers to, and the `Allow` of its other methods."""
+    """A path as it is sent, the methods that it serves, and the `Allow` header for other methods."""
 
     path: str
     answers: Answers
@@ -137,7 +137,7 @@ _COMPUTE_KINDS = {"HTTPNotFound": "itemNotFound", "HTTPMethodNotAllowed": "badMe
 
 
 def kind_of(document: Any) -> str:
-    """The kind of an error in the words of each API, after a look at the rest of it."""
+    """The kind of an error in the words of each API; checks the rest of the error, too."""
     if document is None or "versions" in document or len(document) != 1:
         return ""
     ((envelope, error),) = document.items()
@@ -151,7 +151,7 @@ def kind_of(document: Any) -> str:
 
 
 def send(port: int, method: str, path: str, token: str = "") -> tuple[int, str, str, bytes]:
-    """Status, kind, `Allow` and body of the answer to a path that is sent as it is."""
+    """Status, kind, `Allow` and body of the response to a path that is sent unchanged."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
         body = b"{}" if method in WITH_BODY else None

@@ -37,7 +37,7 @@ def api(limited: Controller) -> Client:
 
 @pytest.fixture(scope="module")
 def openstack(openstack_client: None, limited: Controller) -> Iterator[Shell]:
-    """The client, logged in: to set a quota it has to find out about other services first."""
+    """The client, logged in: before it sets a quota, it looks up other services."""
     settings = {
         "OS_AUTH_URL": f"http://127.0.0.1:{limited.wsapi_port}/identity/v3",
         "OS_USERNAME": "sgctl",
@@ -153,7 +153,7 @@ def test_updates_are_limited_too(api: Client) -> None:
 
 
 def test_the_number_of_tags_is_limited(api: Client) -> None:
-    """Added one by one, as well as at once."""
+    """Both for tags that are added one by one and for tags that are added together."""
     path = f"/v2.0/networks/{api.make('network')['id']}/tags"
     assert api("PUT", path, {"tags": [str(number) for number in range(49)]}).status == 200
     assert [api("PUT", f"{path}/{tag}").status for tag in ("49", "49", "50")] == [201, 201, 400]

@@ -102,7 +102,7 @@ def pattern(template: str) -> re.Pattern[str]:
 
 
 def methods_at(document: Any, path: str) -> set[str]:
-    """The methods that the document has for a path, on its own reading of the templates."""
+    """The methods that the document has for a path; the templates are matched independently of the server."""
     return {method for method, template in operations(document) if pattern(template).fullmatch(path)}
 
 
@@ -127,7 +127,7 @@ def test_the_server_serves_every_documented_operation(kept: Kept, document: Any)
 
 
 def test_the_server_serves_nothing_else(kept: Kept, document: Any) -> None:
-    """Paths from all the words that templates have, in any order, and some that they do not have."""
+    """Paths from the words of the templates in any order, and from other words."""
     words = {
         word for template in document["paths"] for word in PARAMETER.sub("", template).split("/") if word
     }
@@ -149,7 +149,7 @@ def test_the_server_serves_nothing_else(kept: Kept, document: Any) -> None:
 
 
 def test_only_discovery_needs_no_authentication() -> None:
-    """A new route is closed unless somebody adds it here."""
+    """A new route needs authentication unless it is added here."""
     public = {route.path for route in ROUTES if route.auth is Auth.NONE}
     assert public == {
         *("/", "/v2.0", "/openapi.json"),

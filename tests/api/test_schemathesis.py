@@ -78,7 +78,7 @@ def keep(made: dict[str, list[str]], kind: str, obj: Any) -> None:
 
 
 def use_real_ids(document: Any, made: dict[str, list[str]]) -> None:
-    """Paths and references that lead somewhere, or most requests would end with 404."""
+    """Fill in ids of existing objects; otherwise most requests would get 404."""
     for path, item in document["paths"].items():
         kind = path.split("/")[2].replace("-", "_").removesuffix("s") if path.startswith("/v2.0/") else ""
         for parameter in item.get("parameters", ()):

@@ -40,7 +40,7 @@ def make_port(name: str, number: int, options: str) -> str:
 
 
 def plug(site: Site, number: int, port: str) -> Workload:
-    """Nova's way: the interface names the port by its id."""
+    """As Nova does it: the interface names the port by its id."""
     workload = site.plug("br0", number)
     site.ovs.vsctl("set", "Interface", f"w{number}", f"external_ids:iface-id={port}")
     return workload
@@ -48,7 +48,7 @@ def plug(site: Site, number: int, port: str) -> Workload:
 
 @pytest.fixture
 def machines(site: Site) -> tuple[Workload, Workload]:
-    """The page's server, in the default group, and somebody outside of it."""
+    """The page's server, in the default group, and a host that is not in that group."""
     run("openstack network create blue")
     run("openstack subnet create --network blue --subnet-range 10.0.0.0/24 blue-v4")
     run("openstack security group create outside")
@@ -75,7 +75,7 @@ def test_the_page_from_top_to_bottom(site: Site, machines: tuple[Workload, Workl
 
 
 def reachable(site: Site, machines: tuple[Workload, Workload]) -> list[int]:
-    """The ports of the server that the outsider reaches, once the switch has the policy."""
+    """The ports of the server that the other host reaches, once the switch has the policy."""
     site.sgctl.wait()
     client, server = machines
     return [port for port in (22, 23) if connects(client, server, "10.0.0.2", port)]

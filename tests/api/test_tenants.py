@@ -51,7 +51,7 @@ def blue(guarded: Controller) -> Client:
 
 @pytest.fixture
 def shared(admin: Client) -> Iterator[Any]:
-    """A network of the operator's that everybody uses."""
+    """A network of the operator that all projects use."""
     network = admin.make("network", name="lan", project_id="")
     subnet = {"network_id": network["id"], "cidr": "10.9.0.0/24", "gateway_ip": "10.9.0.254"}
     yield {**network, "subnet": admin.make("subnet", **subnet)}
@@ -69,8 +69,10 @@ def groups_of(client: Client, port: Any) -> list[str]:
     return found
 
 
-def test_a_device_id_does_not_reveal_other_projects(admin: Client, blue: Client, shared: Any) -> None:
-    """The operator gives his server a group; a member's port of the same device_id does not get it."""
+def test_a_port_of_another_project_with_the_same_device_id_gets_no_group(
+    admin: Client, blue: Client, shared: Any
+) -> None:
+    """The operator adds a group to a server; a member's port with its device_id does not get the group."""
     group = admin.make("security_group", name="db-clients")
     mine = admin.make("port", network_id=shared["id"], device_id="web-1")
     evil = blue.make("port", network_id=shared["id"], device_id="web-1")
@@ -119,7 +121,7 @@ def test_members_do_not_choose_addresses_on_others_networks(
 def test_a_server_name_gives_no_access_to_the_operators_groups(
     admin: Client, blue: Client, shared: Any
 ) -> None:
-    """The operator's own server of that name is gone, or was never there."""
+    """The operator has no server of that name."""
     group = admin.make("security_group", name="billing")
     evil = blue.make("port", network_id=shared["id"], device_id="web-9")
     assert action(admin, "web-9", "addSecurityGroup", "billing").status == 404
@@ -184,7 +186,7 @@ def test_refusals_do_not_name_objects_of_other_projects(admin: Client, blue: Cli
     assert "secret-group" in told.message, "an admin is told"
 
 
-def test_members_cannot_set_physical_attributes(blue: Client) -> None:
+def test_members_cannot_set_physical_attributes_or_interface_ids(blue: Client) -> None:
     for attribute, value in (("network_type", "flat"), ("segmentation_id", 7), ("physical_network", "lan")):
         wanted = {"name": "x", f"provider:{attribute}": value}
         assert blue("POST", "/v2.0/networks", {"network": wanted}).status == 403
@@ -212,7 +214,7 @@ def test_a_members_port_does_not_become_the_gateway(admin: Client, blue: Client,
 
 
 def test_a_members_port_does_not_become_the_implicit_gateway(operator: PolicyCli, blue: Client) -> None:
-    """Where a subnet has no gateway of its own, it is the first host."""
+    """In a subnet without a gateway attribute, the gateway is the first host."""
     stated = {"cidr": "10.5.0.0/24", "gateway_ip": "10.5.0.254"}
     apply(operator, document("Network", "hall", subnets=[stated]))
     (network,) = blue.list("networks", "name=hall")
@@ -259,7 +261,7 @@ MANIFESTS = (
 
 
 def apply(operator: PolicyCli, *manifests: Document) -> None:
-    """Nobody runs a switch here, which apply tells."""
+    """There is no switch here; apply reports that."""
     try:
         operator.apply(manifests or MANIFESTS)
     except LabError as error:
@@ -320,7 +322,7 @@ def test_members_neither_answer_nor_block_a_trace(operator: PolicyCli, blue: Cli
 
 
 def test_members_objects_do_not_block_pruning_by_the_operator(operator: PolicyCli, blue: Client) -> None:
-    """What they hold on to in their own project is not for the operator's files to state."""
+    """Objects of other projects do not have to be in the operator's files."""
     apply(operator)
     network = blue.make("network", name="mine")
     port = blue.make("port", network_id=network["id"], name="held")

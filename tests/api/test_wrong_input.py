@@ -13,7 +13,7 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 class World(NamedTuple):
-    """Some objects to get wrong; `{group}` and so on in a case stand for their ids."""
+    """Valid objects, which the cases refer to; `{group}` and so on in a case stand for their ids."""
 
     api: Client
     ids: dict[str, str]

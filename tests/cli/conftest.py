@@ -26,7 +26,7 @@ class Result(NamedTuple):
 
     @property
     def errors(self) -> list[str]:
-        """The messages, once it is sure that there is nothing but messages."""
+        """The error lines; checks that there is no other output."""
         lines = self.err.splitlines()
         assert all(line.startswith("error: ") for line in lines), self.err
         return [line.removeprefix("error: ") for line in lines]
@@ -47,7 +47,7 @@ def server(open_vswitch: None) -> Iterator[PolicyServer]:
 
 @pytest.fixture
 def fresh(server: PolicyServer) -> Iterator[Callable[[], Store]]:
-    """Connects to the database and has all that is in it."""
+    """Connects to the database and reads all of it."""
     stores: list[Store] = []
 
     def connect() -> Store:
@@ -60,7 +60,7 @@ def fresh(server: PolicyServer) -> Iterator[Callable[[], Store]]:
 
 
 class Enforcer:
-    """The controller of a host, at work: holds its lock, answers, and reports the same again and again.
+    """The controller of a host: it holds its lock, answers, and reports the same repeatedly.
 
     Without `switches` it has one, `br0`, that applies every change at once.
     """
@@ -138,7 +138,7 @@ def cli(server: PolicyServer, capsys: pytest.CaptureFixture[str], monkeypatch: p
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Callable[[str], str]:
-    """Writes manifests to a file; its name."""
+    """Writes manifests to a file; returns its name."""
     counter = iter(range(100))
 
     def write(text: str) -> str:

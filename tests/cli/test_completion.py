@@ -23,7 +23,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 
 def _complete(server: PolicyServer, *words: str) -> list[str]:
-    """What bash offers for the last word."""
+    """The completions of the last word in bash."""
     quoted = " ".join(f"'{word}'" for word in ("sgctl", *words))
     env = os.environ | {"SGCTL_DB": server.remote, "PATH": f"{SCRIPT.parent}:{os.environ['PATH']}"}
     script = ASK.format(words=quoted, last=len(words))

@@ -18,7 +18,7 @@ Editor = Callable[..., Callable[[], list[str]]]
 
 @pytest.fixture
 def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Editor:
-    """Replaces `old` by `new` each time it is opened, step by step; tells what it was shown."""
+    """Replaces `old` by `new` each time it is opened, in the given order; records the text that it got."""
 
     def use(*steps: tuple[str, str]) -> Callable[[], list[str]]:
         script, log = tmp_path / "editor.py", tmp_path / "log"

@@ -22,7 +22,7 @@ STORED = "; the policy is stored, and not enforced there"
 
 
 class Sleeper:
-    """A controller that hangs: it holds its lock and says nothing any more."""
+    """A controller that hangs: it holds its lock and no longer answers."""
 
     def __init__(self, remote: str) -> None:
         self.store = Store.connect(remote)
@@ -34,20 +34,20 @@ class Sleeper:
 
 @pytest.fixture
 def near(enforce: Enforce) -> Enforcer:
-    """A host where all is well."""
+    """A host without problems."""
     return enforce()
 
 
 @pytest.fixture
 def dead(enforce: Enforce, near: Enforcer) -> None:
-    """Another one, whose controller has died after it reported that all was well."""
+    """Another host, whose controller died after it reported no problem."""
     far = enforce("far", bindings=[UPLINK])
     far.close()
 
 
 @pytest.fixture
 def hung(dead: None, server: PolicyServer) -> Iterator[None]:
-    """Another one, whose controller hangs."""
+    """Another host, whose controller hangs."""
     sleeper = Sleeper(server.remote)
     yield
     sleeper.store.close()

@@ -53,7 +53,7 @@ def plan(site: Site, *documents: Document, options: tuple[str, ...] = ("-o", "js
 
 
 def spots(site: Site) -> set[tuple[object, ...]]:
-    """Which flows there are, without what they do."""
+    """The flows' tables, priorities and matches, without actions."""
     flows = json.loads(site.sgctl("flows", "-o", "json"))
     return {
         (each["table_id"], each["priority"], each["flow"].partition(" actions=")[0])

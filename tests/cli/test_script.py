@@ -95,7 +95,7 @@ def test_a_missing_switch_database_is_an_error(cli: Cli, tmp_path: Path) -> None
 
 
 def _on_terminal(server: PolicyServer, *arguments: str, **environment: str) -> str:
-    """What the command writes to a terminal."""
+    """The output of the command on a terminal."""
     main_end, terminal = pty.openpty()
     env = os.environ | {"SGCTL_DB": server.remote, "TERM": "xterm", "COLUMNS": "100"} | environment
     subprocess.run([*SCRIPT, *arguments], stdout=terminal, stderr=terminal, env=env, check=False)

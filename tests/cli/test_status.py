@@ -98,7 +98,7 @@ def test_wait_waits_for_every_connected_switch(cli: Cli, enforce: Callable[..., 
 
 
 def test_wait_covers_earlier_bindings(cli: Cli, fresh: Callable[[], Store], enforcer: Enforcer) -> None:
-    """Bindings are no part of the policy, so it asks for a generation that begins after them."""
+    """Bindings are not part of the policy, so the command waits for a new generation."""
     before = fresh().generation
     assert cli("wait", "--timeout", "10").code == 0
     assert fresh().generation == before + 1

@@ -24,7 +24,7 @@ FULL = (
 
 @pytest.fixture
 def blue(cli: Cli) -> Cli:
-    """A network with a subnet that says everything, and one that says nothing."""
+    """A network with two subnets: one with all details, one without."""
     assert cli("network", "create", "blue", "--subnet", "2001:db8::/64").code == 0
     made = cli(*FULL)
     assert made.code == 0, made.err

@@ -1,4 +1,4 @@
-"""Manifests by a cat on the keyboard: refused with reasons or taken as they are, never a crash."""
+"""Random and damaged manifests: they are refused with reasons or accepted, and never cause a crash."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ WORDS += [
 
 
 def judge(text: bytes) -> list[PolicyObject] | None:
-    """What would be in force; None when it was refused. Anything that is no PolicyError fails the test."""
+    """The resulting policy; None if it was refused. Any exception but PolicyError fails the test."""
     policy, refused = Policy(), None
     try:
         policy.carry_out(plan(policy.objects, documents(text, "fuzz.yaml")))
@@ -127,7 +127,7 @@ def judge(text: bytes) -> list[PolicyObject] | None:
 
 
 def compiled(objects: list[PolicyObject]) -> None:
-    """What is taken can be compiled."""
+    """An accepted policy can be compiled."""
     policy = CompiledPolicy()
     policy.apply(Change(None, obj) for obj in objects)
     zones = {network: 1 + number for number, network in enumerate(policy.networks)}
@@ -178,7 +178,7 @@ ANYTHING = st.recursive(
 @given(st.integers(0, 2**32), ANYTHING)
 @example(0, {"\n": None})
 def test_any_value_in_place_of_another(seed: int, value: object) -> None:
-    """Deep in a sound document, any value of any type."""
+    """A value of any type, anywhere in a valid document."""
     random = Random(seed)
     chosen = yaml.safe_load_all(TEXT)
     copies: list[Any] = list(chosen)
@@ -194,7 +194,7 @@ def test_any_value_in_place_of_another(seed: int, value: object) -> None:
 
 
 def rules_of(rule: dict[str, Any]) -> list[Rule] | None:
-    """The rules that come of one stated rule; None when it is refused."""
+    """The rules that result from one rule in a manifest; None if it is refused."""
     document = {**DOCUMENTS[2], "spec": {"rules": [rule]}}
     objects = judge(yaml.safe_dump_all([*DOCUMENTS[:2], document]).encode())
     return None if objects is None else [obj for obj in objects if isinstance(obj, Rule)]
@@ -214,7 +214,7 @@ def test_a_restriction_with_a_misspelled_key_is_refused(key: str, wrong: str) ->
 @given(value=scalars())
 @settings(max_examples=examples(60))
 def test_a_restriction_with_a_wild_value_never_permits_everything(key: str, value: object) -> None:
-    """It is refused, or what it says is what the rule says."""
+    """It is refused, or the rule has the same restriction."""
     rules = rules_of({**RESTRICTIONS, key: value})
     for rule in rules or []:
         assert rule.protocol is not None or (key == "protocol" and value in (None, "any", "null", "~"))

@@ -1,4 +1,4 @@
-"""A peer that speaks broken OpenFlow: the controller goes on, and the real switch does not notice."""
+"""A peer that sends malformed OpenFlow: the controller keeps working, and the real switch is not affected."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_malformed_messages_do_not_stop_the_controller(site: Site) -> None:
 
 
 def test_an_unknown_datapath_gets_no_flows(site: Site) -> None:
-    """A datapath that the switch database does not know gets no flows of anybody."""
+    """A datapath that is not in the switch database gets no flows."""
     site.apply(group("web", tcp_in(80)), site.port_document(1, ["web"]))
     with socket.create_connection(("127.0.0.1", site.controller.openflow_port), timeout=1.0) as peer:
         peer.sendall(HEADER.pack(VERSION, HELLO, 8, 1))

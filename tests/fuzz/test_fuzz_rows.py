@@ -1,4 +1,4 @@
-"""Rows by other tools, as wild as the schema lets them be: no crash, and no rule says less than its row."""
+"""Random rows of other tools, as the schema permits: no crash, and no rule is wider than its row."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def server() -> Iterator[PolicyServer]:
 
 
 class RowMaker:
-    """Rows that the schema allows, whatever they mean."""
+    """Makes rows that the schema permits, with any meaning."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -67,7 +67,7 @@ class RowMaker:
         self.made: dict[str, list[str]] = {table: [] for table in TABLES}
 
     def row(self, table: str) -> dict[str, Any]:
-        """A sound row with up to four columns of anything."""
+        """A valid row in which up to four columns have random values."""
         types = {name: column["type"] for name, column in self._tables[table]["columns"].items()}
         wild = set(self._random.sample(sorted(types), self._random.choice([0, 1, 1, 2, 4])))
         return {
@@ -158,7 +158,7 @@ def test_random_rows(server: PolicyServer, seed: int) -> None:
 
 
 def says(rule: Rule) -> list[object]:
-    """All that restricts what the rule permits."""
+    """All restrictions of a rule."""
     prefix = rule.remote_ip_prefix
     numbers = [rule.protocol, rule.port_range_min, rule.port_range_max]
     remotes = [rule.remote_group_id, rule.remote_address_group_id, rule.remote_network_id]
@@ -166,7 +166,7 @@ def says(rule: Rule) -> list[object]:
 
 
 def stated(row: dict[str, Any]) -> list[object]:
-    """The same of the row, read in the plainest way."""
+    """The same for the row, read as simply as possible."""
 
     def optional(column: str) -> Any:
         value = row[column]

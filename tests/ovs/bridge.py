@@ -61,12 +61,12 @@ class BareBridge:
         self.openflow.bundle([*(flow.key for flow in diff.removed), *diff.added])
 
     def forget_places(self) -> None:
-        """Forget where MACs were seen."""
+        """Delete the learned MACs."""
         for table in (HOLDER, FDB):
             self.ovs.ofctl("del-flows", self.name, f"table={table.id}")
 
     def installed(self) -> list[Installed]:
-        """What the bridge says it holds."""
+        """The flows that the bridge reports."""
         return self.openflow.installed()
 
     def trace(self, packet: str, tracked: Sequence[str] = ()) -> Trace:
@@ -87,12 +87,12 @@ class BareBridge:
         return octets.ljust(_SHORTEST_BYTES, b"\0")
 
     def send(self, port: str, frame: bytes) -> set[str]:
-        """Let a frame come in from what is attached to a port: the ports by which it, or a copy, goes out."""
+        """Inject a frame at a port; returns the ports through which it, or a copy, leaves."""
         before = {each: len(self._lines.sent(each)) for each in self._ports}
         self._lines.inject(port, frame)
         self._lines.settle()
         return {each for each in self._ports if len(self._lines.sent(each)) > before[each]}
 
     def drops(self) -> Counter[Reason]:
-        """How many packets it has dropped so far, by reason."""
+        """How many packets the bridge has dropped so far, by reason."""
         return drop_counts(self.ovs, self.name)

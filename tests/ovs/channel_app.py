@@ -39,7 +39,7 @@ TOO_LONG = Flow(p.FORWARD, 100, (r.ZONE(3),), tuple(a.Output(port) for port in r
 
 
 def good(count: int, first: int = 100) -> list[Flow]:
-    """Flows to which no switch objects."""
+    """Flows that every switch accepts."""
     return [Flow(p.FORWARD, 100, (r.ZONE(zone),), ()) for zone in range(first, first + count)]
 
 
@@ -49,7 +49,7 @@ SENDING_SECONDS = 0.2
 
 
 def error_of(push: Callable[[], None]) -> str:
-    """What is said when a change fails; nothing when it does not."""
+    """The error of a failed change; empty if it succeeds."""
     try:
         push()
     except (SwitchRefused, FlowError) as error:
@@ -58,7 +58,7 @@ def error_of(push: Callable[[], None]) -> str:
 
 
 def attempt(channel: Channel, edits: Sequence[wire.Edit]) -> Outcome:
-    """Push, see what the switch holds then, and leave it empty."""
+    """Push a change, read the switch's flows, and delete them."""
     error = error_of(lambda: channel.push(edits))
     held = channel.installed()
     channel.push([entry.cookie for entry in held])
@@ -66,14 +66,14 @@ def attempt(channel: Channel, edits: Sequence[wire.Edit]) -> Outcome:
 
 
 def same_bundle_again(channel: Channel) -> Outcome:
-    """A bundle with the number of the one before: refused if that is still open."""
+    """A bundle with the id of the one before: refused if that is still open."""
     channel._bundle -= 1
     return attempt(channel, good(1))
 
 
 @contextmanager
 def switch_stands_still() -> Iterator[None]:
-    """The switch does nothing meanwhile."""
+    """The switch is stopped meanwhile."""
     pid = int(os.environ["SWITCH_PID"])
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -97,7 +97,7 @@ def thread_ends_in_the_middle(channel: Channel) -> Outcome:
 
 
 def answers_late(channel: Channel) -> Outcome:
-    """The error arrives when the next change is under way."""
+    """The error arrives while the next change is sent."""
     patience, exchange.REPLY_SECONDS = exchange.REPLY_SECONDS, 0.2
     with switch_stands_still():
         error = error_of(lambda: channel.push([UNREADABLE, *good(1)]))
@@ -132,7 +132,7 @@ def answers_waited_for(channel: Channel) -> Outcome:
 
 
 def session(channel: Channel, bad: Flow) -> Outcome:
-    """Expected flows of which one is bad, and then only the others."""
+    """Expected flows with an invalid one, and then only the others."""
     reports: list[tuple[int, str]] = []
     expected = [*good(3), bad]
 
@@ -162,7 +162,7 @@ class InParts:
         self.wait(1)
 
     def expected(self) -> Mapping[FlowKey, Flow]:
-        """As the controller does: what has only begun is completed first."""
+        """As in the controller: an unfinished change is completed first."""
         if self.flows:
             self.running.submit(FlowDiff([], []), 2)
         return self.flows
@@ -172,14 +172,14 @@ class InParts:
             hub.sleep(0.01)
 
     def end(self) -> Outcome:
-        """What has been reported and what the switch holds, which is then empty."""
+        """The reports and the switch's flows, which are deleted."""
         self.running.close()
         hub.sleep(SENDING_SECONDS)
         return {"reports": self.reports, "held": attempt(self.channel, [])["held"]}
 
 
 def completed_later(channel: Channel) -> Outcome:
-    """The second part takes back some of the first, and replaces some."""
+    """The second part deletes some flows of the first, and replaces some."""
     session = InParts(channel)
     session.running.begin(FlowDiff(MANY, []))
     hub.sleep(SENDING_SECONDS)
@@ -191,7 +191,7 @@ def completed_later(channel: Channel) -> Outcome:
 
 
 def ends_unfinished(channel: Channel) -> Outcome:
-    """The session is closed when only the beginning of a change is there."""
+    """The session is closed after the first part of a change."""
     session = InParts(channel)
     session.running.begin(FlowDiff(MANY, []))
     hub.sleep(SENDING_SECONDS)
@@ -199,7 +199,7 @@ def ends_unfinished(channel: Channel) -> Outcome:
 
 
 def starts_over_unfinished(channel: Channel) -> Outcome:
-    """The beginning is refused. What is expected then is the whole, and gets there."""
+    """The first part is refused. Then all flows are expected, and the switch gets them."""
     session = InParts(channel)
     session.running.begin(FlowDiff([UNREADABLE], []))
     session.running.begin(FlowDiff(MANY, []))

@@ -42,7 +42,7 @@ def load(
 ) -> PolicyText:
     """Bring the bridge to this policy. The ports `elsewhere` (ids) are on no bridge here.
 
-    Of those that are `unbound` nobody has said yet that they are bound.
+    Ports that are `unbound` have not been reported as bound.
     """
     policy = Policy()
     policy.apply_bound(
@@ -62,7 +62,7 @@ def send(bridge: BareBridge, text: PolicyText, packet: Packet) -> Trace:
 
 
 def entry(text: PolicyText, packet: Packet) -> str:
-    """The interface by which it comes; packets from outside take turns on the network's uplinks."""
+    """The interface on which the packet arrives; packets from outside use the network's uplinks in turn."""
     if packet.sender is not None:
         return packet.sender
     uplinks = wiring.carriers(text.networks[packet.network_id])
@@ -70,7 +70,7 @@ def entry(text: PolicyText, packet: Packet) -> str:
 
 
 def expected_outputs(text: PolicyText, packet: Packet, verdict: Verdict) -> frozenset[str]:
-    """Where the packet goes."""
+    """The interfaces to which the packet goes."""
     outside = frozenset(wiring.carriers(text.networks[packet.network_id])) - {entry(text, packet)}
     if verdict.refusal is Refusal.FOR_SERVERS or _is_for_servers(text, packet, verdict):
         return outside | _listeners(text, packet)
@@ -80,7 +80,7 @@ def expected_outputs(text: PolicyText, packet: Packet, verdict: Verdict) -> froz
 
 
 def _is_for_servers(text: PolicyText, packet: Packet, verdict: Verdict) -> bool:
-    """What a port with port security may say without a rule is for routers and servers."""
+    """Whether the packet is a message to routers or servers that needs no rule."""
     restricted = packet.sender is not None and text.ports[packet.sender].port_security_enabled
     return restricted and verdict.allowed and verdict.sender == Grant(exemption=Exemption.CONTROL)
 

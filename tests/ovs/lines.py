@@ -26,13 +26,13 @@ class Lines(Protocol):
         """Let a frame come in by a port."""
 
     def settle(self) -> None:
-        """Return when every frame that came in has gone out or never will."""
+        """Return when every injected frame has left or was dropped."""
 
     def sent(self, port: str) -> list[bytes]:
         """All frames that went out by a port, so far."""
 
     def close(self) -> None:
-        """Take them away."""
+        """Remove them."""
 
 
 class Captures:
@@ -51,18 +51,18 @@ class Captures:
         self._control.call("netdev-dummy/receive", port, frame.hex())
 
     def settle(self) -> None:
-        """Frames to nobody come in after the others, and are dealt with later."""
+        """Inject frames without a receiver after the others; they are processed last."""
         port = next(iter(self._captures))
         for _ in range(2):
             self.inject(port, _TO_ITSELF)
         time.sleep(_SETTLE_SECONDS)
 
     def sent(self, port: str) -> list[bytes]:
-        """What the file holds."""
+        """The frames in the file."""
         return list(_frames(self._captures[port].read_bytes()))
 
     def close(self) -> None:
-        """The files go with the switch."""
+        """The files are deleted with the switch."""
         self._control.__exit__()
 
 
@@ -85,7 +85,7 @@ class Cables:
             return PacketTap(port)
 
     def settings(self, port: str) -> list[str]:  # noqa: ARG002 - the other kind needs it
-        """Nothing: it is a device like any other."""
+        """None: it is an ordinary device."""
         return []
 
     def inject(self, port: str, frame: bytes) -> None:
@@ -93,11 +93,11 @@ class Cables:
         self._taps[port].send([frame])
 
     def settle(self) -> None:
-        """What was queued for ovs-vswitchd has been dealt with."""
+        """Wait until ovs-vswitchd has processed its queue."""
         self._barrier.wait()
 
     def sent(self, port: str) -> list[bytes]:
-        """What the tap has taken in."""
+        """The frames that the tap has received."""
         self._taps[port].wait(0)
         return self._taps[port].received
 

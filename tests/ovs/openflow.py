@@ -31,7 +31,7 @@ class Message(NamedTuple):
 
 
 class OpenFlow:
-    """A connection to one bridge. Every call waits for the switch to be done."""
+    """A connection to one bridge. Every call waits until the switch is done."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)

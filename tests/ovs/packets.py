@@ -83,21 +83,21 @@ class PacketMaker:
         return [port for port in ports if port.network_id == anchor.network_id and port != anchor]
 
     def _address(self, port: Port | None, version: int) -> Prefix:
-        """Mostly one of the port's own, or from outside."""
+        """Mostly an address of the port, else one outside."""
         own = OUTSIDE if port is None else tuple(member_addresses(port))
         fitting = [address for address in own if address.version == version]
         anything = [address for address in (*ADDRESSES, *OUTSIDE) if address.version == version]
         return self._random.choice(anything if not fitting or self._one_in(5) else fitting)
 
     def _connection(self, one: Prefix, other: Prefix, protocol: int) -> Conversation:
-        """Of the packet's protocol, unless that is ICMP, which reports errors of any."""
+        """A connection of the packet's protocol, or of any protocol for ICMP errors."""
         ends = [one, other]
         self._random.shuffle(ends)
         about = None if protocol == ICMP[one.version] else protocol
         return Conversation(ends[0], ends[1], *self._service(one.version, about))
 
     def _service(self, version: int, protocol: int | None = None) -> tuple[int, int, int]:
-        """A protocol, any without this one, and its two numbers, near those that rules name."""
+        """A protocol other than this one, and its two numbers, close to those in rules."""
         pick = self._random.choice
         protocol = protocol or pick([6, 6, 17, 132, ICMP[version], 47])
         if protocol == 47:
@@ -109,7 +109,7 @@ class PacketMaker:
         return protocol, pick([1023, 40000]), pick(NEAR_PORT_EDGES)
 
     def _control(self, version: int) -> tuple[int, int, int]:
-        """What runs the network: DHCP, router and listener messages."""
+        """Messages that run the network: DHCP, router and listener messages."""
         if version == 4 or self._one_in(2):
             return 17, *self._random.choice(CONTROL_PORTS)
         return ICMP[6], self._random.choice(CONTROL_TYPES), 1 if self._one_in(8) else 0
@@ -129,7 +129,7 @@ def as_flow(text: PolicyText, packet: Packet, in_port: int) -> str:
 
 
 def _label(packet: Packet) -> int:
-    """What its connection noted of routers; the right MAC only for a packet that comes back from there."""
+    """The routers' MACs in its connection's label; the right MAC only for a packet that a router returns."""
     right, wrong = int(OUTSIDE_MAC.replace(":", ""), 16), int(UNKNOWN_MAC.replace(":", ""), 16)
     reply = packet.state is State.REPLY
     here, there = (ROUTER_OF_REPLY, ROUTER_OF_ORIGINAL) if reply else (ROUTER_OF_ORIGINAL, ROUTER_OF_REPLY)
@@ -137,7 +137,7 @@ def _label(packet: Packet) -> int:
 
 
 def tracked_as(packet: Packet) -> str:
-    """What the connection tracker is to say of it; an error about another packet is related."""
+    """The state from the connection tracker; an error about another packet is related."""
     if packet.related:
         return _RELATED[packet.state]
     return _TRACKED[packet.state]
@@ -170,7 +170,7 @@ def _header(packet: Packet) -> dict[str, str]:
 
 
 def _connection(opening: Conversation) -> dict[str, str]:
-    """What the connection tracker will add. It is not tracked yet, but `ofproto/trace` wants a state."""
+    """The connection tracker's fields. The packet is untracked yet, but `ofproto/trace` needs a state."""
     kind = "nw" if opening.source.version == 4 else "ipv6"
     return {
         "ct_state": "est",

@@ -39,7 +39,7 @@ def bridge(shared_ovs: PrivateOvs) -> Iterator[BareBridge]:
 
 
 def paired(count: int, *more: AddressPair) -> Port:
-    """With so many pairs of a MAC and an address."""
+    """A port with this number of pairs of a MAC and an address."""
     pairs = (
         AddressPair(f"02:00:00:00:02:{number:02x}", Prefix.parse(f"10.0.0.{50 + number}"))
         for number in range(count)

@@ -41,12 +41,12 @@ class Wire:
         self._bridge = bridge
 
     def policy(self, *objects: PolicyObject) -> None:
-        """In force when this returns: the datapath's cached decisions have been looked at again."""
+        """Apply the policy; on return, the datapath has revalidated its flows."""
         load(self._bridge, [*BASE, *objects])
         self._bridge.control.call("revalidator/wait")
 
     def send(self, interface: str, frame: Packet) -> set[str]:
-        """Where the frame comes out."""
+        """The ports through which the frame leaves."""
         return self._bridge.send(interface, bytes(frame))
 
 
@@ -95,7 +95,7 @@ def test_a_connection_passes_only_while_its_rule_exists(wire: Wire) -> None:
 
 
 def test_a_refused_packet_opens_no_connection(wire: Wire) -> None:
-    """Nothing is remembered before the receiver has agreed, so there is no reply to it either."""
+    """The connection is committed only after the receiver allows it, so a reply is not allowed either."""
     wire.policy()
     assert wire.send("p0", there(UDP(sport=4000, dport=53) / Raw(b"?"))) == set()
     assert wire.send("p1", back(UDP(sport=53, dport=4000) / Raw(b"!"))) == set()
@@ -128,7 +128,7 @@ def test_a_ping_is_judged_by_its_first_packet(wire: Wire) -> None:
 
 
 def test_sctp_ports_are_checked_although_the_tracker_ignores_them(wire: Wire) -> None:
-    """All SCTP between two hosts is one connection there, so an open port must not open the others."""
+    """All SCTP between two hosts is one connection in the tracker, so one port must not open the others."""
     wire.policy(ingress(17, "g1", 132, 3868, 3868))
     assert wire.send("p0", there(SCTP(sport=4000, dport=3869) / SCTPChunkInit())) == set()
     assert wire.send("p0", there(SCTP(sport=4000, dport=3868) / SCTPChunkInit())) == {"p1"}
@@ -223,7 +223,7 @@ def routed(wire: Wire) -> Wire:
 
 
 def between(macs: tuple[str, str], destination: str, payload: Packet) -> Packet:
-    """What p0 says, on any stretch of its way."""
+    """A packet of p0, on any part of its path."""
     return Ether(src=macs[0], dst=macs[1]) / IP(src="10.0.0.1", dst=destination) / payload
 
 
@@ -249,7 +249,7 @@ def test_packets_returned_by_the_router_need_a_rule_of_the_receiver(routed: Wire
 
 
 def test_only_packets_to_a_router_note_its_mac(routed: Wire, bridge: BareBridge) -> None:
-    """Neither a conversation with a neighbour outside nor what passes through."""
+    """Neither connections with a neighbour outside nor packets in transit."""
 
     def tracked() -> str:
         return bridge.control.call("dpctl/dump-conntrack")
@@ -267,7 +267,7 @@ def test_only_packets_to_a_router_note_its_mac(routed: Wire, bridge: BareBridge)
 
 
 def test_a_reply_reaches_only_the_opener_of_its_connection(wire: Wire) -> None:
-    """A server without any egress rule must not reach a neighbour with a connection from somebody else."""
+    """A server without an egress rule must not reach a neighbour on a connection that another host opened."""
     outside = Ether(src=OUTSIDE_MAC, dst=mac_of("p1")) / IP(src="192.0.2.9", dst="10.0.0.2")
     answer = IP(src="10.0.0.2", dst="192.0.2.9") / TCP(sport=80, dport=4000, flags="SA", seq=1, ack=2)
     wire.policy(ingress(17, "g1", 6, 80, 80))

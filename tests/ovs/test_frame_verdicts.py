@@ -1,4 +1,4 @@
-"""The reference for frames that rules do not concern, compared with Open vSwitch: random ports and frames.
+"""The reference for frames to which no rules apply, compared with Open vSwitch: random ports and frames.
 
 Open vSwitch learns from traced frames as from received ones.
 """
@@ -76,7 +76,7 @@ class FrameMaker:
         return self._random.choice(macs if self._one_in(2) else [*PAIR_MACS, *map(mac_of, PORTS), ALL, ZERO])
 
     def _address(self, sender: Port, version: int) -> str:
-        """Mostly one of the sender's own."""
+        """Mostly an address of the sender."""
         own = [*member_addresses(sender), *(pair.prefix for pair in sender.allowed_address_pairs)]
         fitting = [address.address for address in own if address.version == version]
         anything = [
@@ -123,7 +123,7 @@ def traced(bridge: BareBridge, sender: Port, data: bytes) -> Trace:
 
 @dataclass
 class Seen:
-    """What a switch learns of a network: who used a MAC of several last, and which MACs are behind a port."""
+    """What a switch learns of a network: the last user of a shared MAC, and which MACs are behind a port."""
 
     last_used: dict[str, str] = field(default_factory=dict)
     behind: dict[str, str] = field(default_factory=dict)

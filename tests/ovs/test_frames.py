@@ -1,4 +1,4 @@
-"""What a workload or the outside may send apart from allowed conversations: spoofing, ARP, ND, DHCP, tags."""
+"""Frames that rules do not concern, from workloads and from outside: ARP, ND, DHCP, tags, spoofing."""
 
 from __future__ import annotations
 
@@ -325,7 +325,7 @@ def check(bridge: BareBridge, interface: str, each: Frame) -> None:
 
 
 def check_with_a_frame(bridge: BareBridge, interface: str, each: Frame) -> None:
-    """What the trace says is what becomes of the frame itself."""
+    """The frame itself has the fate that the trace reports."""
     bridge.control.call("dpctl/flush-conntrack")
     before = bridge.drops()
     arrived = bridge.send(interface, bridge.frame(each.text))

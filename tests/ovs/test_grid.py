@@ -75,7 +75,7 @@ def rules() -> Iterator[Rule]:
 
 
 def packets() -> Iterator[Packet]:
-    """All of them: who to whom, family, service, state, fragment, on its own tuple or another's."""
+    """All combinations: ends, family, service, state, fragment, on its own tuple or another's."""
     for sender, receiver, version, state, later in product(ENDS, ENDS, (4, 6), State, (False, True)):
         if sender == receiver:
             continue

@@ -1,4 +1,4 @@
-"""Packets that the switch once judged wrongly, or almost, each with a minimal policy that shows it."""
+"""Packets that the switch once handled wrongly, or almost, each with a minimal policy that shows it."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_stateless_receiver_checks_the_header_of_a_tracked_reply(
 def test_a_port_without_security_may_run_the_network(
     bridge: BareBridge, service: tuple[int, int, int], hops: int, source: Prefix
 ) -> None:
-    """As long as what it says stays on the link; only DHCPv6 has no hop limit of its own."""
+    """As long as its messages stay on the link; only DHCPv6 has no required hop limit."""
     objects: list[PolicyObject] = [BLUE, port("p0", secure=False), port("p1")]
     packet = Packet("blue", "p0", "p1", Conversation(source, TWO6, *service), hops=hops)
     allowed = source is ROUTER6 and service[2] != 1 and (hops == 255 or service[0] == 17)
@@ -118,7 +118,7 @@ def test_a_port_range_from_zero_does_not_allow_other_protocols(bridge: BareBridg
 
 @pytest.mark.parametrize("kind", ["first", "later"])
 def test_a_fragment_of_a_port_without_a_rule_for_its_ethertype(bridge: BareBridge, kind: str) -> None:
-    """It is not looked up; a whole packet is, and the rules say no."""
+    """It is dropped before the lookup; a whole packet is looked up, and the rules deny it."""
     groups = SecurityGroup("g0", "g0"), SecurityGroup("g1", "g1")
     rules = everything_out(16, "g0"), ingress(17, "g1", 17)
     load(bridge, [BLUE, *groups, *rules, port("p0", "g0"), port("p1", "g1")])

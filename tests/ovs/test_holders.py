@@ -99,20 +99,20 @@ def bridge(made: BareBridge) -> BareBridge:
 
 @pytest.fixture
 def alone(bridge: BareBridge) -> BareBridge:
-    """All that share are on this bridge."""
+    """All ports that share the address are on this bridge."""
     bridge.load(compiled((ONE, OTHER, THIEF, GUEST), (ONE, OTHER, THIEF, GUEST)))
     return bridge
 
 
 @pytest.fixture
 def divided(bridge: BareBridge) -> BareBridge:
-    """One of those that share is on another bridge."""
+    """One port that shares the address is on another bridge."""
     bridge.load(compiled((ONE, OTHER, THIEF, GUEST), (ONE, THIEF, GUEST)))
     return bridge
 
 
 def come(bridge: BareBridge, interface: str, frame: Packet) -> Trace:
-    """A frame comes in, as far as what is learned is concerned."""
+    """Inject a frame, from which the switch may learn."""
     arguments = f"in_port={INTERFACES[interface]}", bytes(frame).hex()
     return Trace.read(bridge.control.call("ofproto/trace", "--names", bridge.name, *arguments))
 
@@ -122,12 +122,12 @@ def announcement(source: str = SHARED_MAC, claimed: str = SHARED_MAC, own: str =
 
 
 def speaker(interface: str) -> tuple[str, str]:
-    """MAC and address of who speaks there."""
+    """The MAC and the address of the host there."""
     return (mac(interface), address(interface)) if interface in NUMBERS else (OUTSIDE_MAC, "10.0.0.200")
 
 
 def goes_to(bridge: BareBridge, interface: str = GUEST) -> frozenset[str]:
-    """Where a datagram to the shared MAC goes. Asking teaches the switch nothing."""
+    """The ports to which a datagram for the shared MAC goes. The trace teaches the switch nothing."""
     source, said_by = (
         (mac(interface), address(interface)) if interface in NUMBERS else (OUTSIDE_MAC, "10.0.0.200")
     )
@@ -137,7 +137,7 @@ def goes_to(bridge: BareBridge, interface: str = GUEST) -> frozenset[str]:
 
 
 def asked(bridge: BareBridge, interface: str, target_mac: str = EVERYBODY) -> frozenset[str]:
-    """Whom a question for the shared address reaches."""
+    """The ports that a request for the shared address reaches."""
     source, said_by = (
         (mac(interface), address(interface)) if interface in NUMBERS else (OUTSIDE_MAC, "10.0.0.200")
     )
@@ -209,7 +209,7 @@ def test_hosts_outside_cannot_take_a_mac_that_only_local_ports_share(alone: Bare
 
 
 def test_link_local_traffic_of_a_stand_by_does_not_take_the_mac(alone: BareBridge) -> None:
-    """Its kernel speaks from the link-local address of every MAC that it has."""
+    """Its kernel sends from the link-local address of each of its MACs."""
     come(alone, ONE, announcement())
     macs = f"in_port={NUMBERS[OTHER]},dl_src={SHARED_MAC},dl_dst=33:33:00:00:00:16"
     report = "icmp6,icmpv6_type=143,icmpv6_code=0,ipv6_src=fe80::200:5eff:fe00:10a,ipv6_dst=ff02::16,nw_ttl=1"
@@ -240,7 +240,7 @@ def test_address_detection_of_a_shared_address_reaches_the_other_ports(alone: Ba
 
 @pytest.mark.parametrize("own", [SHARED, "10.0.0.200", "255.255.255.254", "0.0.0.1"])
 def test_announcements_of_moved_addresses_outside_reach_all_ports(divided: BareBridge, own: str) -> None:
-    """Also those that know nothing of who shares it. Other questions are for whom they ask."""
+    """Also ports that do not share the address. Other requests go only to the owner of the address."""
     everybody = {ONE, THIEF, GUEST, DOWN}
     said = Ether(src=OUTSIDE_MAC, dst=EVERYBODY)
     assert come(divided, UP, said / ARP(op=1, hwsrc=OUTSIDE_MAC, psrc=own, pdst=own)).outputs == everybody
@@ -271,7 +271,7 @@ def test_learned_flows_survive_unrelated_changes(divided: BareBridge) -> None:
 
 
 def test_learned_flows_grant_no_permission(alone: BareBridge) -> None:
-    """The holder's pair is taken away, or the whole port; the switch has not heard of another holder."""
+    """The holder's pair is removed, or the whole port; the switch has not seen another holder."""
     come(alone, OTHER, announcement())
     alone.load(compiled((ONE, THIRD, GUEST), (ONE, THIRD, GUEST)))
     assert goes_to(alone) == {ONE, THIRD}
@@ -283,7 +283,7 @@ def test_learned_flows_grant_no_permission(alone: BareBridge) -> None:
 
 
 def test_flows_follow_the_location_of_the_other_ports() -> None:
-    """Whichever of them is plugged, unplugged or edited: as if compiled afresh."""
+    """After any port is plugged, unplugged or edited, the flows equal those of a fresh compiler."""
     names = (ONE, OTHER, THIRD, GUEST)
     shared = policy(*names)
     compiler = BridgeCompiler(shared)

@@ -101,7 +101,7 @@ def test_every_field_and_action_is_the_same_in_text_and_bytes(
 
 
 class PathsOnSwitch(Paths):
-    """The same paths, with every difference sent to a bridge, which is what is read after a reconnect."""
+    """The same changes, with every difference sent to a bridge, whose flows are read after a reconnect."""
 
     def __init__(self, bridge: BareBridge) -> None:
         self._bridge = bridge

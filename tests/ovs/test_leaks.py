@@ -1,4 +1,4 @@
-"""State that one side, one network or one lookup must not pass on to the next."""
+"""State of one side, one network or one lookup that must not affect the next."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_the_senders_lookup_of_prefixes_is_reset(bridge: BareBridge) -> None:
 
 @pytest.mark.parametrize("scope", [None, "shared"])
 def test_an_address_of_another_network_is_another_machine(bridge: BareBridge, scope: str | None) -> None:
-    """p2 has p0's address, is a member, and lives in another network; only a shared scope makes them one."""
+    """p2 is a member with p0's address in another network; it counts only with a common address scope."""
     objects: list[PolicyObject] = [
         *BASE[1:],
         Network("blue", "blue", address_scope=scope),

@@ -102,7 +102,7 @@ def arriving(number: int) -> str:
 
 
 def routers(count: int) -> BridgeCompiler:
-    """So many ports that back each other up, with a rule about VRRP that names its remote."""
+    """This number of virtual routers of one group, with a VRRP rule that names its remote."""
     from_neighbours = Rule(
         "vrrp", 16, "sg", Direction.INGRESS, Ethertype.IPV4, 112, remote_ip_prefix=Prefix.parse("10.0.0.0/16")
     )

@@ -23,7 +23,7 @@ _TAG = re.compile(r"push_vlan\(vid=(\d+)")
 
 @dataclass(frozen=True)
 class Trace:
-    """The fate of one packet. Rules are numbers, 0 where none was asked or found."""
+    """The fate of one packet. Rules are numbers, 0 if none was checked or found."""
 
     text: str
     outputs: frozenset[str]

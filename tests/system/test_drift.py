@@ -1,4 +1,4 @@
-"""The controller notices by itself when another program changes its flows."""
+"""The controller notices when another program changes its flows."""
 
 from __future__ import annotations
 

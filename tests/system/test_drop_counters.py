@@ -93,7 +93,7 @@ def test_counters_survive_other_changes_and_the_end_of_the_controller(site: Site
 
 
 def test_the_bridge_itself_has_its_drops_counted(site: Site, client: Workload) -> None:
-    """The bridge's packets come from LOCAL, a name in place of a port number. It becomes an uplink later."""
+    """The bridge's packets come from LOCAL, a name instead of a port number. It becomes an uplink later."""
     out = ["ping", "-c", "1", "-W", "0.2", "-I", "br0"]
 
     def told(address: str, *key: str) -> bool:

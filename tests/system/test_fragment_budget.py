@@ -1,4 +1,4 @@
-"""Fragments wait in the connection tracker, which has few places: no port takes those of the others."""
+"""Fragments wait in the connection tracker, which holds only a few: no port uses up the memory of others."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ Drop = tuple[str, str, str]
 
 @pytest.fixture(autouse=True)
 def fragments_wait() -> Iterator[None]:
-    """As long as Linux lets IPv4 fragments wait by default, whatever earlier tests have set.
+    """Sets Linux's default timeout of IPv4 fragments, whatever earlier tests have set.
 
-    None of an earlier test takes a place, and none of this one takes a later test's.
+    Fragments of one test do not use up the memory for another test.
     """
     let_fragments_wait(30)
     wait_for_no_fragments(_GIVEN_UP_SECONDS)
@@ -72,7 +72,7 @@ def taps(site: Site, workloads: Workloads) -> Iterator[Taps]:
 
 
 def _build(site: Site, workloads: Workloads) -> Taps:
-    """Silent hosts, which only send what they are told to."""
+    """Hosts that send only the frames of the test."""
     site.apply(
         document("Network", "blue", subnets=[*SUBNETS, *JOINED_BY_A_ROUTER]),
         document("Network", "green", subnets=SUBNETS),
@@ -110,7 +110,7 @@ def _plug(site: Site, workloads: Workloads, host: AttackHost) -> PacketTap:
 
 
 class Flow(NamedTuple):
-    """What somebody sends: its addresses need not be the sender's."""
+    """A stream of packets; its addresses need not be the sender's."""
 
     sender: AttackHost
     receiver: AttackHost
@@ -183,7 +183,7 @@ FLOODS: dict[Flow, Drop] = {
 
 
 def test_no_network_uses_up_the_fragment_memory_of_another(site: Site, taps: Taps) -> None:
-    """One flood after the other, so that all of them together do not either."""
+    """The floods follow each other, so the test also covers their sum."""
     assert HONEST.passes(taps, 7)
     assert Flow(NOISY, OUTSIDE).passes(taps, 8)
     assert Flow(OUTSIDE, PAIRED).passes(taps, 9)
@@ -207,7 +207,7 @@ def test_fragments_pass_as_soon_as_a_rule_could_let_them(site: Site, taps: Taps)
 
 
 def test_the_budget_is_a_setting(ovs: PrivateOvs, workloads: Workloads) -> None:
-    """Without a limit, the same flood takes all places: nothing else had held it back."""
+    """Without a limit, the same flood uses up the memory: only the limit prevented that."""
     with Controller(ovs.remote, options=["--sgctl-fragment-rate=0"]) as controller:
         site = Site(ovs, workloads, controller)
         site.add_bridge("br0")

@@ -86,7 +86,7 @@ def test_only_networks_with_a_loop_are_closed(site: Site, lan: Lan) -> None:
 
 
 def test_replayed_probes_close_nothing(site: Site, lan: Lan, workloads: Workloads) -> None:
-    """Two segments; a host on each sends all probes back, and uses the MACs of our machines."""
+    """Two segments; a host on each replays all probes, and uses the MACs of our workloads."""
     with Lan("other", []) as other:
         lan.leave("nic2-far")
         other.join("nic2-far")

@@ -149,7 +149,7 @@ def _given_up_by_kernel() -> int:
 
 @pytest.fixture
 def no_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the controller that starts after this."""
+    """The setting is for a controller that starts after this."""
     monkeypatch.setenv("SGCTL_FRAGMENT_RATE", "0")
 
 

@@ -34,7 +34,7 @@ class Policy:
         return plan(self.objects, found)
 
     def findings(self, *texts: str) -> list[Finding]:
-        """The problems of manifests that must be refused, and must change nothing."""
+        """The problems of manifests, which must be refused without any change."""
         with pytest.raises(PolicyError) as caught:
             self.plan(*texts)
         return list(caught.value.findings)
@@ -68,5 +68,5 @@ class Policy:
         return to_yaml(manifest(draft, obj) for kind in kinds for obj in draft.all(kind))
 
     def draft(self) -> Draft:
-        """The policy, to look things up in."""
+        """A draft of the policy, for look-ups."""
         return Draft(self.objects)

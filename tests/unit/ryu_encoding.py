@@ -1,4 +1,4 @@
-"""The same flows in Ryu's own encoding. Ryu has no packet registers and no original tuple."""
+"""The same flows in Ryu's encoding. Ryu has no packet registers and no original tuple."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _NAMES = {
 
 
 class UnknownToRyu(Exception):
-    """Ryu cannot say it."""
+    """Ryu cannot encode it."""
 
 
 def name_of(field: Field) -> str:

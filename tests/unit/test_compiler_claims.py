@@ -147,7 +147,7 @@ MATCHES = st.sampled_from([(f.ETH_TYPE(0x0800),), (f.ETH_TYPE(0x86DD),)])
 
 @given(st.lists(st.tuples(OWNERS, MATCHES, st.booleans())), st.integers(1, 5))
 def test_flows_follow_from_the_claims_alone(steps: list[Step], every: int) -> None:
-    """Against the plainest model of it: a set of (owner, match)."""
+    """Compared with a simple model: a set of (owner, match)."""
     claim_table, claims = ClaimTable(), set()
     table: dict[FlowKey, Actions] = {}
     for number, (owner, match, present) in enumerate(steps):

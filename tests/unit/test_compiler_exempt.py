@@ -43,14 +43,14 @@ LEADS_TO = {p.PROTOCOL.id: (p.ADMIT.id, p.LINK_MESSAGE.id)}
 
 @dataclass(frozen=True)
 class Way:
-    """Conditions and registers so far: value and mask by field; what was asked; the tables passed."""
+    """A path so far: known values and masks by field; which checks were made; the tables passed."""
 
     known: Mapping[Field, tuple[int, int]] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
     tables: tuple[str, ...] = ()
 
     def meets(self, match: Match) -> Way | None:
-        """The way of a packet that meets the match as well; None when none can."""
+        """The path of a packet that also meets the match; None if no packet can."""
         known = dict(self.known)
         for term in match:
             value, mask = term.value, term.field.full if term.mask is None else term.mask
@@ -61,19 +61,19 @@ class Way:
         return replace(self, known=known)
 
     def writes(self, target: Field, value: int) -> Way:
-        """The way after a register is set."""
+        """The path after a register is set."""
         return replace(self, known={**self.known, target: (value, target.full)})
 
     def tracked(self) -> Way:
-        """The way after the connection tracker, which alone decides about the state."""
+        """The path after the connection tracker, which sets the state."""
         return replace(self, known={**self.known, f.CT_STATE: (32, 32)})
 
     def forgets(self, target: Field) -> Way:
-        """The way after a register is written with what is known only when a packet comes."""
+        """The path after a register is set to a value that depends on the packet."""
         return replace(self, known={each: held for each, held in self.known.items() if each is not target})
 
     def exactly(self, asked: Field) -> int | None:
-        """The one value that a field has on this way."""
+        """The value of a field on this path, if it is known exactly."""
         value, mask = self.known.get(asked, (0, 0))
         return value if mask == asked.full else None
 
@@ -85,7 +85,7 @@ class Way:
 
 @dataclass(frozen=True)
 class End:
-    """A way that leaves by an OpenFlow port; None for one that is known only when a packet comes."""
+    """A path that ends at an OpenFlow port; None for a port that depends on the packet."""
 
     way: Way
     ofport: int | None
@@ -121,7 +121,7 @@ Tables = Mapping[int, Sequence[Flow]]
 
 
 def tables(*more: Flow) -> Tables:
-    """The flows by table, and some more."""
+    """The flows by table, with further flows."""
     made = Policy()
     made.apply(Change(None, each) for each in policy())
     ports = {ofport: f"p{ofport}" for ofport in (*WORKLOADS, OPEN)}
@@ -136,7 +136,7 @@ def tables(*more: Flow) -> Tables:
 
 
 def ends(flows: Tables, table: int, way: Way) -> Iterator[End]:
-    """Wherever a packet on this way may leave; lower priorities count as well, which is never too few."""
+    """All ends of this path. Flows of lower priority count, too, so that no end is missed."""
     on = replace(way, tables=(*way.tables, str(p.TABLE_BY_ID[table])))
     if table in ASKS_RULES:
         on = replace(on, asked=on.asked | {ASKS_RULES[table]})
@@ -147,7 +147,7 @@ def ends(flows: Tables, table: int, way: Way) -> Iterator[End]:
 
 
 def _ways(flows: Iterable[Flow]) -> Iterable[tuple[Match, tuple[Action, ...]]]:
-    """The flows of a table. Bits that are compared are no condition, so that all that compare are one flow.
+    """The flows of a table. Compared bits are no condition, so that all flows that compare count as one.
 
     In most tables, what differs leads no further than what is equal, as the next test shows.
     """
@@ -209,7 +209,7 @@ def _ofport(action: Output | OutputRegister | Bundle, way: Way) -> int | None:
 
 
 def all_ends(flows: Tables) -> Iterator[End]:
-    """With all registers 0 at first, as a packet enters."""
+    """All registers are 0 at first, as for a packet that enters."""
     registers = {register: (0, register.full) for register in r.REGISTERS.values()}
     return ends(flows, p.CLASSIFY.id, Way({**registers, f.CT_STATE: (0, 32)}))
 
@@ -221,7 +221,7 @@ def in_port(way: Way) -> int:
 
 
 def unasked(found: Iterable[End]) -> Iterator[End]:
-    """Ways on which a port with port security is an end, and its rules were not asked."""
+    """Paths to or from a port with port security on which its rules were not checked."""
     for end in found:
         needed = {"sender"} if in_port(end.way) in WORKLOADS else set[str]()
         needed |= {"receiver"} if end.ofport in WORKLOADS else set()
@@ -230,7 +230,7 @@ def unasked(found: Iterable[End]) -> Iterator[End]:
 
 
 def is_of_link(end: End) -> bool:
-    """Whether everything is demanded on the way that keeps a message on its link."""
+    """Whether the path requires everything that keeps a message on its link."""
     way, receiver, from_workload = end.way, end.ofport, in_port(end.way) in WORKLOADS
     kind = way.exactly(f.ETH_TYPE)
     if from_workload and kind != PERMITTED and "budget" not in way.asked:
@@ -245,7 +245,7 @@ def is_of_link(end: End) -> bool:
 
 
 def _is_arp(way: Way, from_workload: bool, receiver: int | None) -> bool:
-    """No router forwards it. To a workload it is told to all, or asks for or answers one of its addresses."""
+    """No router forwards ARP. To a workload, it is a broadcast, or is about an address of the workload."""
     readable = not from_workload or way.exactly(f.ARP_OP) in (1, 2)
     answer = way.exactly(f.ARP_OP) == 2 and way.exactly(f.ARP_TPA) == 0
     concerned = way.tables[-1] == "BROADCAST" or answer or _is_for(way, f.ARP_TPA, receiver)
@@ -262,12 +262,12 @@ def _own(receiver: int | None) -> tuple[Prefix, ...]:
 
 
 def _is_for(way: Way, to: Field, receiver: int | None) -> bool:
-    """For an own address of a workload; to others it does not matter. ::/0 of port 4 covers everything."""
+    """The destination is an address of the workload; other receivers are not checked. Port 4 has ::/0."""
     return receiver not in WORKLOADS or receiver == 4 or way.within(to, *_own(receiver))
 
 
 def _is_to_many(way: Way) -> bool:
-    """Whether the MAC is known to stand for many."""
+    """Whether the MAC is known to be a group address."""
     value, mask = way.known.get(f.ETH_DST, (0, 0))
     return bool(value & mask & 1 << 40)
 
@@ -335,7 +335,7 @@ def test_a_flow_that_bypasses_the_rules_is_found(intruder: Flow) -> None:
 
 
 def test_every_exempt_message_can_pass(found: list[End]) -> None:
-    """And connections have ways on which both sides are asked."""
+    """And connections have paths on which the rules of both sides are checked."""
     without_rules = [end.way for end in unasked(found)]
     kinds = {way.exactly(f.ICMPV6_TYPE) for way in without_rules}
     assert kinds >= {130, 131, 132, 133, 134, 135, 136, 137, 143}

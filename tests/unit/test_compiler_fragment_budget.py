@@ -61,7 +61,7 @@ def test_every_fragment_is_metered_before_it_is_tracked() -> None:
 
 
 def _may_be_first_lookup_of_fragments(flow: Flow) -> bool:
-    """Copies that are looked up are of packets that were looked up before."""
+    """Copies are looked up only after the packet itself was looked up."""
     looked_up = any(isinstance(action, Conntrack) for action in flow.actions)
     known = any(term.field is f.CT_STATE and term.value & f.CT_STATE_BITS["trk"] for term in flow.key.match)
     return looked_up and not known and NO_FRAGMENT not in flow.key.match
@@ -100,7 +100,7 @@ def test_without_an_uplink_fragments_use_the_senders_budget_only() -> None:
 def test_fragments_of_an_ethertype_without_a_rule_are_dropped(
     rules: tuple[Rule, ...], dropped: set[f.Term]
 ) -> None:
-    """In whichever direction the rule is: answers may be fragments, too."""
+    """In either direction of the rule: replies may be fragments, too."""
     found = _dropped_fragments(flows(*rules))
     assert {family for _, family, _ in found} == dropped
     ways = {(table, reason) for table, _, reason in found}
@@ -151,7 +151,7 @@ def test_the_drop_counters_of_a_port_include_its_meters() -> None:
 
 
 def test_a_bridges_own_interface_has_no_meters() -> None:
-    """It may become an uplink, or stop being one, and its number plus anything would be no meter's."""
+    """It may become an uplink or stop being one, and its OpenFlow number is too large for a meter id."""
     for counters in DropCounters.of_port(0xFFFFFFFE):
         assert counters.meters() == []
         assert encode(counters)

@@ -31,7 +31,7 @@ def test_numbers_have_64_bits_and_are_not_reserved_ones(parts: frozenset[str]) -
 
 
 def test_numbers_survive_a_restart() -> None:
-    """Fixed for good: another host, or the next version, must see the same identities."""
+    """The values must never change: other hosts and later versions must compute the same identities."""
     assert content_number(["a", "b"]) == 0xFFC151170352BAA3
 
 

@@ -83,7 +83,7 @@ def some_keys() -> SearchStrategy[list[Key]]:
 
 @st.composite
 def local_states(draw: st.DrawFn) -> LocalState:
-    """Any attachment, of ports that may not exist, with zones that may change hands."""
+    """Any bound ports, which may not exist, with zones that may move between networks."""
     bound = draw(st.lists(st.sampled_from(PORTS), max_size=len(OFPORTS), unique=True))
     numbers = draw(st.permutations(OFPORTS))
     carried = st.frozensets(st.sampled_from(NETWORKS))
@@ -96,7 +96,7 @@ def local_states(draw: st.DrawFn) -> LocalState:
 
 
 class Paths(RuleBasedStateMachine):
-    """Edits a policy and its attachment; `table` is what the switch holds after the differences it was sent.
+    """Edits a policy and the bound ports; `table` has the flows of a switch that got all differences.
 
     After every step it must be what a fresh compile of the present policy yields.
     """
@@ -130,7 +130,7 @@ class Paths(RuleBasedStateMachine):
 
     @rule(news=st.dictionaries(st.sampled_from(PORTS), st.booleans(), min_size=1))
     def bind_somewhere(self, news: dict[str, bool]) -> None:
-        """Hosts report ports that are bound, or none does any more."""
+        """Hosts report ports as bound or no longer bound."""
         self.past.clear()
         self.bound |= news
         self.compiler.update(self.policy.apply_bound(news))
@@ -178,7 +178,7 @@ class Paths(RuleBasedStateMachine):
     def reconnect(
         self, changed: list[PolicyObject], local: LocalState | None, restarted: bool, lost: Random
     ) -> None:
-        """Policy and attachment change, and flows go missing, while nobody speaks to the switch."""
+        """The policy and the bound ports change, and flows are lost, while the switch is not connected."""
         self.past.clear()
         changes = self._changes(changed)
         self._note(changes, local)
@@ -195,7 +195,7 @@ class Paths(RuleBasedStateMachine):
         self._check()
 
     def _reconcile(self) -> None:
-        """What the switch is asked for, and what it is told, when a controller finds it."""
+        """The requests and changes that a controller sends to a switch when it connects."""
         missing, foreign = reconcile(self.compiler.flows.values(), self._installed(), COOKIE_TAG)
         unneeded = set(foreign)
         self.table = {each: flow for each, flow in self.table.items() if flow.cookie not in unneeded}
@@ -240,7 +240,7 @@ class Paths(RuleBasedStateMachine):
             self.compiler.set_local(self.local)
 
     def _settle(self) -> None:
-        """Take in the flow difference, as the switch would, the beginning of a large one first."""
+        """Apply the flow difference as a switch would, the parts of a large one first."""
         for part in self.compiler.parts():
             self._take_in(part)
         self._take_in(self.compiler.flush())

@@ -16,7 +16,7 @@ PORT = st.one_of(st.sampled_from(EDGES), st.integers(0, MAX_PORT))
 
 
 def covered(low: int, high: int) -> set[int]:
-    """Every port that some mask of the range matches, each once."""
+    """Every port that the masks of the range match, each once."""
     ports: list[int] = []
     for value, mask in port_masks(low, high):
         assert value & ~mask == 0
@@ -85,7 +85,7 @@ def test_ports_are_matched_in_the_header_and_in_the_connection(protocol: int) ->
 
 
 def test_sctp_ports_are_matched_in_the_header_only() -> None:
-    """The connection tracker does not know them: a reply comes from the port that was asked for."""
+    """The connection tracker does not record them: in a reply, the port is the source port."""
     matches = service(132, 22, 22)
     assert not any(term.field is f.CT_TP_DST for match in matches for term in match)
     by_reply = {

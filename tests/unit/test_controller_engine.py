@@ -125,7 +125,7 @@ def test_of_networks_with_the_same_tag_an_uplink_carries_the_first() -> None:
 
 
 def declaration(engine: Engine, networks: str, ids: str = "") -> tuple[set[str], Declaration]:
-    """What an uplink with this declaration carries, and what it should say."""
+    """The networks of an uplink with this declaration, and the updated declaration."""
     found = bindings(engine, bridge(uplink(1, networks, ids)))["br0/up"]
     told = [declared for _, declared in engine.outdated_declarations()]
     assert engine.outdated_declarations() == []
@@ -238,7 +238,7 @@ PLUGGED = st.dictionaries(st.integers(1, 4), st.sampled_from(["one", "two", "thr
 
 @given(st.lists(st.one_of(PLUGGED, st.sampled_from(["one", "two", "three"])), max_size=12))
 def test_incremental_changes_lead_to_the_same_flows(steps: list[dict[int, str] | str]) -> None:
-    """Devices change numbers and ports; ports come and go. A fresh look at the end sees the same."""
+    """Devices change numbers and ports; ports come and go. A fresh engine then computes the same flows."""
     engine, zones = Engine(), {BLUE.id: 5}
     add(engine, BLUE, GROUP)
     engine.change_zones({("br0", BLUE.id): 5})

@@ -19,7 +19,7 @@ DPID = 1
 
 
 class Building:
-    """A bridge with uplinks 1, 2 and 3; those in `joined` lead to one segment, the others to nowhere."""
+    """A bridge with uplinks 1, 2 and 3; those in `joined` lead to one segment, the others to none."""
 
     def __init__(self, networks: int) -> None:
         self.now = 0.0

@@ -20,7 +20,7 @@ _HEADING = re.compile(r"^#+ +(.+?) *#*$", re.MULTILINE)
 
 
 def pages() -> list[Path]:
-    """All pages of the repository, but not those that tools put there."""
+    """All pages of the repository, without those of installed tools."""
     return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md")])
 
 
@@ -29,7 +29,7 @@ def prose(page: Path) -> str:
 
 
 def links(page: Path) -> list[str]:
-    """Where a page leads to within the repository."""
+    """The links of a page within the repository."""
     targets = _LINK.findall(_CODE.sub("", prose(page)))
     return [target for target in targets if not re.match(r"[a-z]+:", target)]
 
@@ -126,7 +126,7 @@ def test_a_second_use_of_a_name_would_be_seen() -> None:
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
 def test_files_and_modules_that_are_named_exist(name: str) -> None:
-    """So that whoever moves one finds the sentences about it."""
+    """A moved file or module makes this test fail until the pages are updated."""
     code = re.findall(r"`([\w./]+)`", prose(ROOT / name))
     folders = {path.name for path in ROOT.iterdir()}
     files = {word for word in code if word.partition("/")[0] in folders and "NAME" not in word}

@@ -89,7 +89,7 @@ def test_a_denied_packet_tells_what_would_have_to_change(text: PolicyText) -> No
 
 
 def test_every_suggested_group_would_allow_the_packet(text: PolicyText) -> None:
-    """In the group of the rule that is named, the packet passes."""
+    """With the suggested group, the packet passes."""
     ports = {**text.ports, "p2": port(2, "s", "d")}
     changed = PolicyText(text.networks, ports, text.address_groups, text.rules, text.groups)
     assert asked(changed, "w1", "w2", port=3306).verdict.allowed

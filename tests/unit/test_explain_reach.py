@@ -50,7 +50,7 @@ def taken_in(
 
 
 def reachable(text: PolicyText, source: Port, target: Port, service: ServiceQuestion, version: int) -> bool:
-    """By the reference: some pair of addresses works. A spoof guard is no matter of who may reach whom."""
+    """By the reference: some pair of addresses works. Anti-spoofing is not considered."""
     return any(
         judge(
             text,
@@ -135,7 +135,7 @@ def test_services_are_listed_as_both_sides_allow_them() -> None:
 
 
 def large_policy(ports: int) -> list[PolicyObject]:
-    """Ten tiers of ports; each may be reached by the one before it, on a port of its own."""
+    """Ten tiers of ports; each can be reached from the tier before it, on a separate TCP port."""
     tiers = 10
     groups = [SecurityGroup(f"g{n}", f"tier{n}") for n in range(tiers)]
     ingress = [

@@ -107,7 +107,7 @@ def test_flows_touch_neither_clock_nor_files_nor_network(module: str) -> None:
 
 @pytest.mark.parametrize("place", range(len(REFERENCE)), ids=REFERENCE)
 def test_the_reference_imports_only_objects_of_the_policy(place: int) -> None:
-    """Not even the policy's indexes, which the compiler uses: it looks at one object at a time."""
+    """It does not use the policy's indexes, which the compiler uses."""
     module = f"flows.reference.{REFERENCE[place]}"
     before = [f"flows.reference.{name}" for name in REFERENCE[:place]]
     own = {name for name in imports(FLOWS[module]) if within(name, "flows")}
@@ -122,7 +122,7 @@ def test_only_few_modules_import_ryu_and_eventlet(module: str) -> None:
 
 
 def test_the_store_imports_only_objects_of_the_policy() -> None:
-    """The compiler is the controller's business."""
+    """Only the controller uses the compiler."""
     pure = ("flows.policy.objects", "flows.policy.validate")
     for module, path in SGCTL.items():
         if within(module, "sgctl.store"):
@@ -186,7 +186,7 @@ def imports_inside_functions(tree: ast.Module) -> list[int]:
 
 @pytest.mark.parametrize("module", sorted(name for name in SGCTL if within(name, "sgctl.cli")))
 def test_commands_import_at_the_top(module: str) -> None:
-    """What is not needed at once has its place in `sgctl.cli.commands` or is loaded by `sgctl.cli.lazy`."""
+    """Optional modules are named in `sgctl.cli.commands` or loaded by `sgctl.cli.lazy`."""
     tree = ast.parse(SGCTL[module].read_text())
     assert imports_inside_functions(tree) == []
     assert "TYPE_CHECKING" not in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

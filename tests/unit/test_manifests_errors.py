@@ -359,7 +359,7 @@ def test_a_finding_without_a_file_names_the_object() -> None:
 
 @pytest.mark.parametrize("odd", ["\n", "\r", "\x1b[2J", "\u2028", "\x85"])
 def test_an_error_is_one_line_whatever_it_quotes(odd: str) -> None:
-    """What the user wrote may be meant to hide a line, or to move the cursor of somebody's terminal."""
+    """The input may contain line ends or control characters, to hide a line or to move the cursor."""
     finding = Finding(Source("a.yaml", 1, "Port", f"p{odd}"), f"spec.{odd}x", f"is {odd!s}")
     assert str(finding).isprintable()
     assert len(str(finding).splitlines()) == 1

@@ -108,7 +108,7 @@ def test_every_frame_of_an_attack_carries_its_token(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ATTACKS)
 def test_attack_frames_are_well_formed_apart_from_the_forged_field(kind: str) -> None:
-    """A switch must not have another reason to drop them."""
+    """A switch must have no other reason to drop them."""
     for frame in attack_frames(kind, ATTACKER, VICTIM, STRANGER, TOKEN):
         packet = Ether(frame)
         if IP in packet:

@@ -87,7 +87,7 @@ def test_registers_do_not_overlap() -> None:
 
 
 def test_every_register_is_declared_under_its_name() -> None:
-    """Fields of the module that are registers, against the list of them."""
+    """Compares the registers of the module with the list."""
     found = {name: each for name, each in vars(p).items() if isinstance(each, f.Field)}
     assert found == r.REGISTERS
 
@@ -160,7 +160,7 @@ def test_conjunctions_have_priorities_between_plain_rules_and_the_default() -> N
 
 
 def calls(flows: Iterable[Flow]) -> set[tuple[Table, Table]]:
-    """Which table sends packets to which."""
+    """The tables to which each table sends packets."""
     found = set()
     for flow in flows:
         for action in flow.actions:
@@ -180,7 +180,7 @@ def lookups(actions: Iterable[Action], copied: bool = False) -> Iterator[tuple[C
 
 
 def test_fragments_released_by_another_lookup_are_dropped() -> None:
-    """It adds fragments of other packets to those that it is asked about."""
+    """The tracker may return fragments of other packets together with the packet that was looked up."""
     subnets = tuple(map(Prefix.parse, ("10.0.0.0/24", "10.0.1.0/24")))
     flows = compiled(Network(network, network, subnets=subnets) for network in wiring.ZONES).values()
     tracked = [each for flow in flows for each in lookups(flow.actions)]
@@ -222,7 +222,7 @@ def test_tables_have_no_cycles(objects: Unshown[list[PolicyObject]]) -> None:
 @ONCE_PER_POLICY
 @given(policies().map(Unshown))
 def test_repeated_comparisons_end(objects: Unshown[list[PolicyObject]]) -> None:
-    """What is compared next after each value, by table and the rest of the match, ends some time."""
+    """The chain of values that are compared one after the other ends, for each table and match."""
     following: dict[tuple[Table, Match], dict[Term, Term]] = {}
     for flow in compiled(objects.value).values():
         table = p.TABLE_BY_ID[flow.key.table]
@@ -266,14 +266,14 @@ def is_clause(flow: Flow) -> bool:
 
 
 def serve_together(one: Flow, other: Flow) -> bool:
-    """Whether both belong to conjunctions: clauses add up, and a result stands above its clauses."""
+    """Whether both belong to conjunctions: clauses are combined, and the conj_id flow has more priority."""
     return all(
         is_clause(flow) or f.CONJ_ID in {term.field for term in flow.key.match} for flow in (one, other)
     )
 
 
 def contradictions(flows: Iterable[Flow]) -> Iterator[tuple[Flow, Flow]]:
-    """Flows of equal priority that one packet may match, with different outcomes."""
+    """Flows of equal priority and different actions that one packet can match."""
     ordered = sorted(flows, key=lambda flow: flow.key[:2])
     for _, group in groupby(ordered, key=lambda flow: flow.key[:2]):
         for one, other in combinations(group, 2):
@@ -292,7 +292,7 @@ def test_no_two_flows_of_equal_priority_contradict_each_other(objects: Unshown[l
 @ONCE_PER_POLICY
 @given(policies().map(Unshown))
 def test_every_flow_has_one_order_of_conditions(objects: Unshown[list[PolicyObject]]) -> None:
-    """The order of conditions is part of our key, but not of the switch's."""
+    """The order of conditions is part of our flow key, but not of the switch's."""
     keys = [(key.table, key.priority, frozenset(key.match)) for key in compiled(objects.value)]
     assert len(keys) == len(set(keys))
 
@@ -300,7 +300,7 @@ def test_every_flow_has_one_order_of_conditions(objects: Unshown[list[PolicyObje
 @ONCE_PER_POLICY
 @given(policies().map(Unshown))
 def test_learning_tables_have_no_other_flows(objects: Unshown[list[PolicyObject]]) -> None:
-    """Flows of others are noticed by numbers, which nobody knows of these tables."""
+    """Flows of others are found by flow counts, which are unknown for these tables."""
     assert not [key for key in compiled(objects.value) if key.table in p.LEARNING]
 
 

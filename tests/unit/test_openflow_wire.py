@@ -42,7 +42,7 @@ def test_conditions_match_ryus_encoding(term: Term) -> None:
 
 @pytest.mark.parametrize("field", sorted(UNKNOWN, key=str), ids=str)
 def test_ryu_does_not_know_our_fields(field: Field) -> None:
-    """When it does, they can be compared here."""
+    """When Ryu supports them, they can be compared here."""
     with pytest.raises(ryu.UnknownToRyu):
         ryu.term_bytes(field(0))
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def python(program: str, without: str) -> str:
-    """What a program prints in a process of its own."""
+    """The output of a program in a separate process."""
     environ = {**os.environ, VARIABLE: without}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True, cwd=ROOT
@@ -46,7 +46,7 @@ def test_each_optimization_is_on_by_default(name: str) -> None:
 
 @pytest.mark.parametrize("name", OPTIMIZATIONS)
 def test_each_optimization_is_read_by_the_module_in_the_table(name: str) -> None:
-    """A switch that nothing asks for would do nothing."""
+    """An option that no module reads would have no effect."""
     users = [path for path in (ROOT / "sgctl").rglob("*.py") if f'is_on("{name}")' in path.read_text()]
     assert users
     assert place_of(name) in users

@@ -141,7 +141,7 @@ def test_a_change_knows_what_it_is_about() -> None:
 
 @given(policies())
 def test_random_policies_are_valid(objects: list[PolicyObject]) -> None:
-    """Tests of the compiler must not lean on policies that nobody can store."""
+    """Tests of the compiler must use only policies that can be stored."""
     assert not [(each, validate.check(each)) for each in objects if validate.check(each)]
 
 

@@ -54,7 +54,7 @@ UNFILTERED = replace(PORT, port_security_enabled=False, security_groups=frozense
 
 
 def forged(obj: PolicyObject, **values: Any) -> PolicyObject:
-    """The object with values of whatever type, as careless callers make them."""
+    """The object with values of any type, as a careless caller may make it."""
     return replace(obj, **values)
 
 

@@ -19,7 +19,7 @@ def holder(name: str, number: int, *ethertypes: int) -> Port:
 
 
 def test_a_sender_does_not_take_its_own_frame() -> None:
-    """It may have the MAC as well as another port, which does not take such frames."""
+    """The sender may have the MAC, as another port may, which does not accept such frames."""
     ports = {"a": holder("a", 1, LLDP), "b": holder("b", 2)}
     frame = Frame("a", ports["a"].mac, SHARED, LLDP)
     assert judge_frame({"net": NETWORK}, ports, frame).refusal is FrameRefusal.RECEIVER

@@ -264,7 +264,7 @@ def test_later_fragments_pass_by_protocol() -> None:
 
 
 def test_later_fragments_need_a_rule_of_their_ethertype_first() -> None:
-    """Of either direction, since answers may be large."""
+    """A rule of either direction, since replies may be large."""
     fragment = packet(WEB, DB, 17, 0, 0, later_fragment=True)
     received = packet(None, DB, 17, 0, 0, later_fragment=True)
     assert judge(text(), fragment).refusal is Refusal.SENDER_FRAGMENT

@@ -52,7 +52,7 @@ def test_unproven_connections_do_not_displace_proven_ones() -> None:
 
 @pytest.mark.parametrize(("most", "max_per_peer"), [(4, 8), (8, 4)])
 def test_idle_connections_of_one_caller_block_nobody(most: int, max_per_peer: int) -> None:
-    """From many addresses, or from that of another caller."""
+    """From many addresses, or from the address of another caller."""
     closed: list[Peer] = []
     connections = ApiConnections(closed.append, most, max_per_peer)
     other = Peer("192.0.2.1", caller=LOCAL_ADMIN)

@@ -1,4 +1,4 @@
-"""Large changes by members wait for each other, but never forever for a switch."""
+"""Large changes by members wait for each other, but not forever for a switch."""
 
 from __future__ import annotations
 

@@ -14,12 +14,12 @@ BLUE, GREEN, RED = (Owner(Rank.OTHERS, name) for name in ("blue", "green", "red"
 
 
 def order(queue: FairQueue[int]) -> list[str]:
-    """Projects in the order in which their work is taken; work is as many objects as it says."""
+    """The projects in the order in which their work is taken; the numbers are objects."""
     return order_of(queue, len(queue))
 
 
 def order_of(queue: FairQueue[int], count: int) -> list[str]:
-    """The same of the next few."""
+    """The same for the next few."""
     found = []
     for _ in range(count):
         owner, objects = queue.take()
@@ -70,7 +70,7 @@ def test_work_of_one_owner_stays_in_its_order() -> None:
 
 
 class Crowd:
-    """Requests in threads, of which only the one with the turn runs; `done` are the owners of the objects."""
+    """Requests in threads; only the one with the turn runs. `done` has the owner of each processed object."""
 
     def __init__(self) -> None:
         self.turns = Turns()
@@ -80,11 +80,11 @@ class Crowd:
         self._start(self._hold, 0)
 
     def ask(self, owner: Owner, objects: int) -> None:
-        """Somebody's request, which waits for its turn."""
+        """A request that waits for its turn."""
         self._start(lambda: self._work(owner, objects), len(self._threads))
 
     def finish(self) -> list[Owner]:
-        """Let them work; the owners of what was done, in order."""
+        """Let the requests work; returns the owners of the processed objects, in order."""
         self._go.set()
         for thread in self._threads:
             thread.join(20)

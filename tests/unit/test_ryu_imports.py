@@ -15,7 +15,7 @@ PREPARED = """
 
 
 def run(program: str) -> None:
-    """Run a program after Ryu has been made ready to start; it must end well and in silence."""
+    """Run a program with the patched Ryu; it must succeed without output."""
     text = textwrap.dedent(PREPARED) + textwrap.dedent(program)
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

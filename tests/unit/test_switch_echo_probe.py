@@ -22,7 +22,7 @@ IDLE = Look(runs=False, ticks=7)
 
 
 class Thread(MainThread):
-    """Shows one look after the other, and the last one again."""
+    """Returns the given samples in order, and then the last one again."""
 
     def __init__(self, *looks: Look | None) -> None:
         super().__init__("")
@@ -38,7 +38,7 @@ def at_once(work: Callable[[], None]) -> None:
 
 
 def results(thread: Thread, answers: Sequence[bool]) -> list[bool]:
-    """Whether the switch was called silent, after each question that it answered or not."""
+    """Whether the switch counted as silent, after each probe, answered or not."""
     told: list[bool] = []
     coming: Iterator[bool] = iter(answers)
     taken = EchoProbe(lambda _: next(coming), thread, at_once, lambda _: told.append(taken.silent))
@@ -80,7 +80,7 @@ class Slow:
         self.pending = True
 
     def close(self) -> None:
-        """Nothing is under way."""
+        """There is nothing to close."""
 
 
 def test_a_liveness_question_is_answered_after_the_switches_answered() -> None:
@@ -113,7 +113,7 @@ def test_the_work_of_a_main_thread_is_observed(tmp_path: Path) -> None:
 
 @contextmanager
 def busy_process() -> Iterator[int]:
-    """The process id of one that never pauses."""
+    """The process id of a process that never pauses."""
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
         try:
             yield busy.pid
@@ -122,7 +122,7 @@ def busy_process() -> Iterator[int]:
 
 
 def seen(thread: MainThread) -> Look:
-    """What the thread does now."""
+    """The current sample of the thread."""
     look = thread.look()
     assert look is not None
     return look

@@ -34,7 +34,7 @@ MULTIPART_HEADS = [struct.pack("!HH4x", kind, flags) for kind in range(20) for f
 
 @pytest.fixture
 def no_endless_loop() -> Iterator[None]:
-    """Ends a test that does not end by itself."""
+    """Fails a test that does not end by itself."""
 
     def fail(_signal: int, _frame: FrameType | None) -> None:
         raise TimeoutError("a parser does not end")
@@ -47,7 +47,7 @@ def no_endless_loop() -> Iterator[None]:
 
 
 def bodies(kind: int) -> Iterator[bytes]:
-    """Message bodies with lengths of zero, one and far too much wherever there may be a length."""
+    """Message bodies in which each length field is zero, one or far too large."""
     heads = MULTIPART_HEADS if kind in MULTIPART else [b""]
     for head, fill, length in itertools.product(heads, FILLS, LENGTHS):
         yield (head + fill * length)[:length]

@@ -1,4 +1,4 @@
-"""The user of a local peer. A peer that is gone proves nothing: the kernel may say that it was root's."""
+"""The user of a local peer. A closed connection proves nothing: the kernel may report root as its user."""
 
 from __future__ import annotations
 
