@@ -26,7 +26,7 @@ from bench.record import Record
 from bench.workload import BenchWorkload, address, interface, mac
 from lab.netns import Workload as Machine
 from lab.ovs import PrivateOvs
-from lab.process import LabError
+from lab.process import LabError, processor_seconds
 from sgctl.store.server import allocator
 
 _TURNS = 15
@@ -70,8 +70,7 @@ class RateMeter:
 
     def cpu(self) -> float:
         """CPU seconds of all threads of ovs-vswitchd so far."""
-        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / 100
+        return processor_seconds(self._pid)
 
     def clear(self) -> None:
         """Reset the packet counters."""

@@ -19,7 +19,7 @@ from bench.live import came_back, restart
 from bench.record import Record
 from bench.workload import BenchWorkload, interface, tcp_rule
 from flows.policy.objects import Change, Port
-from lab.process import wait_until
+from lab.process import processor_seconds, wait_until
 from sgctl.optimizations import VARIABLE
 from sgctl.store import Store
 from sgctl.store.server import PolicyServer
@@ -68,26 +68,20 @@ def _server_seconds() -> float:
     with tempfile.TemporaryDirectory(prefix="sgctl-bench-") as name:
         server = PolicyServer(Path(name) / "policy.db", Path(name) / "policy.sock")
         server.start()
+        pid = server.pid
+        assert pid is not None
         try:
             store = Store.connect(server.remote, timeout=_PATIENCE)
             store.commit(_LARGE.additions())
-            before = _processor_seconds(server)
+            before = processor_seconds(pid)
             for number in range(_EDITS):
                 ports = store.objects[Port].values()
                 store.commit([Change(port, replace(port, name=f"{port.id}-{number}")) for port in ports])
-            took = (_processor_seconds(server) - before) / _EDITS
+            took = (processor_seconds(pid) - before) / _EDITS
             store.close()
         finally:
             server.stop()
     return took
-
-
-def _processor_seconds(server: PolicyServer) -> float:
-    """How long the server's process has run so far (proc(5): utime and stime of `stat`)."""
-    user, system = (
-        Path(f"/proc/{server.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[11:13]
-    )
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _ratio(took: dict[str, list[float]], name: str) -> float:

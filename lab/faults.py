@@ -19,7 +19,7 @@ from typing import NamedTuple
 from lab.background_traffic import Datagrams, Stream
 from lab.drilled_policy import ALLOWED, CLOSED, FOREIGN, TOGGLED, Writer, converge, drilled_groups, obeys
 from lab.netns import Workload
-from lab.process import wait_until
+from lab.process import statistics, wait_until
 from lab.site import Site, document
 from sgctl.store import Store
 
@@ -163,7 +163,7 @@ def _kill_policy_server(site: Site) -> None:
 
 def _is_zombie(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return statistics(pid)[0] == "Z"
     except OSError:
         return True
 

@@ -60,6 +60,17 @@ def run(arguments: Sequence[str | Path], env: Mapping[str, str] | None = None, s
     return done.stdout
 
 
+def statistics(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the command, the state first (proc(5)). Raises OSError."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+
+
+def processor_seconds(pid: int) -> float:
+    """The processor time, in seconds, that all threads of a process have taken so far."""
+    user, system = map(int, statistics(pid)[11:13])
+    return (user + system) / os.sysconf("SC_CLK_TCK")
+
+
 def wait_until(condition: Callable[[], bool], what: str, timeout: float = 40.0) -> None:
     """Check every 5 ms until `condition` holds; LabError naming `what` after `timeout` seconds."""
     deadline = time.monotonic() + timeout

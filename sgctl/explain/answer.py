@@ -86,6 +86,16 @@ def describe_rule(text: PolicyText, rule: Rule) -> str:
     return f"rule {rule.number}{name} of group {group.name if group and group.name else rule.group_id}"
 
 
+def port_name(port: Port) -> str:
+    """The name of a port, or its id if it has none."""
+    return port.name or port.id
+
+
+def missing_pair(port: Port, mac: str, address: Prefix) -> str:
+    """The allowed address pair with which the port may use this source."""
+    return f"an allowed address pair {mac} {address} of port {port_name(port)} would make it valid"
+
+
 class _Words:
     def __init__(self, text: PolicyText, packet: Packet) -> None:
         self._text = text
@@ -101,7 +111,8 @@ class _Words:
             yield f"{self._side(direction)}: {self._nothing_allows(direction)}"
             remote = self._text.ports.get(self._ends[_OTHER_SIDE[direction]] or "")
             if remote is not None and not is_member(self._text, remote):
-                yield f"port {_name(remote)} is bound on no host, so its network counts it in no remote group"
+                name = port_name(remote)
+                yield f"port {name} is bound on no host, so its network counts it in no remote group"
         elif verdict.refusal is not None:
             yield f"dropped: {verdict.refusal.value}"
 
@@ -109,10 +120,10 @@ class _Words:
         if verdict.refusal is Refusal.SPOOFED_SOURCE:
             source, port = self._packet.header.source, self._text.ports[self._packet.sender or ""]
             mac = self._packet.source_mac or port.mac
-            yield f"an allowed address pair {mac} {source} of port {_name(port)} would make it valid"
+            yield missing_pair(port, mac, source)
         if verdict.refusal is Refusal.FORGED_ERROR:
             end, port = self._told_about(), self._text.ports[self._packet.sender or ""]
-            yield f"an allowed address pair {port.mac} {end} of port {_name(port)} would make it an end"
+            yield f"an allowed address pair {port.mac} {end} of port {port_name(port)} would make it an end"
             yield f"or let {end} send it itself, or a router outside"
         if verdict.refusal in (Refusal.ADMIN_DOWN, Refusal.RECEIVER_DOWN):
             yield "with admin_state_up: true on that port, the rules would decide"
@@ -130,7 +141,7 @@ class _Words:
     def _side(self, direction: Direction) -> str:
         role = "sender" if direction is Direction.EGRESS else "receiver"
         end = self._ends[direction]
-        return f"{role} {_name(self._text.ports[end])}" if end else f"{role} outside"
+        return f"{role} {port_name(self._text.ports[end])}" if end else f"{role} outside"
 
     def _granted(self, grant: Grant) -> str:
         if grant.exemption is not None:
@@ -224,7 +235,3 @@ def _service_name(rule: Rule) -> str:
     if rule.protocol in _ICMP:
         return f"{name} type {low}" + ("" if high is None else f" code {high}")
     return f"{name}/{low}" if low == high else f"{name}/{low}-{high}"
-
-
-def _name(port: Port) -> str:
-    return port.name or port.id

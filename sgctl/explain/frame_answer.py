@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flows.policy.objects import Port, Prefix
+from flows.policy.objects import Port
 from flows.reference.frame import (
     ADVERTISEMENT,
     REPLY,
@@ -19,6 +19,7 @@ from flows.reference.frame import (
     receiver_of,
 )
 from flows.reference.verdict import PolicyText
+from sgctl.explain.answer import missing_pair, port_name
 
 _ARP_WORDS = {REQUEST: "ARP request for", REPLY: "ARP reply to"}
 
@@ -42,7 +43,7 @@ def answer_frame(text: PolicyText, frame: Frame) -> FrameAnswer:
 
 def describe_frame(text: PolicyText, frame: Frame) -> str:
     """`ARP request for 10.0.0.2 of 10.0.0.1 from w1 (02:00:00:00:00:01) to ff:ff:ff:ff:ff:ff`."""
-    sender = _name(text.ports[frame.sender])
+    sender = port_name(text.ports[frame.sender])
     tagged = "tagged " if frame.tagged else ""
     return f"{tagged}{_what(frame)} from {sender} ({frame.source_mac}) to {frame.destination_mac}"
 
@@ -62,7 +63,7 @@ def _what(frame: Frame) -> str:
 
 
 def _where(text: PolicyText, verdict: FrameVerdict) -> str:
-    places = sorted(_name(text.ports[port]) for port in verdict.ports)
+    places = sorted(port_name(text.ports[port]) for port in verdict.ports)
     if verdict.outside:
         places.append("the outside")
     return f"may pass, to {', '.join(places)}" if places else "may pass, but no port receives it"
@@ -74,15 +75,15 @@ def _changes(text: PolicyText, frame: Frame, refusal: FrameRefusal | None) -> It
         yield "admin_state_up: true on that port would enable it"
     elif refusal is FrameRefusal.ETHERTYPE and said is None:
         kind = f"{frame.ethertype:#06x}, from one of its MACs"
-        yield f"permitted_ethertypes of port {_name(sender)} with {kind}"
+        yield f"permitted_ethertypes of port {port_name(sender)} with {kind}"
     elif refusal is FrameRefusal.RECEIVER:
         receiver = receiver_of(_others(text, sender), frame.destination_mac)
         if receiver is not None:
-            yield f"permitted_ethertypes of port {_name(receiver)} with {frame.ethertype:#06x}"
+            yield f"permitted_ethertypes of port {port_name(receiver)} with {frame.ethertype:#06x}"
     elif refusal is FrameRefusal.ARP_SPOOF and isinstance(said, Arp) and said.mac == frame.source_mac:
-        yield _pair(sender, said.mac, said.address)
+        yield missing_pair(sender, said.mac, said.address)
     elif refusal is FrameRefusal.SPOOFED_SOURCE and isinstance(said, Neighbour):
-        yield _pair(sender, frame.source_mac, said.source)
+        yield missing_pair(sender, frame.source_mac, said.source)
     elif refusal is FrameRefusal.ND_SPOOF and isinstance(said, Neighbour):
         yield from _discovery_change(sender, frame, said)
 
@@ -91,17 +92,9 @@ def _discovery_change(sender: Port, frame: Frame, said: Neighbour) -> Iterator[s
     detection = said.source.value == 0 and said.link_address is None
     fitting_mac = said.link_address in (None, frame.source_mac)
     if said.target is not None and fitting_mac and (said.kind == ADVERTISEMENT or detection):
-        yield _pair(sender, frame.source_mac, said.target)
-
-
-def _pair(sender: Port, mac: str, address: Prefix) -> str:
-    return f"an allowed address pair {mac} {address} of port {_name(sender)} would make it valid"
+        yield missing_pair(sender, frame.source_mac, said.target)
 
 
 def _others(text: PolicyText, sender: Port) -> list[Port]:
     ports = text.ports.values()
     return [port for port in ports if port.network_id == sender.network_id and port.id != sender.id]
-
-
-def _name(port: Port) -> str:
-    return port.name or port.id
