@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sgctl.attributes.value_types import Schema
 from sgctl.rest import openapi
 from sgctl.rest.resource import Resource
 from sgctl.rest.resources import RESOURCES
 from sgctl.rest.routes import ROUTES
-from sgctl.rest.schemas import Schema
 from sgctl.settings import SETTINGS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

@@ -6,7 +6,6 @@ The order is that of manifests that are exported, of the CLI's records and of it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from flows.policy.objects import (
     FIRST_RULE_NUMBER,
@@ -21,7 +20,7 @@ from flows.policy.objects import (
     SecurityGroup,
 )
 from flows.policy.validate import MAX_RULE_NUMBER, MOST_CONNECTIONS
-from sgctl.attributes.attribute import EVERYWHERE, Attribute, CommandOption, Place, Setter
+from sgctl.attributes.attribute import EVERYWHERE, ApiAccess, Attribute, CommandOption, Place, Setter
 from sgctl.attributes.value_types import (
     FLAG,
     NUMBER,
@@ -87,10 +86,7 @@ _NETWORK = (
     ),
     Attribute(
         "connection_limit",
-        replace(
-            optional_integer(1, MOST_CONNECTIONS),
-            column={"key": {"type": "integer", "minInteger": 1}, "min": 0},
-        ),
+        optional_integer(1, MOST_CONNECTIONS, stored_bound=False),
         "The maximum number of connections on one bridge.",
         setter=Setter.ADMIN,  # it decides how much is left for other networks
         own=True,
@@ -129,7 +125,14 @@ _ADDRESS_GROUP = (
 )
 
 _RULE = (
-    Attribute("number", integer(FIRST_RULE_NUMBER, MAX_RULE_NUMBER), explicit=EVERYWHERE, own=True),
+    Attribute(
+        "number",
+        integer(FIRST_RULE_NUMBER, MAX_RULE_NUMBER),
+        "The number of the rule in flows, traces and counters.",
+        explicit=Place.MANIFEST | Place.RECORD,
+        access=ApiAccess.READ,
+        own=True,
+    ),
     Attribute(
         "group_id",
         reference("Security_Group"),
@@ -138,7 +141,13 @@ _RULE = (
         refers_to=SecurityGroup,
         explicit=EVERYWHERE,
     ),
-    Attribute("direction", choice(Direction), explicit=EVERYWHERE),
+    Attribute(
+        "direction",
+        choice(Direction),
+        "The direction of the traffic: ingress to the members, or egress from them.",
+        explicit=Place.MANIFEST | Place.RECORD,
+        access=ApiAccess.CREATE,
+    ),
     Attribute("ethertype", choice(Ethertype), explicit=EVERYWHERE),
     Attribute("protocol", optional_integer(0, 255), explicit=EVERYWHERE),
     Attribute("port_range_min", optional_integer(0, 65535), explicit=EVERYWHERE),
@@ -147,23 +156,29 @@ _RULE = (
     Attribute(
         "remote_group_id",
         optional_reference("Security_Group"),
+        "Only to or from the members of this group.",
         column="remote_group",
         refers_to=SecurityGroup,
-        explicit=EVERYWHERE,
+        explicit=Place.MANIFEST | Place.RECORD,
+        access=ApiAccess.CREATE,
     ),
     Attribute(
         "remote_address_group_id",
         optional_reference("Address_Group"),
+        "Only to or from this address group.",
         column="remote_address_group",
         refers_to=AddressGroup,
-        explicit=EVERYWHERE,
+        explicit=Place.MANIFEST | Place.RECORD,
+        access=ApiAccess.CREATE,
     ),
     Attribute(
         "remote_network_id",
         optional_reference("Network"),
+        "Only to or from the subnets of this network.",
         column="remote_network",
         refers_to=Network,
-        explicit=EVERYWHERE,
+        explicit=Place.MANIFEST | Place.RECORD,
+        access=ApiAccess.CREATE,
         own=True,
     ),
     _NAME,

@@ -20,6 +20,11 @@ from sgctl.ovsdb.replica import elements
 Json = Any
 Schema = dict[str, Any]
 
+UUID: Schema = {
+    "type": "string",
+    "pattern": "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+}
+
 EMPTY: Json = ["set", []]
 
 
@@ -96,6 +101,12 @@ def _write_detail(detail: SubnetDetail) -> str:
     return json.dumps(stored, sort_keys=True)
 
 
+def optional(schema: Schema) -> Schema:
+    """The same, or null."""
+    kinds = schema["type"]
+    return {**schema, "type": [*(kinds if isinstance(kinds, list) else [kinds]), "null"]}
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -119,6 +130,10 @@ def _texts(values: Any) -> list[str]:
 def _integers(lowest: int, highest: int | None) -> Json:
     limits = {"minInteger": lowest} if highest is None else {"minInteger": lowest, "maxInteger": highest}
     return {"type": "integer"} | limits
+
+
+def _bounded(lowest: int, highest: int) -> Schema:
+    return {"type": "integer", "minimum": lowest, "maximum": highest}
 
 
 def _references(table: str) -> Json:
@@ -175,13 +190,12 @@ def choice(choices: type[StrEnum]) -> ValueType:
 
 def integer(lowest: int, highest: int) -> ValueType:
     """A number in an inclusive range."""
-    schema = {"type": "integer", "minimum": lowest, "maximum": highest}
-    return ValueType({"key": _integers(lowest, highest)}, _same, _same, 0, schema)
+    return ValueType({"key": _integers(lowest, highest)}, _same, _same, 0, _bounded(lowest, highest))
 
 
 def optional_integer(lowest: int, highest: int, stored_bound: bool = True) -> ValueType:
     """A number in an inclusive range, or None. Without `stored_bound`, the column has no upper bound."""
-    schema = {"type": ["integer", "null"], "minimum": lowest, "maximum": highest}
+    schema = optional(_bounded(lowest, highest))
     return _optional(_integers(lowest, highest if stored_bound else None), schema=schema)
 
 
@@ -191,13 +205,13 @@ def integers(lowest: int, highest: int, show: Callable[[int], str] = str) -> Val
 
 
 def reference(table: str) -> ValueType:
-    """The id of an object in another table."""
-    return ValueType({"key": _references(table)}, _id, _uuid, "")
+    """The id of an object in another table; manifests have its name."""
+    return ValueType({"key": _references(table)}, _id, _uuid, "", UUID)
 
 
 def optional_reference(table: str) -> ValueType:
-    """The id of an object in another table, or None."""
-    return _optional(_references(table), _id, _uuid)
+    """The id of an object in another table, or None; manifests have its name."""
+    return _optional(_references(table), _id, _uuid, schema=optional(UUID))
 
 
 def references(table: str) -> ValueType:
@@ -205,13 +219,13 @@ def references(table: str) -> ValueType:
     return _members(_references(table), _id, _uuid)
 
 
+_NOT_EMPTY: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
+
 FLAG = ValueType("boolean", _same, _same, False, {"type": "boolean"})
 TEXT = ValueType("string", _same, _same, "", {"type": "string", "maxLength": LONGEST_TEXT})
 SHARED_TEXT = ValueType("string", _shared, _same, "")
 NUMBER = ValueType("integer", _same, _same, 0)
-OPTIONAL_TEXT = _optional(
-    "string", schema={"type": ["string", "null"], "minLength": 1, "maxLength": LONGEST_TEXT}
-)
+OPTIONAL_TEXT = _optional("string", schema=optional(_NOT_EMPTY))
 OPTIONAL_PREFIX = _optional("string", _prefix, str)
 TEXTS = _members("string")
 PREFIXES = _members("string", _prefix, str, show=lambda values: _texts(sorted(values)))

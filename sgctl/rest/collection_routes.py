@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sgctl.attributes.value_types import Schema
 from sgctl.rest.collection import MAX_BULK, TAGS_BODY, Collection
 from sgctl.rest.http import Body
 from sgctl.rest.listing import CONTROLS
 from sgctl.rest.resource import Resource
 from sgctl.rest.routing import Route
-from sgctl.rest.schemas import Schema, envelope, mapping
+from sgctl.rest.schemas import envelope, mapping
 
 _IF_MATCH: Body = {
     "name": "If-Match",

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from flows.policy.objects import Port, SecurityGroup
+from sgctl.attributes.value_types import Schema
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body, Json, Response, reply
 from sgctl.rest.routing import Context, Handler, Route
-from sgctl.rest.schemas import Checker, Schema, check, envelope, mapping, read_json
+from sgctl.rest.schemas import Checker, check, envelope, mapping, read_json
 from sgctl.rest.servers import Server, find_server, groups_of, render_interface, render_server, servers
 from sgctl.rest.view import View
 from sgctl.service.plan import Plan, checked_plan

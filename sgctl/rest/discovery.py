@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flows.policy.objects import Network, PolicyObject, Port, Rule
 from sgctl.attributes.declarations import ATTRIBUTES
+from sgctl.attributes.value_types import Schema
 from sgctl.rest.errors import ApiError
 from sgctl.rest.http import Body, Response, reply
 from sgctl.rest.resources import RESOURCES
 from sgctl.rest.routing import Auth, Context, Handler, Route
-from sgctl.rest.schemas import Schema, envelope
+from sgctl.rest.schemas import envelope
 
 
 def _own(kind: type[PolicyObject]) -> str:

@@ -12,12 +12,13 @@ from operator import getitem
 from typing import Any
 
 from flows.policy.objects import KINDS
+from sgctl.attributes.value_types import Schema
 from sgctl.rest.credentials import Caller
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body, Response, reply
 from sgctl.rest.quotas import NAMELESS
 from sgctl.rest.routing import Auth, Context, Route
-from sgctl.rest.schemas import Checker, Schema, envelope, read_json
+from sgctl.rest.schemas import Checker, envelope, read_json
 
 _VALID = timedelta(hours=24)
 _OPEN = "no-token-needed"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sgctl.attributes.value_types import Schema
 from sgctl.rest.errors import ApiService, service_of
 from sgctl.rest.http import Body
 from sgctl.rest.resources import RESOURCES
 from sgctl.rest.routing import PARAMETER, Route
-from sgctl.rest.schemas import TAG, Schema, mapping
+from sgctl.rest.schemas import TAG, mapping
 
 _REASONS = {
     400: "The request makes no sense",

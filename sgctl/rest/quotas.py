@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 
 from flows.policy.validate import LONGEST_TEXT
+from sgctl.attributes.value_types import Schema
 from sgctl.rest.credentials import Caller
 from sgctl.rest.edit_context import EditContext, owner
 from sgctl.rest.errors import ApiError, bad_request, forbidden, not_found
 from sgctl.rest.http import NO_CONTENT, Body, Response, reply
 from sgctl.rest.limits import COUNTED, UNLIMITED, Limits
 from sgctl.rest.routing import Context, Route
-from sgctl.rest.schemas import FLAG, Checker, Schema, check, envelope, mapping, read_json
+from sgctl.rest.schemas import FLAG, Checker, check, envelope, mapping, read_json
 from sgctl.rest.view import View
 from sgctl.service.draft import Draft
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from flows.policy.objects import Meta, PolicyObject
+from sgctl.attributes.value_types import Schema
 from sgctl.rest.credentials import Caller
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import not_found
 from sgctl.rest.http import Body
-from sgctl.rest.schemas import ResourceSchema, Schema
+from sgctl.rest.schemas import ResourceSchema
 from sgctl.rest.view import View
 from sgctl.service.draft import Draft
 

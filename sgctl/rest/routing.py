@@ -14,13 +14,13 @@ from typing import NamedTuple
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
+from sgctl.attributes.value_types import Schema
 from sgctl.rest.access import Access
 from sgctl.rest.credentials import Caller
 from sgctl.rest.errors import ApiError, ApiService, no_such_path, service_of, wrong_method
 from sgctl.rest.follower import PolicyFollower
 from sgctl.rest.http import Body, Request, Response
 from sgctl.rest.limits import Limits
-from sgctl.rest.schemas import Schema
 
 PARAMETER = re.compile(r"{(\w+)}")
 """A parameter of a path template, as OpenAPI writes it. It stands for one segment of the path."""

@@ -11,15 +11,10 @@ from typing import Any
 from flows.policy.objects import PolicyObject
 from sgctl.attributes.attribute import Place
 from sgctl.attributes.plain import plain
+from sgctl.attributes.value_types import UUID, Schema
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body, Json, Request
 
-Schema = dict[str, Any]
-
-UUID: Schema = {
-    "type": "string",
-    "pattern": "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
-}
 TEXT: Schema = {"type": "string", "maxLength": 255}
 FLAG: Schema = {"type": "boolean"}
 NUMBER: Schema = {"type": "integer"}
@@ -27,12 +22,6 @@ TIME: Schema = {"type": "string"}
 TAG: Schema = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]+$"}
 TAGS: Schema = {"type": "array", "items": TAG, "maxItems": 50}
 ADDRESS: Schema = {"type": "string", "maxLength": 64}
-
-
-def optional(schema: Schema) -> Schema:
-    """The same, or null."""
-    kinds = schema["type"]
-    return {**schema, "type": [*(kinds if isinstance(kinds, list) else [kinds]), "null"]}
 
 
 def list_of(items: Schema, most: int = 1000) -> Schema:
@@ -181,7 +170,7 @@ def _refuse(error: Any, known: frozenset[str]) -> ApiError:
         extra = sorted(set(error.instance) - set(error.schema["properties"]))
         fixed = [name for name in extra if name in known]
         if fixed:
-            return bad_request(f"ResourceAttribute '{fixed[0]}' cannot be set here")
+            return bad_request(f"Attribute '{fixed[0]}' cannot be set here")
         return bad_request(f"Unrecognized attribute(s) '{', '.join(name[:64] for name in extra[:5])}'")
     if error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]

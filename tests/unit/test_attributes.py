@@ -43,11 +43,14 @@ def test_what_only_the_declaration_handles_can_be_stated_left_out_and_shown(
     if (Place.MANIFEST | Place.REST) & ~attribute.explicit:
         assert value_type.schema
         assert attribute.help.endswith(".")
+    if Place.MANIFEST not in attribute.explicit:
         default = DEFAULTS[kind][attribute.field]
         assert default is not MISSING
         assert value_type.parse(value_type.show(default)) == default
     if attribute.option is not None:
         assert not attribute.explicit & Place.MANIFEST, "an option states a key of the manifest"
+        chosen = "enum" in value_type.schema or value_type.schema["type"] == "boolean"
+        assert bool(attribute.option.metavar) != chosen
     if attribute.title:
         assert attribute.explicit in (NOWHERE, EVERYWHERE) or Place.RECORD not in attribute.explicit
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 from flows.policy.objects import Network
 from sgctl.attributes.attribute import Place, Setter
 from sgctl.attributes.plain import requested_values, reserved_to, shown_by
+from sgctl.attributes.value_types import UUID, Schema, optional
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError, bad_request, forbidden
 from sgctl.rest.http import Body
@@ -18,13 +19,10 @@ from sgctl.rest.schemas import (
     NUMBER,
     STANDARD,
     TEXT,
-    UUID,
     ResourceSchema,
-    Schema,
     declared,
     editable,
     given_once,
-    optional,
     read_only,
 )
 from sgctl.rest.view import View

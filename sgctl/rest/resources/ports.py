@@ -6,6 +6,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from flows.policy.objects import AddressPair, Network, Port, Prefix
+from sgctl.attributes.value_types import UUID, Schema, optional
 from sgctl.rest.address_format import read_address
 from sgctl.rest.edit_context import NOUNS, EditContext
 from sgctl.rest.errors import ApiError, bad_request, forbidden, not_found
@@ -18,15 +19,12 @@ from sgctl.rest.schemas import (
     STANDARD,
     TAGS,
     TEXT,
-    UUID,
     ResourceAttribute,
     ResourceSchema,
-    Schema,
     editable,
     given_once,
     list_of,
     mapping,
-    optional,
     read_only,
 )
 from sgctl.rest.view import View

@@ -5,28 +5,18 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from flows.policy.objects import Direction, Ethertype, Network, Prefix, Rule, SecurityGroup
+from flows.policy.objects import Ethertype, Network, Prefix, Rule, SecurityGroup
 from flows.policy.validate import ICMP, ICMPV6
 from sgctl.attributes.attribute import Place
 from sgctl.attributes.plain import requested_values, shown_by
+from sgctl.attributes.value_types import UUID, optional
 from sgctl.rest.address_format import cidr, read_network
 from sgctl.rest.edit_context import NOUNS, EditContext, owner
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body
 from sgctl.rest.resource import new_meta, standard
 from sgctl.rest.resources.simple import Simple
-from sgctl.rest.schemas import (
-    ADDRESS,
-    NUMBER,
-    STANDARD,
-    TEXT,
-    UUID,
-    ResourceSchema,
-    declared,
-    given_once,
-    optional,
-    read_only,
-)
+from sgctl.rest.schemas import ADDRESS, STANDARD, TEXT, ResourceSchema, declared, given_once, read_only
 from sgctl.rest.view import View
 from sgctl.service import protocols
 from sgctl.service.default_group import DEFAULT_GROUP
@@ -41,20 +31,15 @@ RULE_SCHEMA = ResourceSchema(
         *STANDARD,
         *given_once(
             security_group_id=UUID,
-            direction={"type": "string", "enum": ["ingress", "egress"]},
             ethertype={"type": ["string", "null"], "enum": ["IPv4", "IPv6", "ipv4", "ipv6", None]},
             protocol={"type": ["string", "integer", "null"], "maxLength": 32},
             port_range_min=_PORT,
             port_range_max=_PORT,
             remote_ip_prefix=optional(ADDRESS),
-            remote_group_id=optional(UUID),
-            remote_address_group_id=optional(UUID),
-            remote_network_id=optional(UUID),
             description=TEXT,
         ),
         *declared(Rule),
         *read_only(name=TEXT, normalized_cidr=optional(ADDRESS), belongs_to_default_sg={"type": "boolean"}),
-        *read_only(number=NUMBER),
     ),
     ("security_group_id", "direction"),
 )
@@ -67,19 +52,14 @@ def render(view: View, rule: Rule) -> Body:
     return {
         **standard(rule, owner(rule, view)),
         "security_group_id": rule.group_id,
-        "direction": str(rule.direction),
         "ethertype": str(rule.ethertype),
         "protocol": None if rule.protocol is None else str(protocols.show(rule.protocol)),
         "port_range_min": rule.port_range_min,
         "port_range_max": rule.port_range_max,
         "remote_ip_prefix": prefix,
         "normalized_cidr": prefix,
-        "remote_group_id": rule.remote_group_id,
-        "remote_address_group_id": rule.remote_address_group_id,
-        "remote_network_id": rule.remote_network_id,
-        "belongs_to_default_sg": group is not None and group.name == DEFAULT_GROUP,
-        "number": rule.number,
         **_SHOWN(rule),
+        "belongs_to_default_sg": group is not None and group.name == DEFAULT_GROUP,
     }
 
 
@@ -128,15 +108,11 @@ def _read(body: Body, group: SecurityGroup, edit: EditContext) -> Rule:
         id=str(uuid4()),
         number=0,
         group_id=group.id,
-        direction=Direction(body["direction"]),
         ethertype=ethertype,
         protocol=_protocol(body.get("protocol"), ethertype),
         port_range_min=_port(body.get("port_range_min")),
         port_range_max=_port(body.get("port_range_max")),
         remote_ip_prefix=prefix,
-        remote_group_id=body.get("remote_group_id"),
-        remote_address_group_id=body.get("remote_address_group_id"),
-        remote_network_id=body.get("remote_network_id"),
         meta=meta,
         **requested_values(Rule, body),
     )

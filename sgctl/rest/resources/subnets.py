@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from flows.policy.objects import Network, Prefix, SubnetDetail
+from sgctl.attributes.value_types import UUID, optional
 from sgctl.rest.address_format import address_text, cidr, read_address, read_network
 from sgctl.rest.edit_context import NOUNS, EditContext
 from sgctl.rest.errors import ApiError, bad_request, forbidden
@@ -18,13 +19,11 @@ from sgctl.rest.schemas import (
     STANDARD,
     TAGS,
     TEXT,
-    UUID,
     ResourceSchema,
     editable,
     given_once,
     list_of,
     mapping,
-    optional,
     read_only,
 )
 from sgctl.rest.view import View
