@@ -255,7 +255,7 @@ def _uplink_binding(interface: Interface, declared: Declaration, names: NetworkN
         f"network {names.name(each)} is closed here: {other} leads to the same segment"
         for each, other in closed.items()
     ]
-    reason = "; ".join(filter(None, [*problems, *loops, ", ".join(interface.ailing)]))
+    reason = "; ".join(filter(None, [*problems, *loops, ", ".join(interface.failed_members)]))
     if not carried:
         reason = reason or "sgctl-uplink names no network"
         return Binding(interface, State.QUARANTINED, reason=reason, declaration=declaration)

@@ -31,10 +31,10 @@ from sgctl.vswitch.local_switches import LocalSwitches
 LOG = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.3
-TEND_SECONDS = 0.2
+MAINTENANCE_SECONDS = 0.2
 WHOLE_REPORT_SECONDS = 10.0
 """Between complete reports, which repair rows that other clients have changed. Others have only changes."""
-FAREWELL_SECONDS = 2.0
+LAST_REPORT_SECONDS = 2.0
 """How long `close` may wait for the policy database."""
 NO_DATABASE = "the switch database does not answer, and Open vSwitch accepts no changes without it"
 
@@ -47,17 +47,17 @@ class ControlLoop:
         store: Store,
         local: LocalSwitches,
         limits: ZoneLimits,
-        tend: Callable[[], object],
+        maintain: Callable[[], object],
         renew_mastership: Callable[[], None],
         connector: BridgeConnector,
     ) -> None:
-        """`tend` is called every TEND_SECONDS, to restart the database server if it has died."""
-        self._tend = tend
-        self._tend_due = 0.0
+        """`maintain` is called every MAINTENANCE_SECONDS, to restart the database server if it has died."""
+        self._maintain = maintain
+        self._maintenance_due = 0.0
         self._connector = connector
         self._address = connector.address
         self._liveness_answer = LivenessAnswer()
-        self._told: dict[str, str] = {}
+        self._logged: dict[str, str] = {}
         self._renew_mastership = renew_mastership
         self._store = store
         self._local = local
@@ -76,7 +76,7 @@ class ControlLoop:
         self._wake_in.setblocking(False)
         self._generation = -1
         self._changing: Iterator[None] = iter(())
-        self._handed_out = False
+        self._submitted = False
         self._status_stale = True
         self._moved: dict[BindingKey, BindingStatus | None] = {}
         self._whole_report_due = 0.0
@@ -84,7 +84,7 @@ class ControlLoop:
     def connect(self, dpid: int, open_session: OpenSession, make_probe: MakeProbe) -> None:
         """Add a switch that has connected; replaces an older connection of the same switch."""
         self.disconnect(dpid)
-        self._connections[dpid] = ConnectedSwitch(dpid, open_session, make_probe(self._hear_probe))
+        self._connections[dpid] = ConnectedSwitch(dpid, open_session, make_probe(self._receive_probe_result))
         self._limits.forget()
         self._status_stale = True
         self.wake()
@@ -98,7 +98,7 @@ class ControlLoop:
         self._status_stale = True
         self.wake()
 
-    def _hear_probe(self, is_news: bool) -> None:
+    def _receive_probe_result(self, is_news: bool) -> None:
         self._status_stale |= is_news
         self.wake()
 
@@ -111,31 +111,31 @@ class ControlLoop:
 
     def run(self) -> None:
         """Run forever."""
-        told = ""
+        logged = ""
         while True:
-            trouble = ""
+            problem = ""
             try:
-                self._tend_sometimes()
+                self._maintain_if_due()
                 with collector_paused():
                     self.step()
             except StoreError as error:
-                trouble = str(error)
-                if trouble != told:
-                    LOG.warning("policy database: %s", trouble)
-            told = trouble
+                problem = str(error)
+                if problem != logged:
+                    LOG.warning("policy database: %s", problem)
+            logged = problem
             self._block()
 
-    def _tend_sometimes(self) -> None:
-        if time.monotonic() > self._tend_due or not self._store.connected:
-            self._tend()
-            self._tend_due = time.monotonic() + TEND_SECONDS
+    def _maintain_if_due(self) -> None:
+        if time.monotonic() > self._maintenance_due or not self._store.connected:
+            self._maintain()
+            self._maintenance_due = time.monotonic() + MAINTENANCE_SECONDS
 
     def close(self) -> None:
         """End the loop, and report its switches as disconnected: the last report must not remain."""
         if self._in_charge:
             self._connections.clear()
             self._whole_report_due, self._status_stale = 0.0, True
-            self._store.timeout = FAREWELL_SECONDS
+            self._store.timeout = LAST_REPORT_SECONDS
             try:
                 self._report()
             except StoreError as error:
@@ -146,14 +146,14 @@ class ControlLoop:
     def step(self) -> None:
         """Process all changes and pass the resulting flow changes to the sessions."""
         if self._in_charge:
-            self._answer()
+            self._answer_question()
         self._engine.change_policy(self._store.run())
         self._engine.change_bound(self._store.bound_changes())
         if self._local.run():
             self._engine.change_bridges(self._local.bridges)
             self._close_sessions_of_lost_bridges()
             self._status_stale = True
-        self._take_turns()
+        self._update_in_charge()
         if not self._in_charge:
             self._engine.flush()  # keep the expected flows current, for when this controller takes over
             return
@@ -164,7 +164,7 @@ class ControlLoop:
             self._status_stale = True
         self._refresh_zones()
         self._settings.settle_uplinks()
-        self.loops.tend(self._engine.bridges, self._engine.policy.networks)
+        self.loops.maintain(self._engine.bridges, self._engine.policy.networks)
         if not any(probe.silent for probe in self._probes):  # a switch that hangs would block us
             self._limits.apply(self._engine.connection_limits())
         self._changing = self._change_switches()
@@ -172,10 +172,10 @@ class ControlLoop:
             time.sleep(0)  # under eventlet: let sessions send their part of the change
         self._moved.update(moved_rows(self._chassis, self._engine, self._engine.moved_interfaces()))
         # Changed bindings are reported when the switch confirms, or while it processes a large change.
-        if self._status_stale or not self._handed_out:
+        if self._status_stale or not self._submitted:
             self._report()
 
-    def _answer(self) -> None:
+    def _answer_question(self) -> None:
         """Answer a `Store.ask`, after reporting the problems of the switches."""
         number = self._liveness_answer.settled(self._store.asked, self._store.answered, self._probes)
         if number is not None:
@@ -188,7 +188,7 @@ class ControlLoop:
         connected = self._connections.items()
         return [connection.probe for dpid, connection in connected if dpid in self._engine.bridges]
 
-    def _take_turns(self) -> None:
+    def _update_in_charge(self) -> None:
         """Take charge when we hold the host's lock in the database; stand by while another controller does.
 
         Without a connection to the database, the controller that was in charge last stays in charge.
@@ -205,19 +205,19 @@ class ControlLoop:
             LOG.warning("another controller is in charge of the switches of %s", self._chassis)
             self._stand_by()
         if not self._in_charge and self._store.lock_is_taken:
-            self._tell_of_namesake()
+            self._report_namesake()
 
     def _stand_by(self) -> None:
         self._in_charge = False
         for connection in self._connections.values():
             connection.stand_by()
 
-    def _tell_of_namesake(self) -> None:
+    def _report_namesake(self) -> None:
         """Log an error if another host with the same name holds the lock: we would wait forever."""
         found = namesake(self._store, self._chassis, self._local.host_id)
-        if found and found != self._told.get(""):
+        if found and found != self._logged.get(""):
             LOG.error("%s", found)
-        self._told = {"": found}
+        self._logged = {"": found}
 
     def _change_name(self, name: str) -> None:
         """Request the lock of the host's new name; all flows are compared once we hold that lock."""
@@ -259,9 +259,9 @@ class ControlLoop:
                 connection.session.begin(part)
                 begun[dpid] = FlowDiff([], [])
             yield
-        self._hand_out(begun | self._engine.flush())
+        self._submit_changes(begun | self._engine.flush())
 
-    def _hand_out(self, diffs: Mapping[int, FlowDiff]) -> None:
+    def _submit_changes(self, diffs: Mapping[int, FlowDiff]) -> None:
         """Pass its changes to every session, and open missing sessions."""
         moved = self._store.generation != self._generation
         self._generation = self._store.generation
@@ -274,7 +274,7 @@ class ControlLoop:
                 self._open(connection)
             elif moved or dpid in diffs:
                 connection.session.submit(diffs.get(dpid), self._generation)
-        self._handed_out = bool(diffs)
+        self._submitted = bool(diffs)
 
     def _open(self, connection: ConnectedSwitch) -> None:
         dpid = connection.dpid
@@ -332,14 +332,14 @@ class ControlLoop:
         """The state of the host's bridges. Logs new errors."""
         chassis, policy = self._chassis, self._engine.policy
         rows = [
-            switch_row(chassis, managed, policy, self._answering(dpid), self._trouble(managed))
+            switch_row(chassis, managed, policy, self._answering(dpid), self._problems(managed))
             for dpid, managed in self._engine.bridges.items()
         ]
         for bridge, why in unusable(self._local, self._address):
             rows.append(SwitchStatus(chassis, bridge.name, f"{bridge.dpid:016x}", error=why))
-        told, self._told = self._told, {row.name: row.error for row in rows}
-        for name, error in self._told.items():
-            if error and told.get(name) != error:
+        logged, self._logged = self._logged, {row.name: row.error for row in rows}
+        for name, error in self._logged.items():
+            if error and logged.get(name) != error:
                 LOG.warning("bridge %s: %s", name, error)
         answered, host_id = self._store.answered, self._local.host_id
         return [replace(row, answered=answered, host_id=host_id) for row in rows]
@@ -349,7 +349,7 @@ class ControlLoop:
         connection = self._connections.get(dpid)
         return None if connection is None or connection.probe.silent else connection
 
-    def _trouble(self, managed: ManagedBridge) -> str:
+    def _problems(self, managed: ManagedBridge) -> str:
         """All problems of a bridge except those that its session reports; empty if there are none."""
         connection = self._connections.get(managed.bridge.dpid)
         datapath, zones = managed.datapath, managed.compiler.zones.values()

@@ -28,7 +28,7 @@ OPEN_SECONDS = 10.0
 """A network is opened again on an uplink when no probe has been received for this long."""
 MOST_PROBES = 64
 """Probes that one bridge sends per round; if there are more, they take turns."""
-MOST_WAITING = 256
+MAX_RECEIVED = 256
 PROBE_GROUP = bytes.fromhex("03736763746c")
 """A locally administered group address, which every switch forwards."""
 _ETHERTYPE = bytes.fromhex("88b5")
@@ -53,14 +53,15 @@ class LoopStore(Protocol):
 class LoopWatch:
     """Sends probes, and closes and opens networks on uplinks, in the switch database.
 
-    Any green thread may call `connect`, `disconnect` and `hear`; only the thread of `local` may call `tend`.
+    Any green thread may call `connect`, `disconnect` and `receive_probe`; only the thread of `local` may call
+    `maintain`.
     """
 
     def __init__(self, local: LoopStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._local = local
         self._clock = clock
         self._transmit: dict[int, Transmit] = {}
-        self._heard: deque[tuple[int, int, bytes]] = deque(maxlen=MOST_WAITING)
+        self._received: deque[tuple[int, int, bytes]] = deque(maxlen=MAX_RECEIVED)
         self._last: dict[tuple[_Place, str], float] = {}
         self._due = 0.0
         self._turn = 0
@@ -74,19 +75,19 @@ class LoopWatch:
         """Remove a switch whose connection has ended."""
         self._transmit.pop(dpid, None)
 
-    def hear(self, dpid: int, in_port: int, frame: bytes) -> None:
-        """Receive a probe; `tend` processes it."""
-        self._heard.append((dpid, in_port, frame))
+    def receive_probe(self, dpid: int, in_port: int, frame: bytes) -> None:
+        """Receive a probe; `maintain` processes it."""
+        self._received.append((dpid, in_port, frame))
 
-    def tend(self, bridges: Mapping[int, ManagedBridge], networks: Mapping[str, Network]) -> None:
+    def maintain(self, bridges: Mapping[int, ManagedBridge], networks: Mapping[str, Network]) -> None:
         """Process received probes; every PROBE_SECONDS, send probes and open networks without a loop.
 
         Raises StoreError.
         """
-        heard = dict.fromkeys(self._heard)
-        self._heard.clear()
+        received = dict.fromkeys(self._received)
+        self._received.clear()
         news: defaultdict[_Place, dict[str, str]] = defaultdict(dict)
-        for dpid, in_port, frame in heard:
+        for dpid, in_port, frame in received:
             if dpid in bridges:
                 self._take(bridges[dpid], networks, in_port, frame, news)
         for (bridge, uplink), closed in news.items():
@@ -117,7 +118,7 @@ class LoopWatch:
         keeps, loses = sorted((here, sender), key=lambda binding: binding.interface.name)
         place = managed.bridge.name, loses.interface.name
         for network in here.declared_networks & sender.declared_networks & networks.keys():
-            if frame[12:].startswith(_mark(networks[network])):
+            if frame[12:].startswith(_identifier(networks[network])):
                 self._last[place, network] = self._clock()
                 if network not in loses.closed:
                     news[place].update({**loses.closed, **news[place], network: keeps.interface.name})
@@ -143,7 +144,7 @@ class LoopWatch:
             uplink, closed = binding.interface.name, read_loops(binding.interface.loops)
             place = managed.bridge.name, uplink
             last = {network: self._last.setdefault((place, network), now) for network in closed}
-            quiet = {network for network, heard in last.items() if now - heard > patience}
+            quiet = {network for network, received in last.items() if now - received > patience}
             if quiet:
                 LOG.warning("bridge %s: networks are open again on %s", managed.bridge.name, uplink)
                 self._local.set_loops(uplink, {each: closed[each] for each in closed if each not in quiet})
@@ -159,11 +160,11 @@ def _probes(bindings: Iterable[Binding], networks: Mapping[str, Network]) -> Ite
         source = probe_mac(binding).to_bytes(6, "big")
         for network in sorted(binding.declared_networks):
             if count[network] > 1 and network in networks:
-                frame = PROBE_GROUP + source + _mark(networks[network])
+                frame = PROBE_GROUP + source + _identifier(networks[network])
                 yield compiler_uplink(binding).out, frame.ljust(_SHORTEST_FRAME, b"\0")
 
 
-def _mark(network: Network) -> bytes:
+def _identifier(network: Network) -> bytes:
     """The bytes after the MAC addresses in a network's probes, starting with its VLAN tag, if any."""
     vid = network.segmentation_id
     tag = b"" if vid is None else _TAG + vid.to_bytes(2, "big")

@@ -39,15 +39,15 @@ def switch_row(
     managed: ManagedBridge,
     policy: Policy,
     connection: ConnectionState | None,
-    trouble: str = "",
+    problem: str = "",
 ) -> SwitchStatus:
     """The state of one switch; `connection` is None if the switch is not connected.
 
-    `trouble` describes further problems of the switch.
+    `problem` describes further problems of the switch.
     """
-    told = [trouble]
+    problems = [problem]
     if connection:
-        told += [connection.error, *mirrored(managed.bridge), *left_out(managed, policy)]
+        problems += [connection.error, *mirrored(managed.bridge), *left_out(managed, policy)]
     return SwitchStatus(
         chassis=chassis,
         name=managed.bridge.name,
@@ -55,7 +55,7 @@ def switch_row(
         connected=connection is not None,
         generation=max(connection.applied, 0) if connection else 0,
         flow_count=len(managed.compiler.flows) if connection and connection.applied >= 0 else 0,
-        error="; ".join(filter(None, told)),
+        error="; ".join(filter(None, problems)),
     )
 
 

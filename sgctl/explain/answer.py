@@ -49,7 +49,7 @@ def answer(text: PolicyText, packet: Packet) -> Answer:
         verdict = judge(text, packet)
     except ValueError as error:
         raise Unexplained(str(error)) from error
-    words = _Words(text, packet)
+    words = _AnswerText(text, packet)
     reasons = tuple(words.reasons(verdict))
     note = note_on(packet.opening) if packet.state is State.NEW else None
     return Answer(packet, verdict, reasons, tuple(words.changes(verdict)), () if note is None else (note,))
@@ -96,7 +96,7 @@ def missing_pair(port: Port, mac: str, address: Prefix) -> str:
     return f"an allowed address pair {mac} {address} of port {port_name(port)} would make it valid"
 
 
-class _Words:
+class _AnswerText:
     def __init__(self, text: PolicyText, packet: Packet) -> None:
         self._text = text
         self._packet = packet
@@ -105,7 +105,7 @@ class _Words:
     def reasons(self, verdict: Verdict) -> Iterator[str]:
         for direction, grant in ((Direction.EGRESS, verdict.sender), (Direction.INGRESS, verdict.receiver)):
             if grant is not None:
-                yield f"{self._side(direction)}: {self._granted(grant)}"
+                yield f"{self._side(direction)}: {self._grant_text(grant)}"
         if verdict.refusal in (Refusal.SENDER_RULES, Refusal.RECEIVER_RULES):
             direction = _side_of(verdict.refusal)
             yield f"{self._side(direction)}: {self._nothing_allows(direction)}"
@@ -122,7 +122,7 @@ class _Words:
             mac = self._packet.source_mac or port.mac
             yield missing_pair(port, mac, source)
         if verdict.refusal is Refusal.FORGED_ERROR:
-            end, port = self._told_about(), self._text.ports[self._packet.sender or ""]
+            end, port = self._end_of_error(), self._text.ports[self._packet.sender or ""]
             yield f"an allowed address pair {port.mac} {end} of port {port_name(port)} would make it an end"
             yield f"or let {end} send it itself, or a router outside"
         if verdict.refusal in (Refusal.ADMIN_DOWN, Refusal.RECEIVER_DOWN):
@@ -133,7 +133,7 @@ class _Words:
         if verdict.refusal in (Refusal.SENDER_RULES, Refusal.RECEIVER_RULES):
             yield from self._missing_rule(_side_of(verdict.refusal))
 
-    def _told_about(self) -> Prefix:
+    def _end_of_error(self) -> Prefix:
         """The address of the connection's end on the side from which the ICMP error comes."""
         opening = self._packet.opening
         return opening.destination if self._packet.state is State.REPLY else opening.source
@@ -143,13 +143,13 @@ class _Words:
         end = self._ends[direction]
         return f"{role} {port_name(self._text.ports[end])}" if end else f"{role} outside"
 
-    def _granted(self, grant: Grant) -> str:
+    def _grant_text(self, grant: Grant) -> str:
         if grant.exemption is not None:
             return grant.exemption.value
         rules = sorted((self._text.rules[rule] for rule in grant.rules), key=lambda rule: rule.number)
         return f"allowed by {', '.join(describe_rule(self._text, rule) for rule in rules)}"
 
-    def _asked(self, direction: Direction) -> tuple[Port, Direction, Conversation]:
+    def _deciding_side(self, direction: Direction) -> tuple[Port, Direction, Conversation]:
         """The port, the direction of the rules that decide, and the conversation that they decide about.
 
         For a reply, the rules decide about the connection that it belongs to, unless a group is stateless.
@@ -164,25 +164,25 @@ class _Words:
         return port, direction, self._packet.opening
 
     def _nothing_allows(self, side: Direction) -> str:
-        port, direction, subject = self._asked(side)
+        port, direction, subject = self._deciding_side(side)
         groups = sorted(self._group(group) for group in effective_groups(self._text, port))
         owner = f"of group{'s' * (len(groups) > 1)} {', '.join(groups)}" if groups else "(it has no group)"
         way, remote = _remote(direction, subject)
         return f"no {direction} rule {owner} allows {describe_service(subject)} {way} {remote}"
 
     def _missing_rule(self, side: Direction) -> Iterator[str]:
-        port, direction, subject = self._asked(side)
+        port, direction, subject = self._deciding_side(side)
         own = effective_groups(self._text, port)
         rules = [rule for rule in self._text.rules.values() if rule.direction is direction]
         rules.sort(key=lambda rule: rule.number)
-        yield from self._near(own, rules, subject)
+        yield from self._nearly_matching(own, rules, subject)
         elsewhere = [rule for rule in rules if rule.group_id not in own and self._allows(rule, subject)]
         for rule in elsewhere[:_HINTS]:
             yield f"{describe_rule(self._text, rule)} would allow it, if the port were in that group"
         way, remote = _remote(direction, subject)
         yield f"or a new {direction} rule for {describe_service(subject)} {way} {remote}"
 
-    def _near(self, own: Iterable[str], rules: list[Rule], subject: Conversation) -> Iterator[str]:
+    def _nearly_matching(self, own: Iterable[str], rules: list[Rule], subject: Conversation) -> Iterator[str]:
         """Rules of the port's own groups of which only the remote or only the service does not fit."""
         mine = [rule for rule in rules if rule.group_id in own]
         shown = 0

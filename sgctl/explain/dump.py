@@ -96,13 +96,13 @@ class Dump:
             "packets": flow.packets,
             "bytes": flow.octets,
             "seconds": flow.seconds,
-            "for": [self.names.owner(owner) for owner in owners] or [_stranger(flow.cookie)],
+            "for": [self.names.owner(owner) for owner in owners] or [_unowned_flow(flow.cookie)],
             "cookie": f"{flow.cookie:#018x}",
             "flow": f"{flow.match} actions={flow.actions}".strip(),
         }
 
 
-def _stranger(cookie: int) -> str:
+def _unowned_flow(cookie: int) -> str:
     if cookie >> 56 == LEARNED_COOKIE_TAG:
         return "learned by the switch"
     return "not expected" if cookie >> 56 == COOKIE_TAG else "not ours"

@@ -46,7 +46,7 @@ class Outside:
     rule: int
 
 
-class _Meeting(NamedTuple):
+class _CommonServices(NamedTuple):
     """The services that both sides allow, and the rules that allow them."""
 
     services: Services
@@ -96,7 +96,7 @@ class Reach:
         self._version = version
         self._within = service.meant(version)
         self._services: dict[str, Services] = {}
-        self._met: dict[tuple[Numbers, Numbers], _Meeting] = {}
+        self._cached: dict[tuple[Numbers, Numbers], _CommonServices] = {}
         self._text = text_of(policy)
         self._sides: dict[tuple[frozenset[str], Direction], _Side] = {}
         self._prefix_hits: dict[tuple[str, Prefix], bool] = {}
@@ -139,33 +139,35 @@ class Reach:
         """The peer with what both sides allow, over all pairs of addresses; None when they allow nothing."""
         if not (source.admin_state_up and target.admin_state_up):
             return None
-        met = list(self._meetings(source, target))
-        if not met:
+        common = list(self._common_services(source, target))
+        if not common:
             return None
-        if all(each is met[0] for each in met):
-            return Reached(peer, self._version, *met[0])
-        services = union(each.services for each in met)
-        egress = sorted({number for each in met for number in each.egress})
-        ingress = sorted({number for each in met for number in each.ingress})
+        if all(each is common[0] for each in common):
+            return Reached(peer, self._version, *common[0])
+        services = union(each.services for each in common)
+        egress = sorted({number for each in common for number in each.egress})
+        ingress = sorted({number for each in common for number in each.ingress})
         return Reached(peer, self._version, services, tuple(egress), tuple(ingress))
 
-    def _meetings(self, source: Port, target: Port) -> Iterator[_Meeting]:
+    def _common_services(self, source: Port, target: Port) -> Iterator[_CommonServices]:
         for sender in self._addresses(source):
             for receiver in self._addresses(target):
                 egress = self._admits(source, Direction.EGRESS, receiver)
                 ingress = None if egress is None else self._admits(target, Direction.INGRESS, sender)
                 if egress is not None and ingress is not None:
-                    met = self._meeting(egress, ingress)
-                    if met.services:
-                        yield met
+                    common = self._allowed_services(egress, ingress)
+                    if common.services:
+                        yield common
 
-    def _meeting(self, egress: Numbers, ingress: Numbers) -> _Meeting:
+    def _allowed_services(self, egress: Numbers, ingress: Numbers) -> _CommonServices:
         """The services that both sides allow, and the rules that do; a side without rules allows all."""
         key = egress, ingress
-        if key not in self._met:
+        if key not in self._cached:
             common = self._allowed_by(egress) & self._allowed_by(ingress)
-            self._met[key] = _Meeting(common, self._part_of(egress, common), self._part_of(ingress, common))
-        return self._met[key]
+            self._cached[key] = _CommonServices(
+                common, self._part_of(egress, common), self._part_of(ingress, common)
+            )
+        return self._cached[key]
 
     def _part_of(self, numbers: Numbers, services: Services) -> Numbers:
         return tuple(number for number in numbers if self.services_of(self._rules[number]) & services)

@@ -239,7 +239,7 @@ class Replica(idl.Idl):  # type: ignore[misc]  # the library has no types
             self.granted[name] = False
             self._ask("lock", name, LockReply(partial(self._learn_lock, name)))
 
-    def give_lock_back(self, name: str) -> None:
+    def release_lock(self, name: str) -> None:
         """Release a lock, or withdraw the request for it."""
         if self.granted.pop(name, None) is not None:
             self._ask("unlock", name, LockQuestion())

@@ -100,7 +100,7 @@ class SecurityGroups(RyuApp):
         store = Store.connect(settings.policy_remote, CONNECT_SECONDS)
         self._local = local = LocalSwitches.connect(settings.ovsdb, CONNECT_SECONDS)
         limits = ZoneLimits(settings.ovsdb, settings.connections_of_network)
-        return ControlLoop(store, local, limits, self._tend, self._mastership.renew, self._connector)
+        return ControlLoop(store, local, limits, self._maintain, self._mastership.renew, self._connector)
 
     def _address(self) -> ListenAddress:
         """The address for switches: TLS when a certificate is configured, plain TCP otherwise."""
@@ -126,7 +126,7 @@ class SecurityGroups(RyuApp):
     def _wake(self) -> None:
         self._loop.wake()
 
-    def _tend(self) -> None:
+    def _maintain(self) -> None:
         if self._server is not None and self._server.ensure():
             LOG.warning("the policy database's server had died and was started again")
 
@@ -149,7 +149,7 @@ class SecurityGroups(RyuApp):
         self._loop.loops.disconnect(channel.dpid)
 
     def _take_in(self, dpid: int, received: PacketIn) -> None:
-        self._loop.loops.hear(dpid, *received)
+        self._loop.loops.receive_probe(dpid, *received)
         self._loop.wake()
 
     def _open_session(

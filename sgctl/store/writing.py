@@ -28,4 +28,4 @@ def writing(replica: Replica) -> Iterator[None]:
         yield
     finally:
         if replica.granted.get(_LOCK):
-            replica.give_lock_back(_LOCK)
+            replica.release_lock(_LOCK)

@@ -29,13 +29,13 @@ class BypassWatch:
     def __init__(self, channel: CountingChannel) -> None:
         self.found = ""
         self._channel = channel
-        self._looked_at: Mapping[int, int] = {}
+        self._counts_before: Mapping[int, int] = {}
 
     def take(self, installed: Iterable[Installed]) -> None:
         """Examine all flows of the switch, which have been read."""
         self.found = describe(installed)
 
-    def look(self, expected: int) -> None:
+    def check(self, expected: int) -> None:
         """Ask the switch; `expected` is the number of our flows that it should have.
 
         Leaves out the tables into which the switch learns flows: `expected` does not include those, and their
@@ -44,8 +44,8 @@ class BypassWatch:
         counts = self._channel.flow_counts()
         steady = {table: counts.get(table, 0) for table in TABLE_BY_ID if table not in LEARNING}
         others = sum(steady.values()) != expected
-        if self.found or (others and steady != self._looked_at):
-            self._looked_at = steady
+        if self.found or (others and steady != self._counts_before):
+            self._counts_before = steady
             self.found = describe(self._channel.flows_of_others())
 
 

@@ -56,11 +56,11 @@ class EchoProbe:
 
     def _ask(self) -> None:
         """Check again and again until the switch answers or the connection ends."""
-        before, begin = self._thread.look(), time.monotonic()
+        before, begin = self._thread.sample(), time.monotonic()
         while not self._answers(ANSWER_SECONDS):
             if self._ended:
                 return
-            now = self._thread.look()
+            now = self._thread.sample()
             if now is None or before is None:
                 hangs = time.monotonic() - begin >= UNSEEN_SECONDS
             else:

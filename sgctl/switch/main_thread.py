@@ -11,13 +11,13 @@ _STATE, _USER_TICKS, _SYSTEM_TICKS = 0, 11, 12
 """Positions in the fields of proc_pid_stat(5) that follow the name."""
 
 
-class Look(NamedTuple):
+class ThreadSample(NamedTuple):
     """The state of the thread: whether it is running or runnable, and its total CPU time in clock ticks."""
 
     runs: bool
     ticks: int
 
-    def worked_since(self, before: Look) -> bool:
+    def worked_since(self, before: ThreadSample) -> bool:
         """Whether the thread has used the CPU since `before`, or is waiting for a CPU."""
         return self.runs or self.ticks != before.ticks
 
@@ -28,7 +28,7 @@ class MainThread:
     def __init__(self, ovsdb: str) -> None:
         self._directory = Path(ovsdb.removeprefix(_UNIX)).parent if ovsdb.startswith(_UNIX) else None
 
-    def look(self) -> Look | None:
+    def sample(self) -> ThreadSample | None:
         """The thread's current state; None if it cannot be read."""
         if self._directory is None:
             return None
@@ -39,4 +39,4 @@ class MainThread:
         except (OSError, ValueError):
             return None
         fields = stat.rpartition(")")[2].split()
-        return Look(fields[_STATE] == _RUNNING, int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS]))
+        return ThreadSample(fields[_STATE] == _RUNNING, int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS]))

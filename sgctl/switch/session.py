@@ -23,7 +23,7 @@ from sgctl.switch.exchange import SwitchRefused
 LOG = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
-LOOK_SECONDS = 1.0
+BYPASS_SECONDS = 1.0
 """Between checks for flows of other programs that bypass the policy."""
 DELETIONS = 2
 """How often the drop counters of an OpenFlow port are deleted when its policy port or uplink leaves it."""
@@ -65,7 +65,7 @@ class SwitchSession:
         self._vacated: dict[int, int] = {}
         self._generation = self._taken = generation
         self._bypass = BypassWatch(channel)
-        self._look_due = 0.0
+        self._bypass_due = 0.0
         self._drifted = ""
         self._in_step = False
         self._closed = False
@@ -122,36 +122,36 @@ class SwitchSession:
             return
         unasked = due and not self._work.is_set()
         if installed is None:
-            edits, drifted = self._coming() if self._more_to_come else self._take_pending(), 0
+            edits, drifted = self._incoming_edits() if self._more_to_come else self._pending_edits(), 0
         else:
             edits = self._difference(installed, quiet=due)
             drifted = len(edits) if unasked else 0
         self._push(edits)
         self._in_step = True
         self._drifted = self._drift(drifted)
-        self._tell()
-        self._look()
+        self._report_status()
+        self._check_bypass()
 
     def _wait_for_work(self) -> bool:
         """Wait for work; returns False when it is time to compare all flows instead."""
         until = math.inf if self._check_seconds is None else time.monotonic() + self._check_seconds
         while (left := until - time.monotonic()) > 0:
-            if self._work.wait(min(LOOK_SECONDS, left)):
+            if self._work.wait(min(BYPASS_SECONDS, left)):
                 return True
-            self._look()
+            self._check_bypass()
         return False
 
-    def _look(self) -> None:
-        """Every LOOK_SECONDS, check for flows that bypass the policy; report changes of the result."""
-        if time.monotonic() < self._look_due or self._pending or self._more_to_come:
+    def _check_bypass(self) -> None:
+        """Every BYPASS_SECONDS, check for flows that bypass the policy; report changes of the result."""
+        if time.monotonic() < self._bypass_due or self._pending or self._more_to_come:
             return
         before = self._bypass.found
-        self._bypass.look(len(self._expected()))
-        self._look_due = time.monotonic() + LOOK_SECONDS
+        self._bypass.check(len(self._expected()))
+        self._bypass_due = time.monotonic() + BYPASS_SECONDS
         if self._bypass.found != before:
-            self._tell()
+            self._report_status()
 
-    def _tell(self) -> None:
+    def _report_status(self) -> None:
         self._report(self._taken, "; ".join(filter(None, [self._drifted, self._bypass.found])))
 
     def _push(self, edits: Iterator[wire.Edit] | list[wire.Edit]) -> None:
@@ -171,13 +171,13 @@ class SwitchSession:
             raise
         again = {ofport: left - 1 for ofport, left in vacated.items() if left > 1}
         if again:
-            runtime.spawn_after(SETTLE_SECONDS, self._vacate_again, again)
+            runtime.spawn_after(SETTLE_SECONDS, self._delete_counters_again, again)
 
-    def _vacate_again(self, vacated: Mapping[int, int]) -> None:
+    def _delete_counters_again(self, vacated: Mapping[int, int]) -> None:
         self._vacated = {**vacated, **self._vacated}
         self._work.set()
 
-    def _take_pending(self) -> list[wire.Edit]:
+    def _pending_edits(self) -> list[wire.Edit]:
         """The edits since the last bundle; of several changes of one flow only the last."""
         pending, self._pending = self._pending, []
         self._taken = self._generation
@@ -189,7 +189,7 @@ class SwitchSession:
             merged.update({flow.key: flow for flow in diff.added})
         return [key if flow is None else flow for key, flow in merged.items()]
 
-    def _coming(self) -> Iterator[wire.Edit]:
+    def _incoming_edits(self) -> Iterator[wire.Edit]:
         """The edits since the last bundle, and those that still come until the change is complete."""
         while self._pending or self._more_to_come:
             pending, self._pending = self._pending, []

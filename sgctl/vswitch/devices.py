@@ -103,7 +103,7 @@ class Interface:
     sgctl-uplink-loops. `obstacle` tells why the interface can be neither port nor uplink, empty if it can.
     `mirror` is the name of the mirror that sends its copies to this interface.
 
-    For a bond, `ofport` is the lowest number of its members, and `ailing` lists the members that do not work,
+    For a bond, `ofport` is the lowest number of its members, and `failed_members` has those that do not work,
     with the reason. `seed` is a number that cannot be guessed without access to the switch database.
     """
 
@@ -115,7 +115,7 @@ class Interface:
     vlans: Vlans = NO_VLANS
     mirror: str = ""
     bond: Bond | None = None
-    ailing: tuple[str, ...] = ()
+    failed_members: tuple[str, ...] = ()
     seed: int = field(default=0, compare=False)
     uplink_ids: str = ""
     loops: str = ""
@@ -330,7 +330,7 @@ def _bond(row: Row, members: list[Interface]) -> Iterator[Interface]:
         uplink,
         obstacle or ("" if members else "none of its interfaces exists"),
         bond=Bond(numbers, tuple(name for _, name in working), lacp),
-        ailing=tuple(f"{member.name}: {member.obstacle}" for member in members if member.ofport < 0),
+        failed_members=tuple(f"{member.name}: {member.obstacle}" for member in members if member.ofport < 0),
         seed=members[0].seed if members else 0,
         uplink_ids=external_ids.get(UPLINK_IDS, ""),
         loops=external_ids.get(UPLINK_LOOPS, ""),

@@ -41,11 +41,11 @@ class Building:
         assert isinstance(out, Output)
         self.sent += 1
         for other in self.joined - {out.ofport} if out.ofport in self.joined else ():
-            self.watch.hear(DPID, other, frame)
+            self.watch.receive_probe(DPID, other, frame)
 
     def run(self, seconds: int) -> None:
         for _ in range(seconds * 2):  # what comes back is taken in at the next step
-            self.watch.tend(self.engine.bridges, self.engine.policy.networks)
+            self.watch.maintain(self.engine.bridges, self.engine.policy.networks)
             self.now += 0.5
 
     def closed(self) -> dict[str, int]:

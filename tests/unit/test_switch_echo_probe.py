@@ -16,20 +16,20 @@ from lab.process import wait_until
 from sgctl.controller.liveness_answer import LivenessAnswer
 from sgctl.switch import echo_probe
 from sgctl.switch.echo_probe import EchoProbe
-from sgctl.switch.main_thread import Look, MainThread
+from sgctl.switch.main_thread import MainThread, ThreadSample
 
-IDLE = Look(runs=False, ticks=7)
+IDLE = ThreadSample(runs=False, ticks=7)
 
 
 class Thread(MainThread):
     """Returns the given samples in order, and then the last one again."""
 
-    def __init__(self, *looks: Look | None) -> None:
+    def __init__(self, *samples: ThreadSample | None) -> None:
         super().__init__("")
-        self._looks = list(looks)
+        self._samples = list(samples)
 
-    def look(self) -> Look | None:
-        return self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
+    def sample(self) -> ThreadSample | None:
+        return self._samples.pop(0) if len(self._samples) > 1 else self._samples[0]
 
 
 def at_once(work: Callable[[], None]) -> None:
@@ -48,7 +48,7 @@ def results(thread: Thread, answers: Sequence[bool]) -> list[bool]:
 
 
 @pytest.mark.parametrize(
-    ("looks", "silent"),
+    ("samples", "silent"),
     [
         ((IDLE, IDLE), True),
         ((IDLE, IDLE._replace(ticks=8)), False),
@@ -57,8 +57,10 @@ def results(thread: Thread, answers: Sequence[bool]) -> list[bool]:
     ],
     ids=["hangs", "has worked", "wants a processor", "cannot be seen"],
 )
-def test_an_idle_switch_that_does_not_answer_hangs(looks: tuple[Look | None, ...], silent: bool) -> None:
-    assert results(Thread(*looks), [False, True]) == [silent, False]
+def test_an_idle_switch_that_does_not_answer_hangs(
+    samples: tuple[ThreadSample | None, ...], silent: bool
+) -> None:
+    assert results(Thread(*samples), [False, True]) == [silent, False]
 
 
 def test_an_unobservable_switch_may_be_busy_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,8 +100,8 @@ def test_a_liveness_question_is_answered_after_the_switches_answered() -> None:
 
 def test_the_work_of_a_main_thread_is_observed(tmp_path: Path) -> None:
     remote = f"unix:{tmp_path}/db.sock"
-    assert MainThread(remote).look() is None
-    assert MainThread("tcp:127.0.0.1:6640").look() is None
+    assert MainThread(remote).sample() is None
+    assert MainThread("tcp:127.0.0.1:6640").sample() is None
     with busy_process() as pid:
         (tmp_path / "ovs-vswitchd.pid").write_text(f"{pid}\n")
         thread = MainThread(remote)
@@ -121,8 +123,8 @@ def busy_process() -> Iterator[int]:
             busy.kill()
 
 
-def seen(thread: MainThread) -> Look:
+def seen(thread: MainThread) -> ThreadSample:
     """The current sample of the thread."""
-    look = thread.look()
-    assert look is not None
-    return look
+    sample = thread.sample()
+    assert sample is not None
+    return sample
