@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
 import pytest
-from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
+from scapy.layers.inet6 import (
+    ICMPv6ND_NA,
+    ICMPv6ND_NS,
+    ICMPv6NDOptDstLLAddr,
+    ICMPv6NDOptSrcLLAddr,
+    IPv6,
+)
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
 from flows.compiler.bitwise_checks import MOST
+from flows.openflow.reasons import Reason
 from flows.policy.index import link_local
 from flows.policy.objects import AddressPair, Network, PolicyObject, Port, Prefix
 from flows.reference.frame import Frame
@@ -29,6 +37,8 @@ pytestmark = pytest.mark.switch
 
 SUBNETS = tuple(map(Prefix.parse, ("10.0.0.0/24", "2001:db8::/64")))
 ELSEWHERE, NOBODY_HERE = "192.0.2.7", "10.0.0.201"
+OTHER_MAC = "42:00:00:00:00:01"
+"""Its second bit differs from that of all ports."""
 FORGED_MAC, FORGED = "02:00:00:00:09:09", "10.0.0.99"
 
 
@@ -98,3 +108,23 @@ def test_a_port_may_use_all_addresses_of_its_ranges(bridge: BareBridge, cidr: st
     sender = paired(1, AddressPair(mac_of("p0"), Prefix.parse(cidr)))
     objects: list[PolicyObject] = [Network("blue", "blue", subnets=SUBNETS), sender, port("p1")]
     assert not list(disagreements(bridge, load(bridge, objects), sender))
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "field"),
+    [
+        (ICMPv6ND_NS(tgt="2001:db8::2"), ICMPv6NDOptSrcLLAddr(lladdr=OTHER_MAC), "nd_sll"),
+        (ICMPv6ND_NA(tgt="2001:db8::1"), ICMPv6NDOptDstLLAddr(lladdr=OTHER_MAC), "nd_tll"),
+    ],
+)
+def test_another_link_address_is_refused_by_its_first_bits(
+    bridge: BareBridge, kind: Packet, option: Packet, field: str
+) -> None:
+    """If the whole address were compared, each other address would make a megaflow."""
+    sender = paired(0)
+    load(bridge, [Network("blue", "blue", subnets=SUBNETS), sender, port("p1")])
+    ip = IPv6(src=link_local(sender.mac).address, dst="ff02::1", hlim=255)
+    trace = traced(bridge, sender, bytes(Ether(src=sender.mac, dst="33:33:00:00:00:01") / ip / kind / option))
+    assert trace.reason is Reason.ND_SPOOF
+    ((mask,),) = [re.findall(rf"{field}=[0-9a-f:]+/([0-9a-f:]+)", line) for line in trace.megaflows]
+    assert int(mask.replace(":", ""), 16).bit_count() == 2

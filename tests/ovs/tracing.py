@@ -45,11 +45,16 @@ class Trace:
         return cls(text, outputs, int(tag[1]) if tag else None, reason, sender, receiver)
 
     @property
+    def megaflows(self) -> list[str]:
+        """What the datapath would remember: one entry for each time that the packet passes it."""
+        return _MEGAFLOW.findall(self.text)
+
+    @property
     def lost_neighbour_fields(self) -> list[str]:
         """Megaflows that ask for fields of neighbour discovery which the kernel would not compare."""
         return [
             megaflow
-            for megaflow in _MEGAFLOW.findall(self.text)
+            for megaflow in self.megaflows
             if _NEIGHBOUR.search(megaflow) and _fits_neighbours_inexactly(megaflow)
         ]
 
