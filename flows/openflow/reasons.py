@@ -32,7 +32,7 @@ class Reason(IntEnum):
         "the unspecified address is allowed only for DHCP and duplicate address detection",
     )
     UPLINK_SPOOF = 14, "a frame from an uplink claims a local port's MAC or address"
-    INVALID = 15, "the connection tracker calls the packet invalid"
+    INVALID = 15, "the connection tracker reports the packet as invalid"
     NOT_TRACKED = 16, "the packet is not IP or could not be tracked"
     EGRESS_POLICY = 17, "no egress rule of the sender allows it"
     INGRESS_POLICY = 18, "no ingress rule of the receiver allows it"

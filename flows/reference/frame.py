@@ -63,17 +63,15 @@ class FrameRefusal(Enum):
     SOURCE_MAC = "the source MAC is zero or a group address"
     TAGGED = "a workload may not send tagged frames"
     ADMIN_DOWN = "the sending port is administratively down"
-    ETHERTYPE = (
-        "neither ARP nor IP, nor of the Ethernet types that are permitted from the sending port's MACs"
-    )
-    UNREADABLE = "ARP that the switch cannot read, though a host might"
-    ARP_SPOOF = "ARP that announces another MAC or address than the sending port's"
-    SPOOFED_SOURCE = "MAC and source address are not a pair of the sending port"
-    ND_SPOOF = "neighbour discovery with another MAC or address than the sending port's"
+    ETHERTYPE = "neither ARP nor IP nor an Ethernet type that the sending port may use"
+    UNREADABLE = "ARP that the switch cannot parse, although a host might"
+    ARP_SPOOF = "ARP with a MAC or address that is not the sending port's"
+    SPOOFED_SOURCE = "MAC and source address are not a pair that the sending port may use"
+    ND_SPOOF = "neighbour discovery with a MAC or address that is not the sending port's"
     OFF_LINK = "neighbour discovery for a destination that is not on the network's link"
     FOREIGN_ADDRESS = "it is for an address that the receiving port does not have"
     NOT_UNICAST = "a workload may not send multicast or broadcast"
-    RECEIVER = "the receiving port takes no frames of this Ethernet type"
+    RECEIVER = "the receiving port accepts no frames of this Ethernet type"
 
 
 class FrameVerdict(NamedTuple):

@@ -51,21 +51,21 @@ class Refusal(Enum):
     """Why a packet does not reach its receiver."""
 
     ADMIN_DOWN = "the sending port is administratively down"
-    SPOOFED_SOURCE = "MAC and source address are not a pair of the sending port"
+    SPOOFED_SOURCE = "MAC and source address are not a pair that the sending port may use"
     UNSPECIFIED_SOURCE = "the source is the unspecified address"
     NOT_UNICAST = "a workload may not send multicast or broadcast"
     DHCP_SERVER = "a workload may not answer DHCP"
     ROUTER = "a workload may not advertise a router"
-    FOR_SERVERS = "a message to the network's own servers does not go to ports with port security"
-    CLAIMED_SOURCE = "the outside uses the address of a local port"
-    INVALID = "the connection tracker calls it invalid"
-    FORGED_ERROR = "an error about a connection of which the sender is not an end"
+    FOR_SERVERS = "messages to the network's servers do not go to ports with port security"
+    CLAIMED_SOURCE = "a packet from outside has the address of a local port"
+    INVALID = "the connection tracker reports it as invalid"
+    FORGED_ERROR = "an error about a connection, but the sender is not an end of it"
     SENDER_RULES = "no rule of the sender's groups allows it"
     FOREIGN_ADDRESS = "it is for an address that the receiving port does not have"
     RECEIVER_RULES = "no rule of the receiver's groups allows it"
     RECEIVER_DOWN = "the receiving port is administratively down"
-    SENDER_FRAGMENT = "a fragment, and no rule of the sender's groups is for its ethertype"
-    RECEIVER_FRAGMENT = "a fragment, and no rule of the receiver's groups is for its ethertype"
+    SENDER_FRAGMENT = "a fragment of an ethertype for which the sender's groups have no rule"
+    RECEIVER_FRAGMENT = "a fragment of an ethertype for which the receiver's groups have no rule"
 
 
 class Exemption(Enum):
@@ -74,7 +74,7 @@ class Exemption(Enum):
     OUTSIDE = "the outside has no rules"
     NO_PORT_SECURITY = "port security is off"
     EGRESS_OPEN = "egress is open until the first egress rule"
-    CONTROL = "the network's own machinery"
+    CONTROL = "a message of the link needs no rule"
 
 
 class Grant(NamedTuple):

@@ -165,7 +165,7 @@ def test_an_error_is_judged_as_the_connection_that_it_is_about(text: PolicyText)
 def test_an_error_of_a_stranger_is_forged(text: PolicyText) -> None:
     error = Error("time-exceeded", "w3", reply=True)
     said = answer(text, ask_error(text, ("w2", "w1"), ServiceQuestion(port=80), 6, error))
-    assert said.reasons == ("dropped: an error about a connection of which the sender is not an end",)
+    assert said.reasons == ("dropped: an error about a connection, but the sender is not an end of it",)
     assert said.changes[0] == (
         "an allowed address pair 02:00:00:00:00:03 2001:db8::2 of port w3 would make it an end"
     )
@@ -208,7 +208,7 @@ def test_frames_that_rules_do_not_concern_are_described_too(text: PolicyText) ->
     )
     assert said.reasons == ("may pass, to w2",)
     spoofed = framed(text, ARP.replace("0a000001", "0a000003"))
-    assert spoofed.reasons == ("dropped: ARP that announces another MAC or address than the sending port's",)
+    assert spoofed.reasons == ("dropped: ARP with a MAC or address that is not the sending port's",)
     assert spoofed.changes == (
         "an allowed address pair 02:00:00:00:00:01 10.0.0.3 of port w1 would make it valid",
     )
@@ -238,7 +238,9 @@ def test_all_fields_of_a_packet_are_read_from_a_frame(text: PolicyText) -> None:
     expected = Packet("blue", "p1", "p2", Conversation(*ends, 6, 1000, 80), source_mac="02:00:00:00:00:01")
     assert packet == expected
     spoofed = answer(text, packet_of(text, FRAME.replace("0a000001", "0a000003")))
-    assert spoofed.reasons == ("dropped: MAC and source address are not a pair of the sending port",)
+    assert spoofed.reasons == (
+        "dropped: MAC and source address are not a pair that the sending port may use",
+    )
     assert spoofed.changes == (
         "an allowed address pair 02:00:00:00:00:01 10.0.0.3 of port w1 would make it valid",
     )
@@ -254,7 +256,7 @@ def test_later_fragments_have_no_ports() -> None:
 def test_a_fragment_that_nobody_looks_up_needs_a_rule_of_its_ethertype(text: PolicyText) -> None:
     large = Conversation(Prefix.parse("2001:db8::1"), Prefix.parse("2001:db8::2"), 17, 0, 0)
     said = answer(text, Packet("blue", "p1", "p2", large, later_fragment=True))
-    assert said.reasons == ("dropped: a fragment, and no rule of the sender's groups is for its ethertype",)
+    assert said.reasons == ("dropped: a fragment of an ethertype for which the sender's groups have no rule",)
     assert said.changes == (
         "with a rule for IPv6, of either direction, on that port, the rules would decide",
     )
