@@ -8,6 +8,7 @@ Usage: mutants.py [WORD…], where only mutants whose description holds one of t
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +25,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tests" / "mutants"
+CAUGHT_BY = TABLE / "caught_by.json"
+"""By mutant: the file of tests that caught it in the last complete run, which is tried first in the next."""
 COPIED = ("flows", "lab", "sgctl", "tests", "pyproject.toml")
 SWITCH = "tests/ovs/"
 STAGES = (
@@ -99,8 +103,9 @@ class MutantRunner:
         self.directory = directory
         self.limit = MOST_SECONDS
         """How many seconds a stage may take."""
-        self.last_catch: dict[str, str] = {}
-        """By module: the file of tests that caught its last mutant, and is tried first on the next one."""
+        self.catches: dict[str, str] = json.loads(CAUGHT_BY.read_text(encoding="utf-8"))
+        self._by_module: defaultdict[str, list[str]] = defaultdict(list)
+        """The files of tests that caught the module's mutants in this run, the last one first."""
         for each in COPIED:
             copy = shutil.copytree if (ROOT / each).is_dir() else shutil.copy
             copy(ROOT / each, directory / each)
@@ -123,27 +128,35 @@ class MutantRunner:
             shutil.copytree(self.directory, directory, dirs_exist_ok=True)
             try:
                 _break(directory, mutant)
-                test = self._caught_by(directory, mutant.module)
+                test = self._caught_by(directory, mutant)
             except Untried as error:
                 return f"ERROR {error}"
             except TimedOut:
                 return "TIMEOUT"
         return f"caught by {test}" if test else "SURVIVED"
 
-    def _caught_by(self, directory: Path, module: str) -> str:
+    def _caught_by(self, directory: Path, mutant: Mutant) -> str:
         """The test that fails, or nothing.
 
         A test on a switch may also fail because the machine is busy. It counts when it fails again alone.
         """
-        first = [(self.last_catch[module],)] if module in self.last_catch else []
-        for stage in (*first, *STAGES):
+        for stage in (self._most_likely(mutant), *STAGES):
             test = failing_test(directory, stage, self.limit)
             if test.startswith(SWITCH):
                 test = failing_test(directory, (test,), self.limit)
             if test:
-                self.last_catch[module] = test.partition("::")[0]
+                self._note(mutant, test.partition("::")[0])
                 return test
         return ""
+
+    def _most_likely(self, mutant: Mutant) -> tuple[str, ...]:
+        """The files that caught this mutant before, or others of its module."""
+        files = (self.catches.get(mutant.wrong, ""), *self._by_module[mutant.module])
+        return tuple(name for name in dict.fromkeys(files) if (ROOT / name).is_file())
+
+    def _note(self, mutant: Mutant, file: str) -> None:
+        others = [name for name in self._by_module[mutant.module] if name != file]
+        self.catches[mutant.wrong], self._by_module[mutant.module] = file, [file, *others]
 
 
 def _break(directory: Path, mutant: Mutant) -> None:
@@ -155,6 +168,8 @@ def _break(directory: Path, mutant: Mutant) -> None:
 
 def failing_test(directory: Path, tests: tuple[str, ...], limit: float) -> str:
     """The first test that fails within `limit` seconds, or nothing. Raises TimedOut and Untried."""
+    if not tests:
+        return ""
     code, output = _run_tests(directory, tests, limit)
     failed = re.search(r"^(?:FAILED|ERROR) (tests/\S+?\.py::.*?)(?: - .*)?$", output, re.MULTILINE)
     if code == 1 and failed:
@@ -196,6 +211,9 @@ def main(words: list[str]) -> int:
             sys.stdout.flush()
             found += verdict.startswith("caught")
     sys.stdout.write(f"{found} of {len(chosen)} mutants caught\n")
+    if not words:
+        catches = {m.wrong: runner.catches[m.wrong] for m in chosen if m.wrong in runner.catches}
+        CAUGHT_BY.write_text(json.dumps(catches, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return 0 if found == len(chosen) else 1
 
 
