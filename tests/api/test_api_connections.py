@@ -160,7 +160,7 @@ def test_a_request_that_is_sent_too_slowly_is_aborted(
                 return True
             return b"HTTP/1.1" in answer
 
-        wait_until(ended, "the request is given up", timeout=60)
+        wait_until(ended, "the request is aborted", timeout=60)
     assert answer.startswith(b"HTTP/1.1 408")
     assert time.monotonic() - start > 10, "it has time enough to arrive"
 
@@ -204,7 +204,7 @@ def test_the_listener_survives_a_lack_of_file_descriptors(guarded: Controller) -
     limit = len(list(Path(f"/proc/{guarded.api_pid}/fd").iterdir())) + 3
     run_prlimit(guarded.api_pid, limit)
     crowd = [socket.create_connection(("127.0.0.1", guarded.wsapi_port), timeout=5) for _ in range(30)]
-    wait_until(lambda: "cannot accept a connection" in guarded.log.read_text(), "there are none left")
+    wait_until(lambda: "cannot accept a connection" in guarded.log.read_text(), "all descriptors are used")
     for stream in crowd:
         stream.close()
     run_prlimit(guarded.api_pid, 4096)

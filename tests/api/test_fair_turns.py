@@ -141,4 +141,4 @@ def test_the_api_process_is_restarted_after_it_dies(busy: Controller) -> None:
 def test_the_process_ends_with_the_controller(busy: Controller) -> None:
     process = Path(f"/proc/{busy.api_pid}")
     busy.kill()
-    wait_until(lambda: not process.exists(), "the API's process is gone")
+    wait_until(lambda: not process.exists(), "the API process has ended")

@@ -40,7 +40,7 @@ def operations(document: Any) -> dict[tuple[str, str], Any]:
 
 def test_each_route_is_in_the_document_and_each_operation_is_a_route(document: Any) -> None:
     described = operations(document)
-    assert len(ROUTES) == len({(route.method, route.path) for route in ROUTES}), "no route is there twice"
+    assert len(ROUTES) == len({(route.method, route.path) for route in ROUTES}), "every route is unique"
     assert {(route.method, route.path) for route in ROUTES} == described.keys()
     for service in ("/v2.0/ports", "/compute/v2.1/servers", "/identity/v3/auth/tokens"):
         assert any(path == service for _, path in described)

@@ -114,7 +114,7 @@ def test_members_do_not_choose_addresses_on_others_networks(
     path = f"/v2.0/ports/{port['id']}"
     assert blue("PUT", path, {"port": {"fixed_ips": wanted["fixed_ips"]}}).status == 403
     same = [{"ip_address": port["fixed_ips"][0]["ip_address"]}]
-    assert blue("PUT", path, {"port": {"fixed_ips": same}}).status == 200, "it may keep what it has"
+    assert blue("PUT", path, {"port": {"fixed_ips": same}}).status == 200, "it may keep its addresses"
     assert admin("PUT", path, {"port": {"fixed_ips": [{"ip_address": "10.9.0.78"}]}}).status == 200
 
 
@@ -147,7 +147,7 @@ def test_a_port_without_groups_does_not_join_the_operators_default_group(
     assert admin("PUT", path, {"network": {"default_group": group["id"]}}).status == 200
     port = blue.make("port", network_id=shared["id"])
     (default,) = blue.list("security-groups", "name=default")
-    assert port["security_groups"] == [default["id"]], "his own project's"
+    assert port["security_groups"] == [default["id"]], "an object of the member's project"
     none = {"network_id": shared["id"], "security_groups": []}
     assert blue("POST", "/v2.0/ports", {"port": none}).status == 403
     assert blue("PUT", f"/v2.0/ports/{port['id']}", {"port": {"security_groups": []}}).status == 403
@@ -183,7 +183,7 @@ def test_refusals_do_not_name_objects_of_other_projects(admin: Client, blue: Cli
         assert not any(word in answer.message for word in ("secret", port["id"], secret["id"]))
         assert str(rule["number"]) not in answer.message.split()
     told = admin("DELETE", f"/v2.0/security-groups/{group['id']}")
-    assert "secret-group" in told.message, "an admin is told"
+    assert "secret-group" in told.message, "an admin gets the name"
 
 
 def test_members_cannot_set_physical_attributes_or_interface_ids(blue: Client) -> None:

@@ -25,11 +25,11 @@ def test_attack(bench: AttackBench, attack: Attack) -> None:
     bench.forget_connections()
     assert not bench.achieve(attack.control), "the control"
     bench.forget_connections()
-    assert not bench.achieve(attack.before), "what comes before"
+    assert not bench.achieve(attack.before), "the frames before the attack"
     drops = bench.drops()
     _attack(bench, attack, drops)
     for send in attack.after:
-        assert not bench.achieve([send]), "what comes after"
+        assert not bench.achieve([send]), "the frames after the attack"
         assert not bench.strays(send, set(EVERYBODY) - set(send.to))
 
 
@@ -41,7 +41,7 @@ def test_attack_with_a_warm_datapath(bench: AttackBench, attack: Attack) -> None
     for _ in range(2):
         assert not bench.achieve(attack.control), "the control"
     bench.forget_connections()
-    assert not bench.achieve(attack.before), "what comes before"
+    assert not bench.achieve(attack.before), "the frames before the attack"
     _attack(bench, attack, drops)
 
 

@@ -18,7 +18,7 @@ FRAMES, MOST = 300, 50
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_field_that_varies_makes_few_megaflows(bench: AttackBench, name: str) -> None:
     frames = varied(name, FRAMES)
-    assert len(set(frames)) > MOST, "they differ"
+    assert len(set(frames)) > MOST, "the frames differ"
     assert 0 < bench.megaflows(sender_of(name), frames) <= MOST
 
 

@@ -97,9 +97,9 @@ def test_a_command_reports_a_dead_controller_within_a_second(
         begin = time.monotonic()
         result = cli(*command, stdin=NETWORK)
         assert (result.code, result.errors) == (1, [told + STORED])
-        assert time.monotonic() - begin < 5, "it waited for the switches, not for the answer"
+        assert time.monotonic() - begin < 5, "it waited for the switches, not for the controller"
     assert json.loads(cli("status", "-o", "json").out)["problems"] == [told]
-    assert cli("get", "networks", "-o", "name").out == "network/blue\n", "the policy is stored all the same"
+    assert cli("get", "networks", "-o", "name").out == "network/blue\n", "the policy is stored nevertheless"
 
 
 @pytest.mark.usefixtures("dead")

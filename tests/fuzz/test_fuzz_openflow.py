@@ -71,7 +71,7 @@ def test_malformed_messages_do_not_stop_the_controller(site: Site) -> None:
     assert "the control loop failed" not in site.controller.log.read_text()
     names = site.sgctl("get", "switches", "-o", "name")
     assert names.endswith("/br0\n")
-    assert names.count("\n") == 1, "a stranger is no switch of this host"
+    assert names.count("\n") == 1, "an unknown datapath is no switch of this host"
 
 
 def test_an_unknown_datapath_gets_no_flows(site: Site) -> None:

@@ -143,10 +143,10 @@ def test_random_rows(server: PolicyServer, seed: int) -> None:
     store = Store.connect(server.remote)
     try:
         objects = [obj for kind in KINDS for obj in store.objects[kind].values()]
-        assert store.problems, "some rows make no sense"
+        assert store.problems, "some rows are invalid"
         assert [problem for obj in objects for problem in check(obj)] == []
         rules = [obj for obj in objects if isinstance(obj, Rule)]
-        assert rules, "some rows make sense"
+        assert rules, "some rows are valid"
         assert [rule.id for rule in rules if says(rule) != stated(rows[rule.id])] == []
         policy = Policy()
         policy.apply(store.run())

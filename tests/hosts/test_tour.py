@@ -48,7 +48,7 @@ def tour_on(host: Machine, change: Callable[[str], str]) -> None:
     host.run("ip link add eth1 type veth peer name lan; ip link set eth1 up")
     for step in others:
         if "apply" in step.command:
-            assert "0 received" in host.attempt(PING)[1], "nothing gets through yet"
+            assert "0 received" in host.attempt(PING)[1], "nothing passes yet"
         take(host, step)
     assert type_in(host, "sgctl status")[0] == 0
 
@@ -58,7 +58,7 @@ def clean_up(host: Machine) -> None:
     host.run("ovs-vsctl del-br br0; ip netns delete web1; ip netns delete db1; ip link delete lan")
     host.run("pkill -INT -s $(cat /run/controller)")
     wait_until(lambda: host.attempt("pgrep ryu-manager")[0] == 1, "the controller has ended", 60)
-    assert host.run("pgrep -c ovs-vswitchd").strip() == "1", "the distribution's switch goes on"
+    assert host.run("pgrep -c ovs-vswitchd").strip() == "1", "the distribution's switch keeps running"
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=SUITES.get)
@@ -76,4 +76,4 @@ def test_the_tour_on_a_stock_host(suite: str, images: Callable[[str], Image], ho
     assert "netdev@ovs-netdev" in host.run("ovs-appctl dpif/show"), "the userspace datapath"
     begin = time.monotonic()
     host.power_off()
-    assert time.monotonic() - begin < 90, "nothing of ours holds the host up"
+    assert time.monotonic() - begin < 90, "the reboot does not wait for our processes"

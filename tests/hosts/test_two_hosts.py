@@ -138,7 +138,7 @@ def reboot(site: Site, other: Site, enforced: Callable[[], None]) -> None:
     assert not site.has_heard(), "nothing forbidden arrived at any time of the boot"
     allow = f"security-group rule create {site.group} --ingress --protocol udp --dst-port {FORBIDDEN} --wait"
     other.sgctl(allow)
-    wait_until(site.has_heard, "what is allowed now arrives", 30)
+    wait_until(site.has_heard, "allowed traffic arrives", 30)
     other.host.run("systemctl stop sender")
 
 

@@ -106,7 +106,7 @@ def test_a_session_reports_an_error_and_retries(outcomes: dict[str, Any], scenar
 
 def test_a_change_in_parts_is_made_when_it_is_complete(outcomes: dict[str, Any]) -> None:
     outcome = outcomes["in parts, completed later"]
-    assert outcome["early"] == 1, "what the switch has was reported before it was complete"
+    assert outcome["early"] == 1, "an incomplete change was reported as done"
     assert outcome["reports"] == [[1, ""], [2, ""]]
     assert outcome["held"] == 2000 - 500 + 10
 

@@ -196,14 +196,14 @@ def test_macs_behind_a_port_without_security_are_learned(wire: Wire, bridge: Bar
     wire.policy(everything_in)
     assert said(behind, "p1") == set(), "p1 has port security"
     wire.policy(everything_in, trusted)
-    assert to_it(mac_of("p0"), "p0") == {"blue-up"}, "nobody has seen it"
+    assert to_it(mac_of("p0"), "p0") == {"blue-up"}, "its MAC is not learned"
     assert said(behind, "p1") == {"p0"}
     assert to_it(mac_of("p0"), "p0") == {"p1"}
     assert to_it(OUTSIDE_MAC, "blue-up") == set(), "the outside may not claim p0's address"
     said_outside = Ether(src=OUTSIDE_MAC, dst=behind) / IP(src="10.0.0.9", dst="10.0.0.50") / UDP()
     assert wire.send("blue-up", said_outside) == {"p1"}
     assert said(behind, "blue-up") == {"p0"}
-    assert to_it(mac_of("p0"), "p0") == {"blue-up"}, "it has moved"
+    assert to_it(mac_of("p0"), "p0") == {"blue-up"}, "the learned port has changed"
     assert said(behind, "p1") == {"p0"}
     wire.policy(everything_in)
     assert "table=46" not in bridge.ovs.ofctl("dump-flows", bridge.name)
@@ -237,7 +237,7 @@ def test_only_the_router_returns_packets_of_a_port(routed: Wire) -> None:
     assert routed.send("blue-up", between((ROUTER, mac_of("p1")), AWAY, other)) == set()
     assert routed.send("blue-up", brought) == {"p1"}
     assert routed.send("p0", between((mac_of("p0"), THIEF), AWAY, question)) == {"blue-up"}
-    assert routed.send("blue-up", brought) == set(), "the way goes by another router now"
+    assert routed.send("blue-up", brought) == set(), "another router is used now"
 
 
 def test_packets_returned_by_the_router_need_a_rule_of_the_receiver(routed: Wire) -> None:
@@ -262,7 +262,7 @@ def test_only_packets_to_a_router_note_its_mac(routed: Wire, bridge: BareBridge)
     noted = f"labels=0x{ROUTER.replace(':', '').lstrip('0')}{'0' * (ROUTER_OF_ORIGINAL // 4)}\n"
     assert noted in tracked()
     passing = between((ROUTER, "02:00:00:00:ff:77"), AWAY, hello)
-    assert routed.send("blue-up", passing) == set(), "its receiver is elsewhere, and there is no other uplink"
+    assert routed.send("blue-up", passing) == set(), "the receiver is outside, and there is no other uplink"
     assert noted in tracked()
 
 

@@ -142,7 +142,7 @@ def test_nothing_is_left_after_a_kill(tmp_path: Path, number: signal.Signals) ->
     )
     deadline = time.monotonic() + 30
     while len(found := processes(runner)) < 10:
-        assert time.monotonic() < deadline, "the demo never got going"
+        assert time.monotonic() < deadline, "the demo did not start"
         time.sleep(0.05)
     runner.send_signal(number)
     runner.wait(10)

@@ -73,8 +73,8 @@ def test_a_silent_controller_is_waited_for_only_once(reader: Store, controller: 
     assert liveness.known() is None
     promise = liveness.ask()
     liveness.step(reader)
-    assert promise.result(0) == {HOST}, "it is known, and told at once"
-    assert liveness.is_wanted, "an answer would still be heard"
+    assert promise.result(0) == {HOST}, "the result is cached"
+    assert liveness.is_wanted, "an answer would still be accepted"
     controller.run()
     controller.answer(HOST, asked(reader))
     assert reader.wait_until(lambda: reader.switches[SWITCH.key].answered > 0, 10)

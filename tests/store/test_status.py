@@ -79,7 +79,7 @@ def test_a_generation_that_arrives_during_a_report_is_reported_at_once(
     store.block(0.2)
     start = time.monotonic()
     store.block(0.2)
-    assert time.monotonic() - start > 0.1, "once it is told there is nothing to wake up for"
+    assert time.monotonic() - start > 0.1, "after the report there is nothing to do"
 
 
 def test_a_deleted_port_leaves_its_binding(store: Store) -> None:

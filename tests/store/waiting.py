@@ -18,7 +18,7 @@ def changes_until(store: Store, condition: Callable[[], bool], seconds: float = 
         changes += store.run()
         if condition():
             return changes
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         store.block(0.1)
 
 
@@ -26,6 +26,6 @@ def watch_until(switches: LocalSwitches, condition: Callable[[], bool], seconds:
     """Run the watcher until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         switches.block(0.1)
         switches.run()

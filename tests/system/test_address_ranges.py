@@ -62,7 +62,7 @@ def finders(hosts: Hosts, address: str, askers: Iterable[str] = ASKERS) -> set[s
 
 def test_an_address_of_a_range_is_found_from_everywhere(hosts: Hosts) -> None:
     for address in IN_WIDE:
-        assert not finders(hosts, address, ["w3"]), "nobody has it yet"
+        assert not finders(hosts, address, ["w3"]), "no host has the address yet"
     change(hosts["w1"], "add", IN_WIDE)
     for address in IN_WIDE:
         assert finders(hosts, address) == set(ASKERS), address
@@ -79,7 +79,7 @@ def test_a_range_hides_neither_hosts_outside_nor_ports_with_single_addresses(hos
         for address in ("10.0.0.254", "2001:db8::fe"):
             assert finders(hosts, address, ["w2", "w3"]) == {"w2", "w3"}, address
         tap.wait(0)
-        assert [frame for frame in tap.received if names(frame, "10.0.0.254")], "the tap hears"
+        assert [frame for frame in tap.received if names(frame, "10.0.0.254")], "the tap receives frames"
     finally:
         tap.close()
 
@@ -95,7 +95,7 @@ def names(frame: bytes, *addresses: str) -> bool:
 def test_the_narrowest_of_nested_ranges_is_asked(hosts: Hosts) -> None:
     change(hosts["w1"], "add", IN_NARROW)
     for address in IN_NARROW:
-        assert not finders(hosts, address, ["w3"]), "w1 is not asked"
+        assert not finders(hosts, address, ["w3"]), "w1 gets no request"
     change(hosts["w1"], "delete", IN_NARROW)
     change(hosts["w4"], "add", IN_NARROW)
     for address in IN_NARROW:

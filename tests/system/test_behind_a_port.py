@@ -89,10 +89,10 @@ def test_many_macs_behind_the_port_affect_only_that_port(
         return learned(site) >= FDB_LIMIT - 5  # w5 also has MACs
 
     try:
-        wait_until(full, "all that the switch learns", timeout=150)
+        wait_until(full, "the learned MACs reach their limit", timeout=150)
     finally:
         tap.close()
-    assert pings(router, "10.0.0.1"), "others are not concerned"
+    assert pings(router, "10.0.0.1"), "other ports are not affected"
     assert pings(near, "10.0.0.254")
     assert learned(site) <= FDB_LIMIT
 

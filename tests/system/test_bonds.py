@@ -53,7 +53,7 @@ def test_a_bond_is_one_uplink(site: Site, outside: Workload) -> None:
     assert not connects(outside, one, "10.0.0.1", 81)
     assert connects(one, two, "10.0.0.2", 80)
     assert heard(outside, one) == 1
-    assert heard(outside, outside) == 0, "what came in by one member left by the other"
+    assert heard(outside, outside) == 0, "a frame left through another member of the bond"
     for lost, left in (MEMBERS, MEMBERS[::-1]):
         run(["ip", "link", "set", lost, "down"])
         wait_until(lambda: connects(one, outside, "10.0.0.200", 80), f"the way by {left}")
@@ -75,8 +75,8 @@ def test_an_lacp_bond_uses_all_members(site: Site, outside: Workload) -> None:
     site.sgctl("uplink", "set", "bond0", "--network", NETWORK)
     one, two = site.plug("br0", 1), site.plug("br0", 2)
     site.sgctl.wait()
-    assert problems(site).keys() <= {"connected"}, "of the other switch only that it is not connected"
-    wait_until(lambda: "negotiated" in site.ovs.appctl("lacp/show", "bond0"), "the agreement")
+    assert problems(site).keys() <= {"connected"}, "the other switch is reported as not connected only"
+    wait_until(lambda: "negotiated" in site.ovs.appctl("lacp/show", "bond0"), "LACP is negotiated")
     wait_until(lambda: connects(one, outside, "10.0.0.200", 80), "the first connection", 20)
     assert connects(outside, two, "10.0.0.2", 80)
     for _ in range(4):
@@ -84,5 +84,5 @@ def test_an_lacp_bond_uses_all_members(site: Site, outside: Workload) -> None:
         assert heard(outside, outside) == 0
     run(["ip", "link", "set", "nic1", "down"])
     for host, address in ((one, "10.0.0.1"), (two, "10.0.0.2")):
-        wait_until(lambda: connects(host, outside, "10.0.0.200", 80), "the way that is left")  # noqa: B023
+        wait_until(lambda: connects(host, outside, "10.0.0.200", 80), "the remaining path")  # noqa: B023
         assert connects(outside, host, address, 80)

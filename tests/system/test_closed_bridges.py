@@ -99,7 +99,7 @@ def test_bridges_with_the_same_datapath_id_are_closed_and_reported(empty_site: S
         start = f"switch {name}: has the datapath id of {other}; none of them is enforced: run "
         return any(problem.startswith(start) for problem in problems(site))
 
-    process.wait_until(lambda: told("br0", 'br"1') and told('br"1', "br0"), "both are told")
+    process.wait_until(lambda: told("br0", 'br"1') and told('br"1', "br0"), "both are reported")
     for name in ("br0", 'br"1'):
         assert ovs.vsctl("get", "bridge", name, "fail_mode").strip() == "secure"
     for port in (80, 81):

@@ -34,7 +34,7 @@ def test_remote_groups_span_hosts_while_members_die(
             assert each.delivered == 0
             assert each.lost == 0
             assert each.streams_alive
-            assert each.obeyed, "a switch does not do what was acknowledged"
+            assert each.obeyed, "a switch does not enforce an acknowledged change"
         drill.writer.close()
         acknowledged, lost = len(drill.writer.acknowledged), drill.lost_writes()
     with capsys.disabled():
@@ -59,7 +59,7 @@ def test_a_revoke_reaches_both_hosts(pair: HostPair) -> None:
         assert time.monotonic() - begin < 10
         assert not revoked.flows(1.0)
         assert kept.flows()
-    assert not connects(w[1], w[2], "10.0.0.2", 80), "on the same host, either"
+    assert not connects(w[1], w[2], "10.0.0.2", 80), "nor on the same host"
     assert connects(w[11], w[12], "10.0.0.12", 80)
 
 

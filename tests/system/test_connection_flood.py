@@ -112,7 +112,7 @@ def test_no_network_fills_the_tracker_of_the_others(
     site.controller.start()
     site.sgctl.wait()
     wait_until(
-        lambda: limits(site).count(f"limit={size // 4}") == 3, "an equal share for each, and one for nobody"
+        lambda: limits(site).count(f"limit={size // 4}") == 3, "equal shares, and one share that stays free"
     )
     blue, blue_server, green, _, red, red_server = three_networks
     flood(blue, "10.0.0.2", VICTIM_PORT)

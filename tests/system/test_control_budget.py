@@ -71,8 +71,8 @@ def test_a_storm_stays_within_the_budget_and_is_counted(site: Site, hosts: list[
     assert 0 < drops(site)[OVER_BUDGET] <= STORM - arrived
     assert not [who for who in drops(site) if who[2] == "CONTROL_BUDGET" and who != OVER_BUDGET]
     hosts[1].run("ip", "neighbour", "flush", "all")
-    assert pings(hosts[1], "10.0.0.3"), "others are not held up"
-    wait_until(lambda: pings(hosts[0], "10.0.0.3"), "the budget is there again")
+    assert pings(hosts[1], "10.0.0.3"), "others are not delayed"
+    wait_until(lambda: pings(hosts[0], "10.0.0.3"), "the budget has recovered")
 
 
 def test_the_next_port_with_the_number_does_not_inherit_the_budget(site: Site, hosts: list[Workload]) -> None:
@@ -80,7 +80,9 @@ def test_the_next_port_with_the_number_does_not_inherit_the_budget(site: Site, h
     assert OVER_BUDGET in drops(site)
     site.ovs.vsctl("set", "Interface", "w1", "external_ids:iface-id=w2b")
     site.sgctl.wait()
-    wait_until(lambda: not [who for who in drops(site) if who[2] == "CONTROL_BUDGET"], "the count is gone")
+    wait_until(
+        lambda: not [who for who in drops(site) if who[2] == "CONTROL_BUDGET"], "the counter is deleted"
+    )
 
 
 def test_the_budget_is_a_setting(ovs: PrivateOvs, workloads: Workloads) -> None:

@@ -94,7 +94,7 @@ def test_vlan_columns_are_obeyed_or_refused(site: Site) -> None:
         assert not connects(client, server, "10.0.0.2", 80)
         clear = ("clear", "port", "w2", "trunks", "vlan_mode")
         site.ovs.vsctl(*clear, "--", "set", "port", "w2", "protected=false")
-    wait_until(lambda: problems(site) == {}, "all is well")
+    wait_until(lambda: problems(site) == {}, "no problem is reported")
     assert connects(client, server, "10.0.0.2", 80)
 
 
@@ -111,7 +111,7 @@ def test_vlan_columns_of_an_uplink(site: Site, workloads: Workloads) -> None:
     assert "dl_vlan=5" in flows
     assert "dl_vlan=6" not in flows
     site.ovs.vsctl("set", "port", "nic", "trunks=0,5,6")
-    wait_until(lambda: problems(site) == {}, "trunks that hold everything")
+    wait_until(lambda: problems(site) == {}, "trunks with all VLANs")
     site.ovs.vsctl("set", "port", "nic", "tag=5")
     told(site, "nic", "its port has tag=5, but on an uplink the segmentation_id of a network is its tag")
     site.sgctl("uplink", "unset", "nic")
@@ -126,7 +126,7 @@ def test_the_bridges_own_interface_is_no_port(site: Site) -> None:
     site.ovs.vsctl("set", "interface", "br0", "external_ids:iface-id=w1")
     told(site, "br0", "ovs-vsctl add-port br0 NAME -- set interface NAME type=internal")
     site.ovs.vsctl("remove", "interface", "br0", "external_ids", "iface-id")
-    wait_until(lambda: problems(site) == {}, "all is well")
+    wait_until(lambda: problems(site) == {}, "no problem is reported")
 
 
 def test_mirrors(site: Site) -> None:
@@ -150,7 +150,7 @@ def test_mirrors(site: Site) -> None:
     told(site, "w2", "it is the output of the mirror m0")
     assert not connects(client, server, "10.0.0.2", 80)
     site.sgctl("port", "unbind", "w2")
-    wait_until(lambda: problems(site) == {}, "an output that is nothing else")
+    wait_until(lambda: problems(site) == {}, "an interface that is only a mirror output")
     assert "1 mirror" in site.sgctl("status")
     assert "by mirror m0" in site.sgctl("get", "bindings", "-o", "wide")
     assert "the output of the mirror m0" in refusal(site, "port", "bind", "w2", "w2")

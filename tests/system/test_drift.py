@@ -34,7 +34,8 @@ def test_drift_is_corrected_and_reported(site: Site) -> None:
     )
     wait_until(lambda: bool(line.search(site.controller.log.read_text())), "the drift is noticed")
     wait_until(
-        lambda: "have been corrected" not in site.sgctl("get", "switches", "-o", "json"), "a quiet check"
+        lambda: "have been corrected" not in site.sgctl("get", "switches", "-o", "json"),
+        "a check without a difference",
     )
     assert site.sgctl("verify") == "br0: as expected\n"
     flows = site.ovs.ofctl("dump-flows", "br0")

@@ -179,6 +179,8 @@ def test_the_controller_reports_flows_that_bypass_ours(inhabited: Site) -> None:
     inhabited.apply(group("client", ALL_OUT, tcp_in(9)))
     assert "4 flows of somebody else do" in problems(inhabited)
     tamper(inhabited, "del-flows", "cookie=0/-1,table=0")
-    wait_until(lambda: "2 flows of somebody else do" in problems(inhabited), "what is left is reported")
+    wait_until(
+        lambda: "2 flows of somebody else do" in problems(inhabited), "the remaining flows are reported"
+    )
     tamper(inhabited, "del-flows", "cookie=0/-1")
-    wait_until(lambda: not problems(inhabited), "nothing is left")
+    wait_until(lambda: not problems(inhabited), "no flow is reported")

@@ -42,7 +42,7 @@ def test_random_faults(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
             with capsys.disabled():
                 print(f"\n{each}", end="")
             assert each.delivered == 0
-            assert each.obeyed, "the switch does not do what was acknowledged"
+            assert each.obeyed, "the switch does not enforce an acknowledged change"
             assert each.stream_alive or fault.cuts
             assert each.lost == 0 or fault.halts
         drill.writer.close()

@@ -109,7 +109,7 @@ def test_a_host_makes_its_address_from_a_router_advertisement(
     options = ["--nodaemon", "--username=root", "--logmethod=stderr", "--pidfile", str(tmp_path / "pid")]
     with program(router, tmp_path / "radvd.log", "radvd", *options, "--config", settings):
         as_by_standard(host)
-        wait_until(lambda: has(host, SLAAC), "an address of its own making")
+        wait_until(lambda: has(host, SLAAC), "its SLAAC address")
         assert "default via fe80::ff:fe00:fe" in host.run("ip", "-6", "route")
         assert pings(host, "2001:db8::fe")
 
@@ -153,7 +153,7 @@ def test_routers_receive_multicast_listener_reports(
     try:
         membership = socket.inet_pton(socket.AF_INET6, "ff05::abcd") + index.to_bytes(4, "little")
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
-        wait_until(lambda: reports(tap, "ff05::abcd"), "the report of who joins")
+        wait_until(lambda: reports(tap, "ff05::abcd"), "the listener report")
         tap.received.clear()
         tap.send([general_query()])
         wait_until(lambda: reports(tap, "ff05::abcd"), "the answer to a query")

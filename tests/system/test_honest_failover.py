@@ -186,7 +186,7 @@ def test_the_shared_address_follows_its_holder(
     assert connects(neighbour, backup, SHARED, 80), "a controller that starts leaves it where it is"
     with Outages(routers.neighbours, tmp_path / "back") as outages:
         master.run("ip", "link", "set", "eth0", "up")
-        wait_until(lambda: holds(master) and not holds(backup), "the way back")
+        wait_until(lambda: holds(master) and not holds(backup), "the failback")
         outages.wait()
         record_property(f"way back, {case.name}, ms", outages.milliseconds())
     assert connects(neighbour, master, SHARED, 80)

@@ -64,7 +64,7 @@ def test_the_shared_address_moves_when_its_host_fails(
     assert pings(neighbour, SHARED)
     assert connects(neighbour, backup, SHARED, 80)
     master.run("ip", "link", "set", "eth0", "up")
-    wait_until(lambda: has(master, SHARED) and not has(backup, SHARED), "the way back")
+    wait_until(lambda: has(master, SHARED) and not has(backup, SHARED), "the failback")
     assert pings(neighbour, SHARED)
     assert connects(neighbour, master, SHARED, 80)
 

@@ -77,14 +77,14 @@ def test_two_hosts_with_the_same_name_are_reported(tmp_path: Path) -> None:
             PolicyCli(first.environment).wait()
             with Controller(other.remote, server.remote) as second:
                 told = "another host is called 'copy', too, and only that one is enforced"
-                wait_until(lambda: told in second.log.read_text(), "the log tells")
+                wait_until(lambda: told in second.log.read_text(), "the log has the error")
                 assert told in PolicyCli(second.environment).run("status").stdout
                 assert PolicyCli(first.environment).run("status").returncode == 0
                 other.vsctl("set", "Open_vSwitch", ".", "external_ids:system-id=original")
                 other.add_bridge("br0")
                 other.vsctl("set-controller", "br0", second.target)
                 in_charge = "in charge of the switches of original"
-                wait_until(lambda: in_charge in second.log.read_text(), "it has a name of its own")
+                wait_until(lambda: in_charge in second.log.read_text(), "it has its new name")
                 PolicyCli(second.environment).wait()
                 assert PolicyCli(second.environment).run("status").returncode == 0
     server.stop()

@@ -52,17 +52,17 @@ def test_one_of_two_uplinks_to_the_same_segment_is_closed(site: Site, lan: Lan, 
     assert connects(local, outside, "10.0.0.200", 80)
     assert connects(outside, local, "10.0.0.1", 80)
     assert heard(outside, local) == 1
-    assert heard(outside, outside) == 0, "it went round"
+    assert heard(outside, outside) == 0, "the broadcast came back"
     assert site.sgctl("verify").strip() == "br0: as expected"
 
     site.controller.kill()
     site.controller.start()
     site.sgctl.wait()
-    assert "nic2" in problems(site), "another controller knows it from the start"
-    wait_until(lambda: problems(site).keys() == {"nic2"}, "nothing else is a problem")
+    assert "nic2" in problems(site), "another controller sees the loop at once"
+    wait_until(lambda: problems(site).keys() == {"nic2"}, "there is no other problem")
 
     lan.leave("nic1-far")
-    wait_until(lambda: problems(site) == {}, "the way that is left", 40)
+    wait_until(lambda: problems(site) == {}, "the remaining path", 40)
     assert connects(local, outside, "10.0.0.200", 80)
     assert heard(outside, local) == 1
     lan.join("nic1-far")

@@ -94,7 +94,7 @@ def test_a_broken_handshake_ends_the_connection(served: Site, message: bytes) ->
         with contextlib.suppress(ConnectionError):
             while peer.recv(1000):
                 pass
-        assert "no handshake within" not in served.controller.log.read_text(), "it was not waited for"
+        assert "no handshake within" not in served.controller.log.read_text(), "only the time limit closed it"
     revokes(served)
 
 
@@ -136,7 +136,7 @@ def dpid_of(site: Site) -> int:
 def test_a_switch_that_answers_is_not_replaced(served: Site) -> None:
     rogue = Rogue(served.controller.openflow_port, dpid_of(served))
     served.apply(group("web", ALL_OUT))
-    assert not flows_of_port(served, 80), "the real switch is the one that is served"
+    assert not flows_of_port(served, 80), "the real switch is served"
     assert not {FLOW_MOD, BUNDLE_CONTROL, BUNDLE_ADD} & rogue.kinds_until_the_end()
     assert "refused a second connection of switch" in served.controller.log.read_text()
     revokes(served)
@@ -151,7 +151,7 @@ def test_a_switch_that_no_longer_answers_is_replaced_and_served_again(served: Si
     os.kill(pid, signal.SIGSTOP)
     try:
         rogue = Rogue(served.controller.openflow_port, dpid)
-        wait_until(lambda: log.read_text().count(" connected") > connections, "the rogue is in")
+        wait_until(lambda: log.read_text().count(" connected") > connections, "the rogue is connected")
         rogue.stream.close()
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -263,7 +263,7 @@ def test_switches_of_other_machines_show_a_certificate(
     silent = [
         socket.create_connection(("127.0.0.1", abroad.controller.openflow_port), timeout=5) for _ in range(40)
     ]
-    assert abroad.greeted(right), "peers that do not begin TLS hold up nobody"
+    assert abroad.greeted(right), "peers that do not start TLS delay nobody"
     for each in silent:
         each.close()
 

@@ -23,7 +23,7 @@ def test_a_restarted_switch_looks_for_its_controller_every_second(site: Site) ->
     """A restarted switch forgets the longest wait between attempts, until its configuration changes."""
     start_anew(site)
     site.controller.start()
-    wait_until(lambda: came_by_itself(site), "the bridge has come by itself")
+    wait_until(lambda: came_by_itself(site), "the bridge has connected by itself")
     site.sgctl.wait()
     told = len(site.ovs.switch_log.read_text())
     site.controller.kill()
@@ -46,12 +46,12 @@ def test_a_controller_connects_to_a_waiting_bridge_at_once(site: Site) -> None:
     assert site.sgctl("verify") == "br0: as expected\n"
     assert not came_by_itself(site)
     before = ages(site)
-    wait_until(lambda: came_by_itself(site), "the bridge has come by itself")
+    wait_until(lambda: came_by_itself(site), "the bridge has connected by itself")
     site.sgctl.wait()
     after = ages(site)
     assert after.keys() == before.keys()
     assert all(after[cookie] > before[cookie] for cookie in before), "no flow was sent again"
-    assert role(site) == "master", "its own connection is the one in use"
+    assert role(site) == "master", "its own connection is in use"
 
 
 LEARNING = "priority=0 actions=NORMAL"

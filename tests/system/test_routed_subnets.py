@@ -85,7 +85,7 @@ def test_the_rules_of_both_ends_apply_through_the_router(hosts: Hosts) -> None:
     assert echoes(w1, w9, four, 53, 3000)
     assert not echoes(w1, w9, four, 54)
     for address in addresses(1):
-        assert not pings(w9, address), "w1 lets nobody in"
+        assert not pings(w9, address), "w1 allows no connection to it"
         assert not connects(w9, w1, address, 80)
     assert connects(w9, w2, addresses(2)[0], 80)
 
@@ -95,11 +95,11 @@ def test_a_removed_rule_stops_replies_through_the_router(site: Site, hosts: Host
         assert carries(client, server)
         assert carries(server, client)
         site.apply(port(9, "talks", "pingable"))
-        assert not carries(client, server), "w9 lets it in no more"
+        assert not carries(client, server), "w9 no longer allows it"
         site.apply(port(9, "talks", "pingable", "web"))
         assert carries(client, server)
         site.apply(port(1, "mute"))
-        assert not carries(client, server), "w1 may send it no more"
+        assert not carries(client, server), "w1 may no longer send it"
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def test_the_router_may_be_behind_another_bridge(site: Site, workloads: Workload
         assert pings(w3, address), f"{address}, both on br1"
     for address in addresses(9):
         assert pings(w3, address), address
-    assert not pings(w10, addresses(1)[0]), "w1 lets nobody in"
+    assert not pings(w10, addresses(1)[0]), "w1 allows no connection to it"
     assert connects(w3, w9, addresses(9)[0], 80)
 
 

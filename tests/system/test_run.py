@@ -73,7 +73,9 @@ def test_a_second_run_is_refused_and_a_killed_controller_leaves_the_switch(place
         assert f"process {controller}, listens there" in told
 
         os.kill(controller, signal.SIGKILL)
-        process.wait_until(lambda: "was killed by signal 9" in place.log.read_text(), "it is told")
+        process.wait_until(
+            lambda: "was killed by signal 9" in place.log.read_text(), "the end of the controller is reported"
+        )
         assert place.ovs.switch_runs()
         assert first.poll() is None
         third = place.run(place.folder / "third.log")

@@ -67,7 +67,7 @@ def test_a_flow_that_does_not_fit_is_reported_and_blocks_nothing() -> None:
         assert not flows(f"table={SHARED.id},reg11=0x0")
         assert "tp_dst=80" in flows(f"table={INGRESS_ANY.id}")
         here.commit([Change(here.store.objects[Rule][HTTP], None)])
-        assert "tp_dst=80" not in flows(f"table={INGRESS_ANY.id}"), "what is taken back is gone all the same"
+        assert "tp_dst=80" not in flows(f"table={INGRESS_ANY.id}"), "removed rules are gone nevertheless"
         one = next(iter(here.store.objects[Port].values()))
         here.commit([Change(one, None)])
         here.confirm()

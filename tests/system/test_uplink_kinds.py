@@ -77,7 +77,7 @@ def test_internal_interfaces_and_the_bridges_own(site: Site, workloads: Workload
     with own_address("w2", "10.0.0.2/24"):
         wait_until(lambda: connects_here(local, "10.0.0.2"), "a connection to the internal interface")
     with own_address("br0", "10.0.0.254/24"):
-        wait_until(lambda: connects_here(outside, "10.0.0.254"), "the way from one uplink to the other")
+        wait_until(lambda: connects_here(outside, "10.0.0.254"), "the path from one uplink to the other")
         assert local.succeeds("ping", "-c", "2", "-W", "1", "10.0.0.254")
         assert connects(outside, local, "10.0.0.1", 80)
     assert site.sgctl("verify").strip() == "br0: as expected"

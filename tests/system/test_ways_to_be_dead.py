@@ -118,7 +118,7 @@ def killed(host: Host) -> Iterator[None]:
 @contextmanager
 def stopped(host: Host) -> Iterator[None]:
     host.controller.stop()
-    assert host.connected == [False], "a controller that ends takes back what it said"
+    assert host.connected == [False], "a controller that ends withdraws its reports"
     yield
     host.controller.start()
 
@@ -141,7 +141,7 @@ def switch_killed(host: Host) -> Iterator[None]:
 def switch_hung(host: Host) -> Iterator[None]:
     os.kill(host.ovs.switch_pid, signal.SIGSTOP)
     try:
-        assert host.run("status").returncode == 1, "whoever asks first is told"
+        assert host.run("status").returncode == 1, "the first command reports it"
         yield
     finally:
         os.kill(host.ovs.switch_pid, signal.SIGCONT)
@@ -158,7 +158,7 @@ def switch_database_killed(host: Host) -> Iterator[None]:
 def database_killed(host: Host) -> Iterator[None]:
     assert host.server.pid is not None
     os.kill(host.server.pid, signal.SIGKILL)
-    process.wait_until(lambda: host.server.pid is None, "the server is gone")
+    process.wait_until(lambda: host.server.pid is None, "the server has ended")
     yield
     host.server.ensure()
 

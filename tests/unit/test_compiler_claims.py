@@ -64,7 +64,7 @@ def test_a_flow_that_does_not_fit_is_left_out_until_it_fits() -> None:
     claim_table.claim(("port", 1), PLAIN, (SetField(r.OUT, 1),))
     diff = claim_table.flush()
     assert [flow.key for flow in diff.removed] == [SHARED]
-    assert [flow.key for flow in diff.added] == [PLAIN], "nothing else is held up"
+    assert [flow.key for flow in diff.added] == [PLAIN], "other flows are not affected"
     assert (list(claim_table.left_out), list(claim_table.flows), len(claim_table.flows)) == (
         [SHARED],
         [PLAIN],

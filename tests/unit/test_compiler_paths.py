@@ -252,7 +252,7 @@ class Paths(RuleBasedStateMachine):
         for flow in diff.removed:
             assert self.table.pop(flow.key) == flow
         for flow in diff.added:
-            assert self.table.get(flow.key) != flow, "the difference holds what does not differ"
+            assert self.table.get(flow.key) != flow, "the difference contains an unchanged flow"
             self.table[flow.key] = flow
 
     def _check(self) -> None:

@@ -113,11 +113,11 @@ def test_of_networks_with_the_same_tag_an_uplink_carries_the_first() -> None:
     for changes in ([Change(None, grey)], [Change(None, replace(RED, id="net-red2", name="also-red"))]):
         engine.change_policy(changes)
         found = bindings(engine, bridge(uplink(1, "*")))["br0/up"]
-        assert found.networks == {RED.id, blue.id}, "what was there first stays"
+        assert found.networks == {RED.id, blue.id}, "the older network is kept"
     assert "the same VLAN as another network: a-later-one, also-red" in found.reason
     engine.change_policy([Change(None, old)])
     found = bindings(engine, bridge(uplink(1, "*,a-later-one")))["br0/up"]
-    assert found.networks == {RED.id, grey.id}, "what is declared by its name comes before the others"
+    assert found.networks == {RED.id, grey.id}, "networks declared by name have precedence"
     engine.change_policy([Change(grey, replace(grey, segmentation_id=9))])
     engine.missing_zones()
     found = engine.bridges[1].bindings.of_interface["up"]

@@ -64,12 +64,12 @@ def test_all_uplinks_but_one_are_closed_until_they_are_alone(networks: int) -> N
     building.run(2)
     assert building.closed() == {"nic2": networks, "nic3": networks}
     building.run(60)
-    assert building.closed() == {"nic2": networks, "nic3": networks}, "it is a loop all the time"
+    assert building.closed() == {"nic2": networks, "nic3": networks}, "the loop persists"
     building.joined = {2, 3}
     building.run(int(OPEN_SECONDS) - 1)
     assert building.closed() == {"nic2": networks, "nic3": networks}
     building.run(4)
-    assert building.closed() == {"nic3": networks}, "one of the two that are left"
+    assert building.closed() == {"nic3": networks}, "one of the two remaining uplinks"
     building.joined = set()
     building.run(int(OPEN_SECONDS) + 3)
     assert building.closed() == {}

@@ -270,7 +270,7 @@ def test_later_fragments_need_a_rule_of_their_ethertype_first() -> None:
     assert judge(text(), fragment).refusal is Refusal.SENDER_FRAGMENT
     assert judge(text(), received).refusal is Refusal.RECEIVER_FRAGMENT
     assert judge(text(rule("in", "g-web")), fragment).refusal is Refusal.SENDER_RULES
-    assert judge(text(OUT), fragment).refusal is Refusal.RECEIVER_RULES, "the sender's lookup holds it"
+    assert judge(text(OUT), fragment).refusal is Refusal.RECEIVER_RULES, "the sender's lookup includes it"
     answers = rule("sql", "g-db", Direction.EGRESS), rule("v6", "g-db", ethertype=Ethertype.IPV6)
     assert judge(text(answers[0]), received).refusal is Refusal.RECEIVER_RULES
     assert judge(text(answers[1]), received).refusal is Refusal.RECEIVER_FRAGMENT

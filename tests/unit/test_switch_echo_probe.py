@@ -88,14 +88,14 @@ class Slow:
 def test_a_liveness_question_is_answered_after_the_switches_answered() -> None:
     inquiry, switch = LivenessAnswer(), Slow()
     assert inquiry.settled(4, 4, [switch]) is None
-    assert not switch.pending, "nobody has asked"
+    assert not switch.pending, "there was no question"
     assert inquiry.settled(5, 4, [switch]) is None
     assert inquiry.settled(6, 4, [switch]) is None
     switch.pending = False
     assert inquiry.settled(6, 4, [switch]) == 5, "the switch was asked before the sixth question came"
     assert inquiry.settled(6, 5, [switch]) is None
     assert switch.pending
-    assert inquiry.settled(6, 5, []) == 6, "a switch that is gone is waited for no more"
+    assert inquiry.settled(6, 5, []) == 6, "a disconnected switch is not waited for"
 
 
 def test_the_work_of_a_main_thread_is_observed(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_the_work_of_a_main_thread_is_observed(tmp_path: Path) -> None:
         (tmp_path / "ovs-vswitchd.pid").write_text(f"{pid}\n")
         thread = MainThread(remote)
         before = seen(thread)
-        wait_until(lambda: seen(thread).ticks > before.ticks, "work that is seen")
+        wait_until(lambda: seen(thread).ticks > before.ticks, "observed work")
         assert seen(thread).worked_since(before)
         os.kill(pid, signal.SIGSTOP)
         wait_until(lambda: not seen(thread).runs, "the process has stopped")

@@ -43,7 +43,7 @@ def test_a_closed_peer_has_no_user(listening: socket.socket, seconds: float) -> 
     connect(listening).close()
     time.sleep(seconds)
     with listening.accept()[0] as accepted:
-        assert accepted.recv(100) == b"a request", "it could be answered"
+        assert accepted.recv(100) == b"a request", "the connection could be answered"
         with pytest.raises(OSError, match="closed the connection"):
             peer_uid(accepted)
 
@@ -54,6 +54,6 @@ def test_a_reset_peer_is_not_confused_with_the_next_user_of_its_port(listening: 
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     stream.close()
     with connect(listening, here), listening.accept()[0] as accepted:
-        assert accepted.recv(100) == b"a request", "it could be answered"
+        assert accepted.recv(100) == b"a request", "the connection could be answered"
         with pytest.raises(OSError, match="not connected"):
             peer_uid(accepted)
