@@ -86,7 +86,7 @@ def _program(here: Installation, size: Size) -> tuple[list[float], list[float]]:
 def removals(here: Installation) -> list[Change]:
     """The changes that remove the whole policy."""
     here.store.run()
-    return [Change(obj, None) for objects in here.store.objects.values() for obj in objects.values()]
+    return [Change(obj, None) for obj in here.store.objects.everything()]
 
 
 def _flows_with_uplink(here: Installation) -> int:

@@ -95,7 +95,7 @@ def _revoke(live: Live, record: Record) -> None:
     measured at the end.
     """
     rounds = 5 if record.quick else 20
-    rules = [rule for rule in live.here.store.objects[Rule].values() if isinstance(rule, Rule)]
+    rules = list(live.here.store.objects[Rule].values())
     from_itself = next(rule for rule in rules if rule.remote_group_id == rule.group_id)
     from_anywhere = next(rule for rule in rules if rule.port_range_min == _OPEN)
     live.here.commit([Change(from_itself, None)])
@@ -111,9 +111,7 @@ def _revoke(live: Live, record: Record) -> None:
 
 def _now(here: Installation, rule: Rule) -> Rule:
     """The rule as stored in the database, with its current number."""
-    held = here.store.objects[Rule][rule.id]
-    assert isinstance(held, Rule)
-    return held
+    return here.store.objects[Rule][rule.id]
 
 
 def _revoke_once(live: Live, rule: Rule, *, to_server: bool) -> float:

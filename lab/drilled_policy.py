@@ -97,11 +97,7 @@ class Writer:
 
     def _toggle(self, wanted: bool) -> None:
         rules = self._store.objects[Rule].values()
-        held = [
-            r
-            for r in rules
-            if isinstance(r, Rule) and r.group_id == self._group and r.port_range_min == TOGGLED
-        ]
+        held = [r for r in rules if r.group_id == self._group and r.port_range_min == TOGGLED]
         if wanted and not held:
             self._store.commit([Change(None, _rule(self._group, Direction.INGRESS, TOGGLED))])
         elif not wanted and held:

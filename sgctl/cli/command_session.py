@@ -16,13 +16,14 @@ from sgctl.cli.lookup import find
 from sgctl.cli.options import GlobalOptions
 from sgctl.cli.output.progress import progress
 from sgctl.cli.output.terminal import Failure
-from sgctl.service.draft import Draft, Objects
+from sgctl.service.draft import Draft
 from sgctl.service.errors import PolicyError
 from sgctl.service.names import Named
 from sgctl.service.plan import Plan
 from sgctl.service.transaction import Committed, transact
 from sgctl.settings import Settings
 from sgctl.store import Store, StoreError
+from sgctl.store.snapshot import PolicySnapshot
 from sgctl.vswitch.devices import Interface
 from sgctl.vswitch.local_switches import LocalSwitches
 
@@ -113,7 +114,7 @@ class CommandSession:
         """The object with this id or name."""
         return find(self.draft, kind, reference)
 
-    def transact(self, decide: Callable[[Objects], Plan]) -> Committed:
+    def transact(self, decide: Callable[[PolicySnapshot], Plan]) -> Committed:
         """Store the changes of the plan that `decide` makes from the policy."""
         store = self.store
         with plain_failures(), progress("checking and storing the policy"):

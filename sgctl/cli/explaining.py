@@ -26,8 +26,7 @@ def explained() -> Iterator[None]:
 def stored_policy(session: CommandSession) -> Policy:
     """The policy alone, without any switch."""
     policy = Policy()
-    objects = session.store.objects.values()
-    policy.apply(Change(None, obj) for of_kind in objects for obj in of_kind.values())
+    policy.apply(Change(None, obj) for obj in session.store.objects.everything())
     policy.apply_bound(dict.fromkeys(session.store.bound_ports, True))
     return policy
 

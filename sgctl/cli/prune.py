@@ -16,10 +16,10 @@ from sgctl.cli.options import Decorated
 from sgctl.cli.output.terminal import Failure
 from sgctl.service.apply.planner import plan
 from sgctl.service.apply.pruning import Bounds
-from sgctl.service.draft import Objects
 from sgctl.service.errors import printable
 from sgctl.service.manifests.documents import Document
 from sgctl.service.plan import ObjectAction, ObjectOutcome, Plan
+from sgctl.store.snapshot import PolicySnapshot
 
 _KINDS = click.option(
     "--prune",
@@ -60,7 +60,7 @@ def read_bounds(session: CommandSession, options: Mapping[str, object]) -> Bound
 
 def confirm(
     session: CommandSession, documents: list[Document], bounds: Bounds | None, asks: bool
-) -> Callable[[Objects], Plan]:
+) -> Callable[[PolicySnapshot], Plan]:
     """The function that makes the plan to apply the documents.
 
     With `asks`, the user has confirmed the objects that are removed, and the function raises Failure if the
@@ -71,7 +71,7 @@ def confirm(
         confirmed = _removals(plan_to_apply(session, documents, bounds))
         _ask(confirmed)
 
-    def decide(objects: Objects) -> Plan:
+    def decide(objects: PolicySnapshot) -> Plan:
         made = plan(objects, documents, bounds)
         if bounds is not None and asks and _removals(made) != confirmed:
             raise Failure(

@@ -51,7 +51,7 @@ class Fleet:
     def __init__(self, store: Store, local: LocalSwitches | None) -> None:
         self._engines: dict[str, Engine] = {}
         self._zones: dict[str, dict[tuple[str, str], int]] = {}
-        everything = [Change(None, obj) for kind in store.objects.values() for obj in kind.values()]
+        everything = [Change(None, obj) for obj in store.objects.everything()]
         for chassis in sorted({status.chassis for status in store.switches.values()}):
             here = local is not None and local.chassis == chassis
             bridges = local.bridges if local is not None and here else _bridges(store, chassis)
@@ -130,8 +130,8 @@ def _bridges(store: Store, chassis: str) -> dict[int, Bridge]:
 
 
 def _interface(store: Store, binding: BindingStatus) -> Interface:
-    port = store.objects[Port].get(binding.port_id)
-    iface_id = port.iface_id if isinstance(port, Port) else ""
+    port = store.objects.get(Port, binding.port_id)
+    iface_id = port.iface_id if port is not None else ""
     uplink = None
     if binding.state is BindingState.UPLINK:
         chassis, _, bridge = binding.switch.rpartition("/")

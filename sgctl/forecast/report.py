@@ -10,10 +10,11 @@ from flows.policy.objects import AddressGroup, Change, Network, Port, Rule, Secu
 from flows.reference.verdict import PolicyText
 from sgctl.forecast.conntrack import Cut, OpenConnection, cuts
 from sgctl.forecast.fleet import Cost, Fleet, SwitchForecast
-from sgctl.service.draft import Draft, Objects
+from sgctl.service.draft import Draft
 from sgctl.service.lint import LintWarning, lint
 from sgctl.service.plan import Plan
 from sgctl.service.preview import preview
+from sgctl.store.snapshot import PolicySnapshot
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Forecast:
 
 
 def forecast(
-    objects: Objects,
+    objects: PolicySnapshot,
     plan: Plan,
     fleet: Fleet,
     connections: Iterable[OpenConnection] | None,

@@ -17,10 +17,10 @@ from sgctl.rest.resource import Resource, ResourceAction
 from sgctl.rest.routing import Context
 from sgctl.rest.schemas import TAGS, Checker, check, mapping, read_json
 from sgctl.rest.view import View
-from sgctl.service.draft import Draft
 from sgctl.service.errors import PolicyError
 from sgctl.service.plan import Plan, checked_plan
 from sgctl.store import Store, StoreError
+from sgctl.store.snapshot import Objects
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class Collection(Generic[T]):
         self._prepare(context)
         request, resource = context.request, self.resource
         view = context.backend.policy.view(request.turn)
-        items = [item for item in resource.items(view) if self._sees(context, view, item)]
+        items = [item for item in resource.items(view.policy) if self._sees(context, view.policy, item)]
         for name in ("id", "name"):  # clients look up one object among many by these
             if request.values(name):
                 items = [item for item in items if str(getattr(item, name)) in request.values(name)]
@@ -54,7 +54,7 @@ class Collection(Generic[T]):
     def _prepare(self, context: Context) -> None:
         """Create what a list must show. If that fails now, the list is shorter."""
         view = context.backend.policy.view(context.request.turn)
-        if context.caller.role < Role.MEMBER or self.resource.is_ready(view, context.caller):
+        if context.caller.role < Role.MEMBER or self.resource.is_ready(view.policy, context.caller):
             return
 
         def prepare(edit: EditContext) -> list[str]:
@@ -64,17 +64,17 @@ class Collection(Generic[T]):
         with suppress(StoreError, PolicyError):
             self._commit(context, prepare)
 
-    def _sees(self, context: Context, objects: View | Draft, item: T) -> bool:
+    def _sees(self, context: Context, objects: Objects, item: T) -> bool:
         return may_see(context.caller, self.resource.base(item), objects)
 
     def show(self, context: Context, identifier: str) -> Response:
         """One object."""
         view = context.backend.policy.view(context.request.turn)
-        item = self._find(context, view, identifier)
+        item = self._find(context, view.policy, identifier)
         shown = reduced(context.request, self.resource.render(view, item))
         return reply({self.resource.singular: shown})
 
-    def _find(self, context: Context, objects: View | Draft, identifier: str) -> T:
+    def _find(self, context: Context, objects: Objects, identifier: str) -> T:
         item = self.resource.item(objects, identifier)
         if item is None or not self._sees(context, objects, item):
             raise self.resource.missing(identifier[:64])
@@ -146,7 +146,7 @@ class Collection(Generic[T]):
 
     def _tags(self, context: Context, identifier: str) -> frozenset[str]:
         view = context.backend.policy.view(context.request.turn)
-        return self.resource.tags(self._find(context, view, identifier))
+        return self.resource.tags(self._find(context, view.policy, identifier))
 
     def replace_tags(self, context: Context, identifier: str) -> Response:
         """Give an object exactly these tags."""
@@ -232,7 +232,7 @@ class Collection(Generic[T]):
             return checked_plan(edit.draft)
 
         def show(view: View) -> tuple[View, list[T | None]]:
-            return view, [self.resource.item(view, identifier) for identifier in identifiers]
+            return view, [self.resource.item(view.policy, identifier) for identifier in identifiers]
 
         view, items = context.backend.policy.change(context.request.turn, decide, show, objects)
         return (self.resource.render(view, item) for item in items if item is not None)

@@ -36,7 +36,7 @@ def _list_details(context: Context) -> Response:
 def _named(context: Context, view: View) -> list[Server]:
     """The servers whose name contains one of those that the query asks for, or all."""
     names = context.request.values("name")
-    found = sorted(servers(view, context.caller), key=lambda server: (server.name, server.id))
+    found = sorted(servers(view.policy, context.caller), key=lambda server: (server.name, server.id))
     return [server for server in found if not names or any(name in server.name for name in names)]
 
 
@@ -48,7 +48,7 @@ def _in_turns(context: Context, found: list[Server]) -> Iterator[Server]:
 
 def _show(context: Context, identifier: str) -> Response:
     view = _view(context)
-    return reply({"server": render_server(view, find_server(view, context.caller, identifier))})
+    return reply({"server": render_server(view, find_server(view.policy, context.caller, identifier))})
 
 
 def _list_groups(context: Context, identifier: str) -> Response:
@@ -61,14 +61,14 @@ def _list_groups(context: Context, identifier: str) -> Response:
             "tenant_id": each.meta.project_id,
             "rules": [],
         }
-        for each in groups_of(view, find_server(view, context.caller, identifier))
+        for each in groups_of(view.policy, find_server(view.policy, context.caller, identifier))
     ]
     return reply({"security_groups": shown})
 
 
 def _list_interfaces(context: Context, identifier: str) -> Response:
     view = _view(context)
-    server = find_server(view, context.caller, identifier)
+    server = find_server(view.policy, context.caller, identifier)
     return reply({"interfaceAttachments": [render_interface(view, port) for port in server.ports]})
 
 
@@ -89,7 +89,7 @@ def _attach(context: Context, identifier: str) -> Response:
 
     _commit(context, attach)
     view = _view(context)
-    port = view.get(Port, wanted)
+    port = view.policy.get(Port, wanted)
     return reply({"interfaceAttachment": render_interface(view, port) if port is not None else {}})
 
 

@@ -9,12 +9,12 @@ from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Rule
 from sgctl.rest.credentials import Caller
 from sgctl.rest.errors import forbidden, not_found
 from sgctl.rest.http import Body
-from sgctl.rest.view import View
 from sgctl.service.addresses import AddressPool
-from sgctl.service.draft import Draft, Objects
+from sgctl.service.draft import Draft
 from sgctl.service.names import is_shared, project_of
 from sgctl.service.permissions import Permission, permissions_of
 from sgctl.service.references import REFERENCES
+from sgctl.store.snapshot import Objects, PolicySnapshot
 
 P = TypeVar("P", bound=PolicyObject)
 
@@ -39,9 +39,9 @@ class EditContext:
         self.addresses = AddressPool(self.draft)
 
     @classmethod
-    def of(cls, objects: Objects, caller: Caller) -> Self:
+    def of(cls, policy: PolicySnapshot, caller: Caller) -> Self:
         """A write without any edit yet. Errors do not name objects that are hidden from the caller."""
-        return cls(Draft(objects, caller.project, discreet=not caller.is_admin), caller)
+        return cls(Draft(policy, caller.project, discreet=not caller.is_admin), caller)
 
     def permissions(self, group_id: str) -> dict[Permission, Rule]:
         """The rules of a group by what they permit. The caller adds the rules that it creates."""
@@ -98,11 +98,11 @@ def _relies_on_default(port: Port) -> bool:
     return port.port_security_enabled and not port.security_groups
 
 
-def may_see(caller: Caller, obj: PolicyObject, draft: Draft | View) -> bool:
+def may_see(caller: Caller, obj: PolicyObject, objects: Objects) -> bool:
     """Whether the object is the caller's or everybody's."""
-    return caller.is_admin or owner(obj, draft) == caller.project or is_shared(obj)
+    return caller.is_admin or owner(obj, objects) == caller.project or is_shared(obj)
 
 
-def owner(obj: PolicyObject, draft: Draft | View) -> str:
+def owner(obj: PolicyObject, objects: Objects) -> str:
     """The project of an object; a rule is its group's."""
-    return project_of(draft, obj)
+    return project_of(objects, obj)

@@ -10,7 +10,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -109,14 +109,14 @@ class PolicyFollower:
 
     def _view_of(self, store: Store, turn: Turn) -> View:
         """A view of the store's present contents."""
-        known = store.objects, store.switches, store.bindings, store.generation, store.quotas
-        return View(*known, partial(self._silent, turn))
+        return View(store.objects, store.status(partial(self._silent, turn)), store.quotas)
 
-    def _silent(self, turn: Turn) -> frozenset[str]:
+    def _silent(self, turn: Turn) -> Mapping[str, str]:
         """The hosts that have no controller at work; waits for their answers. Raises Unavailable."""
         self._wait_for_store(turn)
         known = self._liveness.known()
-        return known if known is not None else self._outcome(turn, self._liveness.ask())
+        hosts = known if known is not None else self._outcome(turn, self._liveness.ask())
+        return dict.fromkeys(hosts, "")
 
     def _outcome(self, turn: Turn, promise: Future[T]) -> T:
         """The result of a promise; while it waits, others have the turn."""

@@ -86,7 +86,7 @@ def _visible_projects(context: Context) -> list[str]:
     if not context.caller.is_admin:
         return [own]
     view = context.backend.policy.view(context.request.turn)
-    owners = {*view.quotas, *(obj.meta.project_id for kind in KINDS for obj in view.all(kind))}
+    owners = {*view.quotas, *(obj.meta.project_id for kind in KINDS for obj in view.policy.all(kind))}
     return [own, *sorted(owners - {own, ""})]
 
 

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from flows.policy.objects import Change, Port, Rule
-from sgctl.service.draft import Objects
 from sgctl.store import Store
+from sgctl.store.snapshot import PolicySnapshot
 
 LARGE = 100
 """A change is large from this weight on: the number of objects to send to a switch."""
@@ -26,7 +26,7 @@ class LargeChangeGate:
         self._due = math.inf
         self._late: set[str] = set()
 
-    def begin(self, changes: tuple[Change, ...], objects: Objects, generation: int) -> None:
+    def begin(self, changes: tuple[Change, ...], objects: PolicySnapshot, generation: int) -> None:
         """Note that these changes are in the policy since `generation`; `objects` are its objects then."""
         if weight(changes, objects) >= LARGE:
             self._generation, self._due = generation, self._clock() + PATIENCE_SECONDS
@@ -41,11 +41,11 @@ class LargeChangeGate:
         return behind <= self._late
 
 
-def weight(changes: tuple[Change, ...], objects: Objects) -> int:
+def weight(changes: tuple[Change, ...], objects: PolicySnapshot) -> int:
     """The number of objects to send to switches. A port that gets or loses a group counts with its rules."""
     moved = Counter(group for change in changes for group in _moved_groups(change))
-    rules = objects[Rule].values() if moved else ()
-    return len(changes) + sum(moved[rule.group_id] for rule in rules if isinstance(rule, Rule))
+    rules = sum(len(objects.where(Rule, "group_id", group)) * count for group, count in moved.items())
+    return len(changes) + rules
 
 
 def _moved_groups(change: Change) -> frozenset[str]:

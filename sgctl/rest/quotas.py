@@ -16,6 +16,7 @@ from sgctl.rest.routing import Context, Route
 from sgctl.rest.schemas import FLAG, Checker, check, envelope, mapping, read_json
 from sgctl.rest.view import View
 from sgctl.service.draft import Draft
+from sgctl.store.snapshot import Objects
 
 HIGHEST = 2**31 - 1
 NAMELESS = "default"
@@ -93,7 +94,11 @@ def _show_details(context: Context, name: str) -> Response:
     project = _visible_project(context, name)
     view = context.backend.policy.view(context.request.turn)
     details = {
-        name: {"limit": limit, "used": count(view, name, project) if name in COUNTED else 0, "reserved": 0}
+        name: {
+            "limit": limit,
+            "used": count(view.policy, name, project) if name in COUNTED else 0,
+            "reserved": 0,
+        }
         for name, limit in _shown(_limits(context, view, project)).items()
     }
     return reply({"quota": details})
@@ -152,7 +157,7 @@ def _limits(context: Context, view: View, project: str) -> Limits:
 
 def _refuse_too_low(view: View, project: str, limits: Limits) -> None:
     for name, limit in limits.items():
-        used = count(view, name, project)
+        used = count(view.policy, name, project)
         if limit != UNLIMITED and used > limit:
             raise bad_request(
                 f"Quota limit {limit} for {name} must be greater than or equal to already used {used}"
@@ -163,7 +168,7 @@ def _shown(limits: Limits) -> Body:
     return {**limits, **dict.fromkeys(_NOT_SERVED, 0)}
 
 
-def count(objects: Draft | View, name: str, project: str) -> int:
+def count(objects: Objects, name: str, project: str) -> int:
     """How much a project has of what a quota counts."""
     kind, amount = COUNTED[name]
     return sum(amount(obj) for obj in objects.all(kind) if owner(obj, objects) == project)

@@ -15,7 +15,7 @@ from sgctl.rest.errors import not_found
 from sgctl.rest.http import Body
 from sgctl.rest.schemas import ResourceSchema
 from sgctl.rest.view import View
-from sgctl.service.draft import Draft
+from sgctl.store.snapshot import Objects
 
 T = TypeVar("T")
 
@@ -48,11 +48,11 @@ class Resource(ABC, Generic[T]):
         return {}
 
     @abstractmethod
-    def items(self, view: View) -> Iterable[T]:
+    def items(self, objects: Objects) -> Iterable[T]:
         """All objects."""
 
     @abstractmethod
-    def item(self, view: View | Draft, identifier: str) -> T | None:
+    def item(self, objects: Objects, identifier: str) -> T | None:
         """The object with this id."""
 
     @abstractmethod
@@ -85,7 +85,7 @@ class Resource(ABC, Generic[T]):
         base = self.base(item)
         edit.draft.put(replace(base, meta=replace(base.meta, tags=tags)))
 
-    def is_ready(self, view: View, caller: Caller) -> bool:  # noqa: ARG002  # for subclasses
+    def is_ready(self, objects: Objects, caller: Caller) -> bool:  # noqa: ARG002  # for subclasses
         """Whether the collection holds everything that a list for the caller must show."""
         return True
 

@@ -12,7 +12,7 @@ from sgctl.rest.edit_context import may_see
 from sgctl.rest.errors import ApiError
 from sgctl.rest.http import Body
 from sgctl.rest.view import View
-from sgctl.service.draft import Draft
+from sgctl.store.snapshot import Objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Server:
     ports: tuple[Port, ...]
 
 
-def servers(objects: View | Draft, caller: Caller) -> Iterator[Server]:
+def servers(objects: Objects, caller: Caller) -> Iterator[Server]:
     """The servers whose ports the caller may see."""
     by_device: dict[tuple[str, str], list[Port]] = {}
     for port in objects.all(Port):
@@ -54,7 +54,7 @@ def _is_uuid(text: str) -> bool:
     return True
 
 
-def find_server(objects: View | Draft, caller: Caller, identifier: str) -> Server:
+def find_server(objects: Objects, caller: Caller, identifier: str) -> Server:
     """The caller's own server with this id, or the only one of other projects that an admin may see.
 
     The id of a port means the server of that port, because nobody chooses it. Raises ApiError 404, and 409
@@ -71,10 +71,10 @@ def find_server(objects: View | Draft, caller: Caller, identifier: str) -> Serve
     return (own or found)[0]
 
 
-def groups_of(view: View, server: Server) -> list[SecurityGroup]:
+def groups_of(objects: Objects, server: Server) -> list[SecurityGroup]:
     """The security groups of a server's ports, by name."""
     ids = {identifier for port in server.ports for identifier in port.security_groups}
-    found = [view.get(SecurityGroup, identifier) for identifier in ids]
+    found = [objects.get(SecurityGroup, identifier) for identifier in ids]
     return sorted((group for group in found if group is not None), key=lambda group: (group.name, group.id))
 
 
@@ -84,7 +84,7 @@ def render_interface(view: View, port: Port) -> Body:
         "port_id": port.id,
         "net_id": port.network_id,
         "mac_addr": port.mac,
-        "port_state": "ACTIVE" if view.is_active(port) else "DOWN",
+        "port_state": "ACTIVE" if view.status.is_active(port) else "DOWN",
         "fixed_ips": [{"ip_address": address.address, "subnet_id": None} for address in port.fixed_ips],
     }
 
@@ -93,7 +93,7 @@ def render_server(view: View, server: Server) -> Body:
     """A server as Nova shows it. Attributes that ports do not have are empty."""
     addresses: dict[str, list[Body]] = {}
     for port in server.ports:
-        network = view.get(Network, port.network_id)
+        network = view.policy.get(Network, port.network_id)
         name = network.name or network.id if network is not None else port.network_id
         addresses.setdefault(name, []).extend(
             {
@@ -104,14 +104,14 @@ def render_server(view: View, server: Server) -> Body:
             }
             for address in port.fixed_ips
         )
-    active = all(view.is_active(port) for port in server.ports)
+    active = all(view.status.is_active(port) for port in server.ports)
     meta = server.ports[0].meta
     return {
         "id": server.id,
         "name": server.name,
         "status": "ACTIVE" if active else "UNKNOWN",
         "addresses": addresses,
-        "security_groups": [{"name": group.name} for group in groups_of(view, server)],
+        "security_groups": [{"name": group.name} for group in groups_of(view.policy, server)],
         "flavor": {"id": ""},
         "image": "",
         "metadata": {},
@@ -123,7 +123,7 @@ def render_server(view: View, server: Server) -> Body:
         "OS-EXT-STS:vm_state": "active" if active else None,
         "OS-EXT-STS:task_state": None,
         "OS-EXT-STS:power_state": 1 if active else 0,
-        "OS-EXT-SRV-ATTR:host": next(filter(None, map(view.host, server.ports)), ""),
+        "OS-EXT-SRV-ATTR:host": next(filter(None, map(view.status.host, server.ports)), ""),
         "os-extended-volumes:volumes_attached": [],
         "links": [],
     }

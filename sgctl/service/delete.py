@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flows.policy.objects import Network, PolicyObject, Port, Rule, SecurityGroup
 from sgctl.service.checks import Violation, in_use_by, violations
-from sgctl.service.draft import Draft, Key, Objects
+from sgctl.service.draft import Draft
 from sgctl.service.errors import Code, Finding, PolicyError, Source
 from sgctl.service.kinds import MANIFEST_KINDS, describe
 from sgctl.service.manifests.documents import Document
@@ -17,6 +17,7 @@ from sgctl.service.ownership import DEFAULT_GROUP_TAG, MACHINE_OWNER, ports_of
 from sgctl.service.plan import ObjectAction, ObjectOutcome, Plan
 from sgctl.service.references import users_of
 from sgctl.service.subnets import Subnet, ports_in, without_subnet
+from sgctl.store.snapshot import Key, PolicySnapshot
 
 
 class Target(NamedTuple):
@@ -40,7 +41,7 @@ def target_of(document: Document) -> Target | None:
     return Target(kind.object_kind, reference, document.source, document.project)
 
 
-def plan_removal(objects: Objects, targets: Sequence[Target], ignore_missing: bool = False) -> Plan:
+def plan_removal(objects: PolicySnapshot, targets: Sequence[Target], ignore_missing: bool = False) -> Plan:
     """Plan the deletion of all targets in one transaction. Pure: changes nothing.
 
     Deleting a group deletes its rules. Deleting a network deletes the default group that was created for it,

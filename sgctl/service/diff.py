@@ -6,11 +6,12 @@ import difflib
 from dataclasses import dataclass
 
 from flows.policy.objects import Change, PolicyObject, Rule, SecurityGroup
-from sgctl.service.draft import Draft, Key, Objects
+from sgctl.service.draft import Draft
 from sgctl.service.export import manifest, to_yaml
 from sgctl.service.kinds import MANIFEST_KINDS
 from sgctl.service.plan import ObjectAction, Plan
 from sgctl.service.preview import preview
+from sgctl.store.snapshot import Key, PolicySnapshot
 
 _CONTEXT = 3
 
@@ -39,7 +40,7 @@ class ManifestDifference:
         return list(difflib.unified_diff(*sides, old, new, lineterm="", n=_CONTEXT))
 
 
-def differences(objects: Objects, plan: Plan) -> list[ManifestDifference]:
+def differences(objects: PolicySnapshot, plan: Plan) -> list[ManifestDifference]:
     """One difference per changed object, sorted by kind and name; a group's rules are part of the group."""
     before, now = Draft(objects), preview(objects, plan.changes)[0]
     found = []

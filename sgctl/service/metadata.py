@@ -6,23 +6,26 @@ increments the group's revision number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import cast
 
 from flows.policy.objects import Change, Rule, SecurityGroup
-from sgctl.service.draft import Objects
+from sgctl.store.snapshot import PolicySnapshot
 
 
-def with_metadata(changes: Sequence[Change], objects: Objects, now: str) -> list[Change]:
+def with_metadata(changes: Sequence[Change], objects: PolicySnapshot, now: str) -> list[Change]:
     """The changes of one transaction on `objects` with this metadata. `now` is in RFC 3339 format, UTC."""
-    named = {change.id: change for change in changes if change.kind is SecurityGroup}
-    groups = {**objects.get(SecurityGroup, {}), **{each: change.new for each, change in named.items()}}
-    with_projects = [_with_project(change, cast("dict[str, SecurityGroup]", groups)) for change in changes]
+    named = {change.id for change in changes if change.kind is SecurityGroup}
+    new = {change.new.id: change.new for change in changes if isinstance(change.new, SecurityGroup)}
+
+    def group_of(rule: Rule) -> SecurityGroup | None:
+        return new.get(rule.group_id) or objects.get(SecurityGroup, rule.group_id)
+
+    with_projects = [_with_project(change, group_of) for change in changes]
     bumped = [
         Change(group, group)
         for identifier in _groups_of(changes)
-        if identifier not in named and (group := groups.get(identifier)) is not None
+        if identifier not in named and (group := objects.get(SecurityGroup, identifier)) is not None
     ]
     return [_stamp(change, now) for change in [*bumped, *with_projects]]
 
@@ -32,11 +35,11 @@ def _groups_of(changes: Iterable[Change]) -> dict[str, None]:
     return {side.group_id: None for change in changes for side in change if isinstance(side, Rule)}
 
 
-def _with_project(change: Change, groups: dict[str, SecurityGroup]) -> Change:
+def _with_project(change: Change, group_of: Callable[[Rule], SecurityGroup | None]) -> Change:
     old, new = change
     if old is not None or not isinstance(new, Rule) or new.meta.project_id:
         return change
-    group = groups.get(new.group_id)
+    group = group_of(new)
     project = group.meta.project_id if group is not None else ""
     return Change(None, replace(new, meta=replace(new.meta, project_id=project)))
 

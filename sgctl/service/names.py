@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol, TypeVar, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from flows.policy.objects import AddressGroup, Network, PolicyObject, Rule, SecurityGroup
+from flows.policy.objects import KINDS, AddressGroup, Network, PolicyObject, Rule, SecurityGroup
 from sgctl.service.draft import Draft
 from sgctl.service.errors import Code
 from sgctl.service.kinds import NOUNS, describe
 from sgctl.service.subnets import Subnet, subnets_of
+from sgctl.store.snapshot import Objects
 
 Named = PolicyObject | Subnet
 """An object with a name and an id."""
 
 T = TypeVar("T", bound=Named)
 P = TypeVar("P", bound=PolicyObject)
-
-
-class Finder(Protocol):
-    """Looks up objects by kind and id."""
-
-    def get(self, kind: type[P], identifier: str) -> P | None:
-        """The object with this id, None if there is none."""
 
 
 class Unresolved(Exception):
@@ -33,18 +27,62 @@ class Unresolved(Exception):
         self.code = code
 
 
-def all_of(draft: Draft, kind: type[T]) -> Iterator[T]:
+class _LookUp(NamedTuple, Generic[T]):
+    """How the objects of a kind are found: all of them, one by its id, those that a user calls so."""
+
+    all: Callable[[Objects], Iterator[T]]
+    by_id: Callable[[Objects, str], T | None]
+    by_name: Callable[[Objects, str], list[T]]
+
+
+def _look_up_by_name(kind: type[P]) -> _LookUp[P]:
+    return _LookUp(
+        lambda objects: objects.all(kind),
+        lambda objects, identifier: objects.get(kind, identifier),
+        lambda objects, name: objects.where(kind, "name", name),
+    )
+
+
+def _all_subnets(objects: Objects) -> Iterator[Subnet]:
+    return subnets_of(objects.all(Network))
+
+
+def _subnet_by_id(objects: Objects, identifier: str) -> Subnet | None:
+    return next((each for each in _all_subnets(objects) if each.id == identifier), None)
+
+
+def _subnets_by_name(objects: Objects, name: str) -> list[Subnet]:
+    subnets = list(_all_subnets(objects))
+    named = [each for each in subnets if each.name == name]
+    return named or [each for each in subnets if str(each.detail.prefix) == name]
+
+
+def _rules_by_number(objects: Objects, number: str) -> list[Rule]:
+    if number.isascii() and number.isdigit():
+        return objects.where(Rule, "number", int(number))
+    return objects.where(Rule, "name", number)
+
+
+_LOOK_UPS: Mapping[type[object], _LookUp[Any]] = {
+    **{kind: _look_up_by_name(kind) for kind in KINDS},
+    Rule: _look_up_by_name(Rule)._replace(by_name=_rules_by_number),
+    Subnet: _LookUp(_all_subnets, _subnet_by_id, _subnets_by_name),
+}
+
+
+def _look_up(kind: type[T]) -> _LookUp[T]:
+    found: _LookUp[T] = _LOOK_UPS[kind]
+    return found
+
+
+def all_of(objects: Objects, kind: type[T]) -> Iterator[T]:
     """Every object of a kind."""
-    if kind is Subnet:
-        return cast("Iterator[T]", subnets_of(draft.all(Network)))
-    return draft.all(cast("type[Any]", kind))
+    return _look_up(kind).all(objects)
 
 
-def by_id(draft: Draft, kind: type[T], identifier: str) -> T | None:
+def by_id(objects: Objects, kind: type[T], identifier: str) -> T | None:
     """The object with this id, None if there is none."""
-    if kind is Subnet:
-        return next((each for each in all_of(draft, kind) if each.id == identifier), None)
-    return cast("T | None", draft.get(cast("type[Any]", kind), identifier))
+    return _look_up(kind).by_id(objects, identifier)
 
 
 def resolve(draft: Draft, kind: type[T], reference: str, project: str | None = None) -> T:
@@ -58,7 +96,7 @@ def resolve(draft: Draft, kind: type[T], reference: str, project: str | None = N
     if found is not None:
         return found
     project = draft.project if project is None else project
-    candidates = _named(draft, kind, reference) if reference else []
+    candidates = _look_up(kind).by_name(draft, reference) if reference else []
     named = _of_project(draft, candidates, project)
     if not named:
         raise Unresolved(Code.NOT_FOUND, _not_found_text(draft, NOUNS[kind], reference, project, candidates))
@@ -75,11 +113,11 @@ def _of_project(draft: Draft, candidates: list[T], project: str) -> list[T]:
     return own or [each for each in candidates if is_shared(each)]
 
 
-def project_of(draft: Finder, obj: Named) -> str:
+def project_of(objects: Objects, obj: Named) -> str:
     """The project of an object, empty for none; subnets and rules have that of their network or group."""
     if isinstance(obj, Subnet):
         return obj.network.meta.project_id
-    group = draft.get(SecurityGroup, obj.group_id) if isinstance(obj, Rule) else None
+    group = objects.get(SecurityGroup, obj.group_id) if isinstance(obj, Rule) else None
     return (group or obj).meta.project_id
 
 
@@ -106,16 +144,6 @@ def _not_found_text(draft: Draft, noun: str, reference: str, project: str, elsew
     if not projects:
         return text
     return f"{text}; there is one of {', '.join(projects)}: use --project or its id"
-
-
-def _named(draft: Draft, kind: type[T], reference: str) -> list[T]:
-    if kind is Subnet:
-        subnets = list(subnets_of(draft.all(Network)))
-        named = [each for each in subnets if each.name == reference]
-        return cast("list[T]", named or [each for each in subnets if str(each.detail.prefix) == reference])
-    if kind is Rule and reference.isascii() and reference.isdigit():
-        return cast("list[T]", draft.where(Rule, "number", int(reference)))
-    return cast("list[T]", draft.where(cast("type[Any]", kind), "name", reference))
 
 
 def reference_to(draft: Draft, kind: type[Named], identifier: str, project: str | None = None) -> str:

@@ -8,9 +8,10 @@ from enum import StrEnum
 
 from flows.policy.objects import Change, PolicyObject, Rule
 from sgctl.service.checks import violations
-from sgctl.service.draft import Draft, Key
+from sgctl.service.draft import Draft
 from sgctl.service.errors import Finding, PolicyError, Source
 from sgctl.service.kinds import MANIFEST_KINDS
+from sgctl.store.snapshot import Key
 
 
 class ObjectAction(StrEnum):

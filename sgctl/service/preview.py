@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from flows.policy.objects import FIRST_RULE_NUMBER, Change, Rule
-from sgctl.service.draft import Draft, Objects
+from sgctl.service.draft import Draft
+from sgctl.store.snapshot import PolicySnapshot
 
 
-def preview(objects: Objects, changes: Sequence[Change]) -> tuple[Draft, list[Change]]:
+def preview(objects: PolicySnapshot, changes: Sequence[Change]) -> tuple[Draft, list[Change]]:
     """The policy after the changes, and the changes with numbers for new rules.
 
     The numbers are only a forecast: the final numbers are assigned when the rules are stored.

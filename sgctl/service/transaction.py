@@ -8,10 +8,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sgctl.service.draft import Objects
 from sgctl.service.metadata import with_metadata
 from sgctl.service.plan import Plan
 from sgctl.store import Conflict, Store
+from sgctl.store.snapshot import PolicySnapshot
 
 LONGEST_PAUSE = 0.2
 """Longest pause between attempts, in seconds. Pauses are random, so that writers get out of step."""
@@ -24,7 +24,7 @@ class Committed(NamedTuple):
     generation: int
 
 
-def transact(store: Store, decide: Callable[[Objects], Plan]) -> Committed:
+def transact(store: Store, decide: Callable[[PolicySnapshot], Plan]) -> Committed:
     """Commit the plan that `decide` makes from the current policy; retries for `store.timeout` seconds.
 
     After a conflict `decide` is called again, so it must not have side effects. Does not call `store.run`, so
@@ -45,7 +45,7 @@ def transact(store: Store, decide: Callable[[Objects], Plan]) -> Committed:
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def attempt(store: Store, decide: Callable[[Objects], Plan]) -> Committed:
+def attempt(store: Store, decide: Callable[[PolicySnapshot], Plan]) -> Committed:
     """Like `transact`, but try only once. Raises Conflict when another writer changed the policy first.
 
     The commit requires that the whole policy is unchanged since planning, so that checks across objects stay

@@ -12,8 +12,8 @@ from sgctl.ovsdb.errors import Conflict, StoreError
 from sgctl.ovsdb.replica import Json, Operation, Replica, elements, first_error
 from sgctl.ovsdb.requests import describe_error
 from sgctl.store import codec, explain
+from sgctl.store.reader import PolicyReader
 from sgctl.store.status import row_is
-from sgctl.store.view import PolicyView
 
 BY_MEMBERS = frozenset({"addresses"})
 """Sets that can be large: additions and removals are written, and they are not compared with the base."""
@@ -36,10 +36,10 @@ class Commit:
     """Changes to be written to the database. Call `attempt` until it returns a generation or raises."""
 
     def __init__(
-        self, replica: Replica, view: PolicyView, changes: Sequence[Change], at_generation: int | None
+        self, replica: Replica, reader: PolicyReader, changes: Sequence[Change], at_generation: int | None
     ) -> None:
         self._replica = replica
-        self._view = view
+        self._reader = reader
         self._changes = [_checked(change) for change in changes]
         self._at_generation = at_generation
         self.uncertain = False
@@ -55,7 +55,7 @@ class Commit:
         attempt may nevertheless have succeeded. After Conflict and StoreError nothing was written, except
         when StoreError says that no answer came by the deadline (monotonic clock).
         """
-        self._compare_with_view()
+        self._compare_with_present()
         operations, subjects = self._compose()
         results = self._replica.transact(operations, deadline)
         error = first_error(results) if results is not None else None
@@ -82,14 +82,14 @@ class Commit:
         if not self._deleted_groups:
             return
         named = {_identifier(change) for change in self._changes if change.kind is Rule}
-        for rule in self._view.objects[Rule].values():
+        for rule in self._reader.objects[Rule].values():
             assert isinstance(rule, Rule)
             if rule.group_id in self._deleted_groups and rule.id not in named:
                 self._changes.append(Change(rule, None))
 
-    def _compare_with_view(self) -> None:
+    def _compare_with_present(self) -> None:
         for change in self._changes:
-            now = self._view.objects[change.kind].get(_identifier(change))
+            now = self._reader.objects[change.kind].get(_identifier(change))
             if now != change.old:
                 raise Conflict(_somebody_changed(change))
 
@@ -100,7 +100,7 @@ class Commit:
             steps.append((_expect("generation", self._at_generation), _GENERATION))
         (counters,) = self._replica.rows["Global"].values()
         next_number = counters["next_rule_number"]
-        changes = list(self._numbered(max(next_number, self._view.next_free_number)))
+        changes = list(self._numbered(max(next_number, self._reader.next_free_number)))
         numbers = [change.new.number for change in changes if isinstance(change.new, Rule) and not change.old]
         advance: Operation = {"op": "mutate", "table": "Global", "where": []}
         advance["mutations"] = [["generation", "+=", 1]]
@@ -167,7 +167,7 @@ class Commit:
             yield {"op": "update", "table": table, "where": row_is(old.id), "row": changed}
 
     def _holds(self, change: Change) -> bool:
-        now = self._view.objects[change.kind].get(_identifier(change))
+        now = self._reader.objects[change.kind].get(_identifier(change))
         if isinstance(now, Rule) and isinstance(change.new, Rule) and not change.new.number:
             return replace(now, number=0) == change.new
         return now == change.new

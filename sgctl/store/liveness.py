@@ -61,7 +61,7 @@ class LivenessCheck:
                 raise
             self._refusal = str(error)
         slowness = _SLOWNESS * (time.monotonic() - begin)
-        size = sum(map(len, store.objects.values()))
+        size = store.objects.size
         failover = store.failover_seconds if self._dead else 0.0
         self._patience = begin + seconds + failover + slowness + _SECONDS_PER_OBJECT * size
         self._hope = self._patience if failover else begin + grace

@@ -8,14 +8,17 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Self
 
-from flows.policy.objects import Change, PolicyObject
+from flows.policy.objects import Change
 from sgctl.ovsdb.collector import collector_paused
 from sgctl.ovsdb.errors import StoreError
 from sgctl.ovsdb.permission import refusal
 from sgctl.ovsdb.replica import SLOWEST_ROUND_MS, Operation, Replica, first_error
 from sgctl.ovsdb.requests import describe_error
 from sgctl.store import database_schema
+from sgctl.store.host_status import HostStatus
 from sgctl.store.quotas import Limits, read_quota
+from sgctl.store.reader import PolicyReader
+from sgctl.store.snapshot import PolicySnapshot
 from sgctl.store.status import (
     BindingStatus,
     BoundPorts,
@@ -25,7 +28,6 @@ from sgctl.store.status import (
     read_switch,
     read_zone,
 )
-from sgctl.store.view import PolicyView
 
 _ATTEMPTS = 10
 _PAUSE_SECONDS = 0.05
@@ -43,13 +45,12 @@ class PolicyReplica:
         self.timeout = timeout
         self._replica = Replica(remote, database_schema.shipped())
         rows = self._replica.rows
-        self._view = PolicyView(rows)
+        self._reader = PolicyReader(rows)
         self._switches = KeyedRows(rows["Switch"], read_switch)
         self._bindings = KeyedRows(rows["Binding"], read_binding)
         self._bound = BoundPorts(rows["Binding"])
         self._zones = KeyedRows(rows["Zone"], read_zone)
         self._quotas = KeyedRows(rows["Quota"], read_quota)
-        self.objects: Mapping[type[PolicyObject], Mapping[str, PolicyObject]] = self._view.objects
         self.generation = self._generation_told = 0
         self._bound_news = False
         self._accepted = self._replica.served
@@ -72,9 +73,19 @@ class PolicyReplica:
         return store
 
     @property
+    def objects(self) -> PolicySnapshot:
+        """The policy."""
+        return self._reader.snapshot(self.generation)
+
+    def status(self, find_silent: Callable[[], Mapping[str, str]] = dict) -> HostStatus:
+        """What controllers report; `find_silent`: see `HostStatus`."""
+        known = self.switches, self.bindings, self._bound.bindings, self.zones, self.problems
+        return HostStatus(*known, self.generation, find_silent)
+
+    @property
     def problems(self) -> Mapping[str, str]:
         """By id of a row that was left out: the reason."""
-        return self._view.problems
+        return self._reader.problems
 
     @property
     def switches(self) -> Mapping[str, SwitchStatus]:
@@ -89,7 +100,7 @@ class PolicyReplica:
     @property
     def bound_ports(self) -> AbstractSet[str]:
         """The ids of the ports that are bound on any host, whether or not its controller works."""
-        return self._bound.uses.keys()
+        return self._bound.bindings.keys()
 
     def bound_changes(self) -> dict[str, bool]:
         """By port id: whether it is bound, where that changed since the last call; the first returns all."""
@@ -127,7 +138,7 @@ class PolicyReplica:
         finally:
             self._generation_told = self.generation
             self._bound_news = False
-        return self._view.changes()
+        return self._reader.changes()
 
     def absorb(self) -> None:
         """Receive what the server sent; the next call of any other method applies it to the mappings."""
@@ -161,7 +172,7 @@ class PolicyReplica:
     @property
     def _has_news(self) -> bool:
         """Whether there are processed updates that `run` has not returned yet."""
-        return self._view.changed or self._bound_news or self.generation != self._generation_told
+        return self._reader.changed or self._bound_news or self.generation != self._generation_told
 
     def _wait_for_rows(self, deadline: float, refused_until: float | None) -> None:
         if not self._replica.wait_for_rows(deadline, refused_until, self._check_schema):
@@ -177,7 +188,7 @@ class PolicyReplica:
         if self._replica.rows["Global"]:
             return
         absent = {"op": "wait", "table": "Global", "timeout": 0, "where": [], "until": "=="}
-        counters = {"next_rule_number": self._view.next_free_number, "generation": self.generation}
+        counters = {"next_rule_number": self._reader.next_free_number, "generation": self.generation}
         operations: list[Operation] = [
             {**absent, "columns": ["generation"], "rows": []},
             {"op": "insert", "table": "Global", "row": counters},
@@ -244,7 +255,7 @@ class PolicyReplica:
         touched = self._replica.touched()
         for table, identifier in touched:
             by_table[table].append(identifier)
-        self._view.take(touched)
+        self._reader.take(touched)
         self._switches.take(by_table["Switch"])
         self._bindings.take(by_table["Binding"])
         self._bound.take(by_table["Binding"])

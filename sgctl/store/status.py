@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -68,6 +67,11 @@ class BindingStatus:
         """The switch's key and the interface."""
         return self.switch, self.interface
 
+    @property
+    def chassis(self) -> str:
+        """The host of the switch."""
+        return self.switch.rpartition("/")[0]
+
 
 class KeyedRows(Generic[K, V]):
     """The values in one table's `rows`, by a key that is in the row; call `take` for changed rows."""
@@ -95,34 +99,38 @@ class KeyedRows(Generic[K, V]):
 
 
 class BoundPorts:
-    """How many Binding rows bind each port; call `take` for changed rows."""
+    """The bindings of each bound port, from Binding rows; call `take` for changed rows."""
 
     def __init__(self, rows: Mapping[str, Row]) -> None:
-        self.uses: Counter[str] = Counter()
+        self.bindings: dict[str, tuple[BindingStatus, ...]] = {}
+        """By port id, for ports that are bound."""
         self.changed: dict[str, bool] = {}
         """Whether a port is bound, for ports where this may have changed since the mapping was emptied."""
         self._rows = rows
-        self._port_of: dict[str, str] = {}
+        self._of_row: dict[str, BindingStatus] = {}
 
     def take(self, identifiers: Iterable[str]) -> None:
         """Look again at the rows with these ids."""
         for identifier in identifiers:
             row = self._rows.get(identifier)
             binding = read_binding(row)[1] if row is not None else None
-            now = binding.port_id if binding is not None and binding.state is BindingState.BOUND else ""
-            before = self._port_of.pop(identifier, "")
-            if now:
-                self._port_of[identifier] = now
-            if now != before:
-                self._count(now, 1)
-                self._count(before, -1)
+            is_bound = binding is not None and binding.state is BindingState.BOUND and binding.port_id
+            now = binding if is_bound else None
+            before = self._of_row.pop(identifier, None)
+            if now is not None:
+                self._of_row[identifier] = now
+            ports = {side.port_id for side in (before, now) if side is not None}
+            for port in ports:
+                self._replace(port, before, now)
+            if len(ports) > 1 or before is None or now is None:
+                self.changed.update((port, port in self.bindings) for port in ports)
 
-    def _count(self, port: str, step: int) -> None:
-        if port:
-            self.uses[port] += step
-            self.changed[port] = self.uses[port] > 0
-            if not self.uses[port]:
-                del self.uses[port]
+    def _replace(self, port: str, before: BindingStatus | None, now: BindingStatus | None) -> None:
+        found = [binding for binding in self.bindings.pop(port, ()) if binding is not before]
+        if now is not None and now.port_id == port:
+            found.append(now)
+        if found:
+            self.bindings[port] = tuple(found)
 
 
 def read_switch(row: Row) -> tuple[str, SwitchStatus]:

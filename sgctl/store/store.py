@@ -107,7 +107,7 @@ class Store(PolicyReplica):
     def _commit(self, changes: Sequence[Change], at_generation: int | None) -> int:
         deadline = time.monotonic() + self.timeout
         self._take()
-        commit = Commit(self._replica, self._view, changes, at_generation)
+        commit = Commit(self._replica, self._reader, changes, at_generation)
         while True:
             self._wait_for_connection(deadline, commit.uncertain)
             if commit.uncertain and commit.is_done():

@@ -11,12 +11,12 @@ import pytest
 
 from flows.policy.objects import Network, Port, Rule, SecurityGroup
 from sgctl.service.apply.planner import plan
-from sgctl.service.draft import Objects
 from sgctl.service.manifests.documents import documents
 from sgctl.service.plan import Plan
 from sgctl.service.transaction import transact
 from sgctl.store import Conflict, Store, SwitchStatus
 from sgctl.store.server import PolicyServer
+from sgctl.store.snapshot import PolicySnapshot
 from tests.cli.conftest import Cli, Enforcer
 
 Write = Callable[[str], str]
@@ -69,13 +69,13 @@ def test_a_change_keeps_unchanged_objects_and_reports_the_others(
 ) -> None:
     cli("apply", "-f", manifest(f"{NETWORK}---{GROUP}"))
     store = fresh()
-    before = {rule.id: rule for rule in store.objects[Rule].values() if isinstance(rule, Rule)}
+    before = {rule.id: rule for rule in store.objects[Rule].values()}
     changed = manifest(f"{NETWORK}---{GROUP.replace('443', '8443')}")
     assert cli("apply", "-f", changed).out == (
         "Network blue unchanged\nSecurityGroup web updated (1 rule added, 1 removed)\n"
     )
     store = fresh()
-    after = {rule.id: rule for rule in store.objects[Rule].values() if isinstance(rule, Rule)}
+    after = {rule.id: rule for rule in store.objects[Rule].values()}
     assert [(after[each].number, after[each].port_range_min) for each in before.keys() & after] == [(16, 80)]
     assert [(after[each].number, after[each].port_range_min) for each in after.keys() - before] == [
         (18, 8443)
@@ -96,7 +96,7 @@ def test_an_error_anywhere_changes_nothing_and_all_errors_are_listed(
         f"{bad}:13: document 2: Port p: spec.security_groups[0]: there is no security group 'nobody'",
     ]
     store = fresh()
-    assert (store.generation, any(store.objects.values())) == (0, False)
+    assert (store.generation, store.objects.size) == (0, 0)
 
 
 def test_control_characters_reach_no_terminal(cli: Cli, manifest: Write) -> None:
@@ -137,7 +137,7 @@ def test_a_conflict_is_planned_again_on_the_new_policy(fresh: Fresh) -> None:
     def add(writer: Store, text: str) -> None:
         transact(writer, lambda objects: plan(objects, documents(text.encode(), "x")))
 
-    def decide(objects: Objects) -> Plan:
+    def decide(objects: PolicySnapshot) -> Plan:
         seen.append(len(objects[Port]))
         if len(seen) == 1:
             add(other, _port("first"))
@@ -148,7 +148,7 @@ def test_a_conflict_is_planned_again_on_the_new_policy(fresh: Fresh) -> None:
     assert seen == [0, 1]
     assert committed.generation == 3
     ports = fresh().objects[Port].values()
-    addresses = [str(port.fixed_ips[0]) for port in ports if isinstance(port, Port)]
+    addresses = [str(port.fixed_ips[0]) for port in ports]
     assert sorted(addresses) == ["10.0.0.2", "10.0.0.3"]
 
 
@@ -159,7 +159,7 @@ def test_endless_conflicts_are_given_up(fresh: Fresh, monkeypatch: pytest.Monkey
     monkeypatch.setattr(store, "timeout", 0.2)
     names = iter(range(1000))
 
-    def decide(objects: Objects) -> Plan:
+    def decide(objects: PolicySnapshot) -> Plan:
         interloper = _port(f"other{next(names)}").encode()
         transact(other, lambda now: plan(now, documents(interloper, "x")))
         return plan(objects, documents(_port("mine").encode(), "x"))
@@ -180,7 +180,7 @@ def test_many_writers_at_once_lose_nothing(server: PolicyServer, fresh: Fresh, t
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: apply(name, _port(name)), [f"p{number}" for number in range(12)]))
     store = fresh()
-    ports = [port for port in store.objects[Port].values() if isinstance(port, Port)]
+    ports = list(store.objects[Port].values())
     assert {port.name for port in ports} == {f"p{number}" for number in range(12)}
     assert len({port.fixed_ips for port in ports}) == 12
     assert store.generation == 13

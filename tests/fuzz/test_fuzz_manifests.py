@@ -113,7 +113,7 @@ def judge(text: bytes) -> list[PolicyObject] | None:
     """The resulting policy; None if it was refused. Any exception but PolicyError fails the test."""
     policy, refused = Policy(), None
     try:
-        policy.carry_out(plan(policy.objects, documents(text, "fuzz.yaml")))
+        policy.carry_out(plan(policy.snapshot, documents(text, "fuzz.yaml")))
     except PolicyError as error:
         refused = error
     if refused is not None:

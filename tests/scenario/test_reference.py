@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,23 +18,22 @@ from lab.scenario.model import ProbedService, ScenarioInterface
 from lab.scenario.services import ATTACKS
 from sgctl.service.apply.planner import plan
 from sgctl.service.manifests.files import read_files
+from sgctl.store.snapshot import PolicySnapshot
 
 CLIENT_PORT = 40000
 ECHO_REQUEST = {4: (1, 8), 6: (58, 128)}
 
-Objects = dict[type[PolicyObject], dict[str, PolicyObject]]
-
 
 def apply(policy: Policy, edit: Edit, path: Path) -> None:
     path.write_text(yaml.safe_dump_all(edit.apply))
-    objects: Objects = {
+    objects: dict[type[PolicyObject], Mapping[str, PolicyObject]] = {
         Network: dict(policy.networks),
         SecurityGroup: dict(policy.groups),
         AddressGroup: dict(policy.address_groups),
         Rule: dict(policy.rules),
         Port: dict(policy.ports),
     }
-    policy.apply(plan(objects, read_files((str(path),), io.BytesIO())).changes)
+    policy.apply(plan(PolicySnapshot(objects), read_files((str(path),), io.BytesIO())).changes)
 
 
 def conversation(scenario: Scenario, cell: Cell, service: ProbedService) -> Conversation:

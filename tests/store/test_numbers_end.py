@@ -22,9 +22,7 @@ def test_when_all_rule_numbers_are_used_up_a_rule_is_refused(
     transact(last)
     store.run()
     store.commit(create(rule(web, protocol=6)))
-    assert [each.number for each in store.objects[Rule].values() if isinstance(each, Rule)] == [
-        MAX_RULE_NUMBER - 1
-    ]
+    assert [each.number for each in store.objects[Rule].values()] == [MAX_RULE_NUMBER - 1]
     generation = store.generation
     for _ in range(2):
         with pytest.raises(StoreError, match="all rule numbers are used up"):

@@ -43,7 +43,7 @@ def kill_server(server: PolicyServer) -> None:
 
 
 def rules(store: Store) -> dict[str, Rule]:
-    return {identifier: obj for identifier, obj in store.objects[Rule].items() if isinstance(obj, Rule)}
+    return dict(store.objects[Rule])
 
 
 def assert_numbers_unique(store: Store) -> None:

@@ -8,17 +8,18 @@ from collections.abc import Callable
 import pytest
 
 from flows.policy.objects import SecurityGroup
-from sgctl.service.draft import Draft, Objects
+from sgctl.service.draft import Draft
 from sgctl.service.plan import Plan, checked_plan
 from sgctl.service.transaction import transact
 from sgctl.store import Store, writing
+from sgctl.store.snapshot import PolicySnapshot
 from tests.store.samples import create, group
 
 Connect = Callable[[], Store]
 MANY = 50
 
 
-def new_group(objects: Objects) -> Plan:
+def new_group(objects: PolicySnapshot) -> Plan:
     draft = Draft(objects)
     draft.put(group())
     return checked_plan(draft)
@@ -27,7 +28,7 @@ def new_group(objects: Objects) -> Plan:
 def test_a_plan_is_made_once_despite_constant_writers(store: Store, connect: Connect) -> None:
     other, asked, seen = connect(), threading.Event(), []
 
-    def decide(objects: Objects) -> Plan:
+    def decide(objects: PolicySnapshot) -> Plan:
         seen.append(len(objects[SecurityGroup]))
         return new_group(objects)
 
@@ -50,7 +51,7 @@ def test_writers_take_turns_in_the_order_of_their_requests(store: Store, connect
     calls = []
 
     def write(one: Store) -> None:
-        def decide(objects: Objects) -> Plan:
+        def decide(objects: PolicySnapshot) -> Plan:
             calls.append(1)
             return new_group(objects)
 

@@ -14,6 +14,7 @@ from sgctl.service.errors import Finding, PolicyError
 from sgctl.service.export import manifest, to_yaml
 from sgctl.service.manifests.documents import documents
 from sgctl.service.plan import Plan
+from sgctl.store.snapshot import PolicySnapshot
 
 
 class Policy:
@@ -23,6 +24,11 @@ class Policy:
         self.objects: dict[type[PolicyObject], dict[str, PolicyObject]] = {kind: {} for kind in KINDS}
         self._next = 16
 
+    @property
+    def snapshot(self) -> PolicySnapshot:
+        """The objects, as a store has them."""
+        return PolicySnapshot(self.objects)
+
     def apply(self, *texts: str) -> Plan:
         """Carry out the manifests of some files."""
         return self.carry_out(self.plan(*texts))
@@ -31,7 +37,7 @@ class Policy:
         found = [
             each for number, text in enumerate(texts) for each in documents(text.encode(), f"{number}.yaml")
         ]
-        return plan(self.objects, found)
+        return plan(self.snapshot, found)
 
     def findings(self, *texts: str) -> list[Finding]:
         """The problems of manifests, which must be refused without any change."""
@@ -44,7 +50,7 @@ class Policy:
         return [(each.line, each.field, each.reason) for each in self.findings(*texts)]
 
     def delete(self, *targets: tuple[type[PolicyObject] | None, str]) -> Plan:
-        return self.carry_out(plan_removal(self.objects, [Target(*target) for target in targets]))
+        return self.carry_out(plan_removal(self.snapshot, [Target(*target) for target in targets]))
 
     def carry_out(self, decided: Plan) -> Plan:
         for change in decided.changes:
@@ -63,10 +69,10 @@ class Policy:
 
     def export(self) -> str:
         """Everything, as manifests."""
-        draft = Draft(self.objects)
+        draft = Draft(self.snapshot)
         kinds: Iterable[type[PolicyObject]] = (kind for kind in KINDS if kind is not Rule)
         return to_yaml(manifest(draft, obj) for kind in kinds for obj in draft.all(kind))
 
     def draft(self) -> Draft:
         """A draft of the policy, for look-ups."""
-        return Draft(self.objects)
+        return Draft(self.snapshot)

@@ -124,16 +124,16 @@ def test_a_deleted_machine_deletes_its_own_port_and_clears_other_ports(policy: P
 def test_deleting_what_the_manifests_state_leaves_nothing(policy: Policy) -> None:
     targets = [target_of(document) for document in documents(POLICY.encode(), "policy.yaml")]
     assert None not in targets
-    policy.carry_out(plan_removal(policy.objects, [target for target in targets if target is not None]))
+    policy.carry_out(plan_removal(policy.snapshot, [target for target in targets if target is not None]))
     assert not any(policy.objects.values())
 
 
 def test_missing_objects_can_be_ignored_but_ambiguous_ones_not(policy: Policy) -> None:
     targets = [Target(Port, "x"), Target(None, "y"), Target(Port, "web1")]
-    decided = plan_removal(policy.objects, targets, ignore_missing=True)
+    decided = plan_removal(policy.snapshot, targets, ignore_missing=True)
     assert [outcome.name for outcome in decided.outcomes] == ["web1"]
     twin = "apiVersion: sgctl/v1\nkind: SecurityGroup\nmetadata: {name: app, id: %s}"
     twin %= "00000000-0000-4000-8000-000000000001"
     policy.apply(twin)
     with pytest.raises(PolicyError, match="2 security groups are called 'app'"):
-        plan_removal(policy.objects, [Target(SecurityGroup, "app")], ignore_missing=True)
+        plan_removal(policy.snapshot, [Target(SecurityGroup, "app")], ignore_missing=True)

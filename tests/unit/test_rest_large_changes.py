@@ -5,15 +5,16 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from flows.policy.objects import KINDS, Change, Direction, Ethertype, Port, Rule
+from flows.policy.objects import Change, Direction, Ethertype, Port, Rule
 from sgctl.rest.large_changes import LARGE, PATIENCE_SECONDS, LargeChangeGate, weight
 from sgctl.store import SwitchStatus
+from sgctl.store.snapshot import PolicySnapshot
 
 RULES = {
     str(n): Rule(str(n), n, group, Direction.INGRESS, Ethertype.IPV4)
     for n, group in enumerate(["few"] * 3 + ["many"] * LARGE, 1)
 }
-OBJECTS: Any = {kind: {} for kind in KINDS} | {Rule: RULES}
+OBJECTS = PolicySnapshot({Rule: RULES})
 
 
 def port(*groups: str) -> Port:

@@ -12,7 +12,7 @@ from sgctl.cli.kinds import ObjectKind
 from sgctl.cli.lookup import NAMED
 from sgctl.cli.nouns.noun import Noun, Options, make_command, option, reference_argument
 from sgctl.cli.options import output_option
-from sgctl.cli.output.records import RECORDS, Snapshot
+from sgctl.cli.output.records import RECORDS, Shown
 from sgctl.cli.output.render import print_fields
 from sgctl.cli.output.selection import Selection, print_selections
 from sgctl.cli.selecting import select
@@ -38,11 +38,11 @@ def list_command(noun: Noun) -> click.Command:
     @output_option("table", "wide", "json", "yaml", "name")
     @pass_session
     def list_(session: CommandSession, /, output: str, long: bool, **options: Any) -> None:
-        snapshot = Snapshot(session.store, silent_hosts(session, [noun.kind]), session.project)
-        common, own = _common_filter(options), noun.keep(snapshot.draft, options)
-        records = [record for record in RECORDS[noun.kind](snapshot) if common(record) and own(record)]
+        shown = Shown(session.store, silent_hosts(session, [noun.kind]), session.project)
+        common, own = _common_filter(options), noun.keep(shown.draft, options)
+        records = [record for record in RECORDS[noun.kind](shown) if common(record) and own(record)]
         kept = Selection(noun.kind, records, single=False)
-        print_selections(snapshot, [kept], "wide" if long and output == "table" else output)
+        print_selections(shown, [kept], "wide" if long and output == "table" else output)
 
     parameters = [
         *noun.list_arguments,
@@ -75,9 +75,9 @@ def present(
 
 def _show(session: CommandSession, kind: ObjectKind, identifier: str, output: str) -> None:
     """Show every field of one object."""
-    snapshot = Snapshot(session.store, silent_hosts(session, [kind]), session.project)
-    selection = select(snapshot, kind, [identifier], list(RECORDS[kind](snapshot)))
+    shown = Shown(session.store, silent_hosts(session, [kind]), session.project)
+    selection = select(shown, kind, [identifier], list(RECORDS[kind](shown)))
     if output == "table":
         print_fields(selection.records[0])
     else:
-        print_selections(snapshot, [selection], output)
+        print_selections(shown, [selection], output)

@@ -10,7 +10,7 @@ from flows.policy.index import member_addresses
 from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
 from sgctl.cli import kinds
 from sgctl.cli.kinds import ObjectKind
-from sgctl.cli.output.records import RECORDS, Record, Snapshot, rule_record
+from sgctl.cli.output.records import RECORDS, Record, Shown, rule_record
 from sgctl.cli.output.tables import TableColumn
 from sgctl.cli.output.text import sentence
 from sgctl.forecast.fleet import Fleet
@@ -70,11 +70,11 @@ class Description:
 
 
 class Describer:
-    """Describes objects of one snapshot. `fleet` counts the flows of rules; None if they are unknown."""
+    """Describes objects of `shown`. `fleet` counts the flows of rules; None if they are unknown."""
 
-    def __init__(self, snapshot: Snapshot, fleet: Fleet | None) -> None:
-        self._snapshot = snapshot
-        self._draft = snapshot.draft
+    def __init__(self, shown: Shown, fleet: Fleet | None) -> None:
+        self._shown = shown
+        self._draft = shown.draft
         self._fleet = fleet
 
     def describe(self, kind: ObjectKind, record: Record) -> Description:
@@ -89,7 +89,7 @@ class Describer:
         ports = self._draft.where(Port, "network_id", network)
         zones: list[Record] = [
             {"switch": f"{chassis}/{bridge}", "zone": zone}
-            for (chassis, bridge, each), zone in sorted(self._snapshot.zones.items())
+            for (chassis, bridge, each), zone in sorted(self._shown.status.zones.items())
             if each == network
         ]
         return [
@@ -122,7 +122,7 @@ class Describer:
         """Its rules, and the interfaces that it is bound to."""
         port = self._draft.get(Port, str(record["id"]))
         assert port is not None
-        interfaces = [each for each in RECORDS[kinds.BINDINGS](self._snapshot) if each["port_id"] == port.id]
+        interfaces = [each for each in RECORDS[kinds.BINDINGS](self._shown) if each["port_id"] == port.id]
         groups = self._groups(port) if port.port_security_enabled else frozenset()
         return [
             self._rules(sorted(groups), _why_none(port, groups)),
@@ -144,7 +144,7 @@ class Describer:
 
     def switch(self, record: Record) -> list[DescriptionSection]:
         """Its interfaces."""
-        rows = [each for each in RECORDS[kinds.BINDINGS](self._snapshot) if each["switch"] == record["name"]]
+        rows = [each for each in RECORDS[kinds.BINDINGS](self._shown) if each["switch"] == record["name"]]
         return [DescriptionSection("interfaces", "interfaces", _INTERFACES, rows, "no interfaces")]
 
     def _groups(self, port: Port) -> frozenset[str]:
@@ -176,11 +176,11 @@ class Describer:
     def _ports(self, key: str, title: str, ports: Iterable[Port]) -> DescriptionSection:
         records: list[Record] = [
             {
-                "port": self._snapshot.name(Port, port.id),
+                "port": self._shown.name(Port, port.id),
                 "port_id": port.id,
-                "network": self._snapshot.name(Network, port.network_id),
+                "network": self._shown.name(Network, port.network_id),
                 "addresses": [str(address) for address in member_addresses(port)],
-                "bound_to": sorted(self._snapshot.bound_to.get(port.id, ())),
+                "bound_to": self._shown.bound_to(port.id),
             }
             for port in sorted(ports, key=lambda port: (port.name, port.id))
         ]
@@ -204,7 +204,7 @@ class Describer:
     def _user(self, user: PolicyObject) -> str:
         if not isinstance(user, Rule):
             return describe(user)
-        group = self._snapshot.name(SecurityGroup, user.group_id)
+        group = self._shown.name(SecurityGroup, user.group_id)
         return f"{describe(user)} of group {group}: {sentence(rule_record(self._draft, user))}"
 
 

@@ -28,7 +28,7 @@ from sgctl.service import protocols
 from sgctl.service.draft import Draft
 from sgctl.service.names import Named, reference_to
 from sgctl.service.subnets import Subnet, ports_in, subnets_of
-from sgctl.store import Store
+from sgctl.store import BindingStatus, Store
 
 Record = dict[str, object]
 
@@ -36,31 +36,27 @@ AT_WORK = "at work"
 UNKNOWN = "unknown"
 
 
-class Snapshot:
-    """The policy and the controllers' reports at one moment.
+class Shown:
+    """What commands show: the policy, and what controllers report.
 
-    `silent` has the reason for each host where no controller is at work; whether the reports of such a host
-    are still true is unknown. Names refer to objects of `project`.
+    Why no controller is at work on a host is in `silent`, by host. Names refer to objects of `project`.
     """
 
     def __init__(
         self, store: Store, silent: Mapping[str, str] = MappingProxyType({}), project: str = ""
     ) -> None:
-        self.silent = silent
-        self.hosts = store.hosts
         self.draft = Draft(store.objects, project)
-        self.generation = store.generation
-        self.switches = dict(store.switches)
-        self.bindings = dict(store.bindings)
-        self.zones = dict(store.zones)
-        self.problems = dict(store.problems)
-        self.bound_to: dict[str, list[str]] = {}
-        for binding in self.bindings.values():
-            if binding.port_id:
-                place = f"{binding.switch}:{binding.interface}"
-                if binding.switch.rpartition("/")[0] in silent:
-                    place += f" ({UNKNOWN})"
-                self.bound_to.setdefault(binding.port_id, []).append(place)
+        self.status = store.status(lambda: silent)
+
+    def bound_to(self, port: str) -> list[str]:
+        """The interfaces that the port with this id is bound to."""
+        return sorted(
+            f"{binding.switch}:{binding.interface}" + (f" ({UNKNOWN})" if self._is_silent(binding) else "")
+            for binding in self.status.bound.get(port, ())
+        )
+
+    def _is_silent(self, binding: BindingStatus) -> bool:
+        return binding.chassis in self.status.silent
 
     def name(self, kind: type[Named], identifier: str | None) -> str:
         """The name by which an object can be found; empty for None."""
@@ -84,22 +80,22 @@ def _common(obj: PolicyObject) -> Record:
 _SHOWN = {kind: shown_by(kind, Place.RECORD) for kind in ATTRIBUTES}
 
 
-def _network(snapshot: Snapshot, network: Network) -> Record:
+def _network(shown: Shown, network: Network) -> Record:
     return {
         **_common(network),
         **_SHOWN[Network](network),
-        "default_group": snapshot.name(SecurityGroup, network.default_group),
+        "default_group": shown.name(SecurityGroup, network.default_group),
         "default_group_id": network.default_group,
-        "port_count": len(snapshot.draft.where(Port, "network_id", network.id)),
+        "port_count": len(shown.draft.where(Port, "network_id", network.id)),
     }
 
 
-def _subnet(snapshot: Snapshot, subnet: Subnet) -> Record:
+def _subnet(shown: Shown, subnet: Subnet) -> Record:
     network, detail = subnet.network, subnet.detail
     own = {"id": subnet.id, "name": detail.name, "description": detail.description}
     return (_common(network) | own) | {
         "tags": sorted(detail.tags),
-        "network": snapshot.name(Network, network.id),
+        "network": shown.name(Network, network.id),
         "network_id": network.id,
         "cidr": str(detail.prefix),
         "ip_version": detail.prefix.version,
@@ -107,7 +103,7 @@ def _subnet(snapshot: Snapshot, subnet: Subnet) -> Record:
         "allocation_pools": _pools(detail),
         "enable_dhcp": detail.enable_dhcp,
         "dns_nameservers": list(map(str, detail.dns_nameservers)),
-        "port_count": len(ports_in(snapshot.draft, subnet)),
+        "port_count": len(ports_in(shown.draft, subnet)),
     }
 
 
@@ -118,27 +114,27 @@ def _pools(detail: SubnetDetail) -> list[dict[str, str]]:
     return [{"start": address(first), "end": address(last)} for first, last in detail.pools]
 
 
-def _subnets(snapshot: Snapshot) -> Iterable[Record]:
-    networks = sorted(snapshot.draft.all(Network), key=_position)
-    return (_subnet(snapshot, subnet) for subnet in subnets_of(networks))
+def _subnets(shown: Shown) -> Iterable[Record]:
+    networks = sorted(shown.draft.all(Network), key=_position)
+    return (_subnet(shown, subnet) for subnet in subnets_of(networks))
 
 
-def _address_group(_: Snapshot, group: AddressGroup) -> Record:
+def _address_group(_: Shown, group: AddressGroup) -> Record:
     return _common(group) | {"addresses": [str(address) for address in sorted(group.addresses)]}
 
 
-def _security_group(snapshot: Snapshot, group: SecurityGroup) -> Record:
-    rules = sorted(snapshot.draft.where(Rule, "group_id", group.id), key=lambda rule: rule.number)
+def _security_group(shown: Shown, group: SecurityGroup) -> Record:
+    rules = sorted(shown.draft.where(Rule, "group_id", group.id), key=lambda rule: rule.number)
     return _common(group) | {
         "stateful": group.stateful,
         "rule_count": len(rules),
-        "port_count": len(snapshot.draft.having(Port, "security_groups", group.id)),
-        "rules": [rule_record(snapshot.draft, rule) for rule in rules],
+        "port_count": len(shown.draft.having(Port, "security_groups", group.id)),
+        "rules": [rule_record(shown.draft, rule) for rule in rules],
     }
 
 
-def _rule(snapshot: Snapshot, rule: Rule) -> Record:
-    return rule_record(snapshot.draft, rule)
+def _rule(shown: Shown, rule: Rule) -> Record:
+    return rule_record(shown.draft, rule)
 
 
 def rule_record(draft: Draft, rule: Rule) -> Record:
@@ -184,13 +180,13 @@ def _remote(draft: Draft, rule: Rule) -> str:
     return named[0] if named else "any"
 
 
-def _port(snapshot: Snapshot, port: Port) -> Record:
+def _port(shown: Shown, port: Port) -> Record:
     return _common(port) | {
-        "network": snapshot.name(Network, port.network_id),
+        "network": shown.name(Network, port.network_id),
         "network_id": port.network_id,
         "mac_address": port.mac,
         "fixed_ips": list(map(str, port.fixed_ips)),
-        "security_groups": sorted(snapshot.name(SecurityGroup, each) for each in port.security_groups),
+        "security_groups": sorted(shown.name(SecurityGroup, each) for each in port.security_groups),
         "security_group_ids": sorted(port.security_groups),
         "allowed_address_pairs": [
             {"mac_address": pair.mac, "ip_address": str(pair.prefix)} for pair in port.allowed_address_pairs
@@ -201,24 +197,24 @@ def _port(snapshot: Snapshot, port: Port) -> Record:
         "iface_id": port.iface_id,
         "device_id": port.device_id,
         "device_owner": port.device_owner,
-        "bound_to": sorted(snapshot.bound_to.get(port.id, ())),
+        "bound_to": shown.bound_to(port.id),
     }
 
 
-def _hosts(snapshot: Snapshot) -> Iterable[Record]:
-    for host in sorted(snapshot.hosts):
-        bridges = [switch.name for switch in snapshot.switches.values() if switch.chassis == host]
+def _hosts(shown: Shown) -> Iterable[Record]:
+    for host in sorted(shown.status.hosts):
+        bridges = [switch.name for switch in shown.status.switches.values() if switch.chassis == host]
         yield {
             "name": host,
-            "controller": snapshot.silent.get(host, AT_WORK),
+            "controller": shown.status.silent.get(host, AT_WORK),
             "switches": sorted(bridges),
         }
 
 
-def _switches(snapshot: Snapshot) -> Iterable[Record]:
-    for key, switch in sorted(snapshot.switches.items()):
-        known = switch.chassis not in snapshot.silent
-        current = switch.connected and switch.generation >= snapshot.generation
+def _switches(shown: Shown) -> Iterable[Record]:
+    for key, switch in sorted(shown.status.switches.items()):
+        known = switch.chassis not in shown.status.silent
+        current = shown.status.has_policy(switch)
         yield {
             "name": key,
             "host": switch.chassis,
@@ -231,15 +227,15 @@ def _switches(snapshot: Snapshot) -> Iterable[Record]:
         }
 
 
-def _bindings(snapshot: Snapshot) -> Iterable[Record]:
-    for (switch, interface), binding in sorted(snapshot.bindings.items()):
-        known = switch.rpartition("/")[0] not in snapshot.silent
+def _bindings(shown: Shown) -> Iterable[Record]:
+    for (switch, interface), binding in sorted(shown.status.bindings.items()):
+        known = binding.chassis not in shown.status.silent
         yield {
             "name": f"{switch}:{interface}",
             "switch": switch,
             "interface": interface,
             "ofport": binding.ofport,
-            "port": snapshot.name(Port, binding.port_id or None),
+            "port": shown.name(Port, binding.port_id or None),
             "port_id": binding.port_id or None,
             "state": str(binding.state) if known else UNKNOWN,
             "reason": binding.reason,
@@ -249,10 +245,10 @@ def _bindings(snapshot: Snapshot) -> Iterable[Record]:
 T = TypeVar("T", bound=PolicyObject)
 
 
-def _of(kind: type[T], record: Callable[[Snapshot, T], Record]) -> Callable[[Snapshot], Iterable[Record]]:
-    def records(snapshot: Snapshot) -> Iterable[Record]:
-        objects = sorted(snapshot.draft.all(kind), key=_position)
-        return (record(snapshot, obj) for obj in objects)
+def _of(kind: type[T], record: Callable[[Shown, T], Record]) -> Callable[[Shown], Iterable[Record]]:
+    def records(shown: Shown) -> Iterable[Record]:
+        objects = sorted(shown.draft.all(kind), key=_position)
+        return (record(shown, obj) for obj in objects)
 
     return records
 
@@ -261,7 +257,7 @@ def _position(obj: PolicyObject) -> tuple[int, str, str]:
     return (obj.number if isinstance(obj, Rule) else 0, obj.name, obj.id)
 
 
-RECORDS: dict[kinds.ObjectKind, Callable[[Snapshot], Iterable[Record]]] = {
+RECORDS: dict[kinds.ObjectKind, Callable[[Shown], Iterable[Record]]] = {
     kinds.NETWORKS: _of(Network, _network),
     kinds.SUBNETS: _subnets,
     kinds.ADDRESS_GROUPS: _of(AddressGroup, _address_group),

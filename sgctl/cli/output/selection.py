@@ -10,7 +10,7 @@ import click
 from sgctl.cli.kinds import WITH_MANIFEST, ObjectKind
 from sgctl.cli.lazy import load
 from sgctl.cli.lookup import CLASSES, NAMED
-from sgctl.cli.output.records import Record, Snapshot
+from sgctl.cli.output.records import Record, Shown
 from sgctl.cli.output.render import print_json, print_names, print_table, print_yaml
 from sgctl.cli.output.tables import COLUMNS
 from sgctl.service.draft import Draft
@@ -27,15 +27,15 @@ class Selection(NamedTuple):
     single: bool
 
 
-def print_selections(snapshot: Snapshot, selections: list[Selection], output: str) -> None:
+def print_selections(shown: Shown, selections: list[Selection], output: str) -> None:
     """Print records in one of the formats table, wide, json, yaml and name."""
     if output == "json":
         print_json(_json(selections))
     elif output == "yaml":
-        print_yaml(_documents(snapshot.draft, selections))
+        print_yaml(_documents(shown.draft, selections))
     elif output == "name":
         for selection in selections:
-            print_names(_names(snapshot, selection))
+            print_names(_names(shown, selection))
     else:
         _print_tables(selections, wide=output == "wide")
 
@@ -55,10 +55,10 @@ def _documents(draft: Draft, selections: list[Selection]) -> Iterator[object]:
             yield record if obj is None else manifest(draft, obj, with_id=True)
 
 
-def _names(snapshot: Snapshot, selection: Selection) -> Iterator[str]:
+def _names(shown: Shown, selection: Selection) -> Iterator[str]:
     for record in selection.records:
         kind = selection.kind
-        label = snapshot.name(NAMED[kind], str(record["id"])) if kind.policy else record["name"]
+        label = shown.name(NAMED[kind], str(record["id"])) if kind.policy else record["name"]
         yield f"{kind.singular}/{label}"
 
 

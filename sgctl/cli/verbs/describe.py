@@ -11,7 +11,7 @@ from sgctl.cli.kinds import ObjectKind
 from sgctl.cli.options import output_option
 from sgctl.cli.output.descriptions import Describer, Description, can_describe, plain_record
 from sgctl.cli.output.progress import progress
-from sgctl.cli.output.records import RECORDS, Snapshot
+from sgctl.cli.output.records import RECORDS, Shown
 from sgctl.cli.output.render import print_fields, print_json, print_table, print_yaml
 from sgctl.cli.selecting import select
 from sgctl.cli.waiting import silence_of
@@ -30,9 +30,9 @@ def describe(session: CommandSession, words: tuple[str, ...], output: str) -> No
     that refer to it.
     """
     kind, name = _read_one(words)
-    snapshot = Snapshot(session.store, silence_of(session).hosts, session.project)
-    (record,) = select(snapshot, kind, [name], list(RECORDS[kind](snapshot))).records[:1]
-    found = _describer(session, snapshot, kind).describe(kind, dict(record))
+    shown = Shown(session.store, silence_of(session).hosts, session.project)
+    (record,) = select(shown, kind, [name], list(RECORDS[kind](shown))).records[:1]
+    found = _describer(session, shown, kind).describe(kind, dict(record))
     if output == "json":
         print_json(plain_record(found))
     elif output == "yaml":
@@ -51,12 +51,12 @@ def _read_one(words: tuple[str, ...]) -> tuple[ObjectKind, str]:
     return pairs[0]
 
 
-def _describer(session: CommandSession, snapshot: Snapshot, kind: ObjectKind) -> Describer:
+def _describer(session: CommandSession, shown: Shown, kind: ObjectKind) -> Describer:
     """A describer with the flows of every switch, if objects of the kind have rules."""
-    if not snapshot.switches or kind not in (kinds.SECURITY_GROUPS, kinds.RULES, kinds.PORTS):
-        return Describer(snapshot, None)
+    if not shown.status.switches or kind not in (kinds.SECURITY_GROUPS, kinds.RULES, kinds.PORTS):
+        return Describer(shown, None)
     with progress("compiling the flows of every switch"):
-        return Describer(snapshot, Fleet(session.store, session.local_if_any))
+        return Describer(shown, Fleet(session.store, session.local_if_any))
 
 
 def _print(found: Description) -> None:

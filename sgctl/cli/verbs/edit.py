@@ -18,10 +18,11 @@ from sgctl.cli.output.render import print_outcomes
 from sgctl.cli.output.terminal import Failure
 from sgctl.cli.waiting import finish
 from sgctl.service.apply.planner import plan
-from sgctl.service.draft import Draft, Objects
+from sgctl.service.draft import Draft
 from sgctl.service.export import manifest, to_yaml
 from sgctl.service.manifests.documents import documents
 from sgctl.service.plan import Plan
+from sgctl.store.snapshot import PolicySnapshot
 
 _NOTE = "# Save and quit to apply. Quit without a change to cancel.\n"
 
@@ -96,20 +97,20 @@ class _Editing:
             raise self._kept(text, *problems)
         raise Failure("nothing was changed")
 
-    def _planner(self, text: str) -> Callable[[Objects], Plan]:
+    def _planner(self, text: str) -> Callable[[PolicySnapshot], Plan]:
         with plain_failures():
             found = documents(text.encode(), "")
         if len(found) != 1 or found[0].metadata.get("id") != self._obj.id:
             raise Failure("edit one document only, and keep its metadata.id")
 
-        def decide(objects: Objects) -> Plan:
+        def decide(objects: PolicySnapshot) -> Plan:
             if self._text(objects) != self._stated:
                 raise self._kept(text, "somebody else has changed the object meanwhile")
             return plan(objects, found)
 
         return decide
 
-    def _text(self, objects: Objects) -> str:
+    def _text(self, objects: PolicySnapshot) -> str:
         """The stored manifest, with the id, so that the object can be renamed."""
         draft = Draft(objects)
         obj = draft.get(type(self._obj), self._obj.id)

@@ -14,7 +14,7 @@ from sgctl.cli.kinds import ObjectKind
 from sgctl.cli.lazy import load
 from sgctl.cli.lookup import find
 from sgctl.cli.options import output_option
-from sgctl.cli.output.records import RECORDS, Record, Snapshot
+from sgctl.cli.output.records import RECORDS, Record, Shown
 from sgctl.cli.output.selection import Selection, print_selections
 from sgctl.cli.selecting import select
 from sgctl.cli.waiting import silent_hosts
@@ -57,11 +57,11 @@ def get(session: CommandSession, words: tuple[str, ...], security_group: str | N
     if security_group is not None and [kind for kind, _ in asked] != [kinds.RULES]:
         raise click.UsageError("--security-group only goes with the kind rules")
     silent = silent_hosts(session, (kind for kind, _ in asked))
-    snapshot = Snapshot(session.store, silent, session.project)
-    selections = [select(snapshot, kind, names, _records(session, snapshot, kind)) for kind, names in asked]
+    shown = Shown(session.store, silent, session.project)
+    selections = [select(shown, kind, names, _records(session, shown, kind)) for kind, names in asked]
     if security_group is not None:
-        selections = [_of_group(snapshot, selections[0], security_group)]
-    print_selections(snapshot, selections, output)
+        selections = [_of_group(shown, selections[0], security_group)]
+    print_selections(shown, selections, output)
 
 
 def _asked(words: tuple[str, ...]) -> list[tuple[ObjectKind, list[str]]]:
@@ -76,14 +76,14 @@ def _asked(words: tuple[str, ...]) -> list[tuple[ObjectKind, list[str]]]:
     return list(asked.items())
 
 
-def _records(session: CommandSession, snapshot: Snapshot, kind: ObjectKind) -> list[Record]:
+def _records(session: CommandSession, shown: Shown, kind: ObjectKind) -> list[Record]:
     if kind != kinds.DROPS:
-        return list(RECORDS[kind](snapshot))
+        return list(RECORDS[kind](shown))
     read_drops: Callable[[CommandSession], list[Record]] = load(_DROPS)
     return read_drops(session)
 
 
-def _of_group(snapshot: Snapshot, selection: Selection, group: str) -> Selection:
-    wanted = find(snapshot.draft, SecurityGroup, group).id
+def _of_group(shown: Shown, selection: Selection, group: str) -> Selection:
+    wanted = find(shown.draft, SecurityGroup, group).id
     records = [record for record in selection.records if record["security_group_id"] == wanted]
     return selection._replace(records=records)

@@ -12,7 +12,7 @@ from sgctl.cli import kinds
 from sgctl.cli.command_session import CommandSession, pass_session
 from sgctl.cli.lookup import CLASSES
 from sgctl.cli.options import output_option
-from sgctl.cli.output.records import RECORDS, Record, Snapshot
+from sgctl.cli.output.records import RECORDS, Record, Shown
 from sgctl.cli.output.render import console, print_json, print_table, print_yaml
 from sgctl.cli.output.tables import COLUMNS
 from sgctl.cli.output.terminal import FAILED
@@ -34,7 +34,7 @@ def status(session: CommandSession, context: click.Context, output: str) -> None
     unknown.
     """
     silence = silence_of(session, here=not session.store.switches)
-    report = _summary(Snapshot(session.store, silence.hosts))
+    report = _summary(Shown(session.store, silence.hosts))
     report["problems"] = [
         *(f"host {host}: {reason}" for host, reason in silence.hosts.items()),
         *filter(None, [silence.problem, namesake_of(session)]),
@@ -49,23 +49,23 @@ def status(session: CommandSession, context: click.Context, output: str) -> None
     context.exit(FAILED if report["problems"] else 0)
 
 
-def _summary(snapshot: Snapshot) -> dict[str, Any]:
+def _summary(shown: Shown) -> dict[str, Any]:
     """Everything `sgctl status` knows, as plain data."""
-    switches, bindings = list(RECORDS[kinds.SWITCHES](snapshot)), list(RECORDS[kinds.BINDINGS](snapshot))
+    switches, bindings = list(RECORDS[kinds.SWITCHES](shown)), list(RECORDS[kinds.BINDINGS](shown))
     bound = {binding["port_id"] for binding in bindings}
-    ports = RECORDS[kinds.PORTS](snapshot)
+    ports = RECORDS[kinds.PORTS](shown)
     return {
-        "generation": snapshot.generation,
-        "objects": {kind.name: sum(1 for _ in snapshot.draft.all(CLASSES[kind])) for kind in CLASSES},
-        "hosts": list(RECORDS[kinds.HOSTS](snapshot)),
+        "generation": shown.status.generation,
+        "objects": {kind.name: sum(1 for _ in shown.draft.all(CLASSES[kind])) for kind in CLASSES},
+        "hosts": list(RECORDS[kinds.HOSTS](shown)),
         "switches": switches,
         "interfaces": dict(Counter(str(binding["state"]) for binding in bindings)),
         "unbound_ports": [port["name"] or port["id"] for port in ports if port["id"] not in bound],
-        "problems": list(_problems(snapshot, switches, bindings)),
+        "problems": list(_problems(shown, switches, bindings)),
     }
 
 
-def _problems(snapshot: Snapshot, switches: list[Record], bindings: list[Record]) -> Iterator[str]:
+def _problems(shown: Shown, switches: list[Record], bindings: list[Record]) -> Iterator[str]:
     if not switches:
         yield "no switch is connected"
     for switch in switches:
@@ -77,7 +77,7 @@ def _problems(snapshot: Snapshot, switches: list[Record], bindings: list[Record]
         elif binding["reason"] and binding["state"] != "mirror":
             where = f"{binding['state']} {binding['interface']} of switch {binding['switch']}"
             yield f"{where}: {binding['reason']}"
-    for row, reason in sorted(snapshot.problems.items()):
+    for row, reason in sorted(shown.status.problems.items()):
         yield f"database row {row} is left out: {reason}"
 
 

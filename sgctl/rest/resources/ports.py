@@ -31,6 +31,7 @@ from sgctl.rest.view import View
 from sgctl.service.addresses import new_mac
 from sgctl.service.default_group import default_group
 from sgctl.service.subnets import details_of, subnet_id
+from sgctl.store.snapshot import Objects
 
 _FIXED_IP = {**mapping(subnet_id=optional(UUID), ip_address=optional(ADDRESS)), "minProperties": 1}
 _PAIR = mapping(["ip_address"], ip_address=ADDRESS, mac_address=optional(TEXT))
@@ -87,13 +88,13 @@ class Ports(Simple[Port]):
 
     def render(self, view: View, item: Port) -> Body:
         """The port; `status` is ACTIVE if its switch enforces the present policy."""
-        host = view.host(item)
+        host = view.status.host(item)
         return {
             **standard(item, item.meta.project_id),
             "network_id": item.network_id,
             "mac_address": item.mac,
-            "fixed_ips": _shown_addresses(view, item),
-            "status": "ACTIVE" if view.is_active(item) else "DOWN",
+            "fixed_ips": _shown_addresses(view.policy, item),
+            "status": "ACTIVE" if view.status.is_active(item) else "DOWN",
             "admin_state_up": item.admin_state_up,
             "security_groups": sorted(item.security_groups),
             "allowed_address_pairs": [
@@ -141,8 +142,8 @@ class Ports(Simple[Port]):
         edit.put(_edited(edit, network, item, body))
 
 
-def _shown_addresses(view: View, port: Port) -> list[Body]:
-    network = view.get(Network, port.network_id)
+def _shown_addresses(objects: Objects, port: Port) -> list[Body]:
+    network = objects.get(Network, port.network_id)
     shown = []
     for address in port.fixed_ips:
         subnets = network.subnets if network is not None else ()

@@ -21,6 +21,7 @@ from sgctl.rest.view import View
 from sgctl.service import protocols
 from sgctl.service.default_group import DEFAULT_GROUP
 from sgctl.service.permissions import permission
+from sgctl.store.snapshot import Objects
 
 _PORT: dict[str, Any] = {"type": ["integer", "string", "null"], "pattern": "^[0-9]{1,5}$"}
 _SHOWN = shown_by(Rule, Place.REST)
@@ -47,10 +48,10 @@ RULE_SCHEMA = ResourceSchema(
 
 def render(view: View, rule: Rule) -> Body:
     """A rule as answers show it; flows, traces and counters use `number` to identify it."""
-    prefix = cidr(rule.remote_ip_prefix or _only_subnet(view, rule))
-    group = view.get(SecurityGroup, rule.group_id)
+    prefix = cidr(rule.remote_ip_prefix or _only_subnet(view.policy, rule))
+    group = view.policy.get(SecurityGroup, rule.group_id)
     return {
-        **standard(rule, owner(rule, view)),
+        **standard(rule, owner(rule, view.policy)),
         "security_group_id": rule.group_id,
         "ethertype": str(rule.ethertype),
         "protocol": None if rule.protocol is None else str(protocols.show(rule.protocol)),
@@ -63,12 +64,12 @@ def render(view: View, rule: Rule) -> Body:
     }
 
 
-def _only_subnet(view: View, rule: Rule) -> Prefix | None:
+def _only_subnet(objects: Objects, rule: Rule) -> Prefix | None:
     """The subnet of the remote network, if it has exactly one of the rule's ethertype.
 
     Without it, clients would show the rule as one for every remote.
     """
-    network = view.get(Network, rule.remote_network_id) if rule.remote_network_id is not None else None
+    network = objects.get(Network, rule.remote_network_id) if rule.remote_network_id is not None else None
     subnets = network.subnets if network is not None else ()
     fitting = [prefix for prefix in subnets if prefix.version == rule.ethertype.version]
     return fitting[0] if len(fitting) == 1 else None

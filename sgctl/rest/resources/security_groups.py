@@ -16,6 +16,7 @@ from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import FLAG, STANDARD, TEXT, ResourceSchema, editable, read_only
 from sgctl.rest.view import View
 from sgctl.service.default_group import DEFAULT_GROUP, add_egress, default_group
+from sgctl.store.snapshot import Objects
 
 
 class SecurityGroupsResource(Simple[SecurityGroup]):
@@ -36,18 +37,19 @@ class SecurityGroupsResource(Simple[SecurityGroup]):
     )
 
     def render(self, view: View, item: SecurityGroup) -> Body:
-        """The group with its rules."""
+        """The group with its rules, oldest first."""
+        found = sorted(view.policy.where(Rule, "group_id", item.id), key=lambda rule: rule.number)
         return {
             **standard(item, item.meta.project_id),
             "stateful": item.stateful,
             "shared": False,
             "is_default": item.name == DEFAULT_GROUP,
-            "security_group_rules": [rules.render(view, rule) for rule in view.rules_of.get(item.id, ())],
+            "security_group_rules": [rules.render(view, rule) for rule in found],
         }
 
-    def is_ready(self, view: View, caller: Caller) -> bool:
+    def is_ready(self, objects: Objects, caller: Caller) -> bool:
         """Whether the project has its default group."""
-        named = (group for group in view.all(SecurityGroup) if group.name == DEFAULT_GROUP)
+        named = (group for group in objects.all(SecurityGroup) if group.name == DEFAULT_GROUP)
         return any(group.meta.project_id == caller.project for group in named)
 
     def prepare(self, edit: EditContext) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, TypeVar, cast
+from typing import TypeVar
 
 from flows.policy.objects import PolicyObject
 from sgctl.rest.resource import Resource
-from sgctl.rest.view import View
-from sgctl.service.draft import Draft
+from sgctl.store.snapshot import Objects
 
 P = TypeVar("P", bound=PolicyObject)
 
@@ -16,15 +15,15 @@ P = TypeVar("P", bound=PolicyObject)
 class Simple(Resource[P]):
     """A resource whose items are the objects of one `kind`."""
 
-    kind: ClassVar[type[PolicyObject]]
+    kind: type[P]
 
-    def items(self, view: View) -> Iterable[P]:
+    def items(self, objects: Objects) -> Iterable[P]:
         """All objects."""
-        return cast("Iterable[P]", view.all(cast("type[Any]", self.kind)))
+        return objects.all(self.kind)
 
-    def item(self, view: View | Draft, identifier: str) -> P | None:
+    def item(self, objects: Objects, identifier: str) -> P | None:
         """The object with this id."""
-        return cast("P | None", view.get(cast("type[Any]", self.kind), identifier))
+        return objects.get(self.kind, identifier)
 
     def base(self, item: P) -> PolicyObject:
         """The object itself."""

@@ -28,7 +28,6 @@ from sgctl.rest.schemas import (
 )
 from sgctl.rest.view import View
 from sgctl.service.addresses import host_range
-from sgctl.service.draft import Draft
 from sgctl.service.names import is_shared, mention
 from sgctl.service.subnets import (
     Subnet,
@@ -39,6 +38,7 @@ from sgctl.service.subnets import (
     with_subnet,
     without_subnet,
 )
+from sgctl.store.snapshot import Objects
 
 _POOLS = list_of(mapping(["start", "end"], start=ADDRESS, end=ADDRESS), 100)
 
@@ -72,13 +72,13 @@ class Subnets(Resource[Subnet]):
         ("network_id", "cidr"),
     )
 
-    def items(self, view: View) -> Iterator[Subnet]:
+    def items(self, objects: Objects) -> Iterator[Subnet]:
         """The subnets of all networks."""
-        return subnets_of(view.all(Network))
+        return subnets_of(objects.all(Network))
 
-    def item(self, view: View | Draft, identifier: str) -> Subnet | None:
+    def item(self, objects: Objects, identifier: str) -> Subnet | None:
         """The subnet with this id."""
-        return next((each for each in subnets_of(view.all(Network)) if each.id == identifier), None)
+        return next((each for each in subnets_of(objects.all(Network)) if each.id == identifier), None)
 
     def base(self, item: Subnet) -> Network:
         """The network."""

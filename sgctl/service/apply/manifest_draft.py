@@ -10,12 +10,13 @@ from uuid import uuid4
 
 from flows.policy.objects import AddressGroup, Meta, Network, PolicyObject, Prefix, SecurityGroup
 from sgctl.service.addresses import AddressPool
-from sgctl.service.draft import Draft, Key, Objects
+from sgctl.service.draft import Draft
 from sgctl.service.errors import Code, Finding
 from sgctl.service.kinds import NOUNS
 from sgctl.service.manifests.documents import Document
 from sgctl.service.manifests.yaml_reader import Path
 from sgctl.service.names import Unresolved, resolve
+from sgctl.store.snapshot import Key, PolicySnapshot
 
 T = TypeVar("T", bound=PolicyObject)
 
@@ -46,7 +47,7 @@ class Origin:
 class ManifestDraft:
     """The draft of the new policy with its problems. Does not access a database."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: PolicySnapshot) -> None:
         self.draft = Draft(objects)
         self.addresses = AddressPool(self.draft)
         self.findings: list[Finding] = []

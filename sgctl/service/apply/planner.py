@@ -12,15 +12,15 @@ from sgctl.service.apply.networks import apply_network
 from sgctl.service.apply.ports import apply_port
 from sgctl.service.apply.pruning import Bounds, prune
 from sgctl.service.checks import violations
-from sgctl.service.draft import Key, Objects
 from sgctl.service.errors import Code, Finding, PolicyError, Source
 from sgctl.service.kinds import MANIFEST_KINDS, describe
 from sgctl.service.manifests import schema
 from sgctl.service.manifests.documents import Document
 from sgctl.service.plan import ObjectAction, ObjectOutcome, Plan, Summary
+from sgctl.store.snapshot import Key, PolicySnapshot
 
 
-def plan(objects: Objects, documents: Sequence[Document], bounds: Bounds | None = None) -> Plan:
+def plan(objects: PolicySnapshot, documents: Sequence[Document], bounds: Bounds | None = None) -> Plan:
     """The changes that make the policy match the documents. Pure: changes nothing.
 
     Objects that no document mentions are kept, or deleted if they are within the bounds. Raises PolicyError
@@ -30,7 +30,7 @@ def plan(objects: Objects, documents: Sequence[Document], bounds: Bounds | None 
 
 
 class _Planner:
-    def __init__(self, objects: Objects, documents: Sequence[Document], bounds: Bounds | None) -> None:
+    def __init__(self, objects: PolicySnapshot, documents: Sequence[Document], bounds: Bounds | None) -> None:
         self._planning = ManifestDraft(objects)
         self._documents = list(documents)
         self._bounds = bounds

@@ -7,10 +7,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from flows.policy.objects import KINDS, Network, PolicyObject, Rule, SecurityGroup
-from sgctl.service.draft import Draft, Key
+from sgctl.service.draft import Draft
 from sgctl.service.kinds import MANIFEST_KINDS
 from sgctl.service.ownership import DEFAULT_GROUP_TAG
 from sgctl.service.plan import ObjectAction, ObjectOutcome
+from sgctl.store.snapshot import Key
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sgctl.service.apply.manifest_draft import ManifestDraft
 from sgctl.service.apply.own_rules import read_rule
 from sgctl.service.apply.planner import plan
 from sgctl.service.apply.rules import RuleReader
-from sgctl.service.draft import Draft, Objects
+from sgctl.service.draft import Draft
 from sgctl.service.errors import Code, Finding, PolicyError, Source
 from sgctl.service.export import manifest
 from sgctl.service.kinds import MANIFEST_KINDS, NOUNS, describe
@@ -20,13 +20,14 @@ from sgctl.service.manifests.schema import check
 from sgctl.service.names import Unresolved, resolve
 from sgctl.service.permissions import permission, permissions_of
 from sgctl.service.plan import Plan, checked_plan
+from sgctl.store.snapshot import PolicySnapshot
 
 Edit = Callable[[Draft, dict[str, Any]], None]
 """Changes a manifest in place; the draft is the policy that the manifest belongs to."""
 
 
 def plan_creation(
-    objects: Objects, kind: type[PolicyObject], name: str, identifier: str, project: str, edit: Edit
+    objects: PolicySnapshot, kind: type[PolicyObject], name: str, identifier: str, project: str, edit: Edit
 ) -> Plan:
     """Plan a new object with this id. Raises PolicyError, also when the project already has its name."""
     draft = Draft(objects, project)
@@ -43,7 +44,7 @@ def plan_creation(
     return _plan(objects, data)
 
 
-def plan_amendment(objects: Objects, kind: type[PolicyObject], reference: str, edit: Edit) -> Plan:
+def plan_amendment(objects: PolicySnapshot, kind: type[PolicyObject], reference: str, edit: Edit) -> Plan:
     """Plan an edit of an object. Raises PolicyError."""
     draft = Draft(objects)
     obj = _find(draft, kind, reference)
@@ -53,7 +54,9 @@ def plan_amendment(objects: Objects, kind: type[PolicyObject], reference: str, e
     return _plan(objects, data)
 
 
-def plan_new_rule(objects: Objects, group: str, identifier: str, spec: Spec, project: str | None) -> Plan:
+def plan_new_rule(
+    objects: PolicySnapshot, group: str, identifier: str, spec: Spec, project: str | None
+) -> Plan:
     """Plan a new rule of a group; `spec` is an item of the manifest's list `rules`. Raises PolicyError.
 
     Like Neutron, refuses a rule that permits the same as an existing rule of the group.
@@ -87,7 +90,7 @@ def plan_new_rule(objects: Objects, group: str, identifier: str, spec: Spec, pro
         raise PolicyError(replace(finding, source=source) for finding in error.findings) from error
 
 
-def plan_rule_notes(objects: Objects, reference: str, edit: Callable[[Rule], Rule]) -> Plan:
+def plan_rule_notes(objects: PolicySnapshot, reference: str, edit: Callable[[Rule], Rule]) -> Plan:
     """Plan a change of a rule's name, description or tags only. Raises PolicyError."""
     draft = Draft(objects)
     draft.put(edit(_find(draft, Rule, reference)))
@@ -101,7 +104,7 @@ def _find(draft: Draft, kind: type[PolicyObject], reference: str) -> Any:
         raise PolicyError([Finding(Source(), "", str(error), error.code)]) from error
 
 
-def _plan(objects: Objects, data: dict[str, Any]) -> Plan:
+def _plan(objects: PolicySnapshot, data: dict[str, Any]) -> Plan:
     try:
         return plan(objects, [Document.of(data)])
     except PolicyError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from flows.policy.objects import Network
 from sgctl.service.apply.planner import plan
-from sgctl.service.draft import Draft, Objects
+from sgctl.service.draft import Draft
 from sgctl.service.errors import Code, Finding, PolicyError, Source
 from sgctl.service.export import manifest, subnet_item
 from sgctl.service.kinds import MANIFEST_KINDS
@@ -17,6 +17,7 @@ from sgctl.service.manifests.documents import Document
 from sgctl.service.names import Unresolved, all_of, project_of, resolve
 from sgctl.service.plan import Plan
 from sgctl.service.subnets import Subnet
+from sgctl.store.snapshot import PolicySnapshot
 
 Item = dict[str, Any]
 """A subnet as an item of the list `subnets` in a network's manifest."""
@@ -24,7 +25,7 @@ Item = dict[str, Any]
 _PLACE = re.compile(r"spec\.subnets(?:\[([0-9]+)\](?:\.(.+))?)?")
 
 
-def plan_new_subnet(objects: Objects, network: str, item: Item) -> Plan:
+def plan_new_subnet(objects: PolicySnapshot, network: str, item: Item) -> Plan:
     """Plan a new subnet of a network. Raises PolicyError, also when the name is taken."""
     draft = Draft(objects)
     holder = _find(draft, Network, network)
@@ -38,7 +39,7 @@ def plan_new_subnet(objects: Objects, network: str, item: Item) -> Plan:
     return _plan(draft, objects, holder, len(holder.subnets), item)
 
 
-def plan_subnet_edit(objects: Objects, reference: str, edit: Callable[[Item], None]) -> Plan:
+def plan_subnet_edit(objects: PolicySnapshot, reference: str, edit: Callable[[Item], None]) -> Plan:
     """Plan a change of a subnet; `edit` changes its item in place. Raises PolicyError."""
     draft = Draft(objects)
     subnet = _find(draft, Subnet, reference)
@@ -48,7 +49,7 @@ def plan_subnet_edit(objects: Objects, reference: str, edit: Callable[[Item], No
     return _plan(draft, objects, subnet.network, place, item)
 
 
-def _plan(draft: Draft, objects: Objects, network: Network, place: int, item: Item) -> Plan:
+def _plan(draft: Draft, objects: PolicySnapshot, network: Network, place: int, item: Item) -> Plan:
     data: dict[str, Any] = manifest(draft, network)
     data["metadata"]["id"] = network.id
     listed = data["spec"].setdefault("subnets", [])

@@ -23,13 +23,14 @@ from flows.policy.objects import (
 )
 from sgctl.ovsdb.replica import Row
 from sgctl.store import codec
+from sgctl.store.snapshot import Key, PolicySnapshot
 
-Key = tuple[type[PolicyObject], str]
-"""An object's kind and id."""
+_MANY = 10_000
+"""When so many objects have changed since the last snapshot, the next one is made from all objects."""
 
 
-class PolicyView:
-    """The policy objects in `rows` (by table and id); call `take` for changed rows.
+class PolicyReader:
+    """Reads the policy objects in `rows` (by table and id); call `take` for changed rows.
 
     `objects` are the current objects; `changes` returns their changes since its last call.
     """
@@ -42,6 +43,8 @@ class PolicyView:
         self._malformed: dict[Key, str] = {}
         self._withheld: dict[Key, PolicyObject] = {}
         self._before: dict[Key, PolicyObject | None] = {}
+        self._snapshot: PolicySnapshot | None = None
+        self._edited: dict[Key, None] = {}
 
     def take(self, touched: Iterable[tuple[str, str]]) -> None:
         """Read these rows again, given by table and id."""
@@ -62,6 +65,16 @@ class PolicyView:
         ins = [step for kind in steps for step in steps[kind] if step.new is not None]
         outs = [step for kind in reversed(steps) for step in steps[kind] if step.new is None]
         return ins + outs
+
+    def snapshot(self, generation: int) -> PolicySnapshot:
+        """The current objects, which have this generation; cheap if little changed since the last call."""
+        if self._snapshot is None:
+            self._snapshot = PolicySnapshot(self.objects, generation)
+        elif self._edited or self._snapshot.generation != generation:
+            edits = [((kind, each), self.objects[kind].get(each)) for kind, each in self._edited]
+            self._snapshot = self._snapshot.edited(edits, generation)
+        self._edited.clear()
+        return self._snapshot
 
     @property
     def changed(self) -> bool:
@@ -92,10 +105,19 @@ class PolicyView:
         if old is obj or old == obj:
             return
         self._before.setdefault(key, old)
+        self._note(key)
         if obj is None:
             del objects[identifier]
         else:
             objects[identifier] = obj
+
+    def _note(self, key: Key) -> None:
+        """Note a change for the next snapshot, unless nobody takes any."""
+        if self._snapshot is not None:
+            self._edited[key] = None
+            if len(self._edited) > _MANY:
+                self._snapshot = None
+                self._edited.clear()
 
     def _withhold(self) -> None:
         """Find the objects to leave out because of malformed rows. This is rare, so it reads all objects."""
