@@ -29,14 +29,14 @@ def is_loopback(host: str) -> bool:
 
 
 class Access:
-    """Recognises callers: by the token file, or where there is none, by their user id on this machine."""
+    """Identifies callers: by the token file or, without one, by their user id on this machine."""
 
     def __init__(self, tokens: TokenFile | None, users: LocalUsers) -> None:
         self._tokens = tokens
         self._users = users
 
     def admit(self, request: Request) -> None:
-        """Where no tokens are used, raise ApiError 403 for web pages and for users without rights."""
+        """Without tokens, raise ApiError 403 for web pages and for users without permission."""
         if self._tokens is None:
             _refuse_browsers(request)
             refusal = self._users.refusal(request.peer.uid)
@@ -45,7 +45,7 @@ class Access:
                 raise ApiError(403, "PolicyNotAuthorized", text)
 
     def caller(self, request: Request) -> Caller:
-        """Who asks, after `admit`. Raises ApiError 401, or 503 while the token file cannot be used."""
+        """The caller, after `admit`. Raises ApiError 401, or 503 while the token file cannot be used."""
         found = self.by_token(request.headers.get("x-auth-token", "")) or self._by_certificate(request)
         if found is None:
             raise ApiError(401, "Unauthorized", "This request needs a valid X-Auth-Token")
@@ -72,7 +72,7 @@ def _current(tokens: TokenFile) -> Credentials:
 
 
 def _refuse_browsers(request: Request) -> None:
-    """A foreign web page can make a local browser send requests, also under a host name of its own."""
+    """A foreign web page can make a local browser send requests, even with a host name of that page."""
     host = urlsplit(f"//{request.headers.get('host', 'localhost')}").hostname or ""
     if "origin" in request.headers or not is_loopback(host):
         raise ApiError(403, "PolicyNotAuthorized", "Without a token, only programs on this machine may ask")
@@ -87,7 +87,7 @@ class _Bucket:
 class RateLimit:
     """Lets each client make `rate` requests per second, and `burst` of them at once; 0 is no limit.
 
-    A client is what `Peer.client` says.
+    A client is identified by `Peer.client`.
     """
 
     MOST_CLIENTS = 4096

@@ -1,4 +1,4 @@
-"""From a request to its response: authentication, scheduling, dispatch, and what went wrong."""
+"""From a request to its response: authentication, scheduling, dispatch, and errors."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ ROUTER = Router(ROUTES)
 
 @dataclass(frozen=True)
 class Api:
-    """The whole northbound interface."""
+    """The northbound interface."""
 
     backend: Backend
     rate: RateLimit
     turns: Turns = field(default_factory=Turns)
 
     def answer(self, request: Request) -> Response:
-        """Never raises: every failure is a response as well."""
+        """Never raises: every failure becomes a response."""
         try:
             self.rate.admit(request.peer.client)
             return self._dispatch(request, ROUTER.match(request))

@@ -1,4 +1,4 @@
-"""Handlers of the routes of one collection: what is the same for all resources."""
+"""Handlers of the routes of one collection, in common for all resources."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Collection(Generic[T]):
         return reply_list(request.turn, key, shown, status=201) if bulk else reply({key: next(shown)}, 201)
 
     def _content(self, document: Json, key: str) -> Json:
-        """What is in the envelope `key` of a request."""
+        """The content of the envelope `key` of a request."""
         if not isinstance(document, dict) or set(document) != {key}:
             raise bad_request(f"Unable to find '{self.resource.singular}' in request body")
         return document[key]
@@ -149,13 +149,13 @@ class Collection(Generic[T]):
         return self.resource.tags(self._find(context, view.policy, identifier))
 
     def replace_tags(self, context: Context, identifier: str) -> Response:
-        """Give an object exactly these tags."""
+        """Replace all tags of an object."""
         tags = frozenset(check(_TAGS, read_json(context.request))["tags"])
         self._edit(context, identifier, lambda edit, item: self.resource.tag(edit, item, tags))
         return reply({"tags": sorted(tags)})
 
     def add_tag(self, context: Context, identifier: str, tag: str) -> Response:
-        """Give an object one tag more."""
+        """Add a tag to an object."""
         check(_TAGS, {"tags": [tag]})
 
         def add(edit: EditContext, item: T) -> None:
@@ -168,12 +168,12 @@ class Collection(Generic[T]):
         return Response(201)
 
     def remove_tags(self, context: Context, identifier: str) -> Response:
-        """Take all tags from an object."""
+        """Remove all tags from an object."""
         self._edit(context, identifier, lambda edit, item: self.resource.tag(edit, item, frozenset()))
         return NO_CONTENT
 
     def remove_tag(self, context: Context, identifier: str, tag: str) -> Response:
-        """Take one tag from an object."""
+        """Remove one tag from an object."""
 
         def remove(edit: EditContext, item: T) -> None:
             tags = self.resource.tags(item)

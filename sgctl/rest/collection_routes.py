@@ -78,6 +78,10 @@ def _list_parameters(resource: Resource[Any]) -> Iterator[Body]:
     yield _query("page_reverse", {"type": "boolean"})
 
 
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
 def _create(collection: Collection[Any], path: str) -> Route:
     singular, plural = collection.resource.singular, collection.resource.plural
     body, one = collection.resource.schema.request("c"), _reference(collection.resource)
@@ -100,7 +104,7 @@ def _one(collection: Collection[Any], path: str) -> Iterator[Route]:
         "GET",
         path,
         collection.show,
-        f"Show a {singular}",
+        f"Show {_a(singular)}",
         response=envelope(singular),  # `fields` may leave out anything else
         parameters=(_FIELDS,),
         errors=(404,),
@@ -110,7 +114,7 @@ def _one(collection: Collection[Any], path: str) -> Iterator[Route]:
             "PUT",
             path,
             collection.update,
-            f"Change a {singular}",
+            f"Change {_a(singular)}",
             request=mapping([singular], **{singular: schema.request("u")}),
             response=_enveloped(collection.resource),
             parameters=(_IF_MATCH,),
@@ -120,7 +124,7 @@ def _one(collection: Collection[Any], path: str) -> Iterator[Route]:
         "DELETE",
         path,
         collection.delete,
-        f"Delete a {singular}",
+        f"Delete {_a(singular)}",
         status=204,
         parameters=(_IF_MATCH,),
         errors=_WRITE_ERRORS,
@@ -167,7 +171,9 @@ def _tags(collection: Collection[Any], path: str) -> Iterator[Route]:
             parameters=condition,
             errors=(400, 404, 412),
         )
-    yield Route("GET", one, collection.find_tag, "Look for a tag", status=204, errors=(404,))
+    yield Route(
+        "GET", one, collection.find_tag, "Check whether an object has a tag", status=204, errors=(404,)
+    )
     yield Route(
         "PUT", one, collection.add_tag, "Add a tag", status=201, parameters=condition, errors=(400, 404, 412)
     )

@@ -1,4 +1,4 @@
-"""The part of Nova that its clients need to give a server a security group."""
+"""The part of Nova that its clients need to add a security group to a server."""
 
 from __future__ import annotations
 
@@ -260,6 +260,6 @@ ROUTES = (
         errors=(404, 409),
     ),
     _quota_route("", _quotas, "Limits of a project"),
-    _quota_route("/defaults", _quotas, "Limits of projects that have none of their own"),
-    _quota_route("/detail", _quota_details, "Limits of a project, and what it uses"),
+    _quota_route("/defaults", _quotas, "Default limits of projects"),
+    _quota_route("/detail", _quota_details, "Limits of a project and their use"),
 )

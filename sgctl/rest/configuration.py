@@ -15,7 +15,7 @@ LOG = logging.getLogger(__name__)
 
 
 def check_settings(settings: ApiSettings, host: str) -> None:
-    """Raises AccessError when the settings cannot be used, or would open the API on `host` to everybody."""
+    """Raises AccessError for unusable settings, and for settings that open the API on `host` to everyone."""
     access(settings, host)
     limits(settings)
     if tls_context(settings) is None and not is_loopback(host):
@@ -23,12 +23,12 @@ def check_settings(settings: ApiSettings, host: str) -> None:
 
 
 def limits(settings: ApiSettings) -> Limits:
-    """The quotas of projects that have none of their own."""
+    """The default quotas of projects."""
     return parse(settings.quota, tokens=settings.tokens is not None)
 
 
 def access(settings: ApiSettings, host: str) -> Access:
-    """Who is let in when the API listens on `host`."""
+    """Who may use the API when it listens on `host`."""
     users = LocalUsers(settings.users)
     if settings.tokens is not None:
         return Access(TokenFile(settings.tokens), users)
@@ -42,7 +42,7 @@ def access(settings: ApiSettings, host: str) -> Access:
 
 
 def tls_context(settings: ApiSettings) -> ssl.SSLContext | None:
-    """How TLS is spoken, None for plain HTTP."""
+    """The TLS context, None for plain HTTP."""
     if settings.certificate is None:
         if settings.key is not None or settings.client_ca is not None:
             raise AccessError("--sgctl-api-key and --sgctl-api-client-ca need --sgctl-api-certificate")

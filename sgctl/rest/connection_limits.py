@@ -15,7 +15,7 @@ MAX_PER_PEER = 128
 class ApiConnections:
     """The open connections. The oldest one that never made an allowed request is closed first.
 
-    After these comes the oldest one of the caller with the most: nobody keeps others out with idle ones.
+    Then the oldest one of the caller with the most is closed: idle connections do not keep other callers out.
     """
 
     def __init__(

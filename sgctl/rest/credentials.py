@@ -1,4 +1,4 @@
-"""Tokens, certificates and the callers they stand for, from a file that is read again when it changes."""
+"""Tokens and certificates with their callers, from a file that is read again when it changes."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """On whose behalf a request is made. Readers and members see their project, admins everything."""
+    """The project and role of a request. Readers and members see their project, admins everything."""
 
     project: str
     role: Role
 
     @property
     def is_admin(self) -> bool:
-        """Whether it may see and change every project."""
+        """Whether the caller may see and change every project."""
         return self.role is Role.ADMIN
 
 
 class AccessError(Exception):
-    """The settings would leave the API open, or cannot be read; the message is for the operator."""
+    """The settings leave the API open, or cannot be read; the message is for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +100,15 @@ def _take_entry(entry: Any, where: str, tokens: dict[bytes, Caller], certificate
 
 
 def digest(token: str) -> bytes:
-    """The SHA-256 of a token, which is all that is kept of it."""
+    """The SHA-256 of a token. The token itself is not kept."""
     return hashlib.sha256(token.encode()).digest()
 
 
 class TokenFile:
-    """The credentials of a file, as the file is now.
+    """The current credentials of a file.
 
-    A file that becomes wrong or readable by others lets nobody in until it is mended. Raises AccessError when
-    it is so at the start.
+    While the file is invalid or readable by others, no token is accepted. Raises AccessError if it is so at
+    the start.
     """
 
     def __init__(self, path: Path) -> None:
@@ -132,11 +132,11 @@ class TokenFile:
             LOG.info("token file %s: read again", self._path)
         except AccessError as error:
             self._credentials = None
-            LOG.error("the API rejects all tokens: %s", error)  # noqa: TRY400 - the message says it all
+            LOG.error("the API refuses all requests: %s", error)  # noqa: TRY400 - the message says it all
 
 
 def _version(path: Path) -> tuple[int, ...]:
-    """What changes with a file's content, owner or mode."""
+    """A value that changes with the file's content, owner or mode."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Versions and extensions, which a client asks for first."""
+"""Versions and extensions, which a client requests first."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _identity(context: Context) -> Body:
 
 
 def _public(path: str, handler: Handler, summary: str, response: Schema) -> Route:
-    """What clients ask for before they send a token."""
+    """A route that clients request before they send a token."""
     return Route("GET", path, handler, summary, response=response, auth=Auth.NONE)
 
 

@@ -1,4 +1,4 @@
-"""What a write of the API works on, and what the caller may see and use of the policy."""
+"""The context of a write of the API: the draft, and what the caller may see and use."""
 
 from __future__ import annotations
 
@@ -99,10 +99,10 @@ def _relies_on_default(port: Port) -> bool:
 
 
 def may_see(caller: Caller, obj: PolicyObject, objects: Objects) -> bool:
-    """Whether the object is the caller's or everybody's."""
+    """Whether the object belongs to the caller's project or is shared."""
     return caller.is_admin or owner(obj, objects) == caller.project or is_shared(obj)
 
 
 def owner(obj: PolicyObject, objects: Objects) -> str:
-    """The project of an object; a rule is its group's."""
+    """The project of an object; a rule has that of its group."""
     return project_of(objects, obj)

@@ -1,4 +1,4 @@
-"""What is wrong with a request, in the words and with the status codes of each API."""
+"""The errors of requests, with the messages and status codes of each API."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class ApiError(Exception):
 
 
 def bad_request(message: str, kind: str = "HTTPBadRequest") -> ApiError:
-    """The request itself makes no sense."""
+    """The request itself is invalid."""
     return ApiError(400, kind, message)
 
 
 def not_found(type_name: str, noun: str, identifier: str) -> ApiError:
-    """There is no such object, or none that the caller may know of."""
+    """There is no such object, or the caller may not see it."""
     return ApiError(404, f"{type_name}NotFound", f"{noun} {identifier} could not be found.")
 
 
 def no_such_path(path: str) -> ApiError:
-    """Nothing answers to this path."""
+    """There is no such path."""
     return ApiError(404, "HTTPNotFound", f"The resource could not be found: {path}")
 
 
@@ -46,12 +46,12 @@ def wrong_method(method: str, allowed: tuple[str, ...]) -> ApiError:
 
 
 def forbidden(message: str) -> ApiError:
-    """The caller's roles do not reach that far."""
+    """The caller's role does not permit this."""
     return ApiError(403, "PolicyNotAuthorized", message)
 
 
 class ErrorForm(NamedTuple):
-    """How one kind of finding is told: status and Neutron's exception type."""
+    """How the API reports one kind of finding: the status and Neutron's exception type."""
 
     status: int
     kind: str
@@ -93,7 +93,7 @@ _TARGETS = {
 
 
 def from_policy(error: PolicyError) -> ApiError:
-    """A refusal of the service layer as Neutron tells it; the first finding decides the type."""
+    """A refusal of the service layer in Neutron's form; the first finding decides the type."""
     first = error.findings[0]
     status, kind = _refusal(first)
     return ApiError(status, kind, "; ".join(map(_told, error.findings)))

@@ -1,4 +1,4 @@
-"""The API's own connection to the policy database, used by one thread, which may be a green one.
+"""The API's connection to the policy database, used by one thread, which may be a green one.
 
 `sgctl.rest.turns` decides which write is next. A read never waits for writes in the queue.
 """
@@ -133,7 +133,7 @@ class PolicyFollower:
         return self._store
 
     def run(self) -> None:
-        """Follow the policy and do writes, for ever. If this fails, requests get Unavailable."""
+        """Follow the policy and do writes, forever. If this fails, requests get Unavailable."""
         try:
             self._store = store = self._connect()
             self._connected.set()

@@ -25,9 +25,9 @@ MAX_BODY_BYTES = 1 << 20
 
 @dataclass(slots=True, eq=False)
 class Peer:
-    """Who made a connection: address `host`, user id `uid` when it is a process of this machine.
+    """The client of a connection: its address `host`, and its user id `uid` if it is on this machine.
 
-    `caller` is who last made an allowed request on it.
+    `caller` made the last allowed request on the connection.
     """
 
     host: str = ""

@@ -160,7 +160,7 @@ _TOKENS, _PROJECTS = "/identity/v3/auth/tokens", "/identity/v3/projects"
 _SUBJECT: Body = {
     "name": "X-Subject-Token",
     "in": "header",
-    "description": "the token that is asked about",
+    "description": "the token to validate",
     "schema": {"type": "string"},
 }
 _NAMES: Body = {"name": "name", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}}
@@ -181,7 +181,7 @@ ROUTES = (
         "GET",
         _TOKENS,
         _show,
-        "Show what a token stands for",
+        "Validate a token",
         response=envelope("token"),
         parameters=(_SUBJECT,),
         errors=(404,),

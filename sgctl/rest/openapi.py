@@ -12,11 +12,11 @@ from sgctl.rest.routing import PARAMETER, Route
 from sgctl.rest.schemas import TAG, mapping
 
 _REASONS = {
-    400: "The request makes no sense",
-    401: "No valid token",
-    403: "The token's role does not reach that far",
+    400: "The request is invalid",
+    401: "There is no valid token",
+    403: "The role of the token does not permit this",
     404: "No such object, or an object that it refers to does not exist",
-    409: "The address, name or number is taken, the object is in use, or the quota exceeded",
+    409: "The address, name or number is taken, the object is in use, or a quota is exceeded",
     412: "The object has another revision",
     413: "The body is too large",
     429: "Too many requests",

@@ -190,14 +190,14 @@ def _growing(draft: Draft, name: str) -> list[str]:
 _QUOTA = envelope("quota")
 _NAMES = mapping(["tenant_id", "project_id"], tenant_id={"type": "string"}, project_id={"type": "string"})
 _ONE = "/v2.0/quotas/{id}"
-_DETAILS = "Limits of a project, and what it uses"
+_DETAILS = "Limits of a project and their use"
 
 ROUTES = (
     Route(
         "GET",
         "/v2.0/quotas",
         _list,
-        "Limits of the projects that have some of their own",
+        "Limits of all projects that do not have the defaults",
         response=envelope("quotas", "array"),
     ),
     Route(
@@ -224,12 +224,19 @@ ROUTES = (
         response=_QUOTA,
         errors=(400, 413),
     ),
-    Route("DELETE", _ONE, _delete, "Let a project have the default limits", status=204, errors=(400, 404)),
+    Route(
+        "DELETE",
+        _ONE,
+        _delete,
+        "Reset the limits of a project to the defaults",
+        status=204,
+        errors=(400, 404),
+    ),
     Route(
         "GET",
         f"{_ONE}/default",
         _show_default,
-        "Limits of projects that have none of their own",
+        "Default limits of projects",
         response=_QUOTA,
         errors=(404,),
     ),

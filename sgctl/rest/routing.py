@@ -1,4 +1,4 @@
-"""Routes as data. Requests are dispatched by them, and the OpenAPI document is written from them.
+"""Routes as data, for dispatching requests and for the OpenAPI document.
 
 See docs/decisions/routes.md.
 """
@@ -42,7 +42,7 @@ class Auth(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """What handlers work with. `limits` are the quotas of projects that have none of their own."""
+    """What handlers work with. `limits` are the default quotas of projects."""
 
     policy: PolicyFollower
     access: Access
@@ -51,7 +51,7 @@ class Backend:
 
 @dataclass(slots=True, eq=False)
 class Context:
-    """One request for a handler; `identified` is None where the route does not ask for the caller."""
+    """One request for a handler; `identified` is None if the route does not need the caller."""
 
     request: Request
     backend: Backend
@@ -59,7 +59,7 @@ class Context:
 
     @property
     def caller(self) -> Caller:
-        """Who asks, on a route with `Auth.CALLER`."""
+        """The caller, on a route with `Auth.CALLER`."""
         assert self.identified is not None, "the route does not ask for the caller"
         return self.identified
 
@@ -90,7 +90,7 @@ class Route:
 
 
 class Match(NamedTuple):
-    """What a request leads to: a handler with the values of the path's parameters, or an error to raise."""
+    """The result for a request: a handler with the values of the path's parameters, or an error to raise."""
 
     auth: Auth
     handler: Handler
@@ -114,7 +114,7 @@ class Router:
         self._urls = Map(rules, merge_slashes=False, redirect_defaults=False).bind("")
 
     def match(self, request: Request) -> Match:
-        """The route of a request. An unknown path is a match, too: the caller's right to know comes first."""
+        """The route of a request. An unknown path is a match, too: the caller is authenticated first."""
         path = f"/{'/'.join(request.segments)}"
         fixed = self._fixed.get((request.method, path))
         if fixed is not None:

@@ -40,7 +40,7 @@ def mapping(required: Iterable[str] = (), **properties: Schema) -> Schema:
 
 
 def envelope(name: str, kind: str = "object") -> Schema:
-    """An object with one property, of whose content only the JSON type is told."""
+    """An object with one property; of its content, only the JSON type is described."""
     return {"type": "object", "properties": {name: {"type": kind}}, "required": [name]}
 
 
@@ -54,12 +54,12 @@ class ResourceAttribute:
 
 
 def read_only(**schemas: Schema) -> list[ResourceAttribute]:
-    """Attributes that only answers have."""
+    """Attributes that occur only in responses."""
     return [ResourceAttribute(name, schema) for name, schema in schemas.items()]
 
 
 def given_once(**schemas: Schema) -> list[ResourceAttribute]:
-    """Attributes that are settled on creation."""
+    """Attributes that are set on creation and never changed."""
     return [ResourceAttribute(name, schema, "c") for name, schema in schemas.items()]
 
 
@@ -108,7 +108,7 @@ class ResourceSchema:
 
     @property
     def answer(self) -> Schema:
-        """The schema of an object in an answer."""
+        """The schema of an object in a response."""
         shown = {each.name: each.schema for each in self.attributes if each.name != "tenant_id"}
         return {"type": "object", "properties": {**shown, "tenant_id": TEXT}, "required": sorted(self.names)}
 
@@ -134,7 +134,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 class Checker:
-    """A schema for bodies. The library for it is loaded with the first one: a controller starts without."""
+    """A schema for bodies. The library is loaded with the first one, so the controller starts without it."""
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema

@@ -1,4 +1,4 @@
-"""Servers, as the compute API shows them. A server is its ports."""
+"""Servers, as the compute API shows them. A server consists of its ports."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def servers(objects: Objects, caller: Caller) -> Iterator[Server]:
 
 
 def _name(identifier: str, ports: list[Port]) -> str:
-    """The `device_id`, or where that is a UUID, the name of the first port that has one."""
+    """The `device_id` or, if that is a UUID, the name of the first port that has a name."""
     if ports[0].device_id and not _is_uuid(identifier):
         return identifier
     return next((port.name for port in ports if port.name), identifier)

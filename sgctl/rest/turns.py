@@ -28,7 +28,7 @@ class Rank(IntEnum):
 
 
 class Owner(NamedTuple):
-    """On whose behalf work is done."""
+    """The rank and project of a piece of work."""
 
     rank: Rank
     project: str
@@ -90,17 +90,17 @@ class Turns:
 
     @property
     def busy(self) -> bool:
-        """Whether somebody has the turn."""
+        """Whether a request has the turn."""
         return self._taken
 
     @property
     def waiting(self) -> int:
-        """How many wait for it."""
+        """How many requests wait for the turn."""
         return len(self._queue)
 
     @contextmanager
     def turn(self, owner: Owner) -> Iterator[Turn]:
-        """Wait for a turn, and give it back at the end."""
+        """Wait for a turn, and release it at the end."""
         turn = Turn(self, owner)
         self.acquire(owner)
         try:
@@ -118,18 +118,18 @@ class Turns:
         self._taken = True
 
     def release(self) -> None:
-        """Hand the turn to whoever is next."""
+        """Pass the turn to the next request."""
         if len(self._queue):
             self._queue.take()[1].set()
         else:
             self._taken = False
 
     def charge(self, owner: Owner, objects: int) -> None:
-        """Count objects that an owner's turn went to."""
+        """Count objects that an owner's request has processed."""
         self._queue.charge(owner, objects)
 
     def hand_on(self, owner: Owner) -> None:
-        """Let requests arrive, and whoever is next go first."""
+        """Let requests arrive, and let the next one go first."""
         time.sleep(0)
         if len(self._queue):
             event = threading.Event()
@@ -142,27 +142,27 @@ class Turn:
     """One request's turn."""
 
     def __init__(self, turns: Turns | None = None, owner: Owner = NOBODY) -> None:
-        """Without `turns` nobody else wants one."""
+        """Without `turns`, no other request needs one."""
         self._turns = turns
         self.owner = owner
         self._objects = 0
 
     def pause(self, objects: int = 1) -> None:
-        """Count objects that are done, and let others go first where they are next."""
+        """Count processed objects, and let other requests go first if it is their turn."""
         self._objects += objects
         if self._objects >= PIECE and self._turns is not None:
             self.settle()
             self._turns.hand_on(self.owner)
 
     def settle(self) -> None:
-        """Count what was done since the last time."""
+        """Count the objects since the last call."""
         if self._turns is not None:
             self._turns.charge(self.owner, self._objects)
         self._objects = 0
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Let others have the turn while this request waits for something."""
+        """Release the turn while this request waits for something."""
         if self._turns is None:
             yield
             return

@@ -1,4 +1,4 @@
-"""The API as a process of its own: what members ask for must not take the time of the control loop.
+"""The API in a separate process, so that requests of members do not delay the control loop.
 
 See docs/decisions/fair-turns.md. The controller listens, and passes the socket to the process; it starts
 another one when that ends, and logs what it says.
@@ -39,11 +39,11 @@ class Northbound:
         check_settings(settings, host)
 
     def start(self) -> None:
-        """Listen, and let a process answer. Ends the controller when somebody else listens there."""
+        """Listen, and start the process. Ends the controller if another process listens there."""
         self._thread = runtime.spawn(self._run, runtime.listen(*self._address))
 
     def stop(self) -> None:
-        """Answer nobody any more."""
+        """Stop listening, and end the process."""
         if self._thread is not None:
             self._thread.kill()
         if self._process is not None:
@@ -77,7 +77,7 @@ class Northbound:
 
 
 def _log(line: bytes) -> None:
-    """Log a line of the process: a record of its log, or what Python says of a crash."""
+    """Log a line of the process: a record of its log, or a line of a traceback."""
     text = line.decode(errors="replace").rstrip()
     name, level = LOG.name, logging.ERROR
     with suppress(ValueError, TypeError, LookupError):

@@ -33,7 +33,7 @@ class RecordWriter(logging.Handler):
 
 
 def main() -> None:
-    """Serve until somebody ends us."""
+    """Serve until the process is ended."""
     collect_rarely()
     raise_file_limit()
     os.nice(NICE)

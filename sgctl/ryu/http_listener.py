@@ -89,7 +89,7 @@ def _peer(stream: Any, address: Any) -> Peer:
 
 
 class Protocol(eventlet.wsgi.HttpProtocol):
-    """HTTP as eventlet speaks it, with a deadline for each request as a whole."""
+    """Eventlet's HTTP protocol, with a deadline for each request as a whole."""
 
     listener: HttpListener
     """Set by `protocol`."""

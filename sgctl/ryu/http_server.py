@@ -42,7 +42,7 @@ class Application:
         self._api = api
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., object]) -> list[bytes]:
-        """Every path, every method."""
+        """Serve a request with any path and method."""
         response, close = self._answer(environ)
         headers = [*response.headers, *([("Connection", "close")] if close else [])]
         body = b"".join(response.body)
@@ -52,7 +52,7 @@ class Application:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _answer(self, environ: Mapping[str, Any]) -> tuple[Response, bool]:
-        """The answer, and whether it has to be the last one on this connection."""
+        """The response, and whether it must be the last one on this connection."""
         try:
             return self._api.answer(read_request(environ)), False
         except ApiError as error:
@@ -117,7 +117,7 @@ def _certificate_name(environ: Mapping[str, Any]) -> str:
 
 
 def serve(settings: ApiSettings, policy_remote: str, listening: Any) -> None:
-    """Answer everybody who connects to a listening socket, for ever."""
+    """Serve a listening socket forever."""
     policy = PolicyFollower(policy_remote)
     access = configuration.access(settings, listening.getsockname()[0])
     backend = Backend(policy, access, configuration.limits(settings))

@@ -38,7 +38,7 @@ def prepare(threads: bool = True) -> None:
 
 
 def repair_imports() -> None:
-    """Repair Ryu's imports from eventlet and the way in which Ryu finds an application."""
+    """Repair Ryu's imports from eventlet and its search for an application."""
     import eventlet.wsgi
 
     # eventlet removed this name. Its WebSocket handler now sets a thread-local flag itself, and ignores
