@@ -16,8 +16,8 @@ Json = Any
 Body = dict[str, Json]
 """A JSON object."""
 
-Client = tuple[str, int | None]
-"""An address, with the user id of a local user, because local users share an address."""
+Client = str | int
+"""An address, or the id of a local user: local users share an address, and have many (127.0.0.0/8)."""
 
 MAX_BODY_BYTES = 1 << 20
 """The largest request body that is read."""
@@ -37,7 +37,7 @@ class Peer:
     @property
     def client(self) -> Client:
         """The client for which limits count."""
-        return self.host, self.uid
+        return self.host if self.uid is None else self.uid
 
 
 @dataclass(frozen=True, slots=True)

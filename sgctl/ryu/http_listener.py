@@ -45,6 +45,7 @@ class HttpListener:
                 LOG.warning("cannot accept a connection with the API: %s", error)
                 eventlet.sleep(PAUSE_SECONDS)
                 continue
+            eventlet.sleep(0)  # a socket with more connections waiting lets no other thread run
             peer = _peer(stream, address)
             if self._connections.enter(peer):
                 stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -102,6 +103,7 @@ class Protocol(eventlet.wsgi.HttpProtocol):
     def handle_one_request(self) -> None:
         """Wait for a request to begin, then read and answer it. The deadline ends when it has been read."""
         self.close_connection = True
+        eventlet.sleep(0)  # a client that sends requests without a pause lets no other thread run
         try:
             with Timeout(IDLE_SECONDS):
                 begun = self.rfile.peek(1)

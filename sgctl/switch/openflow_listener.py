@@ -61,6 +61,7 @@ class OpenFlowListener:
                     runtime.sleep(PAUSE_SECONDS)
                     continue
                 self._receive(stream, peer[:2])
+                runtime.sleep(0)  # a socket with more connections waiting lets no other thread run
 
     def _receive(self, stream: Any, there: Address) -> None:
         """Refuse a peer at once if possible; this costs one request to the kernel."""

@@ -49,6 +49,20 @@ stream.sendall((head + body).encode())
 """
 
 
+ASK_WITHOUT_END = """
+import socket, sys, threading
+stream = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+
+def read():
+    while stream.recv(1 << 20):
+        pass
+
+threading.Thread(target=read, daemon=True).start()
+while True:
+    stream.sendall(b"GET /v2.0 HTTP/1.1\\r\\n\\r\\n" * 1000)
+"""
+
+
 def as_nobody(port: int, path: str) -> Answer:
     command = [sys.executable, "-c", ASK_AS_NOBODY, str(port), path]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
@@ -196,6 +210,15 @@ def test_idle_connections_of_a_member_block_nobody(guarded: Controller) -> None:
     assert status(guarded, ADMIN) == 200
     for connection in crowd:
         connection.close()
+
+
+def test_endless_requests_do_not_block_other_clients(guarded: Controller) -> None:
+    """On one connection, the next request is always there already."""
+    with subprocess.Popen([sys.executable, "-c", ASK_WITHOUT_END, str(guarded.wsapi_port)]) as stranger:
+        time.sleep(0.5)  # it has begun
+        assert [status(guarded, ADMIN) for _ in range(3)] == [200, 200, 200]
+        assert stranger.poll() is None, "it goes on all the time"
+        stranger.kill()
 
 
 def test_the_listener_survives_a_lack_of_file_descriptors(guarded: Controller) -> None:

@@ -65,9 +65,9 @@ def test_idle_connections_of_one_caller_block_nobody(most: int, max_per_peer: in
 def test_users_of_one_machine_have_rates_of_their_own() -> None:
     rate = RateLimit(1, 2, clock=lambda: 0.0)
     rate.admit(Peer("127.0.0.1", 1).client)
-    rate.admit(Peer("127.0.0.1", 1).client)
+    rate.admit(Peer("127.0.0.2", 1).client)
     with pytest.raises(ApiError, match="Too many"):
-        rate.admit(Peer("127.0.0.1", 1).client)
+        rate.admit(Peer("127.0.0.3", 1).client)
     rate.admit(Peer("127.0.0.1", 0).client)
 
 
