@@ -116,12 +116,19 @@ _NETWORK = (
 
 _SECURITY_GROUP = (
     _NAME,
-    Attribute("stateful", FLAG, explicit=EVERYWHERE),
+    Attribute(
+        "stateful",
+        FLAG,
+        "Whether replies to permitted packets are permitted. A new group is stateful.",
+        option=CommandOption("--stateful/--stateless"),
+        title="STATEFUL",
+        wide=False,
+    ),
 )
 
 _ADDRESS_GROUP = (
     _NAME,
-    Attribute("addresses", PREFIXES, explicit=EVERYWHERE),
+    Attribute("addresses", PREFIXES, explicit=Place.MANIFEST | Place.REST, title="ADDRESSES", wide=False),
 )
 
 _RULE = (
@@ -187,16 +194,59 @@ _RULE = (
 _PORT = (
     _NAME,
     Attribute("network_id", reference("Network"), column="network", refers_to=Network, explicit=EVERYWHERE),
-    Attribute("mac", TEXT, name="mac_address", explicit=EVERYWHERE),
-    Attribute("iface_id", TEXT, explicit=EVERYWHERE, own=True),
+    Attribute("mac", TEXT, name="mac_address", explicit=EVERYWHERE, setter=Setter.NETWORK_OWNER),
     Attribute("fixed_ips", PREFIX_LIST, explicit=EVERYWHERE),
     Attribute("security_groups", references("Security_Group"), refers_to=SecurityGroup, explicit=EVERYWHERE),
-    Attribute("allowed_address_pairs", PAIR_LIST, explicit=EVERYWHERE),
-    Attribute("port_security_enabled", FLAG, explicit=EVERYWHERE),
-    Attribute("permitted_ethertypes", integers(0x0600, 0xFFFF), explicit=EVERYWHERE, own=True),
-    Attribute("admin_state_up", FLAG, explicit=EVERYWHERE),
-    Attribute("device_id", TEXT, explicit=EVERYWHERE),
-    Attribute("device_owner", TEXT, explicit=EVERYWHERE),
+    Attribute(
+        "allowed_address_pairs",
+        PAIR_LIST,
+        explicit=Place.MANIFEST | Place.REST,
+        setter=Setter.NETWORK_OWNER,
+        title="ADDRESS PAIRS",
+    ),
+    Attribute(
+        "port_security_enabled",
+        FLAG,
+        "Whether its packets are filtered. Enabled for new ports.",
+        setter=Setter.NETWORK_OWNER,
+        option=CommandOption("--enable-port-security/--disable-port-security"),
+        title="SECURED",
+    ),
+    Attribute(
+        "permitted_ethertypes",
+        integers(0x0600, 0xFFFF, show="{:#06x}".format),
+        explicit=Place.MANIFEST | Place.REST,
+        setter=Setter.NETWORK_OWNER,
+        own=True,
+        title="ETHERNET TYPES",
+    ),
+    Attribute(
+        "admin_state_up",
+        FLAG,
+        "Whether packets pass at all. Enabled for new ports.",
+        option=CommandOption("--enable/--disable"),
+        title="UP",
+    ),
+    Attribute(
+        "iface_id",
+        TEXT,
+        "The external_ids:iface-id of the interface that is bound to it.",
+        explicit=Place.MANIFEST,  # left out, it stays what it was, or is the name
+        access=ApiAccess.READ,
+        own=True,
+    ),
+    Attribute(
+        "device_id",
+        TEXT,
+        "The id of the machine that it belongs to.",
+        option=CommandOption("--device", "Clear the machine that it belongs to.", "DEVICE"),
+    ),
+    Attribute(
+        "device_owner",
+        TEXT,
+        "The owner of the machine.",
+        option=CommandOption("--device-owner", "Clear the owner of the machine.", "OWNER"),
+    ),
 )
 
 ATTRIBUTES: Mapping[type[PolicyObject], tuple[Attribute, ...]] = {

@@ -12,7 +12,7 @@ from sgctl.attributes.declarations import ATTRIBUTES
 from sgctl.attributes.value_types import Schema
 
 Kind = type[PolicyObject]
-Shown = Callable[[PolicyObject], dict[str, Any]]
+Show = Callable[[PolicyObject], dict[str, Any]]
 
 DEFAULTS: Mapping[Kind, Mapping[str, Any]] = {
     kind: {field.name: field.default for field in fields(kind)} for kind in ATTRIBUTES
@@ -75,7 +75,7 @@ def requested_values(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def shown_by(kind: Kind, place: Place) -> Shown:
+def shown_by(kind: Kind, place: Place) -> Show:
     """A function from an object to its attributes as plain data, by Neutron's names."""
     entries = [(each.name, each.field, each.value_type.show) for each in plain(kind, place)]
 

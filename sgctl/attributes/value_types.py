@@ -230,7 +230,11 @@ OPTIONAL_PREFIX = _optional("string", _prefix, str)
 TEXTS = _members("string")
 PREFIXES = _members("string", _prefix, str, show=lambda values: _texts(sorted(values)))
 PREFIX_LIST = _ordered(_prefix, str, show=_texts)
-PAIR_LIST = _ordered(_pair, lambda pair: f"{pair.mac} {pair.prefix}")
+PAIR_LIST = _ordered(
+    _pair,
+    lambda pair: f"{pair.mac} {pair.prefix}",
+    show=lambda pairs: [{"mac_address": pair.mac, "ip_address": str(pair.prefix)} for pair in pairs],
+)
 SUBNET_DETAILS = ValueType(
     {"key": "string", "min": 0, "max": "unlimited"},
     lambda value: tuple(sorted(map(_read_detail, elements(value)), key=lambda detail: detail.prefix)),

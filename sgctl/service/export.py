@@ -74,11 +74,11 @@ def _spec(draft: Draft, obj: PolicyObject) -> Manifest:
     if isinstance(obj, Network):
         return _network(draft, obj)
     if isinstance(obj, AddressGroup):
-        return {"addresses": [str(address) for address in sorted(obj.addresses)]}
+        addresses: Manifest = {"addresses": [str(address) for address in sorted(obj.addresses)]}
+        return addresses | exported_values(obj)
     if isinstance(obj, SecurityGroup):
         rules = sorted(draft.where(Rule, "group_id", obj.id), key=lambda rule: (rule.number, rule.id))
-        stated: Manifest = {} if obj.stateful else {"stateful": False}
-        return stated | {"rules": [_rule(draft, rule) for rule in rules]}
+        return exported_values(obj) | {"rules": [_rule(draft, rule) for rule in rules]}
     assert isinstance(obj, Port)
     return _port(draft, obj)
 
@@ -136,17 +136,15 @@ def _port(draft: Draft, port: Port) -> Manifest:
         "mac_address": port.mac,
         "fixed_ips": [str(address) for address in port.fixed_ips],
     }
-    if not port.port_security_enabled:
-        stated["port_security_enabled"] = False
-    if not port.admin_state_up:
-        stated["admin_state_up"] = False
-    return stated | _present(
-        security_groups=sorted(groups),
-        allowed_address_pairs=pairs,
-        permitted_ethertypes=[f"{each:#06x}" for each in sorted(port.permitted_ethertypes)],
-        iface_id=port.iface_id,
-        device_id=port.device_id,
-        device_owner=port.device_owner,
+    return (
+        stated
+        | exported_values(port)
+        | _present(
+            security_groups=sorted(groups),
+            allowed_address_pairs=pairs,
+            permitted_ethertypes=[f"{each:#06x}" for each in sorted(port.permitted_ethertypes)],
+            iface_id=port.iface_id,
+        )
     )
 
 

@@ -18,15 +18,6 @@ from sgctl.service.draft import Draft
 from sgctl.service.names import reference_to
 from sgctl.service.subnets import subnets_of
 
-_FIELDS = {
-    "network": "network",
-    "mac_address": "mac_address",
-    "iface_id": "iface_id",
-    "device_id": "device",
-    "device_owner": "device_owner",
-    "port_security_enabled": "port_security",
-    "admin_state_up": "up",
-}
 _LISTS = {
     "fixed_ips": "fixed_ip",
     "security_groups": "security_group",
@@ -39,7 +30,7 @@ def _fill(draft: Draft, data: Data, options: Options) -> None:
     spec, metadata = data["spec"], data["metadata"]
     if options.get("name") is not None and spec:
         spec.setdefault("iface_id", metadata["name"] or metadata["id"])  # so that it stays bound
-    assign(spec, options, **_FIELDS)
+    assign(spec, options, network="network", mac_address="mac_address", iface_id="iface_id")
     for field, name in _LISTS.items():
         if options[f"no_{name}"]:
             spec[field] = []
@@ -51,9 +42,6 @@ def _fill(draft: Draft, data: Data, options: Options) -> None:
 
 def _clear(draft: Draft, data: Data, options: Options) -> None:
     spec = data["spec"]
-    for field, name in (("device_id", "device"), ("device_owner", "device_owner")):
-        if options[name]:
-            spec.pop(field, None)
     discard(spec, "security_groups", _labels(draft, options["security_group"]))
     discard(spec, "fixed_ips", [_address(draft, spec, each) for each in options["fixed_ip"]])
     discard(spec, "allowed_address_pairs", [_pair(each) for each in options["allowed_address"]])
@@ -168,20 +156,6 @@ NOUN = Noun(
         _several("permitted-ethertype", "TYPE", "An Ethernet type besides ARP and IP, such as 0x88cc."),
         option("--no-permitted-ethertype", is_flag=True, help="First remove all these types."),
         option(
-            "--enable-port-security/--disable-port-security",
-            "port_security",
-            default=None,
-            help="Whether its packets are filtered. Enabled for new ports.",
-        ),
-        option(
-            "--enable/--disable",
-            "up",
-            default=None,
-            help="Whether packets pass at all. Enabled for new ports.",
-        ),
-        option("--device", help="The id of the machine that it belongs to."),
-        option("--device-owner", metavar="OWNER", help="The owner of the machine."),
-        option(
             "--iface-id",
             help="external_ids:iface-id of its interface. Default: the name it was created with.",
         ),
@@ -191,8 +165,6 @@ NOUN = Noun(
         _several("security-group", "GROUP", "Remove it from this group.", **_GROUP),
         _several("allowed-address", _PAIR, "Remove this additional source."),
         _several("permitted-ethertype", "TYPE", "Remove this Ethernet type."),
-        option("--device", is_flag=True, help="Clear the machine that it belongs to."),
-        option("--device-owner", is_flag=True, help="Clear the owner of the machine."),
     ),
     list_options=(
         option("--network", help="Only those on this network.", **_NETWORK),

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import click
-
 from sgctl.cli import kinds
-from sgctl.cli.nouns.noun import Data, Noun, Options, assign, option
+from sgctl.cli.nouns.noun import Data, Noun, Options, option
 from sgctl.service.draft import Draft
 
 
 def _fill(draft: Draft, data: Data, options: Options) -> None:
     del draft
-    assign(data["spec"], options, stateful="stateful")
     if options.get("default_rules"):
         data["spec"]["default_rules"] = "openstack"
 
@@ -23,10 +20,6 @@ def _keep(draft: Draft, options: Options) -> Callable[[Mapping[str, Any]], bool]
     del draft
     stateful = options["stateful"]
     return lambda record: stateful is None or record["stateful"] == stateful
-
-
-def _stateful(text: str) -> click.Option:
-    return option("--stateful/--stateless", default=None, help=text)
 
 
 NOUN = Noun(
@@ -40,6 +33,5 @@ NOUN = Noun(
             help="Create the rules that OpenStack gives a new group: all egress, IPv4 and IPv6. The default.",
         ),
     ),
-    edit_options=(_stateful("Whether replies to permitted packets are permitted. A new group is stateful."),),
-    list_options=(_stateful("Only such groups."),),
+    list_options=(option("--stateful/--stateless", default=None, help="Only such groups."),),
 )

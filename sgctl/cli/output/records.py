@@ -120,13 +120,14 @@ def _subnets(shown: Shown) -> Iterable[Record]:
 
 
 def _address_group(_: Shown, group: AddressGroup) -> Record:
-    return _common(group) | {"addresses": [str(address) for address in sorted(group.addresses)]}
+    return _common(group) | _SHOWN[AddressGroup](group)
 
 
 def _security_group(shown: Shown, group: SecurityGroup) -> Record:
     rules = sorted(shown.draft.where(Rule, "group_id", group.id), key=lambda rule: rule.number)
-    return _common(group) | {
-        "stateful": group.stateful,
+    return {
+        **_common(group),
+        **_SHOWN[SecurityGroup](group),
         "rule_count": len(rules),
         "port_count": len(shown.draft.having(Port, "security_groups", group.id)),
         "rules": [rule_record(shown.draft, rule) for rule in rules],
@@ -188,15 +189,7 @@ def _port(shown: Shown, port: Port) -> Record:
         "fixed_ips": list(map(str, port.fixed_ips)),
         "security_groups": sorted(shown.name(SecurityGroup, each) for each in port.security_groups),
         "security_group_ids": sorted(port.security_groups),
-        "allowed_address_pairs": [
-            {"mac_address": pair.mac, "ip_address": str(pair.prefix)} for pair in port.allowed_address_pairs
-        ],
-        "port_security_enabled": port.port_security_enabled,
-        "permitted_ethertypes": [f"{each:#06x}" for each in sorted(port.permitted_ethertypes)],
-        "admin_state_up": port.admin_state_up,
-        "iface_id": port.iface_id,
-        "device_id": port.device_id,
-        "device_owner": port.device_owner,
+        **_SHOWN[Port](port),
         "bound_to": shown.bound_to(port.id),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from flows.policy.objects import Network, PolicyObject, Rule
+from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
 from sgctl.attributes.declarations import ATTRIBUTES
 from sgctl.cli import kinds
 
@@ -51,12 +51,18 @@ COLUMNS: dict[kinds.ObjectKind, tuple[TableColumn, ...]] = {
         TableColumn("NAMESERVERS", "dns_nameservers", wide=True),
         *_END,
     ),
-    kinds.ADDRESS_GROUPS: (TableColumn("NAME", "name"), TableColumn("ADDRESSES", "addresses"), *_END),
+    kinds.ADDRESS_GROUPS: (
+        TableColumn("NAME", "name"),
+        *_declared(AddressGroup, wide=False),
+        *_declared(AddressGroup, wide=True),
+        *_END,
+    ),
     kinds.SECURITY_GROUPS: (
         TableColumn("NAME", "name"),
-        TableColumn("STATEFUL", "stateful"),
+        *_declared(SecurityGroup, wide=False),
         TableColumn("RULES", "rule_count"),
         TableColumn("PORTS", "port_count"),
+        *_declared(SecurityGroup, wide=True),
         *_END,
     ),
     kinds.RULES: (
@@ -78,13 +84,11 @@ COLUMNS: dict[kinds.ObjectKind, tuple[TableColumn, ...]] = {
         TableColumn("MAC", "mac_address"),
         TableColumn("ADDRESSES", "fixed_ips"),
         TableColumn("GROUPS", "security_groups"),
+        *_declared(Port, wide=False),
         TableColumn("BOUND TO", "bound_to"),
         TableColumn("IFACE-ID", "iface_id", wide=True),
         TableColumn("DEVICE", "device_id", wide=True),
-        TableColumn("ADDRESS PAIRS", "allowed_address_pairs", wide=True),
-        TableColumn("SECURED", "port_security_enabled", wide=True),
-        TableColumn("ETHERNET TYPES", "permitted_ethertypes", wide=True),
-        TableColumn("UP", "admin_state_up", wide=True),
+        *_declared(Port, wide=True),
         *_END,
     ),
     kinds.HOSTS: (

@@ -7,6 +7,8 @@ from dataclasses import replace
 from uuid import uuid4
 
 from flows.policy.objects import AddressGroup, Prefix
+from sgctl.attributes.attribute import Place
+from sgctl.attributes.plain import requested_values, shown_by
 from sgctl.rest.address_format import cidr, read_network
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError, bad_request
@@ -19,6 +21,7 @@ from sgctl.rest.schemas import (
     STANDARD,
     TEXT,
     ResourceSchema,
+    declared,
     editable,
     given_once,
     list_of,
@@ -29,6 +32,7 @@ from sgctl.rest.view import View
 from sgctl.service.names import is_shared
 
 ADDRESSES = list_of(ADDRESS, 10_000)
+_SHOWN = shown_by(AddressGroup, Place.REST)
 _REQUEST = mapping(["addresses"], addresses=ADDRESSES)
 
 
@@ -44,6 +48,7 @@ class AddressGroups(Simple[AddressGroup]):
         (
             *STANDARD,
             *editable(name=TEXT, description=TEXT),
+            *declared(AddressGroup),
             *given_once(addresses=ADDRESSES),
             *read_only(shared=FLAG),
         ),
@@ -55,19 +60,22 @@ class AddressGroups(Simple[AddressGroup]):
             **standard(item, item.meta.project_id),
             "addresses": [cidr(prefix) for prefix in sorted(item.addresses)],
             "shared": is_shared(item),
+            **_SHOWN(item),
         }
 
     def create(self, edit: EditContext, body: Body) -> str:
         """Create a group, which may be empty."""
         addresses = _read(body.get("addresses", []))
-        group = AddressGroup(str(uuid4()), body.get("name", ""), addresses, new_meta(edit, body))
+        values = requested_values(AddressGroup, body)
+        group = AddressGroup(str(uuid4()), body.get("name", ""), addresses, new_meta(edit, body), **values)
         edit.put(group)
         return group.id
 
     def update(self, edit: EditContext, item: AddressGroup, body: Body) -> None:
         """Change the name or the description."""
         name = body.get("name", item.name)
-        edit.put(replace(item, name=name, meta=with_description(item.meta, body)))
+        values = requested_values(AddressGroup, body)
+        edit.put(replace(item, name=name, meta=with_description(item.meta, body), **values))
 
     @property
     def actions(self) -> Mapping[str, ResourceAction[AddressGroup]]:

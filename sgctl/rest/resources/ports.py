@@ -6,6 +6,8 @@ from dataclasses import replace
 from uuid import uuid4
 
 from flows.policy.objects import AddressPair, Network, Port, Prefix
+from sgctl.attributes.attribute import Place, Setter
+from sgctl.attributes.plain import requested_values, reserved_to, shown_by
 from sgctl.attributes.value_types import UUID, Schema, optional
 from sgctl.rest.address_format import read_address
 from sgctl.rest.edit_context import NOUNS, EditContext
@@ -15,12 +17,12 @@ from sgctl.rest.resource import new_meta, standard, with_description
 from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import (
     ADDRESS,
-    FLAG,
     STANDARD,
     TAGS,
     TEXT,
     ResourceAttribute,
     ResourceSchema,
+    declared,
     editable,
     given_once,
     list_of,
@@ -41,8 +43,9 @@ _ETHERTYPE: Schema = {
     "minimum": 0x0600,
     "maximum": 0xFFFF,
 }
-_OWNERS_ONLY = ("mac_address", "port_security_enabled", "allowed_address_pairs", "permitted_ethertypes")
-"""Attributes that let a port send as others or bypass the checks of IP: only for the network's owner."""
+_SHOWN = shown_by(Port, Place.REST)
+_OWNERS_ONLY = [each.name for each in reserved_to(Port, Setter.NETWORK_OWNER)]
+"""Attributes that let a port send as others or bypass the checks of IP."""
 
 _STANDARD = [attribute for attribute in STANDARD if attribute.name != "tags"]
 
@@ -63,16 +66,13 @@ class Ports(Simple[Port]):
             *editable(
                 name=TEXT,
                 description=TEXT,
-                admin_state_up=FLAG,
                 mac_address=TEXT,
                 fixed_ips=list_of(_FIXED_IP, 100),
                 security_groups=optional(list_of(UUID, 100)),
                 allowed_address_pairs=optional(list_of(_PAIR, 100)),
-                port_security_enabled=FLAG,
                 permitted_ethertypes=list_of(_ETHERTYPE, 100),
-                device_id=TEXT,
-                device_owner=TEXT,
             ),
+            *declared(Port),
             *editable(
                 **{
                     "binding:host_id": optional(TEXT),
@@ -81,7 +81,7 @@ class Ports(Simple[Port]):
                 }
             ),
             *read_only(**{"binding:vif_type": TEXT, "binding:vif_details": {"type": "object"}}),
-            *read_only(status=TEXT, iface_id=TEXT, extra_dhcp_opts={"type": "array"}),
+            *read_only(status=TEXT, extra_dhcp_opts={"type": "array"}),
         ),
         ("network_id",),
     )
@@ -95,22 +95,18 @@ class Ports(Simple[Port]):
             "mac_address": item.mac,
             "fixed_ips": _shown_addresses(view.policy, item),
             "status": "ACTIVE" if view.status.is_active(item) else "DOWN",
-            "admin_state_up": item.admin_state_up,
             "security_groups": sorted(item.security_groups),
             "allowed_address_pairs": [
                 {"ip_address": str(pair.prefix), "mac_address": pair.mac}
                 for pair in item.allowed_address_pairs
             ],
-            "port_security_enabled": item.port_security_enabled,
-            "device_id": item.device_id,
-            "device_owner": item.device_owner,
+            **_SHOWN(item),
             "binding:host_id": host,
             "binding:vnic_type": "normal",
             "binding:vif_type": "ovs" if host else "unbound",
             "binding:vif_details": {"port_filter": item.port_security_enabled} if host else {},
             "binding:profile": {},
             "extra_dhcp_opts": [],
-            "iface_id": item.iface_id,
             "permitted_ethertypes": [f"{each:#06x}" for each in sorted(item.permitted_ethertypes)],
         }
 
@@ -186,9 +182,8 @@ def _canonical(address: str) -> str:
 
 def _edited(edit: EditContext, network: Network, port: Port, body: Body) -> Port:
     """The port with the values from the body."""
-    plain = ("name", "admin_state_up", "port_security_enabled", "device_id", "device_owner")
-    changed = replace(port, **{name: body[name] for name in plain if name in body})
-    changed = replace(changed, meta=with_description(changed.meta, body))
+    name, meta = body.get("name", port.name), with_description(port.meta, body)
+    changed = replace(port, name=name, meta=meta, **requested_values(Port, body))
     if body.get("mac_address"):
         changed = replace(changed, mac=body["mac_address"].lower())
     if "security_groups" in body:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from uuid import uuid4
 
 from flows.policy.objects import Rule, SecurityGroup
+from sgctl.attributes.attribute import Place
+from sgctl.attributes.plain import requested_values, shown_by
 from sgctl.rest.credentials import Caller
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError
@@ -13,10 +15,12 @@ from sgctl.rest.http import Body
 from sgctl.rest.resource import new_meta, standard, with_description
 from sgctl.rest.resources import rules
 from sgctl.rest.resources.simple import Simple
-from sgctl.rest.schemas import FLAG, STANDARD, TEXT, ResourceSchema, editable, read_only
+from sgctl.rest.schemas import FLAG, STANDARD, TEXT, ResourceSchema, declared, editable, read_only
 from sgctl.rest.view import View
 from sgctl.service.default_group import DEFAULT_GROUP, add_egress, default_group
 from sgctl.store.snapshot import Objects
+
+_SHOWN = shown_by(SecurityGroup, Place.REST)
 
 
 class SecurityGroupsResource(Simple[SecurityGroup]):
@@ -30,7 +34,8 @@ class SecurityGroupsResource(Simple[SecurityGroup]):
     schema = ResourceSchema(
         (
             *STANDARD,
-            *editable(name=TEXT, description=TEXT, stateful=FLAG),
+            *editable(name=TEXT, description=TEXT),
+            *declared(SecurityGroup),
             *read_only(shared=FLAG, is_default=FLAG),
             *read_only(security_group_rules={"type": "array", "items": rules.RULE_SCHEMA.answer}),
         ),
@@ -41,7 +46,7 @@ class SecurityGroupsResource(Simple[SecurityGroup]):
         found = sorted(view.policy.where(Rule, "group_id", item.id), key=lambda rule: rule.number)
         return {
             **standard(item, item.meta.project_id),
-            "stateful": item.stateful,
+            **_SHOWN(item),
             "shared": False,
             "is_default": item.name == DEFAULT_GROUP,
             "security_group_rules": [rules.render(view, rule) for rule in found],
@@ -62,7 +67,8 @@ class SecurityGroupsResource(Simple[SecurityGroup]):
         if body.get("name") == DEFAULT_GROUP:
             raise _default_exists("Default security group already exists.")
         default_group(edit.draft, meta.project_id)
-        group = SecurityGroup(str(uuid4()), body.get("name", ""), body.get("stateful", True), meta)
+        values = requested_values(SecurityGroup, body)
+        group = SecurityGroup(str(uuid4()), body.get("name", ""), meta=meta, **values)
         edit.put(group)
         add_egress(edit.draft, group)
         return group.id
@@ -74,8 +80,8 @@ class SecurityGroupsResource(Simple[SecurityGroup]):
             raise ApiError(
                 409, "SecurityGroupCannotUpdateDefault", "Updating default security group not allowed."
             )
-        stateful = body.get("stateful", item.stateful)
-        edit.put(replace(item, name=name, stateful=stateful, meta=with_description(item.meta, body)))
+        values = requested_values(SecurityGroup, body)
+        edit.put(replace(item, name=name, meta=with_description(item.meta, body), **values))
 
     def delete(self, edit: EditContext, item: SecurityGroup) -> None:
         """Delete the group and its rules."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.policy.objects import AddressGroup, Prefix, SecurityGroup, permission_of
+from sgctl.attributes.plain import stated_values
 from sgctl.service.apply import evroc_rules, own_rules
 from sgctl.service.apply.manifest_draft import ManifestDraft, Origin, metadata, prefixes
 from sgctl.service.apply.rules import (
@@ -20,7 +21,8 @@ from sgctl.service.manifests.documents import OWN, Document
 def apply_address_group(planning: ManifestDraft, document: Document, group: AddressGroup) -> None:
     """Change the draft to match an AddressGroup document."""
     addresses: list[Prefix] = prefixes(planning, document, ("spec", "addresses"))
-    stated = replace(group, addresses=frozenset(addresses), meta=metadata(document, group))
+    values = stated_values(AddressGroup, document.spec)
+    stated = replace(group, addresses=frozenset(addresses), meta=metadata(document, group), **values)
     planning.put(stated, Origin(document))
 
 
@@ -31,11 +33,11 @@ def apply_security_group(planning: ManifestDraft, document: Document, group: Sec
     read = own_rules.read_rule if own else evroc_rules.read_rule
     rules = [rule for path, spec in rule_specs(document) for rule in read(reader, path, spec)]
     if own:
-        stateful = document.spec.get("stateful", True) is True
-        stated = replace(group, stateful=stateful, meta=metadata(document, group))
+        values = stated_values(SecurityGroup, document.spec)
+        stated = replace(group, meta=metadata(document, group), **values)
         rules += _default_rules(reader, document, rules)
     else:
-        stated = replace(group, stateful=True)
+        stated = replace(group, **stated_values(SecurityGroup, {}))
     planning.put(stated, Origin(document))
     replace_rules(planning, document, group.id, rules)
 

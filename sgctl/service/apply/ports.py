@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 from flows.policy.objects import AddressPair, Network, Port, Prefix, SecurityGroup
+from sgctl.attributes.plain import stated_values
 from sgctl.service.addresses import new_mac
 from sgctl.service.apply.manifest_draft import ManifestDraft, Origin, metadata, prefixes
 from sgctl.service.manifests.documents import Document, Spec
@@ -35,14 +36,11 @@ def apply_port(planning: ManifestDraft, document: Document, identifier: str) -> 
         fixed_ips=tuple(addresses),
         security_groups=groups,
         allowed_address_pairs=_pairs(planning, document, mac),
-        port_security_enabled=spec.get("port_security_enabled", True) is True,
         permitted_ethertypes=frozenset(
             int(str(each), 0) for each in cast("list[int | str]", spec.get("permitted_ethertypes", []))
         ),
-        admin_state_up=spec.get("admin_state_up", True) is True,
-        device_id=str(spec.get("device_id", "")),
-        device_owner=str(spec.get("device_owner", "")),
         meta=metadata(document, old),
+        **stated_values(Port, spec),
     )
     if "fixed_ips" not in spec:
         port = replace(port, fixed_ips=_addresses(planning, document, network, old))
