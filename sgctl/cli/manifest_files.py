@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sgctl.cli.command_session import CommandSession, plain_failures
 from sgctl.service.apply.planner import plan
-from sgctl.service.apply.pruning import Bounds
+from sgctl.service.apply.pruning import PruneScope
 from sgctl.service.manifests.documents import Document
 from sgctl.service.manifests.files import read_files
 from sgctl.service.plan import Plan
@@ -20,7 +20,7 @@ def read_documents(session: CommandSession, files: tuple[str, ...]) -> list[Docu
     return [replace(document, default_project=session.project) for document in found]
 
 
-def plan_to_apply(session: CommandSession, documents: list[Document], bounds: Bounds | None) -> Plan:
+def plan_to_apply(session: CommandSession, documents: list[Document], scope: PruneScope | None) -> Plan:
     """The plan to apply the documents to the policy as it is now. Raises Failure."""
     with plain_failures():
-        return plan(session.store.objects, documents, bounds)
+        return plan(session.store.objects, documents, scope)

@@ -15,7 +15,7 @@ from sgctl.cli.manifest_files import plan_to_apply
 from sgctl.cli.options import Decorated
 from sgctl.cli.output.terminal import Failure
 from sgctl.service.apply.planner import plan
-from sgctl.service.apply.pruning import Bounds
+from sgctl.service.apply.pruning import PruneScope
 from sgctl.service.errors import printable
 from sgctl.service.manifests.documents import Document
 from sgctl.service.plan import ObjectAction, ObjectOutcome, Plan
@@ -40,7 +40,7 @@ def prune_options(command: Decorated) -> Decorated:
     return _KINDS(_PROJECTS(command))
 
 
-def read_bounds(session: CommandSession, options: Mapping[str, object]) -> Bounds | None:
+def read_prune_scope(session: CommandSession, options: Mapping[str, object]) -> PruneScope | None:
     """The objects that may be removed; None for no object. Raises click.UsageError."""
     stated, projects = cast("str | None", options["prune"]), cast("tuple[str, ...]", options["projects"])
     if stated is None:
@@ -55,11 +55,11 @@ def read_bounds(session: CommandSession, options: Mapping[str, object]) -> Bound
     for kind in wanted:
         if kind not in kinds.WITH_MANIFEST:
             raise click.UsageError(f"{kind.name} cannot be pruned: they have no manifests of their own")
-    return Bounds(frozenset(CLASSES[kind] for kind in wanted), frozenset(projects or [session.project]))
+    return PruneScope(frozenset(CLASSES[kind] for kind in wanted), frozenset(projects or [session.project]))
 
 
 def confirm(
-    session: CommandSession, documents: list[Document], bounds: Bounds | None, asks: bool
+    session: CommandSession, documents: list[Document], scope: PruneScope | None, asks: bool
 ) -> Callable[[PolicySnapshot], Plan]:
     """The function that makes the plan to apply the documents.
 
@@ -67,13 +67,13 @@ def confirm(
     plan would remove others. Raises Failure if the user does not confirm.
     """
     confirmed: list[ObjectOutcome] = []
-    if bounds is not None and asks:
-        confirmed = _removals(plan_to_apply(session, documents, bounds))
+    if scope is not None and asks:
+        confirmed = _removals(plan_to_apply(session, documents, scope))
         _ask(confirmed)
 
     def decide(objects: PolicySnapshot) -> Plan:
-        made = plan(objects, documents, bounds)
-        if bounds is not None and asks and _removals(made) != confirmed:
+        made = plan(objects, documents, scope)
+        if scope is not None and asks and _removals(made) != confirmed:
             raise Failure(
                 "the policy has changed meanwhile, and other objects would be removed; run it again"
             )

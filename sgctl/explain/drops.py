@@ -13,7 +13,7 @@ from flows.openflow.reasons import Reason
 from sgctl.controller.engine import ManagedBridge
 from sgctl.explain.dump import InstalledFlow
 from sgctl.explain.expected import ExpectedState
-from sgctl.explain.flow_names import Names
+from sgctl.explain.flow_names import FlowNames
 from sgctl.explain.switch import SwitchTools
 from sgctl.vswitch.devices import OPENFLOW_LOCAL
 
@@ -35,7 +35,7 @@ def drop_records(expected: ExpectedState, tools: SwitchTools) -> Iterator[dict[s
         for meter, packets in tools.metered(managed.bridge.name).items():
             if packets:
                 counted.append(_Counted.of_meter(meter, packets))
-        names = Names(expected.engine.policy, managed)
+        names = FlowNames(expected.engine.policy, managed)
         for each in sorted(counted, key=lambda each: -each.packets):
             yield _record(managed, names, each)
 
@@ -64,7 +64,7 @@ def _counted(flow: InstalledFlow) -> _Counted:
     return _Counted(number, conditions, flow.packets + _MADE_THE_COUNTER)
 
 
-def _record(managed: ManagedBridge, names: Names, counted: _Counted) -> dict[str, object]:
+def _record(managed: ManagedBridge, names: FlowNames, counted: _Counted) -> dict[str, object]:
     number, conditions, packets = counted
     reason = _REASONS.get(number)  # a counter may be older than this program
     word = reason.name if reason else f"UNKNOWN_{number}"
@@ -88,7 +88,7 @@ def _direction(reason: Reason | None, conditions: Mapping[str, str]) -> str:
     return "to" if r.OUT.name in conditions else "from"
 
 
-def _end(names: Names, conditions: Mapping[str, str]) -> tuple[str, str]:
+def _end(names: FlowNames, conditions: Mapping[str, str]) -> tuple[str, str]:
     """The interface whose drops are counted, and the policy port or other device behind it.
 
     `ovs-ofctl` prints reserved port numbers as words, such as LOCAL and CONTROLLER.

@@ -14,7 +14,7 @@ from flows.policy.index import Policy, member_addresses
 from flows.policy.objects import Port
 from sgctl.controller.engine import ManagedBridge
 from sgctl.explain.expected import Unexplained
-from sgctl.explain.flow_names import Names, table_name
+from sgctl.explain.flow_names import FlowNames, table_name
 
 _STATS = re.compile(
     r"^ *cookie=(0x[0-9a-f]+|0), duration=([0-9.]+)s, (?:table=(\d+), )?n_packets=(\d+), n_bytes=(\d+), "
@@ -71,7 +71,7 @@ class Dump:
     """One bridge's flows with names."""
 
     def __init__(self, policy: Policy, managed: ManagedBridge) -> None:
-        self.names = Names(policy, managed)
+        self.names = FlowNames(policy, managed)
         self._policy = policy
         self._managed = managed
         self._keys = {flow.cookie: key for key, flow in managed.compiler.flows.items()}

@@ -36,7 +36,7 @@ _LOCAL = re.compile(r"\bin_port=LOCAL\b")
 _OFPORT = re.compile(r"\b(in_port=|output:)(\d+)\b")
 
 
-class Names:
+class FlowNames:
     """Names for the numbers in one bridge's flows."""
 
     def __init__(self, policy: Policy, managed: ManagedBridge) -> None:
@@ -213,7 +213,7 @@ def _long_name(found: re.Match[str]) -> str:
 _REMOTE_TABLES = frozenset(
     table.name for side in (p.EGRESS_TABLES, p.INGRESS_TABLES) for table in (side.member, side.prefix)
 )
-_OWNERS: dict[str, Callable[[Names, int | str], str]] = {
+_OWNERS: dict[str, Callable[[FlowNames, int | str], str]] = {
     "static": lambda _, __: "every bridge",
     "uplink": lambda names, key: f"uplink {names.uplink(int(key))}",
     "segment": lambda names, key: f"network {names.network(str(key))}",

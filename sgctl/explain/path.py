@@ -27,7 +27,7 @@ from flows.reference.verdict import (
 )
 from sgctl.controller.engine import ManagedBridge
 from sgctl.explain.expected import Unexplained
-from sgctl.explain.flow_names import Names, table_name
+from sgctl.explain.flow_names import FlowNames, table_name
 from sgctl.explain.question import group_mac
 
 _OUTSIDE_MAC = "02:00:00:00:ff:fe"
@@ -76,7 +76,7 @@ class Path:
     receiver_rule: int
 
 
-def read_path(text: str, names: Names) -> Path:
+def read_path(text: str, names: FlowNames) -> Path:
     """Parse the output of `ofproto/trace`. Raises Unexplained when the trace ended in an error."""
     if "Translation failed" in text:
         raise Unexplained("the switch gave up on the packet: " + text.strip().splitlines()[-1])
@@ -98,7 +98,7 @@ def _walk(text: str) -> tuple[int, int, Reason | None]:
     return found[0], found[1], reason
 
 
-def _named(text: str, names: Names) -> Iterator[str]:
+def _named(text: str, names: FlowNames) -> Iterator[str]:
     for line in text.splitlines():
         if not line.strip() or line.strip().startswith(_NOISE):
             continue

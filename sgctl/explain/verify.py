@@ -14,7 +14,7 @@ from flows.openflow.numbers import COOKIE_TAG
 from flows.openflow.pipeline import TABLE_BY_ID
 from flows.openflow.wire import is_learned
 from sgctl.explain.expected import ExpectedState
-from sgctl.explain.flow_names import Names
+from sgctl.explain.flow_names import FlowNames
 from sgctl.explain.switch import SwitchTools
 
 _LINE = re.compile(
@@ -134,9 +134,9 @@ class Verifier:
         ]
         self._tools.change(managed.bridge.name, edits)
 
-    def names(self, dpid: int) -> Names:
+    def names(self, dpid: int) -> FlowNames:
         """Names for the numbers in one bridge's flows."""
-        return Names(self._expected.engine.policy, self._expected.engine.bridges[dpid])
+        return FlowNames(self._expected.engine.policy, self._expected.engine.bridges[dpid])
 
     def _differences(self, dpid: int) -> list[FlowDifference]:
         managed = self._expected.engine.bridges[dpid]

@@ -91,7 +91,7 @@ class Commit:
         for change in self._changes:
             now = self._reader.objects[change.kind].get(_identifier(change))
             if now != change.old:
-                raise Conflict(_somebody_changed(change))
+                raise Conflict(_changed_concurrently(change))
 
     def _compose(self) -> tuple[list[Operation], list[Subject]]:
         """The operations, and the subject of each operation, to tell errors apart."""
@@ -176,7 +176,7 @@ class Commit:
         if problem["error"] == _NOT_AS_EXPECTED and subject is _GENERATION:
             return Conflict("the policy has changed since it was read")
         if isinstance(subject, Change) and problem["error"] in (_NOT_AS_EXPECTED, "duplicate uuid"):
-            return Conflict(_somebody_changed(subject))
+            return Conflict(_changed_concurrently(subject))
         if problem["error"] in ("referential integrity violation", "constraint violation"):
             reasons = explain.explain(self._changes, self._replica.rows)
             # If our copy of the rows shows no reason, another client has just written one.
@@ -213,7 +213,7 @@ def _deletes(change: Change, kind: type[PolicyObject]) -> bool:
     return change.new is None and change.kind is kind
 
 
-def _somebody_changed(change: Change) -> str:
+def _changed_concurrently(change: Change) -> str:
     if change.old is None:
         assert change.new is not None
         return f"{codec.describe(change.new)} exists already"

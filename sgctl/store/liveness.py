@@ -64,7 +64,7 @@ class LivenessCheck:
         size = store.objects.size
         failover = store.failover_seconds if self._dead else 0.0
         self._patience = begin + seconds + failover + slowness + _SECONDS_PER_OBJECT * size
-        self._hope = self._patience if failover else begin + grace
+        self._dead_until = self._patience if failover else begin + grace
 
     def silent(self) -> frozenset[str]:
         """The hosts that have not answered. A host without a Switch row is silent if its lock is free."""
@@ -83,7 +83,7 @@ class LivenessCheck:
             reasons = {host: DEAD if host in self._dead else UNASKED for host in sorted(self._hosts)}
             return Silence(reasons, self._refusal)
         now, silent = time.monotonic(), self.silent()
-        if silent <= self._hopeless(now) or now > self._patience:
+        if silent <= self._without_controller(now) or now > self._patience:
             return Silence({host: DEAD if host in self._dead else HUNG for host in sorted(silent)})
         return None
 
@@ -95,15 +95,15 @@ class LivenessCheck:
 
     def all_answered(self) -> bool:
         """Whether all hosts have answered, except those that are known to have no controller."""
-        return self.silent() <= self._hopeless(time.monotonic())
+        return self.silent() <= self._without_controller(time.monotonic())
 
     def try_locks(self) -> None:
         """Check whether hosts without a controller have one now. Raises StoreError."""
         if silent_dead := self.silent() & self._dead:
             self._dead = self._store.unheld(silent_dead)
 
-    def _hopeless(self, now: float) -> frozenset[str]:
-        return self._dead if now >= self._hope else frozenset()
+    def _without_controller(self, now: float) -> frozenset[str]:
+        return self._dead if now >= self._dead_until else frozenset()
 
 
 def listen(store: Store, hosts: Iterable[str], grace: float = 0.0) -> Silence:

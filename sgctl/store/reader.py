@@ -52,7 +52,7 @@ class PolicyReader:
         for key in keys:
             self._read(key)
         if keys and (self._malformed or self.problems):
-            self._withhold()
+            self._leave_out()
 
     def changes(self) -> list[Change]:
         """The changes since the last call: additions after the objects they refer to, deletions before."""
@@ -119,12 +119,12 @@ class PolicyReader:
                 self._snapshot = None
                 self._edited.clear()
 
-    def _withhold(self) -> None:
+    def _leave_out(self) -> None:
         """Find the objects to leave out because of malformed rows. This is rare, so it reads all objects."""
         closure = _Closure(self._malformed, self._rows)
         present: dict[Key, PolicyObject] = {}
         withheld: dict[Key, PolicyObject] = {}
-        for key, obj in self._sound():
+        for key, obj in self._well_formed():
             (withheld if closure.leaves_out(key, obj) else present)[key] = obj
         self._withheld = withheld
         for key in withheld:
@@ -136,7 +136,7 @@ class PolicyReader:
             for (kind, identifier), reason in closure.reasons.items()
         }
 
-    def _sound(self) -> Iterator[tuple[Key, PolicyObject]]:
+    def _well_formed(self) -> Iterator[tuple[Key, PolicyObject]]:
         """Every well-formed object, after those it refers to."""
         for kind in codec.TABLES:
             yield from [((kind, identifier), obj) for identifier, obj in self.objects[kind].items()]

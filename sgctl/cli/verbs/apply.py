@@ -9,7 +9,7 @@ from sgctl.cli.manifest_files import plan_to_apply, read_documents
 from sgctl.cli.options import files_option, output_option, wait_options
 from sgctl.cli.output.render import print_outcomes
 from sgctl.cli.output.terminal import warn
-from sgctl.cli.prune import confirm, prune_options, read_bounds
+from sgctl.cli.prune import confirm, prune_options, read_prune_scope
 from sgctl.cli.waiting import NOT_ENFORCED, finish
 
 
@@ -30,11 +30,11 @@ def apply(
     stay, unless --prune names their kind: then the objects to remove are listed, and removed after
     confirmation.
     """
-    documents, bounds = read_documents(session, files), read_bounds(session, options)
+    documents, scope = read_documents(session, files), read_prune_scope(session, options)
     if dry_run:
-        print_outcomes(plan_to_apply(session, documents, bounds).outcomes, output, note="dry run")
+        print_outcomes(plan_to_apply(session, documents, scope).outcomes, output, note="dry run")
         return
-    decide = confirm(session, documents, bounds, asks=not options["yes"])
+    decide = confirm(session, documents, scope, asks=not options["yes"])
     committed = session.transact(decide)
     print_outcomes(committed.plan.outcomes, output)
     finish(session, committed, options)

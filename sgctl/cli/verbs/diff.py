@@ -9,7 +9,7 @@ from sgctl.cli.manifest_files import plan_to_apply, read_documents
 from sgctl.cli.options import exit_code_option, files_option, output_option
 from sgctl.cli.output.render import print_diff, print_json
 from sgctl.cli.output.terminal import DIFFERENT
-from sgctl.cli.prune import prune_options, read_bounds
+from sgctl.cli.prune import prune_options, read_prune_scope
 from sgctl.service.diff import differences
 
 
@@ -27,7 +27,7 @@ def diff(
 
     A new object's MAC, addresses and id are examples: each run makes new ones.
     """
-    plan = plan_to_apply(session, read_documents(session, files), read_bounds(session, options))
+    plan = plan_to_apply(session, read_documents(session, files), read_prune_scope(session, options))
     found = differences(session.store.objects, plan)
     if output == "json":
         fields = ("kind", "name", "action", "before", "after")

@@ -15,7 +15,7 @@ from sgctl.cli.output.progress import progress
 from sgctl.cli.output.render import print_json, print_outcomes, print_table, print_yaml
 from sgctl.cli.output.tables import FORECAST_COLUMNS, RULE_FORECAST_COLUMNS
 from sgctl.cli.output.terminal import DIFFERENT
-from sgctl.cli.prune import prune_options, read_bounds
+from sgctl.cli.prune import prune_options, read_prune_scope
 from sgctl.explain.expected import Unexplained
 from sgctl.forecast.conntrack import OpenConnection, parse
 from sgctl.forecast.fleet import Fleet
@@ -43,7 +43,7 @@ def plan(
     other groups that permit it), or without any port that it could match. A rule's flows are counted on all
     switches; rules may share flows.
     """
-    made = plan_to_apply(session, read_documents(session, files), read_bounds(session, options))
+    made = plan_to_apply(session, read_documents(session, files), read_prune_scope(session, options))
     with progress("compiling the flows of every switch"):
         found = _forecast(session, made)
     report = record(made, found, flows=bool(options["flows"]))

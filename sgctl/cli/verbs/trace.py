@@ -17,7 +17,7 @@ from sgctl.cli.output.render import print_json
 from sgctl.cli.service_options import read_service, service_options
 from sgctl.explain.answer import Answer, answer, describe_packet
 from sgctl.explain.expected import Unexplained, text_of
-from sgctl.explain.flow_names import Names
+from sgctl.explain.flow_names import FlowNames
 from sgctl.explain.frame_answer import FrameAnswer, answer_frame, describe_frame
 from sgctl.explain.frame_parser import frame_bytes
 from sgctl.explain.path import Path, Tracer, read_path
@@ -143,7 +143,7 @@ def _ways(session: CommandSession, subject: Packet | Frame, raw: bytes | None) -
         if tracer.concerns(subject):
             name = managed.bridge.name
             output = tools.trace(name, *tracer.question(subject, fields))
-            path = read_path(output, Names(expected.engine.policy, managed))
+            path = read_path(output, FlowNames(expected.engine.policy, managed))
             ways.append((name, path, tracer.disagreement(subject, path)))
     if not ways:
         raise Unexplained("neither end is bound to a bridge of this machine")

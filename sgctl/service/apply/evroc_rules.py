@@ -7,7 +7,7 @@ from typing import cast
 
 from flows.policy.objects import Ethertype, Meta
 from sgctl.service import protocols
-from sgctl.service.apply.rules import Invalid, Remote, RuleReader, StatedRule, family_of, icmp_of
+from sgctl.service.apply.rules import Invalid, ManifestRule, Remote, RuleReader, family_of, icmp_of
 from sgctl.service.manifests.documents import Spec
 from sgctl.service.manifests.yaml_reader import Path
 
@@ -22,7 +22,7 @@ _RENAMED: dict[str, Path] = {
 }
 
 
-def read_rule(reader: RuleReader, path: Path, spec: Spec) -> list[StatedRule]:
+def read_rule(reader: RuleReader, path: Path, spec: Spec) -> list[ManifestRule]:
     """The rules for a list item: one for each address family that its remote can have.
 
     If the item is malformed, reports every problem and returns an empty list.
@@ -50,7 +50,7 @@ def read_rule(reader: RuleReader, path: Path, spec: Spec) -> list[StatedRule]:
         )
         for family in families
     ]
-    return [StatedRule(rule, path, _RENAMED) for rule in rules]
+    return [ManifestRule(rule, path, _RENAMED) for rule in rules]
 
 
 def _protocol(name: str, family: Ethertype) -> int | None:

@@ -9,8 +9,8 @@ from sgctl.attributes.plain import stated_values
 from sgctl.service.apply import evroc_rules, own_rules
 from sgctl.service.apply.manifest_draft import ManifestDraft, Origin, metadata, prefixes
 from sgctl.service.apply.rules import (
+    ManifestRule,
     RuleReader,
-    StatedRule,
     all_egress,
     replace_rules,
     rule_specs,
@@ -42,10 +42,10 @@ def apply_security_group(planning: ManifestDraft, document: Document, group: Sec
     replace_rules(planning, document, group.id, rules)
 
 
-def _default_rules(reader: RuleReader, document: Document, rules: list[StatedRule]) -> list[StatedRule]:
+def _default_rules(reader: RuleReader, document: Document, rules: list[ManifestRule]) -> list[ManifestRule]:
     """OpenStack's default rules, if the document requests them, without those it lists itself."""
     if document.spec.get("default_rules") != "openstack":
         return []
     listed = {permission_of(stated.rule) for stated in rules}
     defaults = [rule for rule in all_egress(reader) if permission_of(rule) not in listed]
-    return [StatedRule(rule, ("spec", "default_rules")) for rule in defaults]
+    return [ManifestRule(rule, ("spec", "default_rules")) for rule in defaults]

@@ -9,7 +9,7 @@ from uuid import uuid4
 from flows.policy.objects import EgressDefault, Ethertype, Meta, Network, SecurityGroup
 from sgctl.attributes.plain import stated_values
 from sgctl.service.apply.manifest_draft import ManifestDraft, Origin, metadata
-from sgctl.service.apply.rules import Remote, RuleReader, StatedRule, all_egress, replace_rules
+from sgctl.service.apply.rules import ManifestRule, Remote, RuleReader, all_egress, replace_rules
 from sgctl.service.apply.subnets import with_subnets
 from sgctl.service.manifests.documents import Document
 from sgctl.service.ownership import DEFAULT_GROUP_TAG
@@ -62,5 +62,5 @@ def _make_default_group(planning: ManifestDraft, document: Document, network: Ne
     inside = Remote(network_id=network.id)
     rules = all_egress(reader, "all-egress")
     rules += [reader.rule("ingress", family, inside, Meta(), "same-network") for family in Ethertype]
-    replace_rules(planning, document, group.id, [StatedRule(rule, path) for rule in rules])
+    replace_rules(planning, document, group.id, [ManifestRule(rule, path) for rule in rules])
     return group.id

@@ -9,7 +9,7 @@ from flows.policy.objects import Ethertype, Meta, Rule
 from flows.policy.validate import ICMP, ICMPV6, PORTS_UNSEEN, WITH_PORTS, why_no_ports
 from sgctl.attributes.plain import stated_values
 from sgctl.service import protocols
-from sgctl.service.apply.rules import Invalid, Remote, RuleReader, StatedRule, family_of, icmp_of
+from sgctl.service.apply.rules import Invalid, ManifestRule, Remote, RuleReader, family_of, icmp_of
 from sgctl.service.manifests.documents import Spec
 from sgctl.service.manifests.yaml_reader import Path
 
@@ -22,7 +22,7 @@ _RANGES = {
 _RENAMED: dict[str, Path] = {f"{key}_id": (key,) for key in _REMOTES[1:]}
 
 
-def read_rule(reader: RuleReader, path: Path, spec: Spec) -> list[StatedRule]:
+def read_rule(reader: RuleReader, path: Path, spec: Spec) -> list[ManifestRule]:
     """The rule for a list item; if it is malformed, reports every problem and returns an empty list."""
     failed = False
     remote, protocol = Remote(), None
@@ -44,7 +44,7 @@ def read_rule(reader: RuleReader, path: Path, spec: Spec) -> list[StatedRule]:
     rule = reader.rule(str(spec["direction"]), ethertype, remote, _meta(spec), str(spec.get("name", "")))
     plain = stated_values(Rule, spec)
     rule = replace(rule, protocol=protocol, port_range_min=limits[0], port_range_max=limits[1], **plain)
-    return [StatedRule(rule, path, _RENAMED | _renamed_range(spec))]
+    return [ManifestRule(rule, path, _RENAMED | _renamed_range(spec))]
 
 
 def _meta(spec: Spec) -> Meta:

@@ -10,7 +10,7 @@ from sgctl.service.apply.machines import apply_machine
 from sgctl.service.apply.manifest_draft import ManifestDraft
 from sgctl.service.apply.networks import apply_network
 from sgctl.service.apply.ports import apply_port
-from sgctl.service.apply.pruning import Bounds, prune
+from sgctl.service.apply.pruning import PruneScope, prune
 from sgctl.service.checks import violations
 from sgctl.service.errors import Code, Finding, PolicyError, Source
 from sgctl.service.kinds import MANIFEST_KINDS, describe
@@ -20,20 +20,22 @@ from sgctl.service.plan import ObjectAction, ObjectOutcome, Plan, Summary
 from sgctl.store.snapshot import Key, PolicySnapshot
 
 
-def plan(objects: PolicySnapshot, documents: Sequence[Document], bounds: Bounds | None = None) -> Plan:
+def plan(objects: PolicySnapshot, documents: Sequence[Document], scope: PruneScope | None = None) -> Plan:
     """The changes that make the policy match the documents. Pure: changes nothing.
 
-    Objects that no document mentions are kept, or deleted if they are within the bounds. Raises PolicyError
+    Objects that no document mentions are kept, or deleted if they are within the scope. Raises PolicyError
     with every problem.
     """
-    return _Planner(objects, documents, bounds).run()
+    return _Planner(objects, documents, scope).run()
 
 
 class _Planner:
-    def __init__(self, objects: PolicySnapshot, documents: Sequence[Document], bounds: Bounds | None) -> None:
+    def __init__(
+        self, objects: PolicySnapshot, documents: Sequence[Document], scope: PruneScope | None
+    ) -> None:
         self._planning = ManifestDraft(objects)
         self._documents = list(documents)
-        self._bounds = bounds
+        self._scope = scope
         self._pruned: tuple[ObjectOutcome, ...] = ()
         self._machines: dict[Document, tuple[Key, ...]] = {}
 
@@ -42,9 +44,9 @@ class _Planner:
         self._documents, valid = self._check_schema()
         self._planning.declare(self._documents)
         self._build(valid)
-        if self._bounds is not None:
+        if self._scope is not None:
             stated = {key for document in self._documents for key in self._keys(document)}
-            self._pruned = tuple(prune(self._planning.draft, stated, self._bounds))
+            self._pruned = tuple(prune(self._planning.draft, stated, self._scope))
         summary = Summary(self._planning.draft)
         self._check(summary)
         if self._planning.findings:

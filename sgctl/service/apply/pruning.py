@@ -15,25 +15,25 @@ from sgctl.store.snapshot import Key
 
 
 @dataclass(frozen=True)
-class Bounds:
+class PruneScope:
     """The scope of deletion: objects of these kinds and projects."""
 
     kinds: frozenset[type[PolicyObject]]
     projects: frozenset[str]
 
-    def hold(self, obj: PolicyObject) -> bool:
-        """Whether the object is within the bounds."""
+    def includes(self, obj: PolicyObject) -> bool:
+        """Whether the object is within the scope."""
         return type(obj) in self.kinds and obj.meta.project_id in self.projects
 
 
-def prune(draft: Draft, stated: AbstractSet[Key], bounds: Bounds) -> Iterator[ObjectOutcome]:
-    """Delete all objects within the bounds from the draft that are not stated; yields each deletion.
+def prune(draft: Draft, stated: AbstractSet[Key], scope: PruneScope) -> Iterator[ObjectOutcome]:
+    """Delete all objects within the scope from the draft that are not stated; yields each deletion.
 
     Deleting a group deletes its rules. The default group that was created for an existing network is kept.
     """
     for kind in reversed([kind for kind in KINDS if kind is not Rule]):
         for obj in sorted(draft.all(kind), key=lambda each: (each.name, each.id)):
-            if bounds.hold(obj) and (kind, obj.id) not in stated and not _made_for_network(draft, obj):
+            if scope.includes(obj) and (kind, obj.id) not in stated and not _made_for_network(draft, obj):
                 yield _take(draft, obj)
 
 

@@ -26,7 +26,7 @@ from sgctl.service.manifests.yaml_reader import Path
 
 
 @dataclass(frozen=True)
-class StatedRule:
+class ManifestRule:
     """A rule without id and number, and its path in the document."""
 
     rule: Rule
@@ -115,7 +115,7 @@ class RuleReader:
 
 
 def replace_rules(
-    planning: ManifestDraft, document: Document, group_id: str, stated: list[StatedRule]
+    planning: ManifestDraft, document: Document, group_id: str, stated: list[ManifestRule]
 ) -> None:
     """Replace the group's rules with the stated rules.
 
