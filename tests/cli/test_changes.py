@@ -61,10 +61,10 @@ def test_diff_shows_each_object_as_a_manifest_before_and_after(cli: Cli, manifes
     changed = manifest(f"{GROUP.replace('443', '8443')}---{NETWORK}---{OTHER.replace('other', 'new')}")
     result = cli("diff", "-f", changed)
     assert result.code == 0
-    assert result.out.startswith("--- /dev/null\n+++ SecurityGroup/new\n. ")
+    assert result.out.startswith("--- /dev/null\n+++ SecurityGroup/new\n@@ ")
     assert "+  name: new\n" in result.out
     first = result.out[result.out.index("--- SecurityGroup/web") :]
-    assert first.startswith("--- SecurityGroup/web\n+++ SecurityGroup/web\n. ")
+    assert first.startswith("--- SecurityGroup/web\n+++ SecurityGroup/web\n@@ ")
     minus = [line for line in first.splitlines()[2:] if line.startswith("-")]
     plus = [line for line in first.splitlines()[2:] if line.startswith("+")]
     assert (minus, plus) == (

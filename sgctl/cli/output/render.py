@@ -121,7 +121,7 @@ def _print_outcomes(records: Iterable[dict[str, str]], note: str) -> None:
         printer.print(line, soft_wrap=True)
 
 
-_DIFF_STYLES = {"---": "bold", "+++": "bold", ".": "cyan", "-": "red", "+": "green"}
+_DIFF_STYLES = {"---": "bold", "+++": "bold", "@@": "cyan", "-": "red", "+": "green"}
 
 
 def print_diff(lines: Iterable[str]) -> None:
