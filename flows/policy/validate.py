@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from flows.policy.objects import (
     FIRST_RULE_NUMBER,
     HEADER_FIELDS,
+    KINDS,
     NO_META,
     REMOTE_FIELDS,
     AddressGroup,
@@ -61,7 +63,15 @@ class Problem(NamedTuple):
 
 def check(obj: PolicyObject) -> list[Problem]:
     """All problems of the object. If the list is empty, the object can be stored and compiled."""
-    return list(_CHECKS[type(obj)](obj))
+    kind = type(obj)
+    problems = list(_CHECKS[kind](obj))
+    for name in FLAGS[kind]:
+        problems += _flag(name, getattr(obj, name))
+    return problems
+
+
+FLAGS = {kind: tuple(field.name for field in fields(kind) if field.type == "bool") for kind in KINDS}
+"""The fields of each kind that are true or false. They need no check of their own."""
 
 
 def _check_network(network: Network) -> Iterator[Problem]:
@@ -77,7 +87,6 @@ def _check_network(network: Network) -> Iterator[Problem]:
     yield from _reference("default_group", network.default_group)
     if network.connection_limit is not None and not _integer(network.connection_limit, 1, MOST_CONNECTIONS):
         yield Problem("connection_limit", f"{network.connection_limit!r} is not from 1 to {MOST_CONNECTIONS}")
-    yield from _flag("bound_members_only", network.bound_members_only)
     yield from _subnet_details(network)
     yield from _meta(network.meta)
 
@@ -124,7 +133,6 @@ def _pools(detail: SubnetDetail) -> Iterator[Problem]:
 def _check_group(group: SecurityGroup) -> Iterator[Problem]:
     yield from _identifier("id", group.id)
     yield from _text("name", group.name)
-    yield from _flag("stateful", group.stateful)
     yield from _meta(group.meta)
 
 
@@ -145,8 +153,6 @@ def _check_port(port: Port) -> Iterator[Problem]:
     for group in port.security_groups:
         yield from _identifier("security_groups", group)
     yield from _address_pairs(port.allowed_address_pairs)
-    yield from _flag("port_security_enabled", port.port_security_enabled)
-    yield from _flag("admin_state_up", port.admin_state_up)
     for ethertype in port.permitted_ethertypes:
         if not _integer(ethertype, 0x0600, 0xFFFF) or ethertype in CHECKED_ETHERTYPES:
             shown = f"{ethertype:#06x}" if type(ethertype) is int else repr(ethertype)

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from flows.policy.objects import Network, Port, SecurityGroup
 from lab.controller import Controller
 from lab.policy_cli import PolicyCli
+from sgctl.attributes.attribute import ApiAccess, Attribute, Place
+from sgctl.attributes.plain import plain
 from tests.api.client import Client, Shell
+from tests.declared import good_values, wrong_values
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -57,6 +61,37 @@ def test_networks(api: Client, network: Any) -> None:
     assert api("DELETE", f"/v2.0/networks/{made['id']}").status == 204
 
 
+DECLARED = [
+    pytest.param(singular, each, id=f"{singular}-{each.name}")
+    for singular, kind in (("network", Network), ("security_group", SecurityGroup), ("port", Port))
+    for each in plain(kind, Place.REST)
+    if each.access is ApiAccess.EDIT
+]
+"""The attributes that only their declarations handle."""
+
+
+@pytest.mark.parametrize(("singular", "attribute"), DECLARED)
+def test_a_declared_attribute(api: Client, network: Any, singular: str, attribute: Attribute) -> None:
+    home = {"network_id": network["id"], "security_groups": []} if singular == "port" else {}
+    path = f"/v2.0/{singular.replace('_', '-')}s"
+    made = api.make(singular, **home)["id"]
+    for value in good_values(attribute):
+        changed = api("PUT", f"{path}/{made}", {singular: {attribute.name: value}})
+        assert (changed.status, changed.one[attribute.name]) == (200, value), changed
+        assert api("PUT", f"{path}/{made}", {singular: {"name": "x"}}).one[attribute.name] == value
+        at_once = api.make(singular, **home, **{attribute.name: value})
+        assert at_once[attribute.name] == value
+        api("DELETE", f"{path}/{at_once['id']}")
+    before = api.everything()
+    for value in wrong_values(attribute):
+        for method, url in (("POST", path), ("PUT", f"{path}/{made}")):
+            stated = {attribute.name: value} | (home if method == "POST" else {})
+            answer = api(method, url, {singular: stated})
+            assert (answer.status, attribute.name in answer.message) == (400, True), (value, answer)
+    assert api.everything() == before
+    api("DELETE", f"{path}/{made}")
+
+
 def test_ports(api: Client, network: Any) -> None:
     made = api.make("port", network_id=network["id"], permitted_ethertypes=["0x88CC", 0x8809])
     assert made["permitted_ethertypes"] == ["0x8809", "0x88cc"]
@@ -92,11 +127,7 @@ def test_the_command_line_shows_what_the_api_set(controller: Controller, api: Cl
 @pytest.mark.parametrize(
     ("kind", "name", "value"),
     [
-        *(("network", "address_scope", value) for value in ("", "x" * 256, 5, ["x"], "bell \a")),
-        *(("network", "egress_default", value) for value in ("open", None, True)),
         *(("network", "default_group", value) for value in ("web", 5)),
-        *(("network", "bound_members_only", value) for value in (None, "bound", 2)),
-        *(("network", "connection_limit", value) for value in (0, -1, 2**31, "5", 1.5, True)),
         *(
             ("port", "permitted_ethertypes", [value])
             for value in (0x05FF, 0x10000, 0x0800, 0x86DD, 0x8100, "0x0806", "0x9100", "0x0", "lldp", True)

@@ -6,8 +6,13 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
+from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, SecurityGroup
+from sgctl.attributes.attribute import Attribute, CommandOption, Place
+from sgctl.attributes.plain import DEFAULTS, plain
 from tests.cli.conftest import Cli, Enforcer
+from tests.declared import good_values
 
 SEEN = "; only those of tcp, udp and sctp"
 
@@ -84,14 +89,51 @@ def test_the_options_of_a_network_can_be_set(cli: Cli) -> None:
     assert cli("network", "set", "blue", "--connection-limit", "0").errors == [
         "Network blue: connection_limit: must be from 1 to 2147483647, not 0"
     ]
-    only = _show(cli, "network", "set", "blue", "--bound-members-only")
-    assert only["bound_members_only"] is True
-    assert "bound_members_only: true" in cli("export").out
-    assert _show(cli, "network", "set", "blue", "--all-members")["bound_members_only"] is False
     wide = cli("network", "list", "--long").out.splitlines()
     assert "CONNECTION LIMIT" in wide[0]
     away = _show(cli, "network", "unset", "blue", "--connection-limit", "--address-scope")
     assert (away["connection_limit"], away["address_scope"]) == (None, None)
+
+
+DECLARED = [
+    pytest.param(noun, kind, each, each.option, id=f"{noun}-{each.name}")
+    for noun, kind in (
+        ("network", Network),
+        ("address group", AddressGroup),
+        ("security group", SecurityGroup),
+        ("port", Port),
+    )
+    for each in plain(kind, Place.MANIFEST)
+    if each.option is not None
+]
+"""The attributes that only their declarations handle."""
+
+
+@pytest.mark.parametrize(("noun", "kind", "attribute", "option"), DECLARED)
+def test_a_declared_attribute(
+    blue: Cli, noun: str, kind: type[PolicyObject], attribute: Attribute, option: CommandOption
+) -> None:
+    words, name = noun.split(), attribute.name
+    home = ["--network", "blue"] if kind is Port else []
+    before = _show(blue, *words, "create", "x", *home)[name]
+    assert before == attribute.value_type.show(DEFAULTS[kind][attribute.field])
+    for value in good_values(attribute):
+        if isinstance(value, bool):
+            stated = [option.name.split("/")[0 if value else 1]]
+        else:
+            stated = [option.name, str(value)]
+        assert _show(blue, *words, "set", "x", *stated)[name] == value
+        assert _show(blue, *words, "show", "x")[name] == value
+        exported = [
+            each for each in yaml.safe_load_all(blue("export").out) if each["metadata"]["name"] == "x"
+        ]
+        assert exported[0]["spec"].get(name, before) == value
+        assert _show(blue, *words, "create", "y", *home, *stated)[name] == value
+        assert blue(*words, "delete", "y").code == 0
+    if option.unset:
+        assert _show(blue, *words, "unset", "x", option.name)[name] == before
+    if attribute.title:
+        assert attribute.title in blue(*words, "list", *(["--long"] if attribute.wide else [])).out
 
 
 def test_a_port_can_have_permitted_ethertypes(blue: Cli) -> None:

@@ -21,6 +21,9 @@ from flows.policy.objects import (
     SecurityGroup,
     SubnetDetail,
 )
+from sgctl.attributes.attribute import Place
+from sgctl.attributes.plain import DEFAULTS, plain
+from tests.declared import good_values
 
 NETWORKS = ("blue", "red")
 GROUPS = ("g0", "g1", "g2", "g3")
@@ -56,43 +59,47 @@ def mac_of(port: str) -> str:
     return f"02:00:00:00:00:{PORTS.index(port) + 1:02x}"
 
 
+def plain_fields(kind: type[PolicyObject]) -> dict[str, SearchStrategy[Any]]:
+    """Values of the attributes that only their declarations handle, mostly the default, by field."""
+    return {
+        each.field: st.sampled_from(
+            [DEFAULTS[kind][each.field]] * 2 + list(map(each.value_type.parse, good_values(each)))
+        )
+        for each in plain(kind, Place.MANIFEST)
+    }
+
+
 @st.composite
 def networks(draw: st.DrawFn, network: str) -> Network:
     subnets = draw(st.lists(st.sampled_from(SUBNETS), max_size=3, unique=True))
     described = [subnet for subnet in subnets if subnet.covers(ADDRESSES[0]) and draw(st.booleans())]
     gateways = st.sampled_from([None, *ADDRESSES[:2]])
-    return draw(
-        st.builds(
-            Network,
-            id=st.just(network),
-            name=st.just(network),
-            segmentation_id=st.sampled_from([None, SEGMENTS[network]]),
-            subnets=st.just(tuple(subnets)),
-            address_scope=st.sampled_from([None, "corp", "red"]),
-            egress_default=st.sampled_from(EgressDefault),
-            default_group=st.sampled_from([None, *GROUPS]),
-            connection_limit=st.sampled_from([None, None, 100]),
-            bound_members_only=st.sampled_from([False, False, True]),
-            subnet_details=st.tuples(
-                *(st.builds(SubnetDetail, st.just(each), gateway=gateways) for each in described)
-            ),
-        )
-    )
+    own: dict[str, SearchStrategy[Any]] = {
+        "id": st.just(network),
+        "name": st.just(network),
+        "segmentation_id": st.sampled_from([None, SEGMENTS[network]]),
+        "subnets": st.just(tuple(subnets)),
+        "address_scope": st.sampled_from([None, "corp", "red"]),
+        "egress_default": st.sampled_from(EgressDefault),
+        "default_group": st.sampled_from([None, *GROUPS]),
+        "subnet_details": st.tuples(
+            *(st.builds(SubnetDetail, st.just(each), gateway=gateways) for each in described)
+        ),
+    }
+    return draw(st.builds(Network, **plain_fields(Network) | own))
 
 
 def groups(group: str) -> SearchStrategy[SecurityGroup]:
     """Mostly stateful."""
     stateful = st.sampled_from([True] * 7 + [False])
-    return st.builds(SecurityGroup, id=st.just(group), name=st.just(group), stateful=stateful)
+    own = {"id": st.just(group), "name": st.just(group), "stateful": stateful}
+    return st.builds(SecurityGroup, **plain_fields(SecurityGroup) | own)
 
 
 def address_groups(group: str) -> SearchStrategy[AddressGroup]:
-    return st.builds(
-        AddressGroup,
-        id=st.just(group),
-        name=st.just(group),
-        addresses=st.frozensets(st.sampled_from([*PREFIXES, *ADDRESSES]), max_size=4),
-    )
+    addresses = st.frozensets(st.sampled_from([*PREFIXES, *ADDRESSES]), max_size=4)
+    own = {"id": st.just(group), "name": st.just(group), "addresses": addresses}
+    return st.builds(AddressGroup, **plain_fields(AddressGroup) | own)
 
 
 def address_pairs(port: str) -> SearchStrategy[AddressPair]:
@@ -106,6 +113,10 @@ def ports(draw: st.DrawFn, port: str) -> Port:
     few_groups = st.frozensets(st.sampled_from(GROUPS), max_size=3)
     pairs = st.lists(address_pairs(port), max_size=2, unique=True)
     ethertypes = st.sampled_from([frozenset[int]()] * 7 + [frozenset([0x88CC, 0x8809])])
+    own = {
+        "port_security_enabled": st.just(secure),
+        "admin_state_up": st.sampled_from([True] * 9 + [False]),
+    }
     return Port(
         id=port,
         name=port,
@@ -115,9 +126,8 @@ def ports(draw: st.DrawFn, port: str) -> Port:
         fixed_ips=tuple(draw(st.lists(st.sampled_from(ADDRESSES), max_size=3, unique=True))),
         security_groups=draw(few_groups) if secure else frozenset(),
         allowed_address_pairs=tuple(draw(pairs)) if secure else (),
-        port_security_enabled=secure,
         permitted_ethertypes=draw(ethertypes) if secure else frozenset(),
-        admin_state_up=draw(st.sampled_from([True] * 9 + [False])),
+        **draw(st.fixed_dictionaries(plain_fields(Port) | own)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import yaml
@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from flows.policy.objects import (
     AddressGroup,
     AddressPair,
-    EgressDefault,
     Meta,
     Network,
     PolicyObject,
@@ -69,10 +68,14 @@ def _some(values: Sequence[T]) -> st.SearchStrategy[T | None]:
     return st.sampled_from([None, *values])
 
 
+def _plain(kind: type[PolicyObject]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(strategies.plain_fields(kind))
+
+
 @st.composite
 def _groups(draw: st.DrawFn) -> list[SecurityGroup]:
     return [
-        SecurityGroup(identifier, draw(names), draw(st.booleans()), draw(metas))
+        SecurityGroup(identifier, draw(names), meta=draw(metas), **draw(_plain(SecurityGroup)))
         for identifier in UUIDS[10 : 10 + draw(st.integers(0, 4))]
     ]
 
@@ -108,14 +111,10 @@ def _networks(draw: st.DrawFn, groups: list[str]) -> list[Network]:
         Network(
             UUIDS[20 + number],
             draw(names),
-            segmentation_id=draw(_some([1, 4094])),
             subnets=tuple(map(Prefix.parse, SUBNETS[number])),
-            address_scope=draw(_some(["corp", "null"])),
-            egress_default=draw(st.sampled_from(EgressDefault)),
             default_group=draw(_some(groups)),
-            connection_limit=draw(_some([1, 2**31 - 1])),
-            bound_members_only=draw(st.booleans()),
             meta=draw(metas),
+            **draw(_plain(Network)),
         )
         for number in range(draw(st.integers(1, 3)))
     ]
@@ -170,11 +169,9 @@ def _port(draw: st.DrawFn, number: int, groups: list[str], networks: list[Networ
         if secured and groups
         else frozenset(),
         allowed_address_pairs=tuple(draw(st.lists(pairs, unique=True, max_size=2))) if secured else (),
-        port_security_enabled=secured,
         permitted_ethertypes=draw(st.sampled_from([frozenset(), frozenset({0x88CC, 0x0600})])),
-        admin_state_up=draw(st.booleans()),
-        device_id=draw(st.sampled_from(["", "vm", "on"])),
         meta=draw(metas),
+        **draw(_plain(Port)) | {"port_security_enabled": secured},
     )
 
 
@@ -193,7 +190,7 @@ def policies(draw: st.DrawFn) -> Policy:
     networks = draw(_networks(group_ids))
     sets = st.frozensets(st.sampled_from(strategies.PREFIXES), max_size=3)
     lists = [
-        AddressGroup(each, draw(names), draw(sets), draw(metas))
+        AddressGroup(each, draw(names), draw(sets), draw(metas), **draw(_plain(AddressGroup)))
         for each in UUIDS[3 : 3 + draw(st.integers(0, 2))]
     ]
     rules = draw(_rules(group_ids, [each.id for each in lists], [each.id for each in networks]))
@@ -210,9 +207,13 @@ def _documents(policy: Policy) -> list[str]:
     return sorted(map(repr, yaml.safe_load_all(policy.export())))
 
 
+def _values(network: Network) -> list[Any]:
+    return [getattr(network, field) for field in strategies.plain_fields(Network)]
+
+
 def _described_in(policy: Policy) -> Counter[tuple[object, ...]]:
     return Counter(
-        (each.subnets, each.subnet_details, each.connection_limit)
+        (each.subnets, each.subnet_details, *_values(each))
         for each in policy.objects[Network].values()
         if isinstance(each, Network)
     )

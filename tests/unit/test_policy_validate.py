@@ -20,7 +20,7 @@ from flows.policy.objects import (
     SecurityGroup,
     SubnetDetail,
 )
-from flows.policy.validate import check
+from flows.policy.validate import FLAGS, check
 
 
 def prefix(text: str) -> Prefix:
@@ -119,12 +119,10 @@ def test_valid_objects_have_no_problems(obj: PolicyObject) -> None:
         (forged(NETWORK, egress_default="deny"), ["egress_default"]),
         (forged(NETWORK, default_group=""), ["default_group"]),
         *((forged(NETWORK, connection_limit=number), ["connection_limit"]) for number in (0, 2**31, True)),
-        (forged(NETWORK, bound_members_only="yes"), ["bound_members_only"]),
         (forged(NETWORK, subnets=(), subnet_details=(DETAIL,)), ["subnet_details"]),
         (forged(NETWORK, subnet_details=(DETAIL, DETAIL)), ["subnet_details"]),
         *((forged(NETWORK, subnet_details=(replace(DETAIL, **wrong),)), [f"subnets[1].{field}"])
           for field, wrong in WRONG_DETAILS),
-        (forged(GROUP, stateful=1), ["stateful"]),
         (forged(GROUP, meta=Meta(description="bell \a")), ["description"]),
         (forged(GROUP, meta=Meta(description="x" * 256)), ["description"]),
         (forged(GROUP, meta=Meta(tags=frozenset({""}))), ["tags"]),
@@ -151,8 +149,6 @@ def test_valid_objects_have_no_problems(obj: PolicyObject) -> None:
         (forged(PORT, allowed_address_pairs=(PAIR._replace(mac="x"),)), ["allowed_address_pairs"]),
         *((forged(PORT, allowed_address_pairs=(pair,)), ["allowed_address_pairs"]) for pair in
           (PAIR._replace(mac="01:00:5e:00:00:01"), PAIR._replace(prefix=Prefix(4, 1, 8)))),
-        (forged(PORT, port_security_enabled=None), ["port_security_enabled"]),
-        (forged(PORT, admin_state_up="yes"), ["admin_state_up"]),
         *((forged(PORT, permitted_ethertypes=frozenset({number})), ["permitted_ethertypes"]) for number in
           (0x05FF, 0x0800, 0x0806, 0x86DD, 0x8100, 0x10000, "0x88cc")),
         (forged(PORT, device_id=7, device_owner=7), ["device_id", "device_owner"]),
@@ -189,6 +185,14 @@ def test_valid_objects_have_no_problems(obj: PolicyObject) -> None:
 )  # fmt: skip
 def test_each_problem_names_its_field(obj: PolicyObject, fields: list[str]) -> None:
     assert [problem.field for problem in check(obj)] == fields
+
+
+@pytest.mark.parametrize(
+    ("obj", "field"), [(obj, field) for obj in (NETWORK, GROUP, PORT) for field in FLAGS[type(obj)]]
+)
+def test_a_flag_is_true_or_false(obj: PolicyObject, field: str) -> None:
+    for wrong in (None, 1, "yes"):
+        assert field in {problem.field for problem in check(forged(obj, **{field: wrong}))}
 
 
 def test_all_problems_are_reported_at_once() -> None:
