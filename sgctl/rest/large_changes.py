@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from flows.policy.objects import Change, Port, Rule
+from flows.policy.objects import AddressGroup, Change, Port, Rule
 from sgctl.store import Store
 from sgctl.store.snapshot import PolicySnapshot
 
@@ -42,10 +42,23 @@ class LargeChangeGate:
 
 
 def weight(changes: tuple[Change, ...], objects: PolicySnapshot) -> int:
-    """The number of objects to send to switches. A port that gets or loses a group counts with its rules."""
+    """The number of objects to send to switches. A port that gets or loses a group counts with its rules.
+
+    Of an address group, the addresses that come or go count, and with a rule those of its remote.
+    """
     moved = Counter(group for change in changes for group in _moved_groups(change))
     rules = sum(len(objects.where(Rule, "group_id", group)) * count for group, count in moved.items())
-    return len(changes) + rules
+    return len(changes) + rules + sum(_addresses(change, objects) for change in changes)
+
+
+def _addresses(change: Change, objects: PolicySnapshot) -> int:
+    before, after = (obj.addresses if isinstance(obj, AddressGroup) else frozenset() for obj in change)
+    rule = change.new or change.old
+    if not isinstance(rule, Rule):
+        return len(before ^ after)
+    group = objects.get(AddressGroup, rule.remote_address_group_id or "")
+    members = objects.having(Port, "security_groups", rule.remote_group_id or "")
+    return (len(group.addresses) if group else 0) + sum(len(port.fixed_ips) for port in members)
 
 
 def _moved_groups(change: Change) -> frozenset[str]:

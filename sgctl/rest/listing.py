@@ -101,8 +101,10 @@ def _sorted(request: Request, names: frozenset[str], bodies: list[Body], order: 
     if unknown:
         raise bad_request(f"{unknown[0][:64]} is not a valid attribute for sort_key")
     result = sorted(bodies, key=lambda body: (_rank(body[order]), str(body["name"]), body["id"]))
-    pairs = list(zip(keys, directions or ["asc"] * len(keys), strict=True))
-    for key, direction in reversed(pairs):
+    order_of: dict[str, str] = {}  # a key that was given before decides nothing
+    for key, direction in zip(keys, directions or ["asc"] * len(keys), strict=True):
+        order_of.setdefault(key, direction)
+    for key, direction in reversed(order_of.items()):
         result.sort(key=lambda body: _rank(body[key]), reverse=direction == "desc")
     return result
 

@@ -99,14 +99,18 @@ def _port(draft: Draft, port: Port) -> Iterator[Violation]:
 def _mixed_groups(draft: Draft, port: Port, subject: PolicyObject, field: str) -> Iterator[Violation]:
     """Refuse stateless and stateful groups on one port: packets are either tracked or not for all groups."""
     groups = [draft.get(SecurityGroup, each) for each in sorted(port.security_groups)]
-    stateless = [group.name or group.id for group in groups if group is not None and not group.stateful]
-    stateful = [group.name or group.id for group in groups if group is not None and group.stateful]
+    stateless = [_called(draft, group) for group in groups if group is not None and not group.stateful]
+    stateful = [_called(draft, group) for group in groups if group is not None and group.stateful]
     if stateless and stateful:
         of_port = "" if subject is port else f"{mention(draft, port)} has "
         reason = (
             f"{of_port}stateless groups ({', '.join(stateless)}) and stateful ones ({', '.join(stateful)})"
         )
         yield Violation(subject, field, reason, Code.INVALID)
+
+
+def _called(draft: Draft, group: SecurityGroup) -> str:
+    return "one of another project" if is_hidden(draft, group) else group.name or group.id
 
 
 def _statefulness_clash(draft: Draft, group: SecurityGroup) -> Iterator[Violation]:

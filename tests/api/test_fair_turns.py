@@ -135,7 +135,7 @@ def test_the_api_process_is_restarted_after_it_dies(busy: Controller) -> None:
     admin = Client(busy.wsapi_port, ADMIN)
     os.kill(busy.api_pid, signal.SIGKILL)
     assert admin.make("security_group", name="after")  # the controller listens on meanwhile
-    assert "the process of the API has ended" in busy.log.read_text()
+    assert "the API process has ended" in busy.log.read_text()
 
 
 def test_the_process_ends_with_the_controller(busy: Controller) -> None:

@@ -60,6 +60,7 @@ def test_filters(api: Client, ports: dict[str, Any], query: str, names: list[str
 def test_order(api: Client, ports: dict[str, Any]) -> None:
     assert found(api, ports, "sort_key=name") == sorted(NAMES)
     assert found(api, ports, "sort_key=name&sort_dir=desc") == sorted(NAMES, reverse=True)
+    assert found(api, ports, "sort_key=name&sort_key=name&sort_dir=asc&sort_dir=desc") == sorted(NAMES)
     both = "sort_key=device_id&sort_dir=desc&sort_key=name&sort_dir=asc"
     assert found(api, ports, both) == ["beta", "delta", "alpha", "epsilon", "gamma"]
 

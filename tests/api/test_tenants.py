@@ -169,6 +169,15 @@ def test_refusals_do_not_name_objects_of_other_projects(admin: Client, blue: Cli
     address = port["fixed_ips"][0]["ip_address"]
     taken = {"network_id": network["id"], "fixed_ips": [{"ip_address": address}]}
     twin = {"network_id": network["id"], "mac_address": port["mac_address"]}
+    loose = {"security_groups": [secret["id"]], "network_id": network["id"]}
+    loose = admin.make("port", name="both", project_id="blue", **loose)
+    loose_group = blue.make("security_group", name="loose", stateful=False)
+    mixed = blue(
+        "PUT",
+        f"/v2.0/ports/{loose['id']}",
+        {"port": {"security_groups": [secret["id"], loose_group["id"]]}},
+    )
+    assert (mixed.status, "secret" in mixed.message) == (400, False), mixed
     refused = [
         blue("DELETE", f"/v2.0/security-groups/{group['id']}"),
         blue("DELETE", f"/v2.0/networks/{network['id']}"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from flows.policy.objects import Change, Direction, Ethertype, Port, Rule
+from flows.policy.objects import AddressGroup, Change, Direction, Ethertype, Port, Prefix, Rule
 from sgctl.rest.large_changes import LARGE, PATIENCE_SECONDS, LargeChangeGate, weight
 from sgctl.store import SwitchStatus
 from sgctl.store.snapshot import PolicySnapshot
@@ -35,6 +36,20 @@ def test_a_port_weighs_as_much_as_the_rules_that_it_gets_or_loses() -> None:
     assert weight((Change(port("many"), None),), OBJECTS) == 1 + LARGE
     assert weight((Change(port("many"), port("many")),), OBJECTS) == 1
     assert weight(tuple(Change(None, rule) for rule in RULES.values()), OBJECTS) == 3 + LARGE
+
+
+def test_addresses_that_come_or_go_have_a_weight() -> None:
+    addresses = frozenset(Prefix.parse(f"10.0.0.{number}") for number in range(LARGE))
+    large, small = AddressGroup("a", "a", addresses), AddressGroup("a", "a", frozenset(list(addresses)[:3]))
+    assert weight((Change(None, large),), OBJECTS) == 1 + LARGE
+    assert weight((Change(large, small),), OBJECTS) == 1 + LARGE - 3
+    assert weight((Change(large, replace(large, name="b")),), OBJECTS) == 1
+    member = replace(port("members"), fixed_ips=tuple(addresses))
+    objects = PolicySnapshot({AddressGroup: {"a": large}, Port: {"p": member}})
+    rule = RULES["1"]
+    assert weight((Change(None, replace(rule, remote_address_group_id="a")),), objects) == 1 + LARGE
+    assert weight((Change(replace(rule, remote_group_id="members"), None),), objects) == 1 + LARGE
+    assert weight((Change(None, rule),), objects) == 1
 
 
 def test_the_next_change_waits_until_the_switches_have_a_large_one() -> None:
