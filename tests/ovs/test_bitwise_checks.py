@@ -128,3 +128,24 @@ def test_another_link_address_is_refused_by_its_first_bits(
     assert trace.reason is Reason.ND_SPOOF
     ((mask,),) = [re.findall(rf"{field}=[0-9a-f:]+/([0-9a-f:]+)", line) for line in trace.megaflows]
     assert int(mask.replace(":", ""), 16).bit_count() == 2
+
+
+def test_the_narrowest_of_nested_ranges_is_asked(bridge: BareBridge) -> None:
+    """The reference checks it as well, but among random ranges few are within another."""
+    wide, narrow = (
+        replace(
+            port("p1"),
+            id=name,
+            name=name,
+            iface_id=name,
+            mac=mac_of(name),
+            fixed_ips=(),
+            allowed_address_pairs=(AddressPair(mac_of(name), Prefix.parse(cidr)),),
+        )
+        for name, cidr in (("p1", "10.0.0.0/25"), ("p2", "10.0.0.96/28"))
+    )
+    sender = paired(0)
+    load(bridge, [Network("blue", "blue", subnets=SUBNETS), sender, wide, narrow])
+    for target, asked in (("10.0.0.100", "p2"), ("10.0.0.90", "p1")):
+        request = Ether(src=sender.mac, dst=ALL) / ARP(op=1, hwsrc=sender.mac, psrc="10.0.0.1", pdst=target)
+        assert traced(bridge, sender, bytes(request)).outputs & {"p1", "p2"} == {asked}
