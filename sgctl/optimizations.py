@@ -5,7 +5,7 @@ then works in its usual way. Use it to check whether an optimization causes a fa
 (`python -m bench --only optimizations`). Enforcement does not depend on any of them.
 
 Flow statistics have no switch: `flows.openflow.wire` reads them in place of Ryu, whose parsers a peer can
-block for good (docs/decisions/openflow-door.md).
+block for good (docs/decisions/openflow-listener.md).
 """
 
 from __future__ import annotations

@@ -137,6 +137,12 @@ def test_files_and_modules_that_are_named_exist(name: str) -> None:
     assert not [path for path in paths if not (path.is_dir() or path.with_suffix(".py").exists())]
 
 
+def test_pages_that_the_code_names_exist() -> None:
+    named = {page for path in modules() for page in re.findall(r"\bdocs/[\w/-]+\.md\b", path.read_text())}
+    assert len(named) > 10
+    assert not [page for page in named if not (ROOT / page).exists()]
+
+
 def test_every_make_target_that_is_named_exists() -> None:
     for page in pages():
         assert set(re.findall(r"`make ([a-z0-9]+)", page.read_text())) <= targets(), page
