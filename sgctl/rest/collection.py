@@ -16,6 +16,7 @@ from sgctl.rest.quotas import check_quotas
 from sgctl.rest.resource import Resource, ResourceAction
 from sgctl.rest.routing import Context
 from sgctl.rest.schemas import TAGS, Checker, check, mapping, read_json
+from sgctl.rest.turns import in_pieces
 from sgctl.rest.view import View
 from sgctl.service.errors import PolicyError
 from sgctl.service.plan import Plan, checked_plan
@@ -94,7 +95,7 @@ class Collection(Generic[T]):
         bodies = [self._checked(context, body) for body in stated]
 
         def create(edit: EditContext) -> list[str]:
-            return [resource.create(edit, body) for body in bodies]
+            return [resource.create(edit, body) for body in in_pieces(bodies)]
 
         shown = self._commit(context, create, len(bodies), counted=True)
         return reply_list(request.turn, key, shown, status=201) if bulk else reply({key: next(shown)}, 201)

@@ -142,6 +142,7 @@ class PolicyFollower:
                 self._show(store)
                 self._liveness.step(store)
                 if self._do_work(store):
+                    time.sleep(0)  # lets requests arrive between two writes
                     continue
                 self._block(store)
                 self._rest()

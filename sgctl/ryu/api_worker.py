@@ -13,11 +13,9 @@ import sys
 from pathlib import Path
 
 from sgctl.ryu import repair as ryu_repair
-from sgctl.ryu.manager import collect_rarely, raise_file_limit
+from sgctl.ryu.manager import collect_in_steps, raise_file_limit
 from sgctl.settings import ApiSettings
 
-NICE = 1
-"""Added to the niceness of the controller (setpriority(2)), which comes first when both have work."""
 _write = os.write
 """As it was before eventlet replaced it, which lets only one green thread at a time wait for a file."""
 _PATHS = ("tokens", "certificate", "key", "client_ca")
@@ -34,13 +32,12 @@ class RecordWriter(logging.Handler):
 
 def main() -> None:
     """Serve until the process is ended."""
-    collect_rarely()
     raise_file_limit()
-    os.nice(NICE)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RecordWriter()])
     ryu_repair.prepare()
     from sgctl.ryu.http_server import serve  # noqa: PLC0415  # eventlet comes first
 
+    collect_in_steps()
     values = json.loads(sys.argv[2])
     remote = values.pop("policy_remote")
     for name in _PATHS:

@@ -99,6 +99,8 @@ class Protocol(eventlet.wsgi.HttpProtocol):
         """Eventlet's hook at the end of a connection."""
         self.listener.leave(self.request)
         super().finish()
+        if self.environ is not None:
+            self.environ.clear()  # it refers to us: the collector would have to find it
 
     def handle_one_request(self) -> None:
         """Wait for a request to begin, then read and answer it. The deadline ends when it has been read."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from lab.process import wait_until
-from sgctl.rest.turns import PIECE, FairQueue, Owner, Rank, Turn, Turns
+from sgctl.rest.turns import PIECE, FairQueue, Owner, Rank, Turn, Turns, in_pieces
 
 ADMIN = Owner(Rank.ADMIN_WRITES, "ops")
 ADMIN_READER = Owner(Rank.ADMIN_READS, "ops")
@@ -134,3 +136,12 @@ def test_a_turn_works_without_other_requests() -> None:
         turn.pause()
     with turn.aside():
         turn.settle()
+
+
+def test_others_run_between_the_pieces_of_a_large_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[int] = []
+    done_at_each_pause: list[int] = []
+    monkeypatch.setattr("time.sleep", lambda _: done_at_each_pause.append(len(done)))
+    done.extend(in_pieces(range(3 * PIECE + 1)))
+    assert done == list(range(3 * PIECE + 1))
+    assert done_at_each_pause == [PIECE, 2 * PIECE, 3 * PIECE]
