@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar
 
 from flows.policy.objects import (
     AddressGroup,
@@ -231,19 +231,19 @@ class Policy:
         return any(self.kinds_of_rules[group, each, version] for group in groups for each in Direction)
 
     def _step(self, change: Change, touched: Touched) -> None:
-        kind = change.kind
-        if kind is Rule:
-            self._step_rule(cast("Rule | None", change.old), cast("Rule | None", change.new), touched)
-        elif kind is Port:
-            self._step_port(cast("Port | None", change.old), cast("Port | None", change.new), touched)
-        elif kind is Network:
-            self._step_prefixes(SelectorKind.NETWORK, change, touched)
-            touched.networks.add(_store(self.networks, cast("Network | None", change.new), change))
-        elif kind is AddressGroup:
-            self._step_prefixes(SelectorKind.ADDRESS_GROUP, change, touched)
-            _store(self.address_groups, cast("AddressGroup | None", change.new), change)
-        else:
-            self._step_group(change, touched)
+        match change:
+            case (Rule() | None as old, Rule() | None as new):
+                self._step_rule(old, new, touched)
+            case (Port() | None as old, Port() | None as new):
+                self._step_port(old, new, touched)
+            case (Network() | None, Network() | None as new):
+                self._step_prefixes(SelectorKind.NETWORK, change, touched)
+                touched.networks.add(_store(self.networks, new, change))
+            case (AddressGroup() | None, AddressGroup() | None as new):
+                self._step_prefixes(SelectorKind.ADDRESS_GROUP, change, touched)
+                _store(self.address_groups, new, change)
+            case (SecurityGroup() | None, SecurityGroup() | None as new):
+                self._step_group(change, new, touched)
 
     def _step_rule(self, old: Rule | None, new: Rule | None, touched: Touched) -> None:
         for rule, step in ((old, -1), (new, 1)):
@@ -292,9 +292,9 @@ class Policy:
             if not users:
                 del self._users[uses.network_id]
 
-    def _step_group(self, change: Change, touched: Touched) -> None:
+    def _step_group(self, change: Change, new: SecurityGroup | None, touched: Touched) -> None:
         before = self.any_stateless([change.id])
-        group = _store(self.groups, cast("SecurityGroup | None", change.new), change)
+        group = _store(self.groups, new, change)
         if self.any_stateless([group]) != before:
             touched.ports |= {p.id for p in self.ports.values() if group in self.effective_groups(p)}
 

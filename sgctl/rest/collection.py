@@ -19,7 +19,7 @@ from sgctl.rest.schemas import TAGS, Checker, check, mapping, read_json
 from sgctl.rest.turns import in_pieces
 from sgctl.rest.view import View
 from sgctl.service.errors import PolicyError
-from sgctl.service.plan import Plan, checked_plan
+from sgctl.service.plan import Plan
 from sgctl.store import Store, StoreError
 from sgctl.store.snapshot import Objects
 
@@ -226,11 +226,11 @@ class Collection(Generic[T]):
         identifiers: list[str] = []
 
         def decide(store: Store) -> Plan:
-            edit = EditContext.of(store.objects, context.caller)
+            edit = EditContext(store.objects, context.caller)
             identifiers[:] = apply(edit)
             if counted:
                 check_quotas(edit, store.quotas, context.backend.limits)
-            return checked_plan(edit.draft)
+            return edit.plan()
 
         def show(view: View) -> tuple[View, list[T | None]]:
             return view, [self.resource.item(view.policy, identifier) for identifier in identifiers]

@@ -14,7 +14,7 @@ from sgctl.rest.routing import Context, Handler, Route
 from sgctl.rest.schemas import Checker, check, envelope, mapping, read_json
 from sgctl.rest.servers import Server, find_server, groups_of, render_interface, render_server, servers
 from sgctl.rest.view import View
-from sgctl.service.plan import Plan, checked_plan
+from sgctl.service.plan import Plan
 from sgctl.store import Store
 
 
@@ -157,9 +157,9 @@ _ACTIONS = {"addSecurityGroup": _add, "removeSecurityGroup": _remove}
 
 def _commit(context: Context, apply: Callable[[EditContext], None]) -> None:
     def decide(store: Store) -> Plan:
-        edit = EditContext.of(store.objects, context.caller)
+        edit = EditContext(store.objects, context.caller)
         apply(edit)
-        return checked_plan(edit.draft)
+        return edit.plan()
 
     context.backend.policy.change(context.request.turn, decide, lambda _: None)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
 from sgctl.rest.credentials import Caller
 from sgctl.rest.errors import forbidden, not_found
 from sgctl.rest.http import Body
-from sgctl.service.addresses import AddressPool
 from sgctl.service.draft import Draft
 from sgctl.service.names import is_shared, project_of
 from sgctl.service.permissions import Permission, permissions_of
+from sgctl.service.policy_edit import PolicyEdit
 from sgctl.service.references import REFERENCES
 from sgctl.store.snapshot import Objects, PolicySnapshot
 
@@ -26,22 +25,13 @@ NOUNS: dict[type[PolicyObject], tuple[str, str]] = {
 """Neutron's type name and noun of each kind that other objects refer to."""
 
 
-@dataclass
-class EditContext:
-    """One write in progress: the draft it edits, the caller, and a pool of free addresses."""
+class EditContext(PolicyEdit):
+    """The edit of one write of the API, for a caller. Errors do not name objects that are hidden from it."""
 
-    draft: Draft
-    caller: Caller
-    addresses: AddressPool = field(init=False)
-    _permissions: dict[str, dict[Permission, Rule]] = field(default_factory=dict, init=False)
-
-    def __post_init__(self) -> None:
-        self.addresses = AddressPool(self.draft)
-
-    @classmethod
-    def of(cls, policy: PolicySnapshot, caller: Caller) -> Self:
-        """A write without any edit yet. Errors do not name objects that are hidden from the caller."""
-        return cls(Draft(policy, caller.project, discreet=not caller.is_admin), caller)
+    def __init__(self, policy: PolicySnapshot, caller: Caller) -> None:
+        super().__init__(Draft(policy, caller.project, discreet=not caller.is_admin))
+        self.caller = caller
+        self._permissions: dict[str, dict[Permission, Rule]] = {}
 
     def permissions(self, group_id: str) -> dict[Permission, Rule]:
         """The rules of a group by what they permit. The caller adds the rules that it creates."""

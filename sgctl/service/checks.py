@@ -10,7 +10,6 @@ from itertools import combinations
 from typing import NamedTuple
 
 from flows.policy.objects import Change, Network, PolicyObject, Port, Prefix, Rule, SecurityGroup
-from flows.policy.validate import check
 from sgctl.service.addresses import host_range
 from sgctl.service.draft import Draft
 from sgctl.service.errors import Code
@@ -18,6 +17,7 @@ from sgctl.service.kinds import NOUNS
 from sgctl.service.names import is_hidden, mention
 from sgctl.service.references import references_of, users_of
 from sgctl.service.subnets import details_of
+from sgctl.store.checked import CheckedChanges, InvalidObjects
 
 
 class Violation(NamedTuple):
@@ -29,12 +29,20 @@ class Violation(NamedTuple):
     code: Code
 
 
-def violations(draft: Draft, changes: Sequence[Change]) -> Iterator[Violation]:
-    """All conditions that the changes of a draft break; only without any may they become a plan."""
-    for change in changes:
-        if change.new is not None:
-            for problem in check(change.new):
-                yield Violation(change.new, problem.field, problem.reason, Code.INVALID)
+def check_changes(draft: Draft) -> tuple[CheckedChanges, list[Violation]]:
+    """The changes of a draft, and all conditions that they break. If there are any, no change is returned."""
+    changes = draft.changes()
+    checked, violations = CheckedChanges(), list[Violation]()
+    try:
+        checked = CheckedChanges(changes)
+    except InvalidObjects as error:
+        found = [Violation(obj, *problem, Code.INVALID) for obj, problem in error.problems]
+        violations.extend(found)
+    violations.extend(_check_together(draft, changes))
+    return (CheckedChanges() if violations else checked), violations
+
+
+def _check_together(draft: Draft, changes: Sequence[Change]) -> Iterator[Violation]:
     for change in changes:
         if change.new is None:
             assert change.old is not None

@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from flows.policy.objects import Network, PolicyObject, Port, Rule, SecurityGroup
-from sgctl.service.checks import Violation, in_use_by, violations
+from sgctl.service.checks import Violation, in_use_by
 from sgctl.service.draft import Draft
-from sgctl.service.errors import Code, Finding, PolicyError, Source
+from sgctl.service.errors import Code, Finding, Source
 from sgctl.service.kinds import MANIFEST_KINDS, describe
 from sgctl.service.manifests.documents import Document
 from sgctl.service.names import Named, Unresolved, resolve
 from sgctl.service.ownership import DEFAULT_GROUP_TAG, MACHINE_OWNER, ports_of
 from sgctl.service.plan import ObjectAction, ObjectOutcome, Plan
+from sgctl.service.policy_edit import PolicyEdit
 from sgctl.service.references import users_of
 from sgctl.service.subnets import Subnet, ports_in, without_subnet
 from sgctl.store.snapshot import Key, PolicySnapshot
@@ -52,11 +53,10 @@ def plan_removal(objects: PolicySnapshot, targets: Sequence[Target], ignore_miss
     return removal.run(list(dict.fromkeys(targets)))
 
 
-class _Removal:
+class _Removal(PolicyEdit):
     def __init__(self, draft: Draft, ignore_missing: bool) -> None:
-        self._draft = draft
+        super().__init__(draft)
         self._ignore_missing = ignore_missing
-        self._findings: list[Finding] = []
         self._sources: dict[Key, Source] = {}
         self._outcomes: list[ObjectOutcome] = []
 
@@ -69,27 +69,22 @@ class _Removal:
                 self._detach(target, obj)
             else:
                 self._take(obj, target.source)
-        changes = tuple(self._draft.changes())
-        for violation in violations(self._draft, changes):
-            self._report_violation(violation)
-        if self._findings:
-            raise PolicyError(self._findings)
-        return Plan(changes, tuple(dict.fromkeys(self._outcomes)))
+        return self.plan(lambda _: dict.fromkeys(self._outcomes))
 
     def _find(self, target: Target) -> list[Named]:
         if target.kind is not None:
             try:
-                return [resolve(self._draft, target.kind, target.reference, target.project)]
+                return [resolve(self.draft, target.kind, target.reference, target.project)]
             except Unresolved as error:
                 return self._missing(target, error.code, str(error))
-        ports = ports_of(self._draft, target.reference, target.project)
+        ports = ports_of(self.draft, target.reference, target.project)
         if not ports:
             return self._missing(target, Code.NOT_FOUND, f"there is no port of machine {target.reference!r}")
         return list(ports)
 
     def _missing(self, target: Target, code: Code, reason: str) -> list[Named]:
         if not (self._ignore_missing and code is Code.NOT_FOUND):
-            self._findings.append(Finding(target.source, "", reason, code))
+            self.findings.append(Finding(target.source, "", reason, code))
         return []
 
     def _detach(self, target: Target, obj: Named) -> None:
@@ -99,45 +94,46 @@ class _Removal:
         if obj.device_owner == MACHINE_OWNER:
             self._take(obj, target.source)
         else:
-            self._draft.put(replace(obj, security_groups=frozenset()))
+            self.draft.put(replace(obj, security_groups=frozenset()))
 
     def _take(self, obj: PolicyObject, source: Source) -> None:
-        if self._draft.get(type(obj), obj.id) is None:
+        if self.draft.get(type(obj), obj.id) is None:
             return
-        self._draft.remove(type(obj), obj.id)
+        self.draft.remove(type(obj), obj.id)
         self._sources[type(obj), obj.id] = source
         self._outcomes.append(ObjectOutcome(MANIFEST_KINDS[type(obj)], _label(obj), ObjectAction.DELETED))
         if isinstance(obj, SecurityGroup):
-            for rule in self._draft.where(Rule, "group_id", obj.id):
-                self._draft.remove(Rule, rule.id)
+            for rule in self.draft.where(Rule, "group_id", obj.id):
+                self.draft.remove(Rule, rule.id)
         if isinstance(obj, Network) and obj.default_group is not None:
             self._take_default_group(obj.default_group, source)
 
     def _take_subnet(self, subnet: Subnet, source: Source) -> None:
-        prefix, network = subnet.detail.prefix, self._draft.get(Network, subnet.network.id)
+        prefix, network = subnet.detail.prefix, self.draft.get(Network, subnet.network.id)
         name = subnet.name or str(prefix)
-        users = [describe(port) for port in ports_in(self._draft, subnet)]
+        users = [describe(port) for port in ports_in(self.draft, subnet)]
         if users:
             source = replace(source, kind=MANIFEST_KINDS[Subnet], name=name)
-            self._findings.append(Finding(source, "", in_use_by(users), Code.IN_USE))
+            self.findings.append(Finding(source, "", in_use_by(users), Code.IN_USE))
         elif network is not None:
-            self._draft.put(without_subnet(network, prefix))
+            self.draft.put(without_subnet(network, prefix))
         self._outcomes.append(ObjectOutcome(MANIFEST_KINDS[Subnet], name, ObjectAction.DELETED))
 
     def _take_default_group(self, identifier: str, source: Source) -> None:
-        group = self._draft.get(SecurityGroup, identifier)
+        group = self.draft.get(SecurityGroup, identifier)
         if group is None or DEFAULT_GROUP_TAG not in group.meta.tags:
             return
-        users = users_of(self._draft, SecurityGroup, identifier)
+        users = users_of(self.draft, SecurityGroup, identifier)
         if all(isinstance(user, Rule) and user.group_id == identifier for user in users):
             self._take(group, source)
 
-    def _report_violation(self, violation: Violation) -> None:
-        subject = violation.subject
-        source = self._sources.get((type(subject), subject.id), Source())
+    def finding(self, violation: Violation) -> Finding:
+        """The problem, with the target that a violation comes from."""
+        found = super().finding(violation)
+        source = self._sources.get((type(violation.subject), violation.subject.id), Source())
         if not source.kind:
-            source = replace(source, kind=MANIFEST_KINDS[type(subject)], name=subject.name or subject.id)
-        self._findings.append(Finding(source, violation.field, violation.reason, violation.code))
+            source = replace(source, kind=found.source.kind, name=found.source.name)
+        return replace(found, source=source)
 
 
 def _turn(found: tuple[Target, Named]) -> int:

@@ -6,14 +6,15 @@ increments the group's revision number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from flows.policy.objects import Change, Rule, SecurityGroup
+from sgctl.store.checked import CheckedChanges
 from sgctl.store.snapshot import PolicySnapshot
 
 
-def with_metadata(changes: Sequence[Change], objects: PolicySnapshot, now: str) -> list[Change]:
+def with_metadata(changes: CheckedChanges, objects: PolicySnapshot, now: str) -> CheckedChanges:
     """The changes of one transaction on `objects` with this metadata. `now` is in RFC 3339 format, UTC."""
     named = {change.id for change in changes if change.kind is SecurityGroup}
     new = {change.new.id: change.new for change in changes if isinstance(change.new, SecurityGroup)}
@@ -27,7 +28,7 @@ def with_metadata(changes: Sequence[Change], objects: PolicySnapshot, now: str) 
         for identifier in _groups_of(changes)
         if identifier not in named and (group := objects.get(SecurityGroup, identifier)) is not None
     ]
-    return [_stamp(change, now) for change in [*bumped, *with_projects]]
+    return changes.with_metadata(_stamp(change, now) for change in [*bumped, *with_projects])
 
 
 def _groups_of(changes: Iterable[Change]) -> dict[str, None]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from flows.policy.objects import Change, PolicyObject, Rule
-from sgctl.service.checks import violations
-from sgctl.service.draft import Draft
-from sgctl.service.errors import Finding, PolicyError, Source
-from sgctl.service.kinds import MANIFEST_KINDS
+from flows.policy.objects import Change, Rule
+from sgctl.store.checked import CheckedChanges
 from sgctl.store.snapshot import Key
 
 
@@ -35,33 +32,20 @@ class ObjectOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Checked changes for one transaction, which must be applied completely or not at all."""
+    """Checked changes for one transaction, which must be applied completely or not at all.
 
-    changes: tuple[Change, ...]
+    Only `PolicyEdit.plan` makes it.
+    """
+
+    changes: CheckedChanges
     outcomes: tuple[ObjectOutcome, ...]
 
 
-def checked_plan(draft: Draft) -> Plan:
-    """The draft's edits as a plan. Raises PolicyError with every problem."""
-    changes = tuple(draft.changes())
-    findings = [
-        Finding(_source(broken.subject), broken.field, broken.reason, broken.code)
-        for broken in violations(draft, changes)
-    ]
-    if findings:
-        raise PolicyError(findings)
-    return Plan(changes, ())
-
-
-def _source(obj: PolicyObject) -> Source:
-    return Source(kind=MANIFEST_KINDS[type(obj)], name=obj.name or obj.id)
-
-
 class Summary:
-    """Summarizes a draft's changes by object; a group's rules count as part of the group."""
+    """Summarizes changes by object; a group's rules count as part of the group."""
 
-    def __init__(self, draft: Draft) -> None:
-        self.changes = tuple(draft.changes())
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self.changes = changes
         self._by_key: dict[Key, Change] = {}
         self._rules: dict[str, list[Change]] = {}
         for change in self.changes:

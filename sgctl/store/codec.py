@@ -84,8 +84,13 @@ WORDS = {
 }
 
 
-def decode(kind: type[PolicyObject], identifier: str, row: Row) -> PolicyObject | list[Problem]:
-    """The object that a row holds, or all problems when the row is malformed."""
+def decode(
+    kind: type[PolicyObject], identifier: str, row: Row, known: PolicyObject | None = None
+) -> PolicyObject | list[Problem]:
+    """The object that a row holds, or all problems when the row is malformed.
+
+    `known` is a valid object: an equal one is not checked.
+    """
     table = TABLES[kind]
     values: dict[str, Any] = dict(table.defaults)
     meta: dict[str, Any] = {}
@@ -99,7 +104,7 @@ def decode(kind: type[PolicyObject], identifier: str, row: Row) -> PolicyObject 
     if problems:
         return problems
     obj = kind(id=identifier, meta=Meta(**meta) if meta else NO_META, **values)
-    return check(obj) or obj
+    return obj if obj == known else check(obj) or obj
 
 
 def encode(obj: PolicyObject) -> Row:

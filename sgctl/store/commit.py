@@ -12,6 +12,7 @@ from sgctl.ovsdb.errors import Conflict, StoreError
 from sgctl.ovsdb.replica import Json, Operation, Replica, elements, first_error
 from sgctl.ovsdb.requests import describe_error
 from sgctl.store import codec, explain
+from sgctl.store.checked import CheckedChanges
 from sgctl.store.reader import PolicyReader
 from sgctl.store.status import row_is
 
@@ -40,7 +41,8 @@ class Commit:
     ) -> None:
         self._replica = replica
         self._reader = reader
-        self._changes = [_checked(change) for change in changes]
+        checked = isinstance(changes, CheckedChanges)
+        self._changes = [_storable(change, checked) for change in changes]
         self._at_generation = at_generation
         self.uncertain = False
         self._deleted_groups = {
@@ -101,6 +103,7 @@ class Commit:
         (counters,) = self._replica.rows["Global"].values()
         next_number = counters["next_rule_number"]
         changes = list(self._numbered(max(next_number, self._reader.next_free_number)))
+        self._reader.expect(change.new for change in changes if change.new is not None)
         numbers = [change.new.number for change in changes if isinstance(change.new, Rule) and not change.old]
         advance: Operation = {"op": "mutate", "table": "Global", "where": []}
         advance["mutations"] = [["generation", "+=", 1]]
@@ -184,14 +187,17 @@ class Commit:
         return StoreError(f"the policy database refused the change: {describe_error(problem)}")
 
 
-def _checked(change: Change) -> Change:
-    """Return the change. Raises StoreError with all reasons if it cannot be stored."""
+def _storable(change: Change, checked: bool) -> Change:
+    """Return the change. Raises StoreError with all reasons if it cannot be stored.
+
+    `checked` says that its new object was checked by itself.
+    """
     old, new = change
     if old is None and new is None:
         raise StoreError("a change needs an old or a new object")
     if new is None:
         return change
-    problems = [f"{problem.field}: {problem.reason}" for problem in check(new)]
+    problems = [f"{problem.field}: {problem.reason}" for problem in (() if checked else check(new))]
     if not _UUID.fullmatch(new.id):
         problems.append(f"id: {new.id!r} is not a lower-case UUID")
     if old is not None and (type(old), old.id) != (type(new), new.id):

@@ -45,6 +45,7 @@ class PolicyReader:
         self._before: dict[Key, PolicyObject | None] = {}
         self._snapshot: PolicySnapshot | None = None
         self._edited: dict[Key, None] = {}
+        self._written: dict[Key, PolicyObject] = {}
 
     def take(self, touched: Iterable[tuple[str, str]]) -> None:
         """Read these rows again, given by table and id."""
@@ -53,6 +54,13 @@ class PolicyReader:
             self._read(key)
         if keys and (self._malformed or self.problems):
             self._leave_out()
+
+    def expect(self, objects: Iterable[PolicyObject]) -> None:
+        """Rows with these valid objects are about to be written: they need no check when they come back.
+
+        Rows that differ from them, and those of other writers, are checked like all input.
+        """
+        self._written = {(type(obj), obj.id): obj for obj in objects}
 
     def changes(self) -> list[Change]:
         """The changes since the last call: additions after the objects they refer to, deletions before."""
@@ -91,7 +99,7 @@ class PolicyReader:
             return
         if kind is Rule:
             self.next_free_number = max(self.next_free_number, row.get("number", 0) + 1)
-        obj = codec.decode(kind, identifier, row)
+        obj = codec.decode(kind, identifier, row, self._written.pop(key, None))
         if isinstance(obj, list):
             self._malformed[key] = "; ".join(f"{problem.field}: {problem.reason}" for problem in obj)
             self._set(key, None)

@@ -9,7 +9,8 @@ import pytest
 
 from flows.policy.objects import SecurityGroup
 from sgctl.service.draft import Draft
-from sgctl.service.plan import Plan, checked_plan
+from sgctl.service.plan import Plan
+from sgctl.service.policy_edit import PolicyEdit
 from sgctl.service.transaction import transact
 from sgctl.store import Store, writing
 from sgctl.store.snapshot import PolicySnapshot
@@ -22,7 +23,7 @@ MANY = 50
 def new_group(objects: PolicySnapshot) -> Plan:
     draft = Draft(objects)
     draft.put(group())
-    return checked_plan(draft)
+    return PolicyEdit(draft).plan()
 
 
 def test_a_plan_is_made_once_despite_constant_writers(store: Store, connect: Connect) -> None:

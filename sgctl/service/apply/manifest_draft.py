@@ -9,13 +9,14 @@ from typing import TypeVar, cast
 from uuid import uuid4
 
 from flows.policy.objects import AddressGroup, Meta, Network, PolicyObject, Prefix, SecurityGroup
-from sgctl.service.addresses import AddressPool
+from sgctl.service.checks import Violation
 from sgctl.service.draft import Draft
 from sgctl.service.errors import Code, Finding
 from sgctl.service.kinds import NOUNS
 from sgctl.service.manifests.documents import Document
 from sgctl.service.manifests.yaml_reader import Path
 from sgctl.service.names import Unresolved, resolve
+from sgctl.service.policy_edit import PolicyEdit
 from sgctl.store.snapshot import Key, PolicySnapshot
 
 T = TypeVar("T", bound=PolicyObject)
@@ -44,14 +45,13 @@ class Origin:
         return (*self.prefix, *self.renamed.get(head, (head,)), *rest)
 
 
-class ManifestDraft:
-    """The draft of the new policy with its problems. Does not access a database."""
+class ManifestDraft(PolicyEdit):
+    """The edit that documents describe. Does not access a database."""
 
     def __init__(self, objects: PolicySnapshot) -> None:
-        self.draft = Draft(objects)
-        self.addresses = AddressPool(self.draft)
-        self.findings: list[Finding] = []
+        super().__init__(Draft(objects))
         self.origins: dict[Key, Origin] = {}
+        self._files: dict[str, int] = {}
         self._ids: dict[Document, str] = {}
         self._stated: dict[tuple[type[object], str], tuple[str, ...]] = {}
 
@@ -63,6 +63,20 @@ class ManifestDraft:
         """Put an object into the draft and remember its origin."""
         self.origins[type(obj), obj.id] = origin
         self.draft.put(obj)
+
+    def finding(self, violation: Violation) -> Finding:
+        """The problem, with the place in a document that a violation comes from."""
+        origin = self.origins.get((type(violation.subject), violation.subject.id))
+        if origin is None:
+            return super().finding(violation)
+        return origin.document.finding(origin.path(violation.field), violation.reason, violation.code)
+
+    def sorted_findings(self) -> list[Finding]:
+        """The problems in the order of the documents."""
+        return sorted(
+            self.findings,
+            key=lambda each: (self._files.get(each.source.file, -1), each.source.document, each.line),
+        )
 
     def refer(self, document: Document, path: Path, kind: type[T], reference: object) -> T | None:
         """The object that a document refers to by name or id; if there is none, reports it and returns None.
@@ -83,6 +97,8 @@ class ManifestDraft:
 
         A document may refer to names in later documents and in other files.
         """
+        files = dict.fromkeys(document.source.file for document in documents)
+        self._files = {file: position for position, file in enumerate(files)}
         first: dict[object, Document] = {}
         for document in documents:
             key = self._identify(document)

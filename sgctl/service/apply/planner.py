@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, SecurityGroup
+from flows.policy.objects import AddressGroup, Change, Network, PolicyObject, Port, SecurityGroup
 from sgctl.service.apply.groups import apply_address_group, apply_security_group
 from sgctl.service.apply.machines import apply_machine
 from sgctl.service.apply.manifest_draft import ManifestDraft
 from sgctl.service.apply.networks import apply_network
 from sgctl.service.apply.ports import apply_port
 from sgctl.service.apply.pruning import PruneScope, prune
-from sgctl.service.checks import violations
-from sgctl.service.errors import Code, Finding, PolicyError, Source
-from sgctl.service.kinds import MANIFEST_KINDS, describe
+from sgctl.service.kinds import describe
 from sgctl.service.manifests import schema
 from sgctl.service.manifests.documents import Document
 from sgctl.service.plan import ObjectAction, ObjectOutcome, Plan, Summary
@@ -47,19 +45,7 @@ class _Planner:
         if self._scope is not None:
             stated = {key for document in self._documents for key in self._keys(document)}
             self._pruned = tuple(prune(self._planning.draft, stated, self._scope))
-        summary = Summary(self._planning.draft)
-        self._check(summary)
-        if self._planning.findings:
-            raise PolicyError(self._findings_in_order())
-        return Plan(summary.changes, tuple(self._outcomes(summary)))
-
-    def _findings_in_order(self) -> list[Finding]:
-        files = {document.source.file: None for document in self._documents}
-        order = {file: position for position, file in enumerate(files)}
-        return sorted(
-            self._planning.findings,
-            key=lambda each: (order.get(each.source.file, -1), each.source.document, each.line),
-        )
+        return self._planning.plan(self._outcomes)
 
     def _check_schema(self) -> tuple[list[Document], list[Document]]:
         """All documents, and those whose valid part can be checked further."""
@@ -106,19 +92,8 @@ class _Planner:
         elif isinstance(obj, SecurityGroup):
             apply_security_group(self._planning, document, obj)
 
-    def _check(self, summary: Summary) -> None:
-        for violation in violations(self._planning.draft, summary.changes):
-            self._report_violation(*violation)
-
-    def _report_violation(self, obj: PolicyObject, field: str, reason: str, code: Code) -> None:
-        origin = self._planning.origins.get((type(obj), obj.id))
-        if origin is not None:
-            self._planning.report(origin.document, origin.path(field), reason, code)
-        else:
-            source = Source(kind=MANIFEST_KINDS[type(obj)], name=obj.name or obj.id)
-            self._planning.findings.append(Finding(source, field, reason, code))
-
-    def _outcomes(self, summary: Summary) -> Iterator[ObjectOutcome]:
+    def _outcomes(self, changes: Sequence[Change]) -> Iterator[ObjectOutcome]:
+        summary = Summary(changes)
         stated: set[Key] = set()
         for document in self._documents:
             keys = self._keys(document)

@@ -19,7 +19,8 @@ from sgctl.service.manifests.documents import OWN, Document, Spec
 from sgctl.service.manifests.schema import check
 from sgctl.service.names import Unresolved, resolve
 from sgctl.service.permissions import permission, permissions_of
-from sgctl.service.plan import Plan, checked_plan
+from sgctl.service.plan import Plan
+from sgctl.service.policy_edit import PolicyEdit
 from sgctl.store.snapshot import PolicySnapshot
 
 Edit = Callable[[Draft, dict[str, Any]], None]
@@ -84,7 +85,7 @@ def plan_new_rule(
         raise _refused(SecurityGroup, holder.name, "", f"{describe(twin)} permits the same", Code.TAKEN)
     planning.draft.put(rule)
     try:
-        return checked_plan(planning.draft)
+        return planning.plan()
     except PolicyError as error:  # name the group: the new rule has no name and its id will not be used
         source = Source(kind=MANIFEST_KINDS[SecurityGroup], name=holder.name)
         raise PolicyError(replace(finding, source=source) for finding in error.findings) from error
@@ -92,9 +93,9 @@ def plan_new_rule(
 
 def plan_rule_notes(objects: PolicySnapshot, reference: str, edit: Callable[[Rule], Rule]) -> Plan:
     """Plan a change of a rule's name, description or tags only. Raises PolicyError."""
-    draft = Draft(objects)
-    draft.put(edit(_find(draft, Rule, reference)))
-    return checked_plan(draft)
+    notes = PolicyEdit(Draft(objects))
+    notes.draft.put(edit(_find(notes.draft, Rule, reference)))
+    return notes.plan()
 
 
 def _find(draft: Draft, kind: type[PolicyObject], reference: str) -> Any:
