@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -19,12 +20,18 @@ from typing import Any
 from sgctl import runtime
 from sgctl.rest.configuration import check_settings
 from sgctl.runtime import Thread
+from sgctl.ryu.api_stand_in import StandIn
 from sgctl.settings import ApiSettings
 
 LOG = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 1.0
 """Before a process that ended is replaced."""
+LONGEST_PAUSE_SECONDS = 60.0
+QUICK_SECONDS = 10.0
+"""A process that ends sooner than this has failed to start."""
+FEW_FAILURES = 3
+"""After this many failures in a row, clients get errors instead of waiting, and each pause doubles."""
 
 
 class Northbound:
@@ -36,6 +43,8 @@ class Northbound:
         self._address = (host, port)
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: Thread | None = None
+        self._stand_in = StandIn(tls=settings.certificate is not None)
+        self._last_line = ""
         check_settings(settings, host)
 
     def start(self) -> None:
@@ -51,9 +60,18 @@ class Northbound:
             self._process.wait()
 
     def _run(self, listening: Any) -> None:
+        failures = 0
         while True:
+            begin = time.monotonic()
             self._launch(listening)
-            runtime.sleep(PAUSE_SECONDS)
+            failures = failures + 1 if time.monotonic() - begin < QUICK_SECONDS else 0
+            pause = pause_after(failures)
+            if failures < FEW_FAILURES:
+                runtime.sleep(pause)
+                continue
+            why = f"the API does not start ({failures} attempts): {self._last_line}"
+            LOG.error("%s; clients get errors, and the next attempt is in %.0f s", why, pause)
+            self._stand_in.serve(listening, pause, "The API does not start; see the controller's log")
 
     def _launch(self, listening: Any) -> None:
         """Start the process, and return when it has ended."""
@@ -72,15 +90,21 @@ class Northbound:
             there.close()
             with here.makefile("rb") as said:
                 for line in said:
-                    _log(line)
+                    self._last_line = _log(line)
         LOG.error("the API process has ended (%s); starting another one", self._process.wait())
 
 
-def _log(line: bytes) -> None:
-    """Log a line of the process: a record of its log, or a line of a traceback."""
+def pause_after(failures: int) -> float:
+    """The seconds until the next attempt after so many failures in a row."""
+    return float(min(PAUSE_SECONDS * 2 ** max(0, failures - FEW_FAILURES + 1), LONGEST_PAUSE_SECONDS))
+
+
+def _log(line: bytes) -> str:
+    """Log a line of the process, and return its text: a record of its log, or a line of a traceback."""
     text = line.decode(errors="replace").rstrip()
     name, level = LOG.name, logging.ERROR
     with suppress(ValueError, TypeError, LookupError):
         said = json.loads(text)
         name, level, text = str(said[0]), int(said[1]), said[2]
     logging.getLogger(name).log(level, "%s", text)
+    return text

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from sgctl.ryu import repair as ryu_repair
-from sgctl.ryu.manager import collect_in_steps, raise_file_limit
+from sgctl.ryu.manager import collect_in_steps, collect_rarely, raise_file_limit
 from sgctl.settings import ApiSettings
 
 _write = os.write
@@ -32,6 +32,7 @@ class RecordWriter(logging.Handler):
 
 def main() -> None:
     """Serve until the process is ended."""
+    collect_rarely()  # while modules are loaded
     raise_file_limit()
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RecordWriter()])
     ryu_repair.prepare()
