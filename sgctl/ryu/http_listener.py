@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +15,7 @@ from eventlet import Timeout
 from sgctl.rest.connection_limits import ApiConnections
 from sgctl.rest.http import Peer
 from sgctl.switch.peers import parse_host, peer_uid
+from sgctl.switch.rate_limited_log import RateLimitedLog
 
 LOG = logging.getLogger(__name__)
 
@@ -35,14 +37,18 @@ class HttpListener:
         self._connections = ApiConnections(self._dismiss)
         self._peer_of: dict[Any, Peer] = {}
         self._stream_of: dict[Peer, Any] = {}
+        self._rate_limited = RateLimitedLog(LOG)
 
     def accept(self) -> tuple[Any, Any]:
         """The next connection, with its address."""
         while True:
             try:
                 stream, address = self._listening.accept()
+            except (ssl.SSLError, ConnectionError):  # the peer has reset its connection
+                eventlet.sleep(0)
+                continue
             except OSError as error:
-                LOG.warning("cannot accept a connection with the API: %s", error)
+                self._rate_limited.warn("accept", f"cannot accept a connection with the API: {error}")
                 eventlet.sleep(PAUSE_SECONDS)
                 continue
             eventlet.sleep(0)  # a socket with more connections waiting lets no other thread run

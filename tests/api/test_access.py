@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import socket
 import ssl
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ ADMIN = "admin-token-0123456789"
 RED = "red-token-0123456789ab"
 RED_READER = "red-reader-0123456789"
 BLUE = "blue-token-0123456789"
+RESETS = 100
 TOKENS = f"""
 - {{token: {ADMIN}, project: ops, role: admin}}
 - {{token: {RED}, project: red, role: member}}
@@ -328,6 +332,19 @@ def test_tls_with_tokens_and_certificates(private_network: None, certificates: P
         assert over_tls(port, certificates, token=RED) == 200
         assert over_tls(port, certificates, "blue-client") == 200
         assert over_tls(port, certificates, "stranger") == 401
+        os.kill(running.api_pid, signal.SIGSTOP)  # a busy API
+        for _ in range(RESETS):
+            send_and_reset(port)
+        os.kill(running.api_pid, signal.SIGCONT)
+        assert over_tls(port, certificates, token=RED) == 200
+        assert "cannot accept a connection" not in running.log.read_text()
+
+
+def send_and_reset(port: int) -> None:
+    """Reset a connection before it is accepted, with data that nobody has read."""
+    with socket.create_connection(("127.0.0.1", port)) as stream:
+        stream.sendall(b"a byte")
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def test_a_certificate_without_a_role_is_refused(private_network: None, certificates: Path) -> None:
