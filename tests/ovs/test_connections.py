@@ -12,6 +12,7 @@ from scapy.layers.sctp import SCTP, SCTPChunkInit, SCTPChunkInitAck
 from scapy.packet import Packet, Raw
 
 from flows.openflow.numbers import ROUTER_OF_ORIGINAL
+from flows.policy.index import link_local
 from flows.policy.objects import Direction, Ethertype, PolicyObject, Prefix, Rule, SecurityGroup
 from lab.ovs import PrivateOvs
 from tests.ovs import wiring
@@ -264,6 +265,18 @@ def test_only_packets_to_a_router_note_its_mac(routed: Wire, bridge: BareBridge)
     passing = between((ROUTER, "02:00:00:00:ff:77"), AWAY, hello)
     assert routed.send("blue-up", passing) == set(), "the receiver is outside, and there is no other uplink"
     assert noted in tracked()
+
+
+def test_link_local_packets_of_a_port_do_not_come_back_from_a_router(wire: Wire, bridge: BareBridge) -> None:
+    """They are dropped before the tracker, which a router's packets with other addresses reach."""
+    subnets = tuple(map(Prefix.parse, ("2001:db8::/64", "2001:db8:9::/64")))
+    wire.policy(replace(BLUE, subnets=subnets))
+    for source, reaches in ((link_local(mac_of("p0")), False), (port("p0").fixed_ips[1], True)):
+        packet = (
+            f"tcp6,ipv6_src={source.address},ipv6_dst=2001:db8:9::2,dl_src={ROUTER},dl_dst={mac_of('p1')}"
+        )
+        trace = bridge.trace(f"in_port={wiring.INTERFACES['blue-up']},{packet}")
+        assert ("ct(" in trace.text) is reaches
 
 
 def test_a_reply_reaches_only_the_opener_of_its_connection(wire: Wire) -> None:
