@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any
 
 import click
 
@@ -40,9 +40,9 @@ def prune_options(command: Decorated) -> Decorated:
     return _KINDS(_PROJECTS(command))
 
 
-def read_prune_scope(session: CommandSession, options: Mapping[str, object]) -> PruneScope | None:
+def read_prune_scope(session: CommandSession, options: Mapping[str, Any]) -> PruneScope | None:
     """The objects that may be removed; None for no object. Raises click.UsageError."""
-    stated, projects = cast("str | None", options["prune"]), cast("tuple[str, ...]", options["projects"])
+    stated, projects = options["prune"], options["projects"]
     if stated is None:
         if projects:
             raise click.UsageError("--prune-project only goes with --prune")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import cast
+from typing import Any
 
 from sgctl.cli.command_session import CommandSession, plain_failures
 from sgctl.cli.kinds import WITH_REPORTS, ObjectKind
@@ -45,13 +45,13 @@ def namesake_of(session: CommandSession) -> str:
     return namesake(session.store, local.chassis, local.host_id) if local is not None else ""
 
 
-def finish(session: CommandSession, committed: Committed, options: Mapping[str, object]) -> None:
+def finish(session: CommandSession, committed: Committed, options: Mapping[str, Any]) -> None:
     """End a command that has changed the policy, as its options `--wait` and `--timeout` say.
 
     Without `--wait` it only checks that controllers are at work. Raises Failure.
     """
     if options["wait"]:
-        _wait_until_applied(session, committed.generation, cast("float", options["timeout"]))
+        _wait_until_applied(session, committed.generation, options["timeout"])
     else:
         _require_controllers(session)
 

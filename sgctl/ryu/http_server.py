@@ -6,7 +6,7 @@ import logging
 import ssl
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qsl
 
 import eventlet
@@ -32,7 +32,6 @@ BURST_SECONDS = 4
 SPARE = 16
 """Room for connections that are being closed."""
 
-Subject = tuple[tuple[tuple[str, str], ...], ...]
 """The subject of a certificate, as `ssl` has it."""
 
 
@@ -110,7 +109,8 @@ def _certificate_name(environ: Mapping[str, Any]) -> str:
     source = environ.get("eventlet.input")
     connection = source.get_socket() if source is not None else None
     certificate = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
-    for part in cast("Subject", (certificate or {}).get("subject", ())):
+    subject: Any = (certificate or {}).get("subject", ())
+    for part in subject:
         for name, value in part:
             if name == "commonName":
                 return str(value)

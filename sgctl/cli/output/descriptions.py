@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from flows.policy.index import member_addresses
 from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, Rule, SecurityGroup
@@ -232,4 +232,4 @@ def can_describe(kind: ObjectKind) -> bool:
 
 def plain_record(description: Description) -> dict[str, Any]:
     """The description for JSON and YAML."""
-    return cast("dict[str, Any]", description.record)
+    return dict(description.record)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
 from flows.policy.objects import Ethertype, Meta
 from sgctl.service import protocols
@@ -31,7 +30,7 @@ def read_rule(reader: RuleReader, path: Path, spec: Spec) -> list[ManifestRule]:
     remote: Remote = Remote()
     limits: tuple[int, int] | tuple[None, None] = (None, None)
     try:
-        remote = _remote(reader, path, cast("Spec", spec.get("remote", {})))
+        remote = _remote(reader, path, spec.get("remote", {}))
     except Invalid:
         failed = True
     try:
@@ -72,9 +71,9 @@ def _limits(reader: RuleReader, path: Path, spec: Spec) -> tuple[int, int] | tup
 
 def _remote(reader: RuleReader, path: Path, spec: Spec) -> Remote:
     if "address" in spec:
-        text = cast("Spec", spec["address"])["IPAddressOrCIDR"]
+        text = spec["address"]["IPAddressOrCIDR"]
         return Remote(ip_prefix=reader.prefix((*path, *_ADDRESS), text))
     for key, read in (("securityGroupRef", reader.remote_group), ("subnetRef", reader.remote_network)):
         if key in spec:
-            return read((*path, "remote", key, "name"), cast("Spec", spec[key])["name"])
+            return read((*path, "remote", key, "name"), spec[key]["name"])
     return Remote()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 from uuid import uuid4
 
 from flows.policy.objects import Meta, Network, Port
@@ -12,7 +11,7 @@ from sgctl.service.apply.manifest_draft import ManifestDraft, Origin
 from sgctl.service.apply.ports import read_groups
 from sgctl.service.errors import Code
 from sgctl.service.kinds import describe
-from sgctl.service.manifests.documents import Document, Spec
+from sgctl.service.manifests.documents import Document
 from sgctl.service.manifests.yaml_reader import Path
 from sgctl.service.ownership import MACHINE_OWNER, ports_of
 
@@ -43,9 +42,9 @@ def apply_machine(
 
 
 def _groups(planning: ManifestDraft, document: Document) -> frozenset[str]:
-    networking = cast("Spec", document.spec.get("networking", {}))
-    memberships = cast("Spec", networking.get("securityGroups", {})).get("securityGroupMemberships", ())
-    references = [membership["name"] for membership in cast("list[Spec]", memberships)]
+    networking = document.spec.get("networking", {})
+    memberships = networking.get("securityGroups", {}).get("securityGroupMemberships", ())
+    references = [membership["name"] for membership in memberships]
     return read_groups(planning, document, _MEMBERSHIPS, references, "name")
 
 

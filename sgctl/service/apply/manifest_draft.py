@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar, cast
+from typing import TypeVar
 from uuid import uuid4
 
 from flows.policy.objects import AddressGroup, Meta, Network, PolicyObject, Prefix, SecurityGroup
@@ -170,7 +170,7 @@ def metadata(document: Document, old: PolicyObject | None) -> Meta:
     return Meta(
         description=str(stated.get("description", "")),
         project_id=str(stated.get("project_id", before.project_id)),
-        tags=frozenset(cast("list[str]", stated.get("tags", ()))),
+        tags=frozenset(stated.get("tags", ())),
         created_at=before.created_at,
         updated_at=before.updated_at,
         revision_number=before.revision_number,
@@ -180,7 +180,7 @@ def metadata(document: Document, old: PolicyObject | None) -> Meta:
 def prefixes(planning: ManifestDraft, document: Document, path: Path) -> list[Prefix]:
     """The addresses or CIDRs of a list in the spec; reports malformed ones as problems."""
     found = []
-    for position, text in enumerate(cast("list[str]", document.spec.get(str(path[-1]), ()))):
+    for position, text in enumerate(document.spec.get(str(path[-1]), ())):
         try:
             found.append(Prefix.parse(text))
         except ValueError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 from uuid import uuid4
 
 from flows.policy.objects import EgressDefault, Ethertype, Meta, Network, SecurityGroup
@@ -25,7 +24,7 @@ PROFILES = {
 def apply_network(planning: ManifestDraft, document: Document, network: Network) -> None:
     """Change the draft to match a Network document."""
     spec = document.spec
-    profile = cast("str", spec.get("defaults", "openstack"))
+    profile = spec.get("defaults", "openstack")
     stated = replace(
         network,
         **stated_values(Network, {"egress_default": PROFILES[profile], **spec}),
@@ -38,7 +37,7 @@ def apply_network(planning: ManifestDraft, document: Document, network: Network)
 def _default_group(
     planning: ManifestDraft, document: Document, network: Network, makes_one: bool
 ) -> str | None:
-    name = cast("str | None", document.spec.get("default_group"))
+    name = document.spec.get("default_group")
     if makes_one:
         name = name or f"default-{network.name or network.id}"
         named = planning.draft.where(SecurityGroup, "name", name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
 from flows.policy.objects import Ethertype, Meta, Rule
 from flows.policy.validate import ICMP, ICMPV6, PORTS_UNSEEN, WITH_PORTS, why_no_ports
@@ -48,8 +47,7 @@ def read_rule(reader: RuleReader, path: Path, spec: Spec) -> list[ManifestRule]:
 
 
 def _meta(spec: Spec) -> Meta:
-    tags = cast("list[str]", spec.get("tags", []))
-    return Meta(description=str(spec.get("description", "")), tags=frozenset(tags))
+    return Meta(description=str(spec.get("description", "")), tags=frozenset(spec.get("tags", [])))
 
 
 def _remote(reader: RuleReader, path: Path, spec: Spec) -> Remote:
@@ -71,7 +69,7 @@ def _remote(reader: RuleReader, path: Path, spec: Spec) -> Remote:
 
 def _protocol(reader: RuleReader, path: Path, spec: Spec) -> int | None:
     try:
-        return protocols.parse(cast("str | int | None", spec.get("protocol")))
+        return protocols.parse(spec.get("protocol"))
     except ValueError as error:
         raise reader.fail((*path, "protocol"), str(error)) from error
 
@@ -102,7 +100,7 @@ def _range(reader: RuleReader, path: Path, spec: Spec, protocol: int | None) -> 
             raise reader.fail((*path, "ports"), f"only goes with a protocol that has ports: {names}")
         return reader.ports((*path, "ports"), spec["ports"])
     low, high = _RANGES["type and code" if "type" in spec else "port_range_min and port_range_max"]
-    return cast("int | None", spec.get(low)), cast("int | None", spec.get(high))
+    return spec.get(low), spec.get(high)
 
 
 def _renamed_range(spec: Spec) -> dict[str, Path]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
 from flows.policy.objects import AddressPair, Network, Port, Prefix, SecurityGroup
 from sgctl.attributes.plain import stated_values
 from sgctl.service.addresses import new_mac
 from sgctl.service.apply.manifest_draft import ManifestDraft, Origin, metadata, prefixes
-from sgctl.service.manifests.documents import Document, Spec
+from sgctl.service.manifests.documents import Document
 from sgctl.service.manifests.yaml_reader import Path
 
 _RENAMED: dict[str, Path] = {"network_id": ("network",)}
@@ -19,7 +18,7 @@ _RENAMED: dict[str, Path] = {"network_id": ("network",)}
 def apply_port(planning: ManifestDraft, document: Document, identifier: str) -> None:
     """Change the draft to match a Port document."""
     spec, old = document.spec, planning.draft.get(Port, identifier)
-    references = cast("list[str]", spec.get("security_groups", []))
+    references = spec.get("security_groups", [])
     groups = read_groups(planning, document, ("spec", "security_groups"), references)
     addresses = prefixes(planning, document, ("spec", "fixed_ips"))
     network = planning.refer(document, ("spec", "network"), Network, spec["network"])
@@ -36,9 +35,7 @@ def apply_port(planning: ManifestDraft, document: Document, identifier: str) -> 
         fixed_ips=tuple(addresses),
         security_groups=groups,
         allowed_address_pairs=_pairs(planning, document, mac),
-        permitted_ethertypes=frozenset(
-            int(str(each), 0) for each in cast("list[int | str]", spec.get("permitted_ethertypes", []))
-        ),
+        permitted_ethertypes=frozenset(int(str(each), 0) for each in spec.get("permitted_ethertypes", [])),
         meta=metadata(document, old),
         **stated_values(Port, spec),
     )
@@ -73,7 +70,7 @@ def _addresses(
 
 def _pairs(planning: ManifestDraft, document: Document, mac: str) -> tuple[AddressPair, ...]:
     pairs = []
-    for position, pair in enumerate(cast("list[Spec]", document.spec.get("allowed_address_pairs", ()))):
+    for position, pair in enumerate(document.spec.get("allowed_address_pairs", ())):
         try:
             address = Prefix.parse(str(pair["ip_address"]))
         except ValueError as error:

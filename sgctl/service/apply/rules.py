@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 from uuid import uuid4
 
 from flows.policy.objects import (
@@ -166,5 +166,5 @@ def icmp_of(ethertype: Ethertype) -> int:
 
 def rule_specs(document: Document) -> list[tuple[Path, Spec]]:
     """The items of the list `rules` in a group's document, with their paths."""
-    listed = cast("list[Spec | None]", document.spec.get("rules", []))
+    listed: list[Spec | None] = document.spec.get("rules", [])
     return [(("spec", "rules", position), spec) for position, spec in enumerate(listed) if spec is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from flows.policy.objects import Network, Prefix, SubnetDetail
 from sgctl.service.apply.manifest_draft import ManifestDraft
@@ -19,7 +19,7 @@ def with_subnets(planning: ManifestDraft, document: Document, network: Network) 
 
     A subnet that the document gives only as a CIDR keeps its existing details.
     """
-    listed = cast("list[str | dict[str, Any]]", document.spec.get("subnets", ()))
+    listed: list[str | dict[str, Any]] = document.spec.get("subnets", [])
     before = len(planning.findings)
     read = [_read(planning, document, (*_PATH, place), item) for place, item in enumerate(listed)]
     found = [each for each in read if each is not None]

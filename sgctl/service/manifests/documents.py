@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from flows.policy.objects import AddressGroup, Network, PolicyObject, Port, SecurityGroup
 from sgctl.service.errors import Code, Finding, PolicyError, Source
@@ -13,7 +14,8 @@ OWN = "sgctl/v1"
 EVROC_NETWORKING = "networking.evroclabs.net/v1alpha1"
 EVROC_COMPUTE = "compute.evroclabs.net/v1alpha1"
 
-Spec = Mapping[str, object]
+Spec = Mapping[str, Any]
+"""A mapping of a document. Its values have the types that the JSON schema gives them, once it was checked."""
 
 
 @dataclass(frozen=True, slots=True)

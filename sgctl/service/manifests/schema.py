@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
 from referencing import Registry, Resource
@@ -63,7 +63,7 @@ def valid_part(document: Document, problems: list[Problem]) -> Document | None:
     """
     if document.kind is None or any(len(path) < 2 for path, _ in problems):
         return None
-    data = copy.deepcopy(cast("dict[str, Any]", document.data))
+    data: Any = copy.deepcopy(document.data)
     for path, _ in problems:
         is_rule = path[:2] == ("spec", "rules") and len(path) > 2
         if is_rule:
@@ -80,7 +80,8 @@ def valid_part(document: Document, problems: list[Problem]) -> Document | None:
 def schema(name: str) -> dict[str, Any]:
     """The schema with this file name in `sgctl/schemas`."""
     text = files("sgctl").joinpath("schemas", name).read_text(encoding="utf-8")
-    return cast("dict[str, Any]", json.loads(text))
+    schema: dict[str, Any] = json.loads(text)
+    return schema
 
 
 @cache
@@ -96,15 +97,13 @@ class _SchemaError:
 
     keyword: str
     allowed: Any
-    schema: dict[str, Any]
+    schema: Any
     value: Any
 
 
 def _explain(error: ValidationError) -> Iterator[Problem]:
     path: Path = tuple(error.absolute_path)
-    breach = _SchemaError(
-        str(error.validator), error.validator_value, cast("dict[str, Any]", error.schema), error.instance
-    )
+    breach = _SchemaError(str(error.validator), error.validator_value, error.schema, error.instance)
     if breach.keyword == "required":
         for key in breach.allowed:
             if key not in breach.value:

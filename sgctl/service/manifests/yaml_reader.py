@@ -7,7 +7,7 @@ an unquoted MAC address, `no` and `0100` remain text.
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Protocol, cast
+from typing import ClassVar, Protocol
 
 import yaml
 
@@ -75,7 +75,8 @@ class YamlDocument:
 
 def _child(node: yaml.Node, step: str | int) -> yaml.Node | None:
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return cast("yaml.Node", node.value[step])
+        child: yaml.Node = node.value[step]
+        return child
     if isinstance(node, yaml.MappingNode):
         return next((value for key, value in node.value if key.value == step), None)
     return None
