@@ -174,7 +174,7 @@ def test_an_older_database_that_is_being_served_is_converted_and_kept(
     assert mode(backup) == 0o600
 
 
-@pytest.mark.parametrize("version", ["1.3.1", "1.10.0", "2.0.0"])
+@pytest.mark.parametrize("version", [f"{shipped()['version']}1", "1.10.0", "2.0.0"])
 def test_a_newer_database_is_refused_and_unchanged(
     make_server: Callable[[], PolicyServer], tmp_path: Path, version: str
 ) -> None:
