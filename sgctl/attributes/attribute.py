@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from enum import Enum, Flag, auto
+from typing import NamedTuple
 
 from flows.policy.objects import PolicyObject
 from sgctl.attributes.value_types import ValueType
@@ -37,8 +38,7 @@ class Setter(Enum):
     ADMIN = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class CommandOption:
+class CommandOption(NamedTuple):
     """The option of `sgctl KIND create` and `set`, such as `--address-scope`, or `--on/--off` for a flag.
 
     `unset` is the help text of the option of `sgctl KIND unset`; without it, there is none.
@@ -49,7 +49,7 @@ class CommandOption:
     metavar: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Attribute:
     """One attribute of a kind of object.
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from flows.policy.objects import AddressPair, Prefix, SubnetDetail
 from flows.policy.validate import LONGEST_TEXT
@@ -26,10 +25,10 @@ UUID: Schema = {
 }
 
 EMPTY: Json = ["set", []]
+NO_SCHEMA: Schema = {}
 
 
-@dataclass(frozen=True, slots=True)
-class ValueType:
+class ValueType(NamedTuple):
     """How the values of an attribute are written.
 
     `column` is the type of the column (RFC 7047 section 3.2), `empty` the value of a column that a row leaves
@@ -43,7 +42,7 @@ class ValueType:
     read: Callable[[Json], Any]
     write: Callable[[Any], Json]
     empty: Any
-    schema: Schema = field(default_factory=dict)
+    schema: Schema = NO_SCHEMA
     parse: Callable[[Any], Any] = lambda value: value
     show: Callable[[Any], Any] = lambda value: value
 
