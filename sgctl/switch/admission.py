@@ -15,8 +15,8 @@ from typing import Any, cast
 from netaddr import AddrFormatError, IPAddress, IPNetwork
 
 from sgctl.switch.peers import parse_host, peer_uid
+from sgctl.vswitch.remote import socket_path
 
-UNIX = "unix:"
 ROOT = 0
 
 
@@ -58,10 +58,9 @@ def certificate_names(certificate: object) -> frozenset[str]:
 
 def _owner(ovsdb: str) -> set[int]:
     """The user id that runs the switch database of this host, and thus its switches; empty if unknown."""
-    if not ovsdb.startswith(UNIX):
-        return set()
+    path = socket_path(ovsdb)
     try:
-        return {Path(ovsdb.removeprefix(UNIX)).stat().st_uid}
+        return {path.stat().st_uid} if path is not None else set()
     except OSError:
         return set()
 

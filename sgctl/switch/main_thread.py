@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-_UNIX = "unix:"
+from sgctl.vswitch.remote import run_directory
+
 _RUNNING = "R"
 _STATE, _USER_TICKS, _SYSTEM_TICKS = 0, 11, 12
 """Positions in the fields of proc_pid_stat(5) that follow the name."""
@@ -26,7 +27,7 @@ class MainThread:
     """The main thread of ovs-vswitchd on this machine; `ovsdb` is the remote of its database."""
 
     def __init__(self, ovsdb: str) -> None:
-        self._directory = Path(ovsdb.removeprefix(_UNIX)).parent if ovsdb.startswith(_UNIX) else None
+        self._directory = run_directory(ovsdb)
 
     def sample(self) -> ThreadSample | None:
         """The thread's current state; None if it cannot be read."""

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from sgctl import runtime
 from sgctl.optimizations import is_on
-from sgctl.switch.admission import UNIX
 from sgctl.switch.connection import Connection
 from sgctl.switch.listen_address import ListenAddress
 from sgctl.switch.rate_limited_log import RateLimitedLog
 from sgctl.vswitch.local_switches import Bridge
+from sgctl.vswitch.remote import run_directory
 
 LOG = logging.getLogger(__name__)
 
@@ -37,8 +37,7 @@ class ManagementConnections:
 
     def __init__(self, ovsdb: str, address: ListenAddress, attend: Callable[[Connection], None]) -> None:
         """`attend` serves a connection until it ends."""
-        may_connect = ovsdb.startswith(UNIX) and is_on("management")
-        self._directory = Path(ovsdb.removeprefix(UNIX)).parent if may_connect else None
+        self._directory = run_directory(ovsdb) if is_on("management") else None
         self.address = address
         self._attend = attend
         self._bridges: tuple[Bridge, ...] = ()

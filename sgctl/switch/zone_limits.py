@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
+from sgctl.vswitch.remote import run_directory
+
 LOG = logging.getLogger(__name__)
 
 Zone = tuple[str, int]
@@ -23,7 +25,6 @@ LEAST_SHARE = 16
 MOST_FRAGMENTS = 5000
 """The highest limit of waiting fragments that the userspace datapath accepts. Its default is 1,000."""
 
-_UNIX = "unix:"
 _USERSPACE = "netdev@"
 _COMMAND_SECONDS = 10
 _AT_ONCE = 500
@@ -48,7 +49,7 @@ class ZoneLimits:
     """
 
     def __init__(self, ovsdb: str, connections: int | None = None) -> None:
-        self._directory = Path(ovsdb.removeprefix(_UNIX)).parent if ovsdb.startswith(_UNIX) else None
+        self._directory = run_directory(ovsdb)
         self._connections = connections
         self._applied: dict[Zone, int] = {}
         self._sizes: dict[str, int] = {}
