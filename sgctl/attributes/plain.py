@@ -9,7 +9,7 @@ from typing import Any
 from flows.policy.objects import PolicyObject
 from sgctl.attributes.attribute import Attribute, Place, Setter
 from sgctl.attributes.declarations import ATTRIBUTES
-from sgctl.attributes.value_types import Schema
+from sgctl.attributes.value_types import Schema, same
 
 Kind = type[PolicyObject]
 Show = Callable[[PolicyObject], dict[str, Any]]
@@ -77,10 +77,17 @@ def requested_values(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def shown_by(kind: Kind, place: Place) -> Show:
     """A function from an object to its attributes as plain data, by Neutron's names."""
-    entries = [(each.name, each.field, each.value_type.show) for each in plain(kind, place)]
+    attributes = plain(kind, place)
+    entries = [(each.name, each.field) for each in attributes]
+    converted = [(each.name, each.value_type.show) for each in attributes if each.value_type.show is not same]
 
     def shown(obj: PolicyObject) -> dict[str, Any]:
-        return {name: show(getattr(obj, field)) for name, field, show in entries}
+        values: dict[str, Any] = {}
+        for name, field in entries:  # faster than a comprehension; lists of the API are made of these
+            values[name] = getattr(obj, field)
+        for name, show in converted:
+            values[name] = show(values[name])
+        return values
 
     return shown
 

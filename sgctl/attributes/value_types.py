@@ -28,6 +28,11 @@ EMPTY: Json = ["set", []]
 NO_SCHEMA: Schema = {}
 
 
+def same(value: Any) -> Any:
+    """The value itself: it is written everywhere in the same way."""
+    return value
+
+
 class ValueType(NamedTuple):
     """How the values of an attribute are written.
 
@@ -43,8 +48,8 @@ class ValueType(NamedTuple):
     write: Callable[[Any], Json]
     empty: Any
     schema: Schema = NO_SCHEMA
-    parse: Callable[[Any], Any] = lambda value: value
-    show: Callable[[Any], Any] = lambda value: value
+    parse: Callable[[Any], Any] = same
+    show: Callable[[Any], Any] = same
 
 
 @lru_cache(maxsize=1 << 18)
@@ -106,10 +111,6 @@ def optional(schema: Schema) -> Schema:
     return {**schema, "type": [*(kinds if isinstance(kinds, list) else [kinds]), "null"]}
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
 def _uuid(value: str) -> Json:
     return ["uuid", value]
 
@@ -140,7 +141,7 @@ def _references(table: str) -> Json:
 
 
 def _optional(
-    key: Json, read: Callable[[Json], Any] = _same, write: Callable[[Any], Json] = _same, **more: Any
+    key: Json, read: Callable[[Json], Any] = same, write: Callable[[Any], Json] = same, **more: Any
 ) -> ValueType:
     return ValueType(
         {"key": key, "min": 0},
@@ -152,7 +153,7 @@ def _optional(
 
 
 def _members(
-    key: Json, read: Callable[[Json], Any] = _same, write: Callable[[Any], Json] = _same, **more: Any
+    key: Json, read: Callable[[Json], Any] = same, write: Callable[[Any], Json] = same, **more: Any
 ) -> ValueType:
     return ValueType(
         {"key": key, "min": 0, "max": "unlimited"},
@@ -189,7 +190,7 @@ def choice(choices: type[StrEnum]) -> ValueType:
 
 def integer(lowest: int, highest: int) -> ValueType:
     """A number in an inclusive range."""
-    return ValueType({"key": _integers(lowest, highest)}, _same, _same, 0, _bounded(lowest, highest))
+    return ValueType({"key": _integers(lowest, highest)}, same, same, 0, _bounded(lowest, highest))
 
 
 def optional_integer(lowest: int, highest: int, stored_bound: bool = True) -> ValueType:
@@ -220,10 +221,10 @@ def references(table: str) -> ValueType:
 
 _NOT_EMPTY: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
 
-FLAG = ValueType("boolean", _same, _same, False, {"type": "boolean"})
-TEXT = ValueType("string", _same, _same, "", {"type": "string", "maxLength": LONGEST_TEXT})
-SHARED_TEXT = ValueType("string", _shared, _same, "")
-NUMBER = ValueType("integer", _same, _same, 0)
+FLAG = ValueType("boolean", same, same, False, {"type": "boolean"})
+TEXT = ValueType("string", same, same, "", {"type": "string", "maxLength": LONGEST_TEXT})
+SHARED_TEXT = ValueType("string", _shared, same, "")
+NUMBER = ValueType("integer", same, same, 0)
 OPTIONAL_TEXT = _optional("string", schema=optional(_NOT_EMPTY))
 OPTIONAL_PREFIX = _optional("string", _prefix, str)
 TEXTS = _members("string")
