@@ -100,6 +100,8 @@ class Protocol(eventlet.wsgi.HttpProtocol):
 
     listener: HttpListener
     """Set by `protocol`."""
+    environ: dict[str, Any] | None = None
+    """Eventlet sets it with the first request, if there is one."""
 
     def finish(self) -> None:
         """Eventlet's hook at the end of a connection."""
@@ -107,6 +109,9 @@ class Protocol(eventlet.wsgi.HttpProtocol):
         super().finish()
         if self.environ is not None:
             self.environ.clear()  # it refers to us: the collector would have to find it
+
+    def log_message(self, *_: object) -> None:
+        """The base class' hook, for requests that it cannot read: strangers must not fill the log."""
 
     def handle_one_request(self) -> None:
         """Wait for a request to begin, then read and answer it. The deadline ends when it has been read."""

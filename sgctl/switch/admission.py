@@ -33,9 +33,14 @@ class Admission:
         self._networks = tuple(_network(text.strip()) for text in peers.split(",") if text.strip())
 
     def trusts(self, stream: Any, host: str) -> bool:
-        """Whether the peer of an accepted TCP connection, which comes from `host`, needs no certificate."""
+        """Whether the peer of an accepted TCP connection, which comes from `host`, needs no certificate.
+
+        Raises ConnectionError when the peer has closed the connection.
+        """
         try:
             uid = peer_uid(stream)
+        except ConnectionError:
+            raise
         except OSError:
             return False  # the kernel does not tell the owner of the connection
         if uid is not None:

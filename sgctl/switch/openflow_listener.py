@@ -68,6 +68,9 @@ class OpenFlowListener:
         try:
             trusted = self._admission.trusts(stream, there[0])
             self._check(trusted, there)
+        except ConnectionError:
+            stream.close()
+            return
         except (RefusedError, OSError) as error:
             self._refuse(stream, error)
             return

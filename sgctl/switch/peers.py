@@ -33,12 +33,24 @@ _ANSWER_BYTES = 8192
 def peer_uid(stream: Any) -> int | None:
     """The user id of the local process at the other end of an accepted TCP connection.
 
-    None if it is no process of this network namespace. Raises OSError when the kernel does not tell it.
+    None if it is no process of this network namespace. Raises ConnectionError when the peer has closed the
+    connection, and any other OSError when the kernel does not tell its user.
     """
-    there, here = stream.getpeername()[:2], stream.getsockname()[:2]
-    uid = _owner(there, here)
-    stream.getpeername()  # fails if the peer has reset the connection: its port may be another process's now
+    uid = _owner(_peer(stream), stream.getsockname()[:2])
+    _peer(stream)  # if the peer has reset the connection, its port may be another process's now
     return uid
+
+
+def _peer(stream: Any) -> Address:
+    try:
+        host, port = stream.getpeername()[:2]
+    except OSError:
+        raise _closed() from None
+    return host, port
+
+
+def _closed() -> ConnectionError:
+    return ConnectionAbortedError(errno.ECONNABORTED, "the peer has closed the connection")
 
 
 def _owner(there: Address, here: Address) -> int | None:
@@ -57,7 +69,7 @@ def _owner(there: Address, here: Address) -> int | None:
         raise OSError(number, os.strerror(number))
     uid, inode = _UID_AND_INODE.unpack_from(answer, _OWNER_OFFSET)
     if not inode:  # its process has closed it, and the kernel may say that it is root's
-        raise OSError(errno.ENOTCONN, "the peer has closed the connection")
+        raise _closed()
     return int(uid)
 
 

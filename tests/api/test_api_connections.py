@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -219,6 +220,36 @@ def test_endless_requests_do_not_block_other_clients(guarded: Controller) -> Non
         assert [status(guarded, ADMIN) for _ in range(3)] == [200, 200, 200]
         assert stranger.poll() is None, "it goes on all the time"
         stranger.kill()
+
+
+STRANGE = (
+    b"",
+    b"\r\n",
+    b"\xff\xff\r\n\r\n",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"GET /v2.0 HTTP/1.1\r\nno header\r\n\r\n",
+    b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n",
+    b"GET /v2.0 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"GET /v2.0 HTTP/1.1\r\nContent-Length: 9\r\n\r\n1",
+)
+
+
+def test_strangers_do_not_fill_the_log(guarded: Controller) -> None:
+    assert status(guarded, ADMIN) == 200
+    before = guarded.log.read_text()
+    for request in STRANGE:
+        with socket.create_connection(("127.0.0.1", guarded.wsapi_port), timeout=10) as stream:
+            stream.sendall(request)
+            stream.shutdown(socket.SHUT_WR)
+            while stream.recv(1 << 16):
+                pass
+    for _ in range(10):
+        with socket.create_connection(("127.0.0.1", guarded.wsapi_port), timeout=10) as stream:
+            stream.sendall(b"GET /openapi.json HTTP/1.1\r\n\r\n" * 10)
+            assert stream.recv(100)
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert status(guarded, ADMIN) == 200
+    assert guarded.log.read_text() == before
 
 
 def test_the_listener_survives_a_lack_of_file_descriptors(guarded: Controller) -> None:
