@@ -251,7 +251,7 @@ def _refused(reason: str) -> Told:
 NOBODY = "no switch is connected: the policy is stored, and nothing enforces it$"
 GONE = (1, "^error: cannot connect to the policy database at .*; is ryu-manager sgctl running\\?$")
 WELL = (0, "")
-WAYS: dict[str, tuple[Callable[[Host], AbstractContextManager[None]], Told]] = {
+CASES: dict[str, tuple[Callable[[Host], AbstractContextManager[None]], Told]] = {
     "controller killed": (killed, _silent("no controller runs there")),
     "controller stopped": (stopped, _silent("no controller runs there")),
     "controller hung (SIGSTOP)": (hung, _silent("its controller does not answer")),
@@ -302,18 +302,18 @@ RUNS = {"status": ("status",), "wait": ("wait", "--timeout", "1"), "apply": ("ap
 
 def test_every_failure_of_a_host_is_reported(host: Host, pair: tuple[Workload, Workload]) -> None:
     documents = (yaml.safe_dump(group("server", tcp_in(80), tcp_in(number))) for number in count(1000))
-    for way, (strike, told) in WAYS.items():
-        wait_told(host, f"before: {way}", WELL)
-        wait_ports(host, f"before: {way}", "ACTIVE")
-        with strike(host):
-            wait_told(host, way, told.status)
-            wait_ports(host, way, "ACTIVE" if told.status == WELL else "DOWN")
-            row = [f"{way:<27}"]
+    for case, (fail, told) in CASES.items():
+        wait_told(host, f"before: {case}", WELL)
+        wait_ports(host, f"before: {case}", "ACTIVE")
+        with fail(host):
+            wait_told(host, case, told.status)
+            wait_ports(host, case, "ACTIVE" if told.status == WELL else "DOWN")
+            row = [f"{case:<27}"]
             for command, arguments in RUNS.items():
                 begin = time.monotonic()
                 done = host.run(*arguments, stdin=next(documents))
                 milliseconds = (time.monotonic() - begin) * 1000
-                assert matches(done, getattr(told, command)), (way, command, done)
+                assert matches(done, getattr(told, command)), (case, command, done)
                 row.append(f"{command}: exit {done.returncode} after {milliseconds:4.0f} ms")
             print(" | ".join(row))
     wait_told(host, "at the end", WELL)
@@ -323,16 +323,16 @@ def test_every_failure_of_a_host_is_reported(host: Host, pair: tuple[Workload, W
     assert not connects(client, server, "10.0.0.2", 81)
 
 
-def wait_told(host: Host, way: str, expected: tuple[int, str]) -> None:
+def wait_told(host: Host, case: str, expected: tuple[int, str]) -> None:
     """Wait until `sgctl status` reports what is expected."""
     deadline = time.monotonic() + 40
     while not matches(done := host.run("status"), expected):
-        assert time.monotonic() < deadline, (way, expected, done)
+        assert time.monotonic() < deadline, (case, expected, done)
 
 
-def wait_ports(host: Host, way: str, status: str) -> None:
+def wait_ports(host: Host, case: str, status: str) -> None:
     """Wait until the REST API shows this status for all ports, without a change of the policy."""
-    process.wait_until(lambda: host.port_statuses == {status}, f"ports are {status}: {way}")
+    process.wait_until(lambda: host.port_statuses == {status}, f"ports are {status}: {case}")
 
 
 def matches(done: subprocess.CompletedProcess[str], expected: tuple[int, str]) -> bool:

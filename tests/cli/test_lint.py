@@ -1,4 +1,4 @@
-"""The advice of `sgctl plan` about redundant rules, and about a policy that no switch enforces."""
+"""The lint warnings of `sgctl plan` about redundant rules, and about a policy that no switch enforces."""
 
 from __future__ import annotations
 
