@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from socket import AF_INET6, inet_ntop, inet_pton
 
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import (
@@ -16,6 +17,7 @@ from scapy.layers.inet6 import (
 )
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet, Raw
+from scapy.utils6 import in6_getnsma
 
 from lab.attack import ATTACKER, PAIRED, ROUTER, VICTIM, AttackHost
 
@@ -33,6 +35,16 @@ def _ip(chance: Random) -> str:
 
 def _ip6(chance: Random) -> str:
     return "2a00:" + ":".join(f"{chance.randrange(1 << 16):x}" for _ in range(7))
+
+
+def _neighbouring(chance: Random) -> str:
+    """Any address in the subnet of the workloads."""
+    return "2001:db8::" + ":".join(f"{chance.randrange(1 << 16):x}" for _ in range(4))
+
+
+def _ending_like_victim(chance: Random) -> str:
+    """Any address in the victim's solicited-node group."""
+    return f"{_ip6(chance).rsplit(':', 2)[0]}:0:{VICTIM.number:x}"
 
 
 def _ethernet(to: str = VICTIM.mac, source: str = ATTACKER.mac) -> Packet:
@@ -60,6 +72,21 @@ def _solicitation(link: str = ATTACKER.mac, target: str = VICTIM.ip6, **fields: 
 def _advertisement(link: str = ATTACKER.mac, target: str = ATTACKER.ip6) -> Packet:
     claimed = ICMPv6ND_NA(tgt=target) / ICMPv6NDOptDstLLAddr(lladdr=link)
     return _ipv6(ROUTER.mac, dst=ROUTER.ip6, hlim=255) / claimed
+
+
+def _detection(target: str) -> Packet:
+    """Duplicate address detection, sent to the group of the sender's own addresses."""
+    ether = _ethernet("33:33:ff:00:00:01")
+    return ether / IPv6(src="::", dst="ff02::1:ff00:1", hlim=255) / ICMPv6ND_NS(tgt=target)
+
+
+def _unicast_solicitation(target: str) -> Packet:
+    return _ethernet() / _solicitation(target=target, dst=VICTIM.ip6)[IPv6]
+
+
+def solicited_node(address: str) -> str:
+    """The solicited-node group of an IPv6 address (RFC 4291 section 2.7.1)."""
+    return inet_ntop(AF_INET6, in6_getnsma(inet_pton(AF_INET6, address)))
 
 
 def _report(**fields: object) -> Packet:
@@ -133,14 +160,23 @@ FIELDS: dict[str, _Make] = {
     ),
     "nw_proto": lambda r: _ipv4(proto=r.randrange(256)) / _BODY,
     "nw_proto of IPv6": lambda r: _ipv6(nh=r.randrange(256)) / _BODY,
+    "nd_target": lambda r: _solicitation(target=_ip6(r)),
+    "nd_target within the own subnet": lambda r: _solicitation(target=_neighbouring(r)),
+    "nd_target within the group": lambda r: _solicitation(target=_ending_like_victim(r)),
+    "nd_target and ipv6_dst": lambda r: _solicitation(
+        target=(address := _ip6(r)), dst=solicited_node(address)
+    ),
+    "nd_target of a unicast solicitation": lambda r: _unicast_solicitation(_neighbouring(r)),
+    "nd_target of address detection": lambda r: _detection(_ip6(r)),
+    "nd_target of address detection within the own subnet": lambda r: _detection(_neighbouring(r)),
+    "nd_target of an advertisement": lambda r: _advertisement(target=_ip6(r)),
+    "nd_target of an advertisement within the own subnet": lambda r: _advertisement(target=_neighbouring(r)),
     _OF_PAIRED: lambda r: _virtual_router(ttl=r.randrange(256)),
 }
 """By the name of the varied fields: a function that returns the sender's next frame."""
 COMPARED_WHOLE: dict[str, _Make] = {
     "eth_type": lambda r: Ether(src=ATTACKER.mac, dst=VICTIM.mac, type=r.randrange(0x600, 1 << 16)) / _BODY,
     "eth_dst that nobody has": lambda r: _ipv4(_mac(r)) / _UDP,
-    "nd_target": lambda r: _solicitation(target=_ip6(r)),
-    "nd_target of an advertisement": lambda r: _advertisement(target=_ip6(r)),
 }
 """The same for fields that the flows must compare whole (docs/decisions/megaflows.md)."""
 

@@ -49,6 +49,7 @@ STAGES = (
         "tests/unit/test_compiler_fragment_budget.py",
         "tests/unit/test_compiler_claims.py",
         "tests/unit/test_compiler_identities.py",
+        "tests/unit/test_compiler_nd_targets.py",
         "tests/unit/test_openflow_pipeline.py",
         "tests/unit/test_compiler_exempt.py",
     ),

@@ -159,7 +159,7 @@ def _section(table: Table, lines: list[str]) -> str:
     miss = table.miss.name if isinstance(table.miss, Reason) else table.miss.value
     matched = ", ".join(sorted(f"`{field.name}`" for field in table.fields))
     if table.id in COMPARING:
-        more = f"({len(lines) - 2 * _SHOWN} more like these: two for each bit)"
+        more = f"({len(lines) - 2 * _SHOWN} more like these: some for each bit)"
         lines = [*lines[:_SHOWN], more, *lines[-_SHOWN:]]
     head = f"### {table.id} {table.name}\n\n{table.purpose}\n\n- no match: {miss}\n- may match: {matched}\n"
     return head + "\n```\n" + "\n".join(lines) + "\n```\n"

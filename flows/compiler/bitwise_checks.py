@@ -50,7 +50,8 @@ _ANY = 1 << 63
 _ANY_MAC = r.LOCAL(_ANY, _ANY)
 _SOLICITATION, _ADVERTISEMENT = icmpv6(NEIGHBOUR_SOLICITATION), icmpv6(NEIGHBOUR_ADVERTISEMENT)
 COMPARING = frozenset(
-    table.id for table in (p.OWN_MAC, p.OWN_ARP, p.OWN_ADDRESS, p.OWN_LINK, p.NO_LINK, p.IN_SUBNET)
+    table.id
+    for table in (p.OWN_MAC, p.OWN_ARP, p.OWN_ADDRESS, p.OWN_LINK, p.NO_LINK, p.IN_SUBNET, p.SAME_TARGET)
 )
 """The tables that compare bit by bit, with flows of priority NORMAL and above."""
 
@@ -84,8 +85,8 @@ def _link_address_flows() -> Iterator[Flow]:
             said = (*kind, field(1 << bit, 1 << bit))
             yield Flow(p.NO_LINK, Priority.NORMAL + bit, said, drop(Reason.ND_SPOOF))
     for table in (p.OWN_LINK, p.NO_LINK):
-        yield Flow(table, Priority.DEFAULT, (), (call(p.SPOOF_ND),))
-    yield Flow(p.OWN_LINK, Priority.GUARD, (_ANY_MAC,), (call(p.SPOOF_ND),))
+        yield Flow(table, Priority.DEFAULT, (), (call(p.TARGET), call(p.SPOOF_ND)))
+    yield Flow(p.OWN_LINK, Priority.GUARD, (_ANY_MAC,), (call(p.TARGET), call(p.SPOOF_ND)))
 
 
 def _differences(table: Table, field: Field, actions: tuple[Action, ...], kind: Match = ()) -> Iterator[Flow]:

@@ -19,6 +19,7 @@ from flows.compiler.claims import ClaimTable, Owner
 from flows.compiler.fragment_budget import ruleless_flows
 from flows.compiler.identities import LocalSet, local_number
 from flows.compiler.named_protocols import protocol_flows
+from flows.compiler.nd_targets import target_flows
 from flows.compiler.port_flows import CHUNK, broadcast_chunk, broadcast_root, port_flows
 from flows.compiler.routed import router_flows
 from flows.compiler.rules import RuleBook
@@ -356,7 +357,7 @@ class BridgeCompiler:
 @cache
 def base_flows() -> tuple[Flow, ...]:
     """The flows that every bridge has, whatever the policy. All bridges share them."""
-    return (*static_flows(), *bitwise_flows(), *protocol_flows(), *router_flows())
+    return (*static_flows(), *bitwise_flows(), *target_flows(), *protocol_flows(), *router_flows())
 
 
 def egress_open_flows(identity: int) -> list[Flow]:

@@ -11,14 +11,14 @@ from itertools import chain
 
 from flows.openflow.actions import Action, Conjunction, Output
 from flows.openflow.flow import Flow, FlowDiff, FlowKey
-from flows.openflow.pipeline import ALL_HOLDERS, LISTENERS, NEIGHBOUR, SHARED
+from flows.openflow.pipeline import ALL_HOLDERS, LISTENERS, NEIGHBOUR, RANGES, SHARED, SOLICITED
 from flows.policy.objects import Prefix
 
 Actions = tuple[Action, ...]
 Owner = tuple[str, int | str] | tuple[str, int, int | Prefix] | tuple[str, int, Prefix, int]
 """The owner of a claim: a kind and its key, e.g. ("rule", 17); sortable within a kind."""
 
-ADD_UP = frozenset({ALL_HOLDERS.id, NEIGHBOUR.id, SHARED.id, LISTENERS.id})
+ADD_UP = frozenset({ALL_HOLDERS.id, NEIGHBOUR.id, SHARED.id, LISTENERS.id, SOLICITED.id, RANGES.id})
 """Tables in which a flow has the actions of all its claims, such as outputs to all owners of an address."""
 
 MOST_CLAIMS = {ALL_HOLDERS.id: 500, SHARED.id: 500}

@@ -19,7 +19,7 @@ from flows.compiler.link_messages import (
     icmpv6,
 )
 from flows.compiler.services import IPV4_TERM, IPV6_TERM, prefix_term
-from flows.compiler.static import TELL_OUTSIDE, call, drop
+from flows.compiler.static import TELL_OUTSIDE, call, drop, with_target
 from flows.openflow import fields as f
 from flows.openflow import numbers
 from flows.openflow import pipeline as p
@@ -93,7 +93,7 @@ def _request(prefix: Prefix) -> Match:
     """Matches requests for the MAC of an address in this prefix."""
     if prefix.version == 4:
         return (ARP_TERM, f.ARP_OP(1), *prefix_term(f.ARP_TPA, prefix))
-    return (*SOLICITATION, *prefix_term(f.ND_TARGET, prefix))
+    return with_target(SOLICITATION, prefix)
 
 
 def guard_flows(at: Attachment) -> Iterator[Flow]:

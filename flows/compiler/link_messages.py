@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from flows.compiler.services import IPV4_TERM, IPV6_TERM, UDP
 from flows.openflow import fields as f
-from flows.openflow.fields import Match
+from flows.openflow.fields import Match, Term
 
 ARP_TERM = f.ETH_TYPE(0x0806)
 GROUP_MAC = f.ETH_DST(1 << 40, 1 << 40)
@@ -27,7 +27,8 @@ _DHCPV6_SERVERS = f.IPV6_DST(0xFF02 << 112 | 0x10002)
 _LINK_LOCAL, _LINK_LOCAL_MASK = 0xFE80 << 112, 0xFFC0 << 112
 FROM_LINK = f.IPV6_SRC(_LINK_LOCAL, _LINK_LOCAL_MASK)
 TO_LINK = f.IPV6_DST(_LINK_LOCAL, _LINK_LOCAL_MASK)
-SOLICITED_NODE = f.IPV6_DST(0xFF02 << 112 | 0x1FF << 24, (1 << 128) - (1 << 24))
+_SOLICITED_NODE, _ADDRESS_BITS = 0xFF02 << 112 | 0x1FF << 24, (1 << 24) - 1
+SOLICITED_NODE = f.IPV6_DST(_SOLICITED_NODE, (1 << 128) - 1 - _ADDRESS_BITS)
 """The solicited-node groups (RFC 4291 section 2.7.1), to which neighbour solicitations are sent."""
 NOT_ROUTED, NOT_FORWARDED = 255, 1
 """Hop limits: of messages that no router has forwarded, and of messages that no router will forward."""
@@ -57,6 +58,11 @@ OF_CLIENTS = {
     **dict.fromkeys((ROUTER_SOLICITATION, NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT), NOT_ROUTED),
 }
 """The ICMPv6 types that a workload may send without a rule, in the right form, and their hop limits."""
+
+
+def solicited_node(address: int) -> Term:
+    """The solicited-node group of one IPv6 address: it ends like the address."""
+    return f.IPV6_DST(_SOLICITED_NODE | address & _ADDRESS_BITS)
 
 
 def _of_client(kind: int) -> Match:

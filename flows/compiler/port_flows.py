@@ -19,8 +19,18 @@ from flows.compiler.link_messages import (
     VRRP4_ANY_HOPS,
     VRRP6_ANY_HOPS,
 )
+from flows.compiler.nd_targets import advertised_flow, solicited_flows
 from flows.compiler.services import IPV4_TERM, IPV6_TERM, prefix_term
-from flows.compiler.static import TELL_ALL, TELL_OUTSIDE, call, compare_hops, drop, on_link, question
+from flows.compiler.static import (
+    TELL_ALL,
+    TELL_OUTSIDE,
+    call,
+    compare_hops,
+    drop,
+    on_link,
+    question,
+    with_target,
+)
 from flows.compiler.uplinks import learn
 from flows.openflow import fields as f
 from flows.openflow import pipeline as p
@@ -70,6 +80,8 @@ def _classify(at: Attachment, in_port: Term) -> Iterator[Flow]:
 def _spoof_flows(at: Attachment, in_port: Term, pairs: Sequence[AddressPair]) -> Iterator[Flow]:
     yield Flow(p.BUDGET, Priority.NORMAL, (in_port,), (Meter(at.ofport),))
     yield from port_bitwise_flows(at, in_port)
+    own = dict.fromkeys(pair.prefix for pair in pairs)
+    yield advertised_flow(in_port, own)
     for ethertype in sorted(at.port.permitted_ethertypes):
         yield Flow(p.SPOOF, Priority.NORMAL, (in_port, f.ETH_TYPE(ethertype)), (call(p.OWN_MAC),))
     for mac in source_macs(at.port):
@@ -78,7 +90,7 @@ def _spoof_flows(at: Attachment, in_port: Term, pairs: Sequence[AddressPair]) ->
         yield from (_ipv4_pair_flows if pair.prefix.version == 4 else _ipv6_pair_flows)(at, in_port, pair)
         if at.port.allowed_address_pairs:
             yield _vrrp_flow(at, in_port, pair)
-    for prefix in dict.fromkeys(pair.prefix for pair in pairs):
+    for prefix in own:
         yield from _related_flows(in_port, prefix)
 
 
@@ -120,14 +132,13 @@ def _ipv6_pair_flows(at: Attachment, in_port: Term, pair: AddressPair) -> Iterat
     source = (in_port, f.ETH_SRC(mac))
     ip = (*source, IPV6_TERM, *prefix_term(f.IPV6_SRC, prefix))
     yield Flow(p.SPOOF_IP, Priority.NORMAL, ip, (*note, call(p.PROTOCOL)))
-    target = prefix_term(f.ND_TARGET, prefix)
-    detection = (*source, *SOLICITATION, f.IPV6_SRC(0), SOLICITED_NODE, *target, f.ND_SLL(0))
+    detection = (*source, *with_target(SOLICITATION, prefix), f.IPV6_SRC(0), SOLICITED_NODE, f.ND_SLL(0))
     # An address in a wider prefix may be a neighbour's.
     asked, rank = (_to_other_owners(at, prefix), 50) if prefix.is_host else ((call(p.ON_LINK),), 0)
     yield Flow(p.SPOOF_ND, Priority.HIGH + rank, detection, asked)
     without_address = 0  # allowed in the answer to a unicast solicitation (RFC 4861 section 4.4)
     for link_address in (mac, without_address):
-        advertisement = (*source, *ADVERTISEMENT, *target, f.ND_TLL(link_address))
+        advertisement = (*source, *with_target(ADVERTISEMENT, prefix), f.ND_TLL(link_address))
         yield Flow(p.SPOOF_ND, Priority.NORMAL, advertisement, (*note, call(p.ON_LINK)))
 
 
@@ -190,7 +201,9 @@ def _receive_flows(at: Attachment, pairs: Sequence[AddressPair]) -> Iterator[Flo
     elif at.port.allowed_address_pairs:
         hear = (SetField(r.OUT, at.ofport), SetField(r.DESTINATION, at.identity), call(p.DEST_STATELESS))
         yield from _part_flows(p.SHARED, at, hear)
-    for prefix in dict.fromkeys(pair.prefix for pair in pairs):
+    prefixes = dict.fromkeys(pair.prefix for pair in pairs)
+    yield from solicited_flows(r.ZONE(at.zone), prefixes)
+    for prefix in prefixes:
         yield request_flow(at, prefix)
         if prefix.version == 4:
             yield from arp_target_flows(at, prefix)

@@ -99,6 +99,8 @@ def exempt(table: Table) -> tuple[Action, ...]:
 
 
 AS_WANTED = r.MEMBER(r.HOPS_AS_WANTED)
+_KNOWN_TARGET = r.MEMBER(r.KNOWN_TARGET, r.KNOWN_TARGET)
+_TARGET_IN_RANGE = r.MEMBER(r.TARGET_IN_RANGE, r.TARGET_IN_RANGE)
 _READ_BIT = 63
 """The bit of MEMBER that holds the bit read last. Below are the wanted hop limit and that bit's number."""
 
@@ -129,6 +131,17 @@ def on_link(zone: Term, prefix: Prefix) -> Flow:
     """Allow neighbour discovery to the addresses of an IPv6 prefix on a network's link."""
     match = (zone, IPV6_TERM, *prefix_term(f.IPV6_DST, prefix))
     return Flow(p.ON_LINK, Priority.NORMAL, match, exempt(p.NEIGHBOUR))
+
+
+def with_target(message: Match, prefix: Prefix) -> Match:
+    """Match messages of neighbour discovery whose target is in an IPv6 prefix, after SAME_TARGET.
+
+    Open vSwitch compares registers first. So the whole target is looked up only if it is known.
+    """
+    if not prefix.length:
+        return message
+    compared = _KNOWN_TARGET if prefix.is_host else _TARGET_IN_RANGE
+    return (compared, *message, *prefix_term(f.ND_TARGET, prefix))
 
 
 ANSWERS = Priority.GUARD + 3
@@ -191,8 +204,9 @@ def _uplink_delivery() -> Iterator[Flow]:
     yield from _unreadable_from_uplinks()
     for match in READABLE_ARP:
         yield Flow(table, Priority.HIGH, match, (call(p.NEIGHBOUR),))
-    for match in (SOLICITATION, ADVERTISEMENT):
-        yield Flow(table, Priority.HIGH, match, exempt(p.NEIGHBOUR))
+    any_target = SetField(r.MEMBER, r.KNOWN_TARGET)
+    yield Flow(table, Priority.HIGH, SOLICITATION, (any_target, *exempt(p.NEIGHBOUR)))
+    yield Flow(table, Priority.HIGH, ADVERTISEMENT, exempt(p.NEIGHBOUR))
     for match in TO_ONE_HOST:
         yield Flow(table, Priority.HIGH, match, exempt(p.FORWARD))
     for match in TOLD_TO_ALL:
@@ -241,7 +255,8 @@ def _spoof_neighbour() -> Iterator[Flow]:
     unspecified = (*SOLICITATION, f.IPV6_SRC(0))
     yield Flow(p.SPOOF_ND, Priority.NORMAL, unspecified, drop(Reason.ND_SPOOF))
     for message in (SOLICITATION, ADVERTISEMENT):
-        yield Flow(p.SPOOF_ND, Priority.GUARD, (*message, f.ND_TARGET(0)), drop(Reason.ND_SPOOF))
+        empty = (r.MEMBER(r.EMPTY_TARGET), *message)
+        yield Flow(p.SPOOF_ND, Priority.GUARD, empty, drop(Reason.ND_SPOOF))
 
 
 def _on_link() -> Iterator[Flow]:
@@ -301,7 +316,7 @@ def _admit_unrestricted() -> Iterator[Flow]:
         *((match, exempt(p.FORWARD)) for match in TO_ONE_HOST),
         ((GROUP_MAC,), TELL_OUTSIDE),
         (ADVERTISEMENT, exempt(p.NEIGHBOUR)),
-        (SOLICITATION, exempt(p.NEIGHBOUR)),
+        (SOLICITATION, (call(p.TARGET), *exempt(p.NEIGHBOUR))),
         ((ARP_TERM,), (call(p.NEIGHBOUR),)),
         *((match, TELL_ALL) for match in TOLD_TO_ALL),
         (REQUEST_TO_ALL, (call(p.ANNOUNCED),)),
@@ -385,7 +400,7 @@ def _delivery() -> Iterator[Flow]:
     yield Flow(p.FORWARD, Priority.DEFAULT, (), (call(p.EXIT),))
     for announcement in (READABLE_ARP[1], ADVERTISEMENT_TO_ALL):
         yield Flow(p.NEIGHBOUR, Priority.LOW + 10, (GROUP_MAC, *announcement), TELL_ALL)
-    asks_for_nothing = (GROUP_MAC, *SOLICITATION, f.ND_TARGET(0))  # could not be parsed
+    asks_for_nothing = (r.MEMBER(r.EMPTY_TARGET), GROUP_MAC, *SOLICITATION)  # could not be parsed
     yield Flow(p.NEIGHBOUR, Priority.GUARD, asks_for_nothing, TELL_OUTSIDE)
     yield Flow(p.NEIGHBOUR, Priority.LOW, (GROUP_MAC,), TELL_OUTSIDE)
     yield Flow(p.NEIGHBOUR, Priority.DEFAULT, (), (call(p.FORWARD),))

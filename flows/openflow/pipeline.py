@@ -140,7 +140,7 @@ SPOOF_ND = _table(
     "SPOOF_ND",
     "Neighbour discovery must carry the port's own MAC and address.",
     Reason.ND_SPOOF,
-    {f.IN_PORT, f.IP_TTL},
+    {f.IN_PORT, f.IP_TTL, MEMBER},
     _L2,
     _L3,
     _ICMP,
@@ -314,7 +314,7 @@ NEIGHBOUR = _table(
     "NEIGHBOUR",
     "Sends requests for an address only to its owner, and announcements to all ports.",
     Reason.UNKNOWN_DESTINATION,
-    {ZONE, f.IP_TTL},
+    {ZONE, f.IP_TTL, MEMBER},
     _L2,
     _L3,
     _ARP,
@@ -534,6 +534,21 @@ NETWORK_FRAGMENTS = _table(
     Miss.RETURN,
     {ZONE},
 )
+TARGET = _table(
+    68,
+    "TARGET",
+    "Compares the target of an advertisement with the sender's addresses, and that of a solicitation with "
+    "the addresses of local ports.",
+    Miss.RETURN,
+    {f.IN_PORT, f.ETH_TYPE, f.IP_PROTO, *_ICMP},
+)
+SOLICITED = _table(
+    69,
+    "SOLICITED",
+    "Compares the target of a solicitation with the addresses of local ports in its solicited-node group.",
+    Miss.RETURN,
+    {ZONE, f.ETH_TYPE, f.IPV6_DST},
+)
 INGRESS_ANY = _table(70, "INGRESS_ANY", "Ingress rules for any remote.", Miss.RETURN, _RULES)
 INGRESS_MEMBER = _table(
     71,
@@ -547,6 +562,21 @@ INGRESS_PREFIX = _table(
     72, "INGRESS_PREFIX", "Remote address → identity of the prefixes that cover it.", Miss.RETURN, _REMOTE
 )
 INGRESS_RULES = _table(73, "INGRESS_RULES", "Ingress rules for a particular remote.", Miss.RETURN, _RULES)
+RANGES = _table(
+    74,
+    "RANGES",
+    "Compares the target of a solicitation with the ranges of addresses of local ports.",
+    Miss.RETURN,
+    {ZONE},
+)
+SAME_TARGET = _table(
+    75,
+    "SAME_TARGET",
+    "Compares the target of neighbour discovery bit by bit with the address in LOCAL and PREFIX, or with the "
+    "range of that address and the prefix length in VERDICT. If it is the same, MEMBER says so.",
+    Miss.RETURN,
+    {LOCAL, PREFIX, VERDICT, f.ETH_TYPE, f.IP_PROTO, *_ICMP, f.ND_TARGET},
+)
 OUTPUT = _table(
     80, "OUTPUT", "Sends to the local port, and commits new connections.", Reason.NOT_TRACKED, _TRACKED
 )

@@ -12,13 +12,18 @@ from flows.openflow import fields as f
 LOCAL: Final = f.wide_register(0)
 """Identity of the workload whose rules are checked: a set of security groups.
 
-Before the rules are checked, a MAC of the sending port: the one that its frame should come from."""
+Before the rules are checked, a MAC of the sending port: the one that its frame should come from. After that,
+for neighbour discovery, the high half of an address with which the target is compared."""
 MEMBER: Final = f.wide_register(1)
 """Identity of the remote address by membership: the remote groups that it belongs to.
 
-Before the rules are checked, the comparison of the hop limit: `HOPS_AS_WANTED` if it is the required one."""
+Before the rules are checked, the comparison of the hop limit: `HOPS_AS_WANTED` if it is the required one.
+After that, for neighbour discovery, the comparison of its target: `EMPTY_TARGET`, `TARGET_IN_RANGE`,
+`KNOWN_TARGET`, or 0."""
 PREFIX: Final = f.wide_register(2)
-"""Identity of the remote address by prefix: the CIDRs and address groups that cover it."""
+"""Identity of the remote address by prefix: the CIDRs and address groups that cover it.
+
+Before the rules are checked, an address with which ARP or neighbour discovery is compared."""
 SOURCE: Final = f.wide_register(3)
 """Identity of the sender; 0 when the packet came from an uplink."""
 DESTINATION: Final = f.wide_register(4)
@@ -28,7 +33,10 @@ ZONE: Final = f.register(10)
 OUT: Final = f.register(11)
 """OpenFlow port to send to; 0 if it is not known yet."""
 VERDICT: Final = f.register(12)
-"""Number of the rule that allows the packet; 0 if none does."""
+"""Number of the rule that allows the packet; 0 if none does.
+
+Before the rules are checked, the prefix length of the range with which the target of neighbour discovery is
+compared; 0 for a single address."""
 REASON: Final = f.register(13)
 """Why the packet is dropped (`Reason`)."""
 VIEW: Final = f.register(14)
@@ -42,6 +50,12 @@ BY_HEADER: Final = 1
 OF_LINK: Final = 2
 OF_NOBODY: Final = 3
 HOPS_AS_WANTED: Final = 1
+EMPTY_TARGET: Final = 2
+"""In MEMBER: the target of neighbour discovery is zero, as in a message that Open vSwitch cannot parse."""
+TARGET_IN_RANGE: Final = 4
+"""In MEMBER: the target of neighbour discovery is in a range of addresses."""
+KNOWN_TARGET: Final = 8 | TARGET_IN_RANGE
+"""In MEMBER: the target of neighbour discovery is a single address that is looked up, in a range or not."""
 STATELESS: Final = 1
 """In FLAGS: the sender's groups are stateless, so the packet is not tracked for it."""
 UNNAMED: Final = 2

@@ -178,11 +178,21 @@ def _discovery_refusal(sender: Port, mac: str, said: Neighbour) -> FrameRefusal 
         return FrameRefusal.SPOOFED_SOURCE
     if said.target is None or said.link_address not in (None, mac):
         return FrameRefusal.ND_SPOOF
-    own = _covered(said.target, _own(sender, mac))
+    own = _own(sender, mac)
     if said.kind == ADVERTISEMENT:
-        return None if own else FrameRefusal.ND_SPOOF
-    detection = own and said.link_address is None and _SOLICITED_NODE.covers(said.destination)
+        return None if _covered(said.target, own) else FrameRefusal.ND_SPOOF
+    if not _asks_group_of_target(said):
+        own = {prefix for prefix in own if not prefix.is_host}
+    in_form = said.link_address is None and _SOLICITED_NODE.covers(said.destination)
+    detection = in_form and _covered(said.target, own)
     return FrameRefusal.ND_SPOOF if said.source.value == 0 and not detection else None
+
+
+def _asks_group_of_target(said: Neighbour) -> bool:
+    """Whether the destination is the solicited-node group of the target (RFC 4291 section 2.7.1)."""
+    last_bits = (1 << 24) - 1
+    same = said.target is not None and not (said.target.value ^ said.destination.value) & last_bits
+    return same and _SOLICITED_NODE.covers(said.destination)
 
 
 def shows_holder(sender: Port, frame: Frame) -> bool:
@@ -254,6 +264,7 @@ class _Delivery:
         nobody = said.address if isinstance(said, Arp) else said.source
         request = said.operation == REQUEST if isinstance(said, Arp) else said.kind == SOLICITATION
         own = said.target in _own(self._sender, self._frame.source_mac)
+        own = own and (isinstance(said, Arp) or _asks_group_of_target(said))
         return request and nobody.value == 0 and own and not self._is_shared(said.target)
 
     def _is_shared(self, address: Prefix) -> bool:
@@ -270,13 +281,21 @@ class _Delivery:
 
         Without an owner, it goes to the ports whose CIDRs cover the address, to servers and to the outside.
         """
-        request = said.operation == REQUEST if isinstance(said, Arp) else said.kind == SOLICITATION
-        holders = _nearest([self._sender, *self._peers], said.target) if request else Holders()
+        holders = self._asked(said)
         if holders.own:
             return self._to_owners(holders.ports, said.target)
         if not is_group(self._frame.destination_mac):
             return self._by_mac()
         return self._to((*holders.ports, *self._servers()), outside=True)
+
+    def _asked(self, said: Arp | Neighbour) -> Holders:
+        """The ports that a request concerns. A solicitation must be sent to the group of a single address."""
+        here = [self._sender, *self._peers]
+        if isinstance(said, Arp):
+            return _nearest(here, said.target) if said.operation == REQUEST else Holders()
+        if said.kind != SOLICITATION or said.target is None:
+            return Holders()
+        return _nearest(here, said.target, ranges_only=not _asks_group_of_target(said))
 
     def _by_mac(self) -> FrameVerdict:
         receivers, outside = self._holders(self._frame.destination_mac)
@@ -369,11 +388,12 @@ class Holders(NamedTuple):
     own: bool = False
 
 
-def _nearest(ports: Iterable[Port], address: Prefix | None) -> Holders:
-    if address is None:
-        return Holders()
+def _nearest(ports: Iterable[Port], address: Prefix, *, ranges_only: bool = False) -> Holders:
     covering = [
-        (pair.prefix, port) for port in ports for pair in pairs_of(port) if pair.prefix.covers(address)
+        (pair.prefix, port)
+        for port in ports
+        for pair in pairs_of(port)
+        if pair.prefix.covers(address) and not (ranges_only and pair.prefix.is_host)
     ]
     length = max((prefix.length for prefix, _ in covering), default=-1)
     nearest = tuple(port for prefix, port in covering if prefix.length == length)

@@ -25,6 +25,7 @@ from flows.policy.objects import AddressPair, Network, PolicyObject, Port, Prefi
 from flows.reference.frame import Frame
 from flows.reference.verdict import PolicyText, State
 from lab.ovs import PrivateOvs
+from lab.varied import solicited_node
 from sgctl.explain.question import ask_frame
 from tests.ovs import wiring
 from tests.ovs.bridge import BareBridge
@@ -39,6 +40,9 @@ SUBNETS = tuple(map(Prefix.parse, ("10.0.0.0/24", "2001:db8::/64")))
 ELSEWHERE, NOBODY_HERE = "192.0.2.7", "10.0.0.201"
 OTHER_MAC = "42:00:00:00:00:01"
 """Its second bit differs from that of all ports."""
+GROUP_MAC = "33:33:ff:00:00:02"
+TARGETS = ("2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:5::7", "2001:db8:5:1::7", "::")
+"""Of the sender, of a neighbour and of nobody; in a range that the sender may have, and behind it; none."""
 FORGED_MAC, FORGED = "02:00:00:00:09:09", "10.0.0.99"
 
 
@@ -70,7 +74,20 @@ def frames(sender: Port) -> Iterator[Packet]:
         yield Ether(src=mac, dst=mac_of("p1")) / ARP(op=2, hwsrc=claimed, psrc="10.0.0.1", pdst=ELSEWHERE)
         asked = ICMPv6ND_NS(tgt="2001:db8::2") / ICMPv6NDOptSrcLLAddr(lladdr=claimed)
         ip = IPv6(src=link_local(mac).address, dst="ff02::1:ff00:2", hlim=255)
-        yield Ether(src=mac, dst="33:33:ff:00:00:02") / ip / asked
+        yield Ether(src=mac, dst=GROUP_MAC) / ip / asked
+    yield from discovery(macs[0])
+
+
+def discovery(mac: str) -> Iterator[Packet]:
+    """Solicitations, address detection and advertisements, for the right and for other destinations."""
+    ether, source = Ether(src=mac, dst=GROUP_MAC), link_local(mac).address
+    for target in TARGETS:
+        for to in (solicited_node(target), "ff02::1:ff00:9", target, "2001:db8::2"):
+            link = ICMPv6NDOptSrcLLAddr(lladdr=mac)
+            yield ether / IPv6(src=source, dst=to, hlim=255) / ICMPv6ND_NS(tgt=target) / link
+            yield ether / IPv6(src="::", dst=to, hlim=255) / ICMPv6ND_NS(tgt=target)
+        link = ICMPv6NDOptDstLLAddr(lladdr=mac)
+        yield ether / IPv6(src=source, dst="ff02::1", hlim=255) / ICMPv6ND_NA(tgt=target) / link
 
 
 def disagreements(bridge: BareBridge, text: PolicyText, sender: Port) -> Iterator[str]:

@@ -23,6 +23,7 @@ from flows.policy.objects import PolicyObject, Port
 from flows.reference.frame import Frame, FrameRefusal, is_no_source, judge_frame, shows_holder
 from flows.reference.verdict import PolicyText, State
 from lab.ovs import PrivateOvs
+from lab.varied import solicited_node
 from sgctl.explain.path import FRAME_REASONS
 from sgctl.explain.question import ask_frame
 from tests.ovs import wiring
@@ -97,10 +98,12 @@ class FrameMaker:
     def _discovery(self, sender: Port, source: str) -> Packet:
         pick = self._random.choice
         nobody = self._one_in(4)
-        known = [*GROUPS, *GROUPS, self._address(sender, 6), self._address(pick(self._ports), 6), OFF_LINK]
-        ip = IPv6(src="::" if nobody else self._address(sender, 6), dst=pick(known), hlim=255)
+        target = self._address(sender, 6) if self._one_in(2) else self._address(pick(self._ports), 6)
+        single = target, self._address(sender, 6), self._address(pick(self._ports), 6), OFF_LINK
+        to = pick([*[solicited_node(target)] * 4, *GROUPS, *single])
+        ip = IPv6(src="::" if nobody else self._address(sender, 6), dst=to, hlim=255)
         kind, option = pick([(ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr), (ICMPv6ND_NA, ICMPv6NDOptDstLLAddr)])
-        packet = ip / kind(tgt=self._address(sender, 6))
+        packet = ip / kind(tgt=target)
         for _ in range(pick([0, 0, 1, 1, 1, 2])):
             packet /= option(lladdr=source if self._random.random() < 0.7 else self._mac(sender))
         return packet

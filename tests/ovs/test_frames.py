@@ -35,8 +35,10 @@ NOBODY = "02:00:00:00:ff:02"
 PAIR = "02:00:00:00:01:01"
 ALL = "ff:ff:ff:ff:ff:ff"
 ALL_NODES = "33:33:00:00:00:01"
-GROUP = "ff02::1:ff00:1"
-"""A group of those to which neighbours are asked for, whichever."""
+GROUP, GROUP1 = "ff02::1:ff00:1", "ff02::1:ff00:2"
+"""The solicited-node groups of the addresses of p0 and of p1."""
+SIMILAR, FE9 = "2001:db8::1:0:2", "fe80::9:0:2"
+"""Addresses of p2 and of nobody in the group of p1."""
 FE0, FE1 = "fe80::ff:fe00:1", "fe80::ff:fe00:2"
 
 _FIRST = "tcp_src=40000,tcp_dst=80,tcp_flags=0x002"
@@ -74,7 +76,7 @@ OBJECTS: list[PolicyObject] = [
     ),
     port("p0", "blue", "10.0.0.1", "2001:db8::1", also=0x88B5),
     port("p1", "blue", "10.0.0.2", "2001:db8::2"),
-    port("p2", "blue", "10.0.0.3", secure=False),
+    port("p2", "blue", "10.0.0.3", SIMILAR, secure=False),
     port("p3", "red", "10.0.0.1", up=False),
 ]
 
@@ -190,7 +192,13 @@ FROM_WORKLOAD = [
     ),
     frame("redirect", (M0, M1), ip6(FE0, FE1, icmp6(137)), Reason.ROUTER_ADVERTISEMENT),
     frame("listener query", (M0, ALL_NODES), ip6(FE0, "ff02::1", icmp6(130)), Reason.ROUTER_ADVERTISEMENT),
-    frame("ND for a neighbour", (M0, ALL_NODES), ip6(FE0, GROUP, nd(135, "2001:db8::2", M0)), {"p1"}),
+    frame("ND for a neighbour", (M0, ALL_NODES), ip6(FE0, GROUP1, nd(135, "2001:db8::2", M0)), {"p1"}),
+    frame("ND to another group", (M0, ALL_NODES), ip6(FE0, GROUP, nd(135, "2001:db8::2", M0)), OUTSIDE),
+    frame(
+        "ND for another address of the group", (M0, ALL_NODES), ip6(FE0, GROUP1, nd(135, SIMILAR, M0)), {"p2"}
+    ),
+    frame("ND for an unknown one of the group", (M0, ALL_NODES), ip6(FE0, GROUP1, nd(135, FE9, M0)), OUTSIDE),
+    frame("ND to an address for another", (M0, M1), ip6(FE0, FE1, nd(135, "2001:db8::9", M0)), {"p1"}),
     frame("ND for the outside", (M0, ALL_NODES), ip6(FE0, GROUP, nd(135, "2001:db8::9", M0)), OUTSIDE),
     frame("ND of a known neighbour", (M0, M1), ip6(FE0, FE1, nd(135, FE1)), {"p1"}),
     frame("ND with a foreign MAC", (M0, M1), ip6(FE0, FE1, nd(135, FE1, M1)), Reason.ND_SPOOF),
@@ -207,6 +215,12 @@ FROM_WORKLOAD = [
         "address detection of another's",
         (M0, ALL_NODES),
         ip6("::", GROUP, nd(135, "2001:db8::2")),
+        Reason.ND_SPOOF,
+    ),
+    frame(
+        "address detection to another group",
+        (M0, ALL_NODES),
+        ip6("::", GROUP1, nd(135, "2001:db8::1")),
         Reason.ND_SPOOF,
     ),
     frame(
@@ -253,6 +267,7 @@ FROM_UPLINK = [
     frame("ARP answer", (OUT, M0), TAG + arp(2, (OUT, "10.0.0.9"), "10.0.0.1"), {"p0"}),
     frame("ARP announcement", (OUT, ALL), TAG + arp(2, (OUT, "10.0.0.9"), "10.0.0.9"), {*HERE, "trunk"}),
     frame("ND", (OUT, ALL_NODES), TAG + ip6("fe80::9", GROUP, nd(135, FE0, OUT)), {"p0"}),
+    frame("ND to another group", (OUT, ALL_NODES), TAG + ip6("fe80::9", GROUP1, nd(135, FE0, OUT)), {"p0"}),
     frame("ND answer", (OUT, M0), TAG + ip6("fe80::9", FE0, nd(136, "fe80::9", OUT)), {"p0"}),
     frame(
         "ND announcement",
@@ -298,6 +313,7 @@ FROM_UNSECURED = [
         {"p0", "p1", *UPLINKS},
     ),
     frame("ND", (M2, ALL_NODES), ip6("fe80::3", GROUP, nd(135, FE0, M2)), {"p0"}),
+    frame("ND to another group", (M2, ALL_NODES), ip6("fe80::3", GROUP1, nd(135, FE0, M2)), UPLINKS),
     frame("ND answer", (M2, M0), ip6("fe80::3", FE0, nd(136, "fe80::3", M2)), {"p0"}),
     frame(
         "ND announcement",

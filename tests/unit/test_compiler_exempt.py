@@ -37,6 +37,8 @@ SOLICITED_NODE, MULTICAST6 = Prefix.parse("ff02::1:ff00:0/104"), Prefix.parse("f
 NODES, ROUTERS, MLDV2, SERVERS6 = map(Prefix.parse, ("ff02::1", "ff02::2", "ff02::16", "ff02::1:2"))
 
 
+READS = {p.HOP_LIMIT.id, p.TARGET.id}
+"""Tables that write into MEMBER what they read in a packet, and return."""
 LEADS_TO = {p.PROTOCOL.id: (p.ADMIT.id, p.LINK_MESSAGE.id)}
 """Tables that read a packet bit by bit, and whereto these send it: here with any bits."""
 
@@ -183,7 +185,7 @@ def _after(flows: Tables, actions: tuple[Action, ...], way: Way) -> Iterator[End
                 way = way.writes(action.field, action.value)
             case Resubmit(table=p.BUDGET.id):
                 way = replace(way, asked=way.asked | {"budget"})
-            case Resubmit(table=p.HOP_LIMIT.id):
+            case Resubmit(table=table) if table in READS:
                 way = way.forgets(r.MEMBER)
             case Resubmit():
                 yield from _ends_below(flows, action.table, way)
