@@ -24,8 +24,13 @@ from lab.attack import (
 from lab.scenario.model import Document
 from lab.site import document, group
 
-TCP_SERVICE, UDP_SERVICE, DISCARD, FRIENDS_ONLY = 80, 53, 9, 3306
-"""Open to all: TCP 80, UDP 53 and 9, echo requests. TCP 3306 is open to the group `friends`."""
+TCP_SERVICE, UDP_SERVICE, DISCARD, FRIENDS_ONLY, VOICE = 80, 53, 9, 3306, 5060
+"""Open to all: TCP 80, UDP 53 and 9, echo requests. TCP 3306 is open to the group `friends`.
+
+At PARTNER, TCP 5060 is open to packets with the DSCP `EXPEDITED`.
+"""
+EXPEDITED = 46
+"""Of RFC 3246."""
 FAMILIES = {"IPv4": ("icmp", 8), "IPv6": ("ipv6-icmp", 128)}
 
 
@@ -34,7 +39,7 @@ _GROUPS = {
     OPEN: ["talks", "open"],
     NEIGHBOUR: ["talks", "serves", "friends"],
     PAIRED: ["talks", "serves", "routers"],
-    PARTNER: ["talks", "serves", "routers"],
+    PARTNER: ["talks", "serves", "routers", "voice"],
     PLAIN: ["plain"],
 }
 _SHARED = [{"ip_address": SHARED_ADDRESS, "mac_address": SHARED_MAC}]
@@ -69,8 +74,13 @@ def _groups() -> list[Document]:
         group("serves", *(rule for family in FAMILIES for rule in _service(family)), friends_only),
         group("friends"),
         group("plain", _rule("IPv4", "egress"), _rule("IPv4", "ingress")),
+        group("voice", *(_voice(family) for family in FAMILIES)),
         group("routers", _rule("IPv4", "ingress", protocol="vrrp", remote_group="routers")),
     ]
+
+
+def _voice(family: str) -> dict[str, Any]:
+    return _rule(family, "ingress", protocol="tcp", ports=VOICE, ip_dscp=EXPEDITED)
 
 
 def _service(family: str) -> list[dict[str, Any]]:

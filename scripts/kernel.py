@@ -32,6 +32,7 @@ TESTS = (
     "tests/attacks/test_megaflows.py",
     "tests/ovs/test_frames.py",
     "tests/ovs/test_connections.py",
+    "tests/ovs/test_dscp.py",
     "tests/ovs/test_hard_cases.py",
     "tests/ovs/test_leaks.py",
     "tests/scenario/test_scenarios.py::test_every_probe_has_the_expected_result",

@@ -7,11 +7,12 @@ grows with the product of ports, remotes and rules: rules match the identities o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from flows.compiler.claims import ClaimTable, Owner
+from flows.compiler.dscp import reading_flows, recording_flows
 from flows.compiler.named_protocols import named_protocol
 from flows.compiler.remotes import MemberTable, PrefixTable, is_member_selector
 from flows.compiler.services import ethertype_term, has_service, service_matches
@@ -79,6 +80,15 @@ class RuleConjunction:
         """The action of a clause. Positions count from 1: local identity, service if any, remote last."""
         return _clause(self.rule.number, position, self.clauses)
 
+    def local_flows(self, number: int) -> Iterator[Flow]:
+        """The flows for one local identity: the clause or the whole rule, and what the rule needs read."""
+        local = r.LOCAL(number)
+        accept = (SetField(r.VERDICT, self.rule.number),)
+        yield Flow.at(self.key((local,)), accept if self.clauses == 1 else self.clause(1))
+        if self.rule.ip_dscp is not None:
+            tables = EGRESS_TABLES if self.rule.direction is Direction.EGRESS else INGRESS_TABLES
+            yield from reading_flows(tables.any, self.rule.ethertype, number)
+
     def base_flows(self) -> Iterable[Flow]:
         """The flows that do not depend on ports and remotes: the conjunction's result and its service."""
         if self.clauses == 1:
@@ -92,6 +102,8 @@ class RuleConjunction:
                 yield Flow(self.table, priority, match, clause)
         if self.rule.protocol is not None:
             yield from named_protocol(self.rule.ethertype, self.rule.protocol)
+        if self.rule.ip_dscp is not None:
+            yield from recording_flows(self.rule.ethertype)
 
 
 @dataclass
@@ -148,7 +160,8 @@ class RuleBook:
                 for rule in self._policy.rules_of_group.get(group, ())
                 if rule in self._active
             ]:
-                self._claims.withdraw(conjunction.owner, conjunction.key((r.LOCAL(number),)))
+                for flow in conjunction.local_flows(number):
+                    self._claims.withdraw(conjunction.owner, flow.key)
                 self.refresh_rule(conjunction.rule.id)
 
     def identities_of(self, group: str) -> set[int]:
@@ -213,9 +226,8 @@ class RuleBook:
             self._detach_remote(conjunction)
 
     def _claim_local(self, conjunction: RuleConjunction, number: int) -> None:
-        accept = (SetField(r.VERDICT, conjunction.rule.number),)
-        actions = accept if conjunction.clauses == 1 else conjunction.clause(1)
-        self._claims.claim(conjunction.owner, conjunction.key((r.LOCAL(number),)), actions)
+        for flow in conjunction.local_flows(number):
+            self._claims.claim(conjunction.owner, flow.key, flow.actions)
 
     def _attach_remote(self, conjunction: RuleConjunction) -> None:
         state = self._sides[conjunction.side]

@@ -1,4 +1,4 @@
-"""A rule's service (protocol, ports, ICMP type) as flow conditions.
+"""A rule's service (protocol, ports, ICMP type, DSCP) as flow conditions.
 
 Every service is written twice into the same tables. For new connections, and for packets without one, it
 matches the packet's own header, so that Open vSwitch's prefix tries keep megaflows wide. For known
@@ -19,6 +19,7 @@ from flows.policy.objects import SERVICE_FIELDS, Ethertype, Prefix, Rule, servic
 TCP, UDP, SCTP = 6, 17, 132
 ICMP, ICMPV6 = 1, 58
 MAX_PORT = 0xFFFF
+_DSCP = 0x3F
 
 BY_HEADER: Match = (VIEW(r.BY_HEADER),)
 BY_CONNECTION: Match = (VIEW(0), ct_state("-new-inv+trk"))
@@ -47,6 +48,13 @@ def prefix_term(field: Field, prefix: Prefix) -> tuple[Term, ...]:
     return (field(prefix.value, prefix.mask),) if prefix.length else ()
 
 
+def dscp_match(dscp: int | None) -> Match:
+    """Match the DSCP (0–63) in FLAGS; None needs no condition. A DSCP that is not known matches none."""
+    if dscp is None:
+        return ()
+    return (r.FLAGS(r.DSCP_KNOWN | dscp << r.DSCP_BIT, r.DSCP_KNOWN | _DSCP << r.DSCP_BIT),)
+
+
 def port_masks(low: int, high: int) -> Iterator[tuple[int, int]]:
     """The fewest (value, mask) pairs of 16 bits that cover the inclusive range low–high exactly."""
     while low <= high:
@@ -71,7 +79,9 @@ def service_matches(rule: Rule) -> tuple[Match, ...]:
     of DCCP and UDP-Lite, so a rule that names such ports admits nothing.
     """
     known = _matches(rule.ethertype, *service_of(rule))
-    return (*known, _LATER_IPV6) if rule.ethertype is Ethertype.IPV6 else known
+    if rule.protocol is None or rule.ethertype is Ethertype.IPV4:
+        return known
+    return (*known, (*_LATER_IPV6, *dscp_match(rule.ip_dscp)))
 
 
 Bounds = tuple[int | None, int | None]
@@ -79,12 +89,16 @@ Bounds = tuple[int | None, int | None]
 
 
 @lru_cache(maxsize=1 << 14)
-def _matches(ethertype: Ethertype, protocol: int, low: int | None, high: int | None) -> tuple[Match, ...]:
+def _matches(
+    ethertype: Ethertype, protocol: int | None, low: int | None, high: int | None, dscp: int | None
+) -> tuple[Match, ...]:
     """Cached, because many rules name the same service and can share its conditions."""
     bounds = (low, high)
-    family = ethertype_term(ethertype)
-    header = (*BY_HEADER, family, f.IP_PROTO(protocol))
-    tracked = (*BY_CONNECTION, family, f.CT_NW_PROTO(protocol))
+    common = (ethertype_term(ethertype), *dscp_match(dscp))
+    if protocol is None:
+        return (common,)
+    header = (*BY_HEADER, *common, f.IP_PROTO(protocol))
+    tracked = (*BY_CONNECTION, *common, f.CT_NW_PROTO(protocol))
     if bounds[0] is None:
         return header, tracked
     if protocol in _PORT_FIELDS:

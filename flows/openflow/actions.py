@@ -18,6 +18,7 @@ _PUSH_VLAN = 17
 _POP_VLAN = 18
 _SET_FIELD = 25
 _NX_REG_MOVE = 6
+_NX_REG_LOAD = 7
 _NX_BUNDLE = 12
 _NX_BUNDLE_LOAD = 13
 _NX_RESUBMIT_TABLE = 14
@@ -82,6 +83,23 @@ class SetField(NamedTuple):
 
     def __str__(self) -> str:
         return f"set_field:{self.value:#x}->{self.field.name}"
+
+
+class Load(NamedTuple):
+    """Write `value` into `bits` bits of a register, of which `start` is the lowest; the others stay."""
+
+    value: int
+    field: Field
+    start: int
+    bits: int
+
+    def encode(self) -> bytes:
+        """NXAST_REG_LOAD."""
+        head = (_EXPERIMENTER, 24, _NICIRA_VENDOR, _NX_REG_LOAD, self.start << 6 | self.bits - 1)
+        return struct.pack("!HHIHH", *head) + self.field.header + struct.pack("!Q", self.value)
+
+    def __str__(self) -> str:
+        return f"load:{self.value:#x}->{_part(self.field, self.start, self.bits)}"
 
 
 class Move(NamedTuple):
@@ -366,6 +384,7 @@ _NXM_NAMES = {
     "dl_src": "NXM_OF_ETH_SRC",
     "dl_dst": "NXM_OF_ETH_DST",
     "in_port": "OXM_OF_IN_PORT",
+    "ip_dscp": "OXM_OF_IP_DSCP",
     "nw_proto": "NXM_OF_IP_PROTO",
     "nw_ttl": "NXM_NX_IP_TTL",
     "ct_label": "NXM_NX_CT_LABEL",

@@ -23,6 +23,8 @@ class Priority(IntEnum):
     """Plain accepts: above every conjunction of their table, so that they hide none of equal priority."""
     ALL_PROTOCOLS_TOP = 65000
     """The highest band of conjunctions of rules for all protocols; the others are below it."""
+    READ_DSCP = 65500
+    """Reads the DSCP, before the rules of the same table are looked up."""
 
 
 PREFIX_BASE: Final = 100
@@ -43,6 +45,8 @@ def conjunction_priority(rule_number: int, *, all_protocols: bool = False) -> in
 ROUTER_OF_ORIGINAL: Final = 80
 ROUTER_OF_REPLY: Final = 32
 """The lowest bits of the router's MAC (48 bits) in a connection's label, by direction."""
+DSCP_OF_OPENER: Final = 0
+"""The lowest bit of the first packet's DSCP in a connection's label. DSCP_KNOWN follows its 6 bits."""
 
 FRAGMENT_METERS: Final = 1 << 16
 """A port's fragment meter has its ofport plus this as its number; its control meter has its ofport."""

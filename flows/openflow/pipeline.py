@@ -361,6 +361,7 @@ VIA_ROUTER = _table(
     "Packets to another subnet of the network, through a router outside: notes the router's MAC in the "
     "connection's label.",
     Reason.NOT_TRACKED,
+    {FLAGS},
     _TRACKED,
 )
 BROADCAST = _table(
@@ -385,7 +386,7 @@ EXIT = _table(
     "EXIT",
     "Packets for an uplink, or for a MAC behind a port without port security: commits new connections.",
     Reason.UNKNOWN_DESTINATION,
-    {ZONE, *_TRACKED},
+    {ZONE, FLAGS, *_TRACKED},
 )
 FDB = _table(
     46,
@@ -578,7 +579,11 @@ SAME_TARGET = _table(
     {LOCAL, PREFIX, VERDICT, f.ETH_TYPE, f.IP_PROTO, *_ICMP, f.ND_TARGET},
 )
 OUTPUT = _table(
-    80, "OUTPUT", "Sends to the local port, and commits new connections.", Reason.NOT_TRACKED, _TRACKED
+    80,
+    "OUTPUT",
+    "Sends to the local port, and commits new connections.",
+    Reason.NOT_TRACKED,
+    {FLAGS, *_TRACKED},
 )
 COMMITTED = _table(
     81,

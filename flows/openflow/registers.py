@@ -45,7 +45,7 @@ VIEW: Final = f.register(14)
 2 means a message of the link, which they do not match; 3 means ARP for an address that nobody here has,
 which they do not match either."""
 FLAGS: Final = f.register(15)
-"""Flags of a packet: `STATELESS`, `UNNAMED`."""
+"""Flags of a packet: `STATELESS`, `UNNAMED`. From `DSCP_BIT` on, the DSCP that rules match."""
 BY_HEADER: Final = 1
 OF_LINK: Final = 2
 OF_NOBODY: Final = 3
@@ -60,6 +60,18 @@ STATELESS: Final = 1
 """In FLAGS: the sender's groups are stateless, so the packet is not tracked for it."""
 UNNAMED: Final = 2
 """In FLAGS: no rule on this bridge names the packet's IP protocol."""
+DSCP_BIT: Final = 8
+"""In FLAGS: the lowest bit of the DSCP, which has 6 bits."""
+DSCP_KNOWN: Final = 1 << 14
+"""In FLAGS: the bits below hold a DSCP. The tracker may not have recorded that of a connection."""
+DSCP_BITS: Final = 7
+"""The bits of the DSCP and of DSCP_KNOWN."""
+DSCP_OF_HEADER: Final = 1 << 15
+"""In FLAGS: the DSCP was read from the packet's own header."""
+DSCP_OF_CONNECTION: Final = 1 << 16
+"""In FLAGS: the DSCP was read from the packet's connection."""
+DSCP_ALL_BITS: Final = 9
+"""The bits of the DSCP, of DSCP_KNOWN and of both origins."""
 
 REGISTERS: Final = {
     "LOCAL": LOCAL,

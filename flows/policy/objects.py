@@ -219,6 +219,7 @@ class Rule:
     `number` is the conjunction id: unique, never reused and at least `FIRST_RULE_NUMBER`.
     `protocol` is an IP protocol number (0–255; 58 is ICMPv6), None for any. For TCP, UDP and SCTP,
     `port_range_min` and `port_range_max` are an inclusive range (0–65535); for ICMP, type and code (0–255).
+    `ip_dscp` is the DSCP (0–63, RFC 2474) of the packet that opens a connection, None for any.
     At most one `remote_…` is set; with none, the rule matches any remote. `remote_network_id` means
     all subnets of that network.
     """
@@ -235,6 +236,7 @@ class Rule:
     remote_group_id: str | None = None
     remote_address_group_id: str | None = None
     remote_network_id: str | None = None
+    ip_dscp: int | None = None
     name: str = ""
     meta: Meta = NO_META
 
@@ -269,7 +271,7 @@ class HeaderField(NamedTuple):
     meaning: str
 
 
-HEADER_FIELDS = (HeaderField("protocol", 255, "IP protocol number"),)
+HEADER_FIELDS = (HeaderField("protocol", 255, "IP protocol number"), HeaderField("ip_dscp", 63, "DSCP"))
 """The service fields that have a single value. Ports depend on the protocol and have rules of their own."""
 
 

@@ -30,10 +30,11 @@ class State(StrEnum):
 
 
 class Conversation(NamedTuple):
-    """The addresses, protocol and ports of a packet.
+    """The addresses, protocol, ports and DSCP of a packet.
 
     Addresses are host prefixes of one family. `first` and `second` are source and destination port
-    (0–65535), for ICMP type and code (0–255), and 0 for protocols that have neither.
+    (0–65535), for ICMP type and code (0–255), and 0 for protocols that have neither. `ip_dscp` is 0–63, or
+    None if the switch has not recorded that of a connection's first packet.
     """
 
     source: Prefix
@@ -41,12 +42,13 @@ class Conversation(NamedTuple):
     protocol: int
     first: int = 0
     second: int = 0
+    ip_dscp: int | None = 0
 
     @property
     def reverse(self) -> Conversation:
-        """The conversation in the opposite direction; ICMP type and code stay the same."""
+        """The conversation in the opposite direction; ICMP type and code and the DSCP stay the same."""
         ports = (self.first, self.second) if self.protocol in (ICMP, ICMPV6) else (self.second, self.first)
-        return Conversation(self.destination, self.source, self.protocol, *ports)
+        return Conversation(self.destination, self.source, self.protocol, *ports, self.ip_dscp)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,10 @@ class Packet:
     def related(self) -> bool:
         """Whether the packet is an error about another packet's connection."""
         known = self.state is State.ESTABLISHED or self.state is State.REPLY
-        return known and self.connection not in (None, self.header, self.header.reverse)
+        if not known or self.connection is None:
+            return False
+        as_marked = self.connection._replace(ip_dscp=self.header.ip_dscp)
+        return as_marked not in (self.header, self.header.reverse)
 
     @property
     def opening(self) -> Conversation:
@@ -101,7 +106,7 @@ class Packet:
             return self.connection
         # The connection tracker stores no SCTP ports: a packet has its own, an error about one has none.
         ports = (_NO_PORT, _NO_PORT) if self.related else (as_seen.first, as_seen.second)
-        return Conversation(self.connection.source, self.connection.destination, SCTP, *ports)
+        return self.connection._replace(first=ports[0], second=ports[1])
 
 
 def macs_of(port: Port) -> set[str]:

@@ -188,6 +188,17 @@ _RULE = (
         access=ApiAccess.CREATE,
         own=True,
     ),
+    Attribute(
+        "ip_dscp",
+        optional_integer(0, 63),
+        "Only connections whose first packet has this DSCP, 0–63.",
+        since="1.4.0",
+        access=ApiAccess.CREATE,
+        own=True,
+        option=CommandOption("--ip-dscp", metavar="DSCP"),
+        title="DSCP",
+        wide=False,
+    ),
     _NAME,
 )
 

@@ -12,7 +12,7 @@ from sgctl.service.protocols import parse
 
 
 def service_options(otherwise: str) -> Callable[[Decorated], Decorated]:
-    """`--protocol`, `--port`, `--icmp-type` and `--icmp-code`; `otherwise` is the default service."""
+    """The options of a service; `otherwise` is the default one."""
     number, octet = click.IntRange(0, 65535), click.IntRange(0, 255)
     default = f"Default: tcp with --port, else {otherwise}."
     options = (
@@ -22,6 +22,14 @@ def service_options(otherwise: str) -> Callable[[Decorated], Decorated]:
             "--icmp-type", metavar="TYPE", type=octet, help="ICMP type; echo request is 8, or 128 in IPv6."
         ),
         click.option("--icmp-code", metavar="CODE", type=octet, help="ICMP code. Default: 0."),
+        click.option(
+            "--dscp",
+            "ip_dscp",
+            metavar="DSCP",
+            type=click.IntRange(0, 63),
+            default=0,
+            help="The DSCP of the connection's first packet. Default: 0.",
+        ),
     )
 
     def decorate(command: Decorated) -> Decorated:
@@ -32,9 +40,9 @@ def service_options(otherwise: str) -> Callable[[Decorated], Decorated]:
     return decorate
 
 
-def read_service(protocol: str | None, **numbers: int | None) -> ServiceQuestion:
+def read_service(protocol: str | None, ip_dscp: int, **numbers: int | None) -> ServiceQuestion:
     """The service that the options name. Raises click.BadParameter."""
     try:
-        return ServiceQuestion(parse(protocol), **numbers)
+        return ServiceQuestion(parse(protocol), ip_dscp=ip_dscp, **numbers)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error

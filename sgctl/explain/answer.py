@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from flows.policy.objects import Direction, Port, Prefix, Rule, without_remote, without_service
+from flows.policy.objects import HEADER_FIELDS, Direction, Port, Prefix, Rule, without_remote, without_service
 from flows.reference.rule_match import is_member
 from flows.reference.verdict import (
     Conversation,
@@ -72,11 +72,12 @@ def describe_packet(text: PolicyText, packet: Packet) -> str:
 
 
 def describe_service(said: Conversation) -> str:
-    """`tcp/80`, `icmp type 8 code 0`, `gre`."""
+    """`tcp/80`, `icmp type 8 code 0`, `gre`; `tcp/80 with DSCP 46`, if it is not 0."""
     name = str(protocols.show(said.protocol))
+    marked = _marks(said)
     if said.protocol in _ICMP:
-        return f"{name} type {said.first} code {said.second}"
-    return f"{name}/{said.second}" if said.first > 0 or said.second > 0 else name
+        return f"{name} type {said.first} code {said.second}{marked}"
+    return f"{name}/{said.second}{marked}" if said.first > 0 or said.second > 0 else f"{name}{marked}"
 
 
 def describe_rule(text: PolicyText, rule: Rule) -> str:
@@ -228,10 +229,17 @@ def _remote(direction: Direction, subject: Conversation) -> tuple[str, Prefix]:
     return ("to", subject.destination) if direction is Direction.EGRESS else ("from", subject.source)
 
 
+def _marks(owner: object, usual: int | None = 0) -> str:
+    """The header fields of a rule or packet, such as ` with DSCP 46`: not the protocol, nor a usual value."""
+    values = ((field, getattr(owner, field.name)) for field in HEADER_FIELDS if field.name != "protocol")
+    return "".join(f" with {field.meaning} {value}" for field, value in values if value not in (None, usual))
+
+
 def _service_name(rule: Rule) -> str:
     name, low, high = protocols.show(rule.protocol), rule.port_range_min, rule.port_range_max
+    marked = _marks(rule, usual=None)
     if low is None:
-        return str(name)
+        return f"{name}{marked}"
     if rule.protocol in _ICMP:
-        return f"{name} type {low}" + ("" if high is None else f" code {high}")
-    return f"{name}/{low}" if low == high else f"{name}/{low}-{high}"
+        return f"{name} type {low}" + ("" if high is None else f" code {high}") + marked
+    return f"{name}/{low}{marked}" if low == high else f"{name}/{low}-{high}{marked}"

@@ -99,13 +99,15 @@ def _read_ipv4(data: bytes, at: int) -> _Packet:
     protocol, later = _number(data, at + 9, 1), bool(_number(data, at + 6, 2) & 0x1FFF)
     payload = at + (_number(data, at, 1) & 0xF) * 4
     ends = Prefix(4, _number(data, at + 12, 4), 32), Prefix(4, _number(data, at + 16, 4), 32)
-    header = Conversation(*ends, protocol, *_numbers(data, payload, protocol, later))
+    dscp = _number(data, at + 1, 1) >> 2
+    header = Conversation(*ends, protocol, *_numbers(data, payload, protocol, later), dscp)
     return _Packet(header, later, payload, _number(data, at + 8, 1))
 
 
 def _read_ipv6(data: bytes, at: int) -> _Packet:
     ends = Prefix(6, _number(data, at + 8, 16), 128), Prefix(6, _number(data, at + 24, 16), 128)
     protocol, later, hops = _number(data, at + 6, 1), False, _number(data, at + 7, 1)
+    dscp = _number(data, at, 2) >> 6 & 0x3F
     at += 40
     while protocol in (_HOP_BY_HOP, _ROUTING, _FRAGMENT, _OPTIONS):
         following = _number(data, at, 1)
@@ -115,7 +117,7 @@ def _read_ipv6(data: bytes, at: int) -> _Packet:
         protocol, at = following, at + length
         if later:
             break
-    header = Conversation(*ends, protocol, *_numbers(data, at, protocol, later))
+    header = Conversation(*ends, protocol, *_numbers(data, at, protocol, later), dscp)
     return _Packet(header, later, at, hops)
 
 

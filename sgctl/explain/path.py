@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from flows.openflow import pipeline as p
 from flows.openflow import registers as r
+from flows.openflow.numbers import DSCP_OF_OPENER
 from flows.openflow.reasons import Reason
 from flows.policy.objects import Network
 from flows.reference.frame import Frame, FrameRefusal, is_group, judge_frame
@@ -61,6 +62,8 @@ _DROPPED = re.compile(rf"^ *{p.DROP.id}\. {r.REASON.name}=(0x[0-9a-f]+)")
 _ACTIONS = re.compile(r"^Datapath actions: (.*)$", re.MULTILINE)
 _NESTED = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)")
 _COOKIE = re.compile(r", cookie 0x[0-9a-f]+")
+_ECN_BITS = 2
+"""The bits below the DSCP in an IP header (RFC 3168 section 5)."""
 _NOISE = ("Flow:", "Final flow:", "Megaflow:", "bridge(", "---", "===", "thaw", "recirc(", "Resuming")
 _SIDES = {p.SOURCE_CHECK.id: 0, p.SOURCE_STATELESS.id: 0, p.DEST_CHECK.id: 1, p.DEST_STATELESS.id: 1}
 
@@ -286,7 +289,7 @@ class Tracer:
 
 def is_told_to_all(header: Conversation) -> bool:
     """Whether a trusted sender's packet is for every port: DHCP offers, router advertisements, queries."""
-    source, _, protocol, first, second = header
+    source, _, protocol, first, second, _ = header
     if source.version == 4:
         return (protocol, first, second) == (UDP, 67, 68)
     return protocol == ICMPV6 and first in (130, 134)
@@ -310,12 +313,13 @@ def _leaves(interfaces: frozenset[str]) -> str:
 
 
 def _header(packet: Packet) -> dict[str, str]:
-    source, destination, protocol, first, second = packet.header
+    source, destination, protocol, first, second, dscp = packet.header
     kind = "nw" if source.version == 4 else "ipv6"
     terms = {
         "dl_type": "0x0800" if source.version == 4 else "0x86dd",
         "nw_proto": str(protocol),
         "nw_ttl": str(packet.hops),
+        "nw_tos": str((dscp or 0) << _ECN_BITS),
     }
     terms |= {f"{kind}_src": str(source), f"{kind}_dst": str(destination)}
     if packet.later_fragment:
@@ -330,8 +334,10 @@ def _header(packet: Packet) -> dict[str, str]:
 def _connection(opening: Conversation) -> dict[str, str]:
     """The original tuple that the connection tracker adds; `ofproto/trace` wants a ct_state with it."""
     kind = "nw" if opening.source.version == 4 else "ipv6"
+    recorded = 0 if opening.ip_dscp is None else r.DSCP_KNOWN >> r.DSCP_BIT | opening.ip_dscp
     return {
         "ct_state": "est",
+        "ct_label": f"{recorded << DSCP_OF_OPENER:#x}",
         f"ct_{kind}_src": str(opening.source),
         f"ct_{kind}_dst": str(opening.destination),
         "ct_nw_proto": str(opening.protocol),

@@ -44,9 +44,10 @@ ERRORS = {
 
 @dataclass(frozen=True)
 class ServiceQuestion:
-    """What the connection is: protocol number, destination port or ICMP type and code.
+    """What the connection is: protocol number, destination port or ICMP type and code, and DSCP.
 
     None means that the user did not say: a packet without any of them is a ping, one with a port is TCP.
+    Most packets have DSCP 0.
     """
 
     protocol: int | None = None
@@ -54,6 +55,11 @@ class ServiceQuestion:
     source_port: int | None = None
     icmp_type: int | None = None
     icmp_code: int | None = None
+    ip_dscp: int = 0
+
+    def conversation(self, source: Prefix, destination: Prefix) -> Conversation:
+        """The connection's first packet from one address to another. Raises Unexplained."""
+        return Conversation(source, destination, *self.numbers(source.version), self.ip_dscp)
 
     def numbers(self, version: int) -> tuple[int, int, int]:
         """Protocol, and source and destination port or ICMP type and code. Raises Unexplained."""
@@ -173,9 +179,9 @@ def ask(
     sender, receiver = _pair(text, *ends, project)
     version = version or _version(sender, receiver)
     source, destination = sender.at(version, ends[0]), receiver.at(version, ends[1])
-    header, connection = Conversation(source, destination, *service.numbers(version)), None
+    header, connection = service.conversation(source, destination), None
     if state is State.REPLY:
-        connection = Conversation(destination, source, *service.numbers(version))
+        connection = service.conversation(destination, source)
         header = _answer_to(connection)
     return Packet(
         _network_id(sender, receiver),
@@ -234,7 +240,7 @@ def ask_error(
         _port_id(told),
         Conversation(source, other, _ICMP[version], *ERRORS[error.kind][version]),
         State.REPLY if error.reply else State.ESTABLISHED,
-        Conversation(*opened, *service.numbers(version)),
+        service.conversation(*opened),
     )
 
 

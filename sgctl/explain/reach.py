@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from flows.policy.index import ANY, Policy, member_addresses, selector_of
-from flows.policy.objects import Direction, EgressDefault, Port, Prefix, Rule, without_service
+from flows.policy.objects import Direction, EgressDefault, Port, Prefix, Rule, fits_header, without_service
 from flows.reference.verdict import TCP, Conversation, rule_allows
 from sgctl.explain.expected import text_of
 from sgctl.explain.question import ServiceQuestion
@@ -95,6 +95,7 @@ class Reach:
         self.policy = policy
         self._version = version
         self._within = service.meant(version)
+        self._asked = service
         self._services: dict[str, Services] = {}
         self._cached: dict[tuple[Numbers, Numbers], _CommonServices] = {}
         self._text = text_of(policy)
@@ -122,7 +123,8 @@ class Reach:
 
     def is_service(self, rule: Rule) -> bool:
         """Whether the rule is of this IP version and allows some of the requested services."""
-        return rule.ethertype.version == self._version and bool(self.services_of(rule))
+        fits = rule.ethertype.version == self._version and fits_header(rule, self._asked, ("protocol",))
+        return fits and bool(self.services_of(rule))
 
     def services_of(self, rule: Rule) -> Services:
         """Those of the requested services that the rule allows."""

@@ -10,12 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from flows.openflow.numbers import DSCP_OF_OPENER
+from flows.openflow.registers import DSCP_BIT, DSCP_KNOWN
 from flows.policy.objects import Direction, EgressDefault, Port, Prefix, Rule, fits_header
 from flows.reference.verdict import TCP, Conversation, Packet, PolicyText, State, effective_groups, judge
 from sgctl.service import protocols
 
 _LINE = re.compile(r"^(\w+),orig=\(([^)]*)\),reply=\([^)]*\)(.*)$")
 _ZONE = re.compile(r",zone=(\d+)\b")
+_LABEL = re.compile(r",labels=(0x[0-9a-f]+)")
 _STATE = re.compile(r"protoinfo=\(state=(\w+)")
 _OVER = frozenset({"CLOSED", "CLOSING", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "FIN_WAIT_2"})
 _ICMP = (1, 58)
@@ -50,8 +53,16 @@ class OpenConnection:
                 number,
                 int(fields.get(first, 0)),
                 int(fields.get(second, 0)),
+                _recorded_dscp(found[3]),
             ),
         )
+
+
+def _recorded_dscp(details: str) -> int | None:
+    """The DSCP of the first packet. A label holds it if a rule asked for it."""
+    label = _LABEL.search(details)
+    noted = int(label[1], 16) >> DSCP_OF_OPENER if label is not None else 0
+    return noted & 0x3F if noted & DSCP_KNOWN >> DSCP_BIT else None
 
 
 def _number(name: str) -> int | None:

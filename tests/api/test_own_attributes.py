@@ -149,6 +149,36 @@ def test_an_invalid_value_is_refused_with_the_attributes_name(
     assert api.everything() == before
 
 
+@pytest.fixture
+def group(api: Client) -> Iterator[Any]:
+    made = api.make("security_group", name="own")
+    yield made
+    api("DELETE", f"/v2.0/security-groups/{made['id']}")
+
+
+def test_the_dscp_of_a_rule(api: Client, group: Any) -> None:
+    stated = {"security_group_id": group["id"], "direction": "ingress", "protocol": "udp"}
+    marked = api.make("security_group_rule", **stated, ip_dscp=46)
+    unmarked = api.make("security_group_rule", **stated)
+    assert (marked["ip_dscp"], unmarked["ip_dscp"]) == (46, None)
+    assert [each["id"] for each in api.list("security-group-rules", "ip_dscp=46")] == [marked["id"]]
+    again = api("POST", "/v2.0/security-group-rules", {"security_group_rule": {**stated, "ip_dscp": 46}})
+    assert (again.status, again.kind) == (409, "SecurityGroupRuleExists")
+    before = api.everything()
+    for wrong in (64, -1, "ef", 1.5, True):
+        answer = api(
+            "POST", "/v2.0/security-group-rules", {"security_group_rule": {**stated, "ip_dscp": wrong}}
+        )
+        assert (answer.status, "ip_dscp" in answer.message) == (400, True), answer
+    answer = api("PUT", f"/v2.0/security-group-rules/{marked['id']}", {"security_group_rule": {"ip_dscp": 0}})
+    assert answer.status in (400, 404, 405)
+    assert api.everything() == before
+    assert (
+        "ip_dscp"
+        in {each["alias"]: each["description"] for each in api("GET", "/v2.0/extensions").one}["sgctl-rule"]
+    )
+
+
 def test_a_default_group_that_does_not_exist(api: Client, network: Any) -> None:
     answer = api("PUT", f"/v2.0/networks/{network['id']}", {"network": {"default_group": NOBODY}})
     assert (answer.status, answer.kind) == (404, "SecurityGroupNotFound")

@@ -18,6 +18,7 @@ from lab.attack import (
     MUTE,
     NEIGHBOUR,
     OUTSIDE,
+    PARTNER,
     ROUTER,
     VICTIM,
     AttackHost,
@@ -26,7 +27,7 @@ from lab.attack import (
     Send,
     said,
 )
-from lab.attack_policy import FRIENDS_ONLY, TCP_SERVICE, UDP_SERVICE
+from lab.attack_policy import EXPEDITED, FRIENDS_ONLY, TCP_SERVICE, UDP_SERVICE, VOICE
 from tests.attacks.packets import CLIENT_PORT, discard, echo, echo6, ip, ip6, syn, udp
 
 POLICY_ATTACKS = Family("Closed services")
@@ -111,6 +112,33 @@ def _closed() -> None:
         ip(MUTE, VICTIM) / _segment("A", CLIENT_PORT, TCP_SERVICE),
         Reason.EGRESS_POLICY,
         *handshake(VICTIM, MUTE),
+    )
+
+
+def _marked() -> None:
+    """A rule that names a DSCP: of a connection, only the first packet must have it."""
+    tos, ecn = EXPEDITED << 2, 3
+    answer = TCP(sport=VOICE, dport=CLIENT_PORT, flags="SA", seq=0, ack=1001, window=8192)
+    opened = (
+        said(ATTACKER, ip(ATTACKER, PARTNER, tos=tos | ecn) / syn(VOICE), PARTNER),
+        said(PARTNER, ip(PARTNER, ATTACKER) / answer, ATTACKER),
+        said(ATTACKER, ip(ATTACKER, PARTNER) / _segment("A", VOICE), PARTNER),
+    )
+    for marked in (0, tos - 4 | ecn, tos + 4):
+        POLICY_ATTACKS.add(
+            f"TCP SYN with DSCP {marked >> 2} to a port that is open to DSCP {EXPEDITED}",
+            ATTACKER,
+            ip(ATTACKER, PARTNER, tos=marked) / syn(VOICE, CLIENT_PORT + 1),
+            Reason.INGRESS_POLICY,
+            *opened,
+            before=opened,
+        )
+    POLICY_ATTACKS.add(
+        f"TCP SYN without a DSCP to a port that is open to DSCP {EXPEDITED}, IPv6",
+        ATTACKER,
+        ip6(ATTACKER, PARTNER, tc=ecn) / syn(VOICE),
+        Reason.INGRESS_POLICY,
+        said(ATTACKER, ip6(ATTACKER, PARTNER, tc=tos | ecn) / syn(VOICE), PARTNER),
     )
 
 
@@ -286,5 +314,6 @@ def _errors6() -> None:
 
 
 _closed()
+_marked()
 _state()
 _errors()

@@ -104,5 +104,8 @@ def test_lines_of_the_connection_tracker() -> None:
         "",
     ]
     one, two = Prefix.parse("10.0.0.1"), Prefix.parse("10.0.0.2")
-    ping = Conversation(Prefix.parse("2001:db8::1"), Prefix.parse("2001:db8::2"), 58, 128, 0)
-    assert parse(lines) == [OpenConnection(7, Conversation(one, two, 6, 40000, 80)), OpenConnection(8, ping)]
+    ping = Conversation(Prefix.parse("2001:db8::1"), Prefix.parse("2001:db8::2"), 58, 128, 0, None)
+    assert parse(lines) == [
+        OpenConnection(7, Conversation(one, two, 6, 40000, 80, None)),
+        OpenConnection(8, ping),
+    ]

@@ -30,7 +30,7 @@ spec:
   rules:
   - {direction: ingress, protocol: icmp, type: 8, code: 0, remote_group: web}
   - {direction: ingress, protocol: udp, ports: 6000-6003, remote_address_group: monitors, name: "[red]alarm"}
-  - {direction: egress, protocol: 200, remote_network: blue}
+  - {direction: egress, protocol: 200, remote_network: blue, ip_dscp: 46}
 ---
 apiVersion: sgctl/v1
 kind: Port
@@ -72,10 +72,11 @@ def test_tables(filled: Cli) -> None:
     )
     assert table("sg", "web") == "NAME  STATEFUL  RULES  PORTS\nweb   yes       3      1\n"
     assert table("rules", "--security-group", "web") == (
-        "NUMBER  GROUP  DIRECTION  ETHERTYPE  PROTOCOL  PORTS          REMOTE                  NAME\n"
-        "20      web    ingress    IPv4       icmp      type 8 code 0  group web\n"
-        "21      web    ingress    IPv4       udp       6000-6003      address group monitors  [red]alarm\n"
-        "22      web    egress     IPv4       200                      network blue\n"
+        "NUMBER  GROUP  DIRECTION  ETHERTYPE  PROTOCOL  PORTS          DSCP  REMOTE                  NAME\n"
+        "20      web    ingress    IPv4       icmp      type 8 code 0        group web\n"
+        "21      web    ingress    IPv4       udp       6000-6003            address group monitors  "
+        "[red]alarm\n"
+        "22      web    egress     IPv4       200                      46    network blue\n"
     )
     assert table("ag") == "NAME      ADDRESSES\nmonitors  192.0.2.0/24, 2001:db8::1\n"
     assert table("switches") == (

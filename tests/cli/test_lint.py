@@ -77,6 +77,11 @@ HTTP = "ingress IPv4 tcp 80 from anywhere"
             ("redundant", "ingress IPv4 any protocol from group base"),
         ),
         ([f"{IN}, remote_ip_prefix: 10.0.0.0/8", f"{IN}, remote_group: base"], None),
+        ([TCP, f"{TCP}, ip_dscp: 46"], ("redundant", "ingress IPv4 tcp with DSCP 46 from anywhere")),
+        (
+            [f"{TCP}, ports: 1-99, ip_dscp: 46", f"{TCP}, ports: 80", f"{TCP}, ports: 80, ip_dscp: 0"],
+            ("redundant", "ingress IPv4 tcp 80 with DSCP 0 from anywhere"),
+        ),
         ([f"{UDP}, ports: 520"], ("shadowed", "ingress IPv4 udp 520 from anywhere")),
         ([ICMP], None),
         ([f"{ICMP}, type: 8, code: 0"], ("shadowed", "ingress IPv4 icmp type 8 code 0 from anywhere")),

@@ -183,6 +183,7 @@ def test_rules_with_every_kind_of_attribute(
     made = _show(blue, "security-group", "rule", "create", "web", *arguments)
     assert (made["protocol"], made["ports"], made["remote"]) == expected
     assert made["direction"] == ("egress" if "--egress" in arguments else "ingress")
+    assert made["ip_dscp"] is None
     assert made["ethertype"] == ("IPv6" if "IPv6" in arguments or ":" in arguments[1][3:] else "IPv4")
 
 
@@ -223,6 +224,33 @@ def test_rules_with_every_kind_of_attribute(
 )
 def test_invalid_rules_are_refused(blue: Cli, arguments: tuple[str, ...], error: str) -> None:
     assert blue("security-group", "rule", "create", "web", *arguments).errors == [error]
+    assert _show(blue, "security-group", "show", "web")["rule_count"] == 2
+
+
+def test_a_rule_may_name_a_dscp(blue: Cli) -> None:
+    voice = ("--protocol", "udp", "--dst-port", "5060", "--ip-dscp")
+    made = _show(blue, "security-group", "rule", "create", "web", *voice, "46")
+    assert made["ip_dscp"] == 46
+    assert _show(blue, "security-group", "rule", "create", "web", *voice, "0")["ip_dscp"] == 0
+    same = blue("security-group", "rule", "create", "web", *voice, "46")
+    assert same.errors == [f"SecurityGroup web: rule {made['number']} permits the same"]
+    listed = blue("security-group", "rule", "list", "web").out.splitlines()
+    assert [line.split()[5:8] for line in listed if " udp " in line] == [
+        ["5060", "46", "any"],
+        ["5060", "0", "any"],
+    ]
+    described = blue("security-group", "show", "web", "-o", "table").out
+    assert "ingress IPv4 udp 5060 with DSCP 46 from anywhere" in described
+    exported = blue("export").out
+    assert "ip_dscp: 46" in exported
+    assert "ip_dscp: 0" in exported
+
+
+@pytest.mark.parametrize("wrong", ["64", "-1", "ef"])
+def test_a_dscp_has_6_bits(blue: Cli, wrong: str) -> None:
+    refused = blue("security-group", "rule", "create", "web", "--ip-dscp", wrong)
+    assert refused.code != 0
+    assert "dscp" in refused.err
     assert _show(blue, "security-group", "show", "web")["rule_count"] == 2
 
 

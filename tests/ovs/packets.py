@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
-from flows.openflow.numbers import ROUTER_OF_ORIGINAL, ROUTER_OF_REPLY
+from flows.openflow.numbers import DSCP_OF_OPENER, ROUTER_OF_ORIGINAL, ROUTER_OF_REPLY
 from flows.policy.index import link_local, member_addresses
 from flows.policy.objects import Port, Prefix
 from flows.reference.packet import USUAL_HOPS
 from flows.reference.verdict import Conversation, Packet, PolicyText, State
-from tests.unit.strategies import ADDRESSES, ICMP_TYPES, OUTSIDE, PAIR_MACS, PORT_EDGES
+from tests.unit.strategies import ADDRESSES, DSCPS, ICMP_TYPES, OUTSIDE, PAIR_MACS, PORT_EDGES
 
 OUTSIDE_MAC = "02:00:00:00:ff:01"
 UNKNOWN_MAC = "02:00:00:00:ff:02"
@@ -65,7 +65,7 @@ class PacketMaker:
             anchor.network_id,
             sender.id if sender else None,
             receiver.id if receiver else None,
-            Conversation(source, destination, *service),
+            Conversation(source, destination, *service, self._dscp()),
             state,
             self._connection(source, destination, service[0]) if known else None,
             pick(PAIR_MACS) if sender and self._one_in(8) else None,
@@ -94,7 +94,12 @@ class PacketMaker:
         ends = [one, other]
         self._random.shuffle(ends)
         about = None if protocol == ICMP[one.version] else protocol
-        return Conversation(ends[0], ends[1], *self._service(one.version, about))
+        dscp = None if self._one_in(4) else self._dscp()
+        return Conversation(ends[0], ends[1], *self._service(one.version, about), dscp)
+
+    def _dscp(self) -> int:
+        """One that rules name, or one that none does."""
+        return self._random.choice([*DSCPS, 47])
 
     def _service(self, version: int, protocol: int | None = None) -> tuple[int, int, int]:
         """A protocol other than this one, and its two numbers, close to those in rules."""
@@ -121,10 +126,12 @@ def as_flow(text: PolicyText, packet: Packet, in_port: int) -> str:
     terms = {"in_port": str(in_port), **_frame(text, packet), **_header(packet)}
     if packet.sender is None and network.segmentation_id is not None:
         terms["dl_vlan"] = str(network.segmentation_id)
+    label = _label(packet) if packet.sender is None else 0
     if packet.state in _RELATED:
         terms |= _connection(packet.opening)
-    if packet.sender is None:
-        terms["ct_label"] = f"{_label(packet):#x}"
+        label |= _recorded(packet.opening)
+    if label:
+        terms["ct_label"] = f"{label:#x}"
     return ",".join(f"{name}={value}" for name, value in terms.items())
 
 
@@ -134,6 +141,12 @@ def _label(packet: Packet) -> int:
     reply = packet.state is State.REPLY
     here, there = (ROUTER_OF_REPLY, ROUTER_OF_ORIGINAL) if reply else (ROUTER_OF_ORIGINAL, ROUTER_OF_REPLY)
     return (right if packet.returned else wrong) << here | (wrong if packet.returned else right) << there
+
+
+def _recorded(opening: Conversation) -> int:
+    """What its connection noted of the first packet's DSCP."""
+    known = 1 << 6
+    return 0 if opening.ip_dscp is None else (known | opening.ip_dscp) << DSCP_OF_OPENER
 
 
 def tracked_as(packet: Packet) -> str:
@@ -152,11 +165,12 @@ def _frame(text: PolicyText, packet: Packet) -> dict[str, str]:
 
 
 def _header(packet: Packet) -> dict[str, str]:
-    source, destination, protocol, first, second = packet.header
+    source, destination, protocol, first, second, dscp = packet.header
     version = source.version
     names = ("nw_src", "nw_dst") if version == 4 else ("ipv6_src", "ipv6_dst")
     terms = {"dl_type": "0x0800" if version == 4 else "0x86dd", "nw_proto": str(protocol)}
     terms["nw_ttl"] = str(packet.hops)
+    terms |= {"nw_tos": str((dscp or 0) << 2), "nw_ecn": str(second % 4)}
     terms |= {names[0]: str(source), names[1]: str(destination)}
     if packet.later_fragment:
         return terms | {"nw_frag": "later", "nw_proto": str(packet.shown.protocol)}

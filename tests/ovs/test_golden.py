@@ -142,6 +142,17 @@ SCENARIOS: dict[str, tuple[LocalState, list[PolicyObject]]] = {
     ),
     "shared-here": (AT, [BLUE, WEB, *(port(n, "web", f"10.0.0.{n}", pairs=SHARED) for n in (1, 2))]),
     "shared-elsewhere": (AT, [BLUE, WEB, *(port(n, "web", f"10.0.0.{n}", pairs=SHARED) for n in (1, 3))]),
+    "dscp": (
+        AT,
+        [
+            BLUE,
+            WEB,
+            port(1, "web"),
+            Rule("r16", 16, "web", EGRESS, IPV4, ip_dscp=0),
+            Rule("r17", 17, "web", INGRESS, IPV4, 6, 80, 80, ip_dscp=46),
+            Rule("r18", 18, "web", INGRESS, IPV6, 17, remote_group_id="web", ip_dscp=46),
+        ],
+    ),
     "stateless": (
         AT,
         [

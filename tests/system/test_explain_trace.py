@@ -25,6 +25,7 @@ from lab.site import ALL_OUT, Site, group, mac, tcp_in
 pytestmark = pytest.mark.switch
 
 ALLOWED, DISAGREES, DENIED = 0, 3, 4
+VOICE = {**tcp_in(5060), "ip_dscp": 46}
 VRRP_IN = {"direction": "ingress", "protocol": "vrrp"}
 SHARED = [{"ip_address": "10.0.0.100"}]
 ALL_OUT_6 = {**ALL_OUT, "ethertype": "IPv6"}
@@ -39,7 +40,7 @@ class Traced(NamedTuple):
 def inhabited(site: Site) -> Site:
     site.apply(
         group("client", ALL_OUT, ALL_OUT_6),
-        group("server", {**tcp_in(80, remote_group="client"), "name": "http"}, tcp_in(22), VRRP_IN),
+        group("server", {**tcp_in(80, remote_group="client"), "name": "http"}, tcp_in(22), VRRP_IN, VOICE),
         group("web", tcp_in(80, remote_group="client", ethertype="IPv6")),
         site.port_document(1, ["client"], permitted_ethertypes=[0x88CC], allowed_address_pairs=SHARED),
         site.port_document(2, ["server", "web"], allowed_address_pairs=SHARED),
@@ -70,6 +71,12 @@ QUESTIONS = {
     "w2 w1 --port 80 --reply": ALLOWED,
     "w2 w1 --port 81 --reply": DENIED,
     "w2 w1 --port 80": DENIED,
+    "w1 w2 --port 5060": DENIED,
+    "w1 w2 --port 5060 --dscp 46": ALLOWED,
+    "w1 w2 --port 5060 --dscp 46 --established": ALLOWED,
+    "w1 w2 --port 5060 --dscp 45 --established": DENIED,
+    "w2 w1 --port 5060 --dscp 46 --reply": ALLOWED,
+    "w2 w1 --port 5060 --reply": DENIED,
     "w1 w2 --port 80 -6": ALLOWED,
     "w1 w2 --port 22 -6": DENIED,
     "w1 w2": DENIED,

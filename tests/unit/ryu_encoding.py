@@ -97,6 +97,12 @@ def _(action: a.SetField) -> list[Any]:
 
 
 @_actions.register
+def _(action: a.Load) -> list[Any]:
+    bits = nicira_ext.ofs_nbits(action.start, action.start + action.bits - 1)
+    return [parser.NXActionRegLoad(bits, name_of(action.field), action.value)]
+
+
+@_actions.register
 def _(action: a.Move) -> list[Any]:
     source, target = name_of(action.source), name_of(action.target)
     start = {"src_ofs": action.source_start, "dst_ofs": action.target_start}

@@ -50,6 +50,7 @@ OUTSIDE = _parse(_OUTSIDE_4, _OUTSIDE_6)
 PREFIXES = _parse(_CIDRS_4, _CIDRS_4_OUTSIDE, _CIDRS_6)
 SUBNETS = tuple(prefix for prefix in PREFIXES if 0 < prefix.length < prefix.bits)
 PORT_EDGES = (0, 1, 21, 22, 23, 80, 1023, 1024, 6000, 6003, 32768, 65534, 65535)
+DSCPS = (0, 1, 46, 63)
 ICMP_TYPES = {4: (8, 0, 3, 11), 6: (128, 129, 1, 2)}
 PAIR_MACS = ("02:00:00:00:01:01", "02:00:00:00:01:02")
 
@@ -142,7 +143,8 @@ def services(draw: st.DrawFn, version: int) -> dict[str, Any]:
         low, high = draw(st.sampled_from(ICMP_TYPES[version])), draw(st.sampled_from([None, 0, 1]))
     else:
         low, high = sorted(draw(st.lists(st.sampled_from(PORT_EDGES), min_size=2, max_size=2)))
-    return {"protocol": protocol, "port_range_min": low, "port_range_max": high}
+    dscp = draw(st.sampled_from([None, None, None, *DSCPS]))
+    return {"protocol": protocol, "port_range_min": low, "port_range_max": high, "ip_dscp": dscp}
 
 
 def remotes(version: int) -> SearchStrategy[dict[str, str | Prefix]]:

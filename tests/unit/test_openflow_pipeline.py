@@ -47,6 +47,7 @@ BACKWARD_CALLS = {
         for each in (p.FORWARD, p.BROADCAST, p.LISTENERS, p.EXIT)
     },
     **{(p.COMMITTED, each): "on its way out before, too" for each in (p.FDB, p.UPLINK_OUT)},
+    **{(each, each): "the DSCP has been read" for each in (p.EGRESS_ANY, p.INGRESS_ANY)},
     **{(each, each): "the list of chunks visits each" for each in (p.BROADCAST, p.SHARED, p.LISTENERS)},
 }
 

@@ -69,6 +69,7 @@ ACTIONS = st.one_of(
     st.builds(a.SetField, st.just(f.ETH_DST), st.integers(0, f.ETH_DST.full)),
     st.builds(a.Move, REGISTERS, REGISTERS, st.just(0), st.just(0), st.integers(1, 128)),
     NOTES,
+    st.builds(a.Load, st.integers(0, 15), REGISTERS, st.integers(0, 28), st.just(4)),
     st.builds(a.Output, PORT32),
     st.builds(a.ToController, st.integers(1, 0xFFE5)),
     st.builds(a.OutputRegister, REGISTERS),
