@@ -31,7 +31,7 @@ class ApiAccess(Enum):
 
 
 class Setter(Enum):
-    """Who may set an attribute over the REST API."""
+    """Who may set an attribute over the REST API: NETWORK_OWNER, only of ports, owns the port's network."""
 
     MEMBER = auto()
     NETWORK_OWNER = auto()
@@ -55,7 +55,8 @@ class Attribute:
 
     `field` is the field of the object, `name` what Neutron, manifests and the CLI's records call it, and
     `column` the column of the database: both are the field's name unless stated. `refers_to` is the kind
-    whose id the attribute holds. `since` is the version of the database's schema that has the column first.
+    whose id the attribute holds. `since` is the version of the database's schema that has the column first:
+    rows from before have the empty value of the type.
 
     `help` is the sentence that users read in the CLI's help, in the JSON Schema of manifests and in the
     OpenAPI document. In the places of `explicit`, code of its own handles the attribute, or it does not

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from flows.policy.objects import Meta, PolicyObject
+from sgctl.attributes.attribute import Setter
+from sgctl.attributes.plain import DEFAULTS, requested_values, reserved_to
 from sgctl.attributes.value_types import Schema
 from sgctl.rest.credentials import Caller
 from sgctl.rest.edit_context import EditContext
-from sgctl.rest.errors import not_found
+from sgctl.rest.errors import forbidden, not_found
 from sgctl.rest.http import Body
 from sgctl.rest.schemas import ResourceSchema
 from sgctl.rest.view import View
@@ -104,6 +106,22 @@ def new_meta(edit: EditContext, body: Body) -> Meta:
         project_id=edit.project(body),
         tags=frozenset(body.get("tags") or ()),
     )
+
+
+def permitted_values(
+    edit: EditContext, kind: type[PolicyObject], body: Body, old: PolicyObject | None = None
+) -> dict[str, Any]:
+    """The fields that the body states and that only their declarations handle.
+
+    `old` is the object before the change, None for a new one. Raises ApiError 403 if the caller would change
+    what is reserved to admins.
+    """
+    values = requested_values(kind, body)
+    for each in () if edit.caller.is_admin else reserved_to(kind, Setter.ADMIN):
+        before = DEFAULTS[kind][each.field] if old is None else getattr(old, each.field)
+        if values.get(each.field, before) != before:
+            raise forbidden(f"Only an admin may set {each.name}")
+    return values
 
 
 def with_description(meta: Meta, body: Body) -> Meta:

@@ -8,12 +8,12 @@ from uuid import uuid4
 
 from flows.policy.objects import AddressGroup, Prefix
 from sgctl.attributes.attribute import Place
-from sgctl.attributes.plain import requested_values, shown_by
+from sgctl.attributes.plain import shown_by
 from sgctl.rest.address_format import cidr, read_network
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body
-from sgctl.rest.resource import ResourceAction, new_meta, standard, with_description
+from sgctl.rest.resource import ResourceAction, new_meta, permitted_values, standard, with_description
 from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import (
     ADDRESS,
@@ -66,7 +66,7 @@ class AddressGroups(Simple[AddressGroup]):
     def create(self, edit: EditContext, body: Body) -> str:
         """Create a group, which may be empty."""
         addresses = _read(body.get("addresses", []))
-        values = requested_values(AddressGroup, body)
+        values = permitted_values(edit, AddressGroup, body)
         group = AddressGroup(str(uuid4()), body.get("name", ""), addresses, new_meta(edit, body), **values)
         edit.put(group)
         return group.id
@@ -74,7 +74,7 @@ class AddressGroups(Simple[AddressGroup]):
     def update(self, edit: EditContext, item: AddressGroup, body: Body) -> None:
         """Change the name or the description."""
         name = body.get("name", item.name)
-        values = requested_values(AddressGroup, body)
+        values = permitted_values(edit, AddressGroup, body, item)
         edit.put(replace(item, name=name, meta=with_description(item.meta, body), **values))
 
     @property

@@ -6,13 +6,13 @@ from dataclasses import replace
 from uuid import uuid4
 
 from flows.policy.objects import Network
-from sgctl.attributes.attribute import Place, Setter
-from sgctl.attributes.plain import requested_values, reserved_to, shown_by
+from sgctl.attributes.attribute import Place
+from sgctl.attributes.plain import shown_by
 from sgctl.attributes.value_types import UUID, Schema, optional
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError, bad_request, forbidden
 from sgctl.rest.http import Body
-from sgctl.rest.resource import new_meta, standard, with_description
+from sgctl.rest.resource import new_meta, permitted_values, standard, with_description
 from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import (
     FLAG,
@@ -36,7 +36,6 @@ _TAG = "provider:segmentation_id"
 
 _SEGMENT: Schema = {"type": ["integer", "string", "null"], "pattern": "^[0-9]{1,4}$"}
 _SHOWN = shown_by(Network, Place.REST)
-_FOR_ADMINS = reserved_to(Network, Setter.ADMIN)
 
 
 class Networks(Simple[Network]):
@@ -112,11 +111,7 @@ class Networks(Simple[Network]):
 
 def _edited(edit: EditContext, network: Network, body: Body) -> Network:
     """The network with the values from the body."""
-    values = requested_values(Network, body)
-    for each in () if edit.caller.is_admin else _FOR_ADMINS:
-        before = getattr(network, each.field)
-        if values.get(each.field, before) != before:
-            raise forbidden(f"Only an admin may set {each.name}")
+    values = permitted_values(edit, Network, body, network)
     if "default_group" in body:
         group = body["default_group"]
         values["default_group"] = None if group is None else group.lower()

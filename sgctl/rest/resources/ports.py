@@ -7,13 +7,13 @@ from uuid import uuid4
 
 from flows.policy.objects import AddressPair, Network, Port, Prefix
 from sgctl.attributes.attribute import Place, Setter
-from sgctl.attributes.plain import requested_values, reserved_to, shown_by
+from sgctl.attributes.plain import DEFAULTS, reserved_to, shown_by
 from sgctl.attributes.value_types import UUID, Schema, optional
 from sgctl.rest.address_format import read_address
 from sgctl.rest.edit_context import NOUNS, EditContext
 from sgctl.rest.errors import ApiError, bad_request, forbidden, not_found
 from sgctl.rest.http import Body
-from sgctl.rest.resource import new_meta, standard, with_description
+from sgctl.rest.resource import new_meta, permitted_values, standard, with_description
 from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import (
     ADDRESS,
@@ -44,8 +44,8 @@ _ETHERTYPE: Schema = {
     "maximum": 0xFFFF,
 }
 _SHOWN = shown_by(Port, Place.REST)
-_OWNERS_ONLY = [each.name for each in reserved_to(Port, Setter.NETWORK_OWNER)]
-"""Attributes that let a port send as others or bypass the checks of IP."""
+_OWNERS_ONLY = [(each.name, DEFAULTS[Port][each.field]) for each in reserved_to(Port, Setter.NETWORK_OWNER)]
+"""Attributes that let a port send as others or bypass the checks of IP, and their defaults."""
 
 _STANDARD = [attribute for attribute in STANDARD if attribute.name != "tags"]
 
@@ -150,7 +150,7 @@ def _shown_addresses(objects: Objects, port: Port) -> list[Body]:
 
 
 def _refuse_owners_attributes(edit: EditContext, network: Network, body: Body) -> None:
-    given = [name for name in _OWNERS_ONLY if body.get(name) not in (None, [], True)]
+    given = [name for name, default in _OWNERS_ONLY if body.get(name) not in (None, [], default)]
     if given and not edit.caller.is_admin and network.meta.project_id != edit.caller.project:
         raise forbidden(f"Only the owner of the network may set {given[0]}")
     if body.get("binding:host_id") and not edit.caller.is_admin:
@@ -183,7 +183,7 @@ def _canonical(address: str) -> str:
 def _edited(edit: EditContext, network: Network, port: Port, body: Body) -> Port:
     """The port with the values from the body."""
     name, meta = body.get("name", port.name), with_description(port.meta, body)
-    changed = replace(port, name=name, meta=meta, **requested_values(Port, body))
+    changed = replace(port, name=name, meta=meta, **permitted_values(edit, Port, body, port))
     if body.get("mac_address"):
         changed = replace(changed, mac=body["mac_address"].lower())
     if "security_groups" in body:

@@ -8,13 +8,13 @@ from uuid import uuid4
 from flows.policy.objects import Ethertype, Network, Prefix, Rule, SecurityGroup
 from flows.policy.validate import ICMP, ICMPV6
 from sgctl.attributes.attribute import Place
-from sgctl.attributes.plain import requested_values, shown_by
+from sgctl.attributes.plain import shown_by
 from sgctl.attributes.value_types import UUID, optional
 from sgctl.rest.address_format import cidr, read_network
 from sgctl.rest.edit_context import NOUNS, EditContext, owner
 from sgctl.rest.errors import ApiError, bad_request
 from sgctl.rest.http import Body
-from sgctl.rest.resource import new_meta, standard
+from sgctl.rest.resource import new_meta, permitted_values, standard
 from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import ADDRESS, STANDARD, TEXT, ResourceSchema, declared, given_once, read_only
 from sgctl.rest.view import View
@@ -115,7 +115,7 @@ def _read(body: Body, group: SecurityGroup, edit: EditContext) -> Rule:
         port_range_max=_port(body.get("port_range_max")),
         remote_ip_prefix=prefix,
         meta=meta,
-        **requested_values(Rule, body),
+        **permitted_values(edit, Rule, body),
     )
 
 

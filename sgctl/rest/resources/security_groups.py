@@ -7,12 +7,12 @@ from uuid import uuid4
 
 from flows.policy.objects import Rule, SecurityGroup
 from sgctl.attributes.attribute import Place
-from sgctl.attributes.plain import requested_values, shown_by
+from sgctl.attributes.plain import shown_by
 from sgctl.rest.credentials import Caller
 from sgctl.rest.edit_context import EditContext
 from sgctl.rest.errors import ApiError
 from sgctl.rest.http import Body
-from sgctl.rest.resource import new_meta, standard, with_description
+from sgctl.rest.resource import new_meta, permitted_values, standard, with_description
 from sgctl.rest.resources import rules
 from sgctl.rest.resources.simple import Simple
 from sgctl.rest.schemas import FLAG, STANDARD, TEXT, ResourceSchema, declared, editable, read_only
@@ -67,7 +67,7 @@ class SecurityGroupsResource(Simple[SecurityGroup]):
         if body.get("name") == DEFAULT_GROUP:
             raise _default_exists("Default security group already exists.")
         default_group(edit.draft, meta.project_id)
-        values = requested_values(SecurityGroup, body)
+        values = permitted_values(edit, SecurityGroup, body)
         group = SecurityGroup(str(uuid4()), body.get("name", ""), meta=meta, **values)
         edit.put(group)
         add_egress(edit.draft, group)
@@ -80,7 +80,7 @@ class SecurityGroupsResource(Simple[SecurityGroup]):
             raise ApiError(
                 409, "SecurityGroupCannotUpdateDefault", "Updating default security group not allowed."
             )
-        values = requested_values(SecurityGroup, body)
+        values = permitted_values(edit, SecurityGroup, body, item)
         edit.put(replace(item, name=name, meta=with_description(item.meta, body), **values))
 
     def delete(self, edit: EditContext, item: SecurityGroup) -> None:
