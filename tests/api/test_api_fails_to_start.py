@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def broken(private_network: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """A file that hides a package which only the API's process needs."""
     file = tmp_path / "werkzeug.py"
     file.write_text(f"raise ImportError({REASON!r})\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     return file
 
 
