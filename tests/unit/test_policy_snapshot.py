@@ -14,6 +14,20 @@ Model = dict[str, Port]
 GROUPS = [f"g{n}" for n in range(3)]
 ADDRESSES = [Prefix.parse(f"10.0.0.{n}") for n in range(1, 5)]
 
+OTHERS = {
+    f"q{n}": Port(
+        f"q{n}",
+        "ab"[n % 2],
+        "n1",
+        "02:00:00:00:00:02",
+        f"q{n}",
+        fixed_ips=(ADDRESSES[n % 4],),
+        security_groups=frozenset(GROUPS[: n % 3]),
+    )
+    for n in range(40)
+}
+"""Ports that no edit touches: with them, edits are few, and indexes are brought up to date."""
+
 ports = st.builds(
     Port,
     st.sampled_from([f"p{n}" for n in range(8)]),
@@ -65,7 +79,8 @@ def named_by_key(edits: dict[str, Port | None]) -> dict[str, Port | None]:
 def test_a_later_snapshot_finds_what_is_there_then_and_an_earlier_one_keeps_its_contents(
     steps: list[dict[str, Port | None]],
 ) -> None:
-    moments: list[tuple[PolicySnapshot, Model]] = [(PolicySnapshot({}), {})]
+    moments: list[tuple[PolicySnapshot, Model]] = [(PolicySnapshot({Port: OTHERS}), OTHERS)]
+    check_same(*moments[0])
     for generation, edits in enumerate(map(named_by_key, steps), 1):
         snapshot, model = moments[-1]
         later = snapshot.edited((((Port, key), port) for key, port in edits.items()), generation)
