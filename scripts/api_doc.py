@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sgctl.attributes.attribute import Attribute, Setter
+from sgctl.attributes.declarations import ATTRIBUTES
 from sgctl.attributes.value_types import Schema
 from sgctl.rest import openapi
 from sgctl.rest.resource import Resource
 from sgctl.rest.resources import RESOURCES
+from sgctl.rest.resources.simple import Simple
 from sgctl.rest.routes import ROUTES
 from sgctl.settings import SETTINGS
 
@@ -47,10 +51,25 @@ def _table(resource: Resource[Any]) -> str:
         create = "required" if attribute.name in resource.schema.required else "c" in attribute.on and "yes"
         update = "yes" if "u" in attribute.on else ""
         lines.append(f"| `{attribute.name}` | {_type(attribute.schema)} | {create or ''} | {update} |")
+    lines += _remarks(ATTRIBUTES[resource.kind]) if isinstance(resource, Simple) else []
     if resource.actions:
         actions = ", ".join(f"`PUT …/ID/{action}`" for action in sorted(resource.actions))
         lines += ["", f"Besides: {actions}."]
     return "\n".join([*lines, ""])
+
+
+def _remarks(attributes: Iterable[Attribute]) -> list[str]:
+    """What the declarations say besides."""
+    remarks = (
+        ("Not in Neutron: {}.", [each.name for each in attributes if each.own]),
+        ("Only an admin sets {}.", [each.name for each in attributes if each.setter is Setter.ADMIN]),
+        (
+            "Only the owner of the network sets {}.",
+            [each.name for each in attributes if each.setter is Setter.NETWORK_OWNER],
+        ),
+    )
+    lines = [text.format(", ".join(f"`{name}`" for name in names)) for text, names in remarks if names]
+    return ["", *lines] if lines else []
 
 
 def _type(schema: Schema) -> str:
