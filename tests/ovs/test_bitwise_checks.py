@@ -41,8 +41,18 @@ ELSEWHERE, NOBODY_HERE = "192.0.2.7", "10.0.0.201"
 OTHER_MAC = "42:00:00:00:00:01"
 """Its second bit differs from that of all ports."""
 GROUP_MAC = "33:33:ff:00:00:02"
-TARGETS = ("2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:5::7", "2001:db8:5:1::7", "::")
-"""Of the sender, of a neighbour and of nobody; in a range that the sender may have, and behind it; none."""
+OTHER_RANGE = AddressPair(mac_of("p1"), Prefix.parse("2001:db8:6::/64"))
+TARGETS = (
+    "2001:db8::1",
+    "2001:db8::2",
+    "2001:db8::3",
+    "2001:db8:5::7",
+    "2001:db8:5:1::7",
+    "2001:db8:6::7",
+    "::",
+)
+"""Of the sender, of a neighbour and of nobody; in a range that the sender may have, and behind it; in the
+neighbour's range; none."""
 FORGED_MAC, FORGED = "02:00:00:00:09:09", "10.0.0.99"
 
 
@@ -123,7 +133,8 @@ def test_the_owner_of_an_address_outside_all_subnets_is_found(bridge: BareBridge
 @pytest.mark.parametrize("cidr", ["0.0.0.0/0", "10.0.0.0/28", "2001:db8:5::/64"])
 def test_a_port_may_use_all_addresses_of_its_ranges(bridge: BareBridge, cidr: str) -> None:
     sender = paired(1, AddressPair(mac_of("p0"), Prefix.parse(cidr)))
-    objects: list[PolicyObject] = [Network("blue", "blue", subnets=SUBNETS), sender, port("p1")]
+    neighbour = replace(port("p1"), allowed_address_pairs=(OTHER_RANGE,))
+    objects: list[PolicyObject] = [Network("blue", "blue", subnets=SUBNETS), sender, neighbour]
     assert not list(disagreements(bridge, load(bridge, objects), sender))
 
 
