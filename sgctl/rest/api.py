@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from sgctl.rest.access import RateLimit
@@ -30,8 +28,6 @@ class Api:
     backend: Backend
     rate: RateLimit
     turns: Turns = field(default_factory=Turns)
-    hurry: Callable[[], AbstractContextManager[None]] = nullcontext
-    """Called for the time of a request that is urgent: an admin's change."""
 
     def answer(self, request: Request) -> Response:
         """Never raises: every failure becomes a response."""
@@ -55,9 +51,7 @@ class Api:
         if match.auth is not Auth.CALLER:
             return match.handler(Context(request, self.backend), *match.arguments)
         caller = self.backend.access.caller(request)
-        owner = _owner(request, caller)
-        urgent = owner.rank is Rank.ADMIN_WRITES
-        with self.hurry() if urgent else nullcontext(), self.turns.turn(owner) as turn:
+        with self.turns.turn(_owner(request, caller)) as turn:
             if match.writes and caller.role < Role.MEMBER:
                 raise forbidden("A reader may not change anything")
             context = Context(replace(request, turn=turn), self.backend, caller)

@@ -16,6 +16,8 @@ from sgctl.ryu import repair as ryu_repair
 from sgctl.ryu.manager import collect_in_steps, collect_rarely, raise_file_limit
 from sgctl.settings import ApiSettings
 
+NICE = 1
+"""Added to the niceness of the controller (setpriority(2)), which comes first when both have work."""
 _write = os.write
 """As it was before eventlet replaced it, which lets only one green thread at a time wait for a file."""
 _PATHS = ("tokens", "certificate", "key", "client_ca")
@@ -34,6 +36,7 @@ def main() -> None:
     """Serve until the process is ended."""
     collect_rarely()  # while modules are loaded
     raise_file_limit()
+    os.nice(NICE)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RecordWriter()])
     ryu_repair.prepare()
     from sgctl.ryu.http_server import serve  # noqa: PLC0415  # eventlet comes first

@@ -21,7 +21,6 @@ from sgctl.rest.follower import PolicyFollower
 from sgctl.rest.http import MAX_BODY_BYTES, NO_CONTENT, Request, Response
 from sgctl.rest.routing import Backend
 from sgctl.ryu.http_listener import ARRIVED, IDLE_SECONDS, PEER, HttpListener, protocol
-from sgctl.ryu.niceness import Niceness
 from sgctl.settings import ApiSettings
 
 LOG = logging.getLogger(__name__)
@@ -122,8 +121,7 @@ def serve(settings: ApiSettings, policy_remote: str, listening: Any) -> None:
     policy = PolicyFollower(policy_remote)
     access = configuration.access(settings, listening.getsockname()[0])
     backend = Backend(policy, access, configuration.limits(settings))
-    rate = RateLimit(settings.rate, settings.rate * BURST_SECONDS)
-    application = Application(Api(backend, rate, hurry=Niceness().for_admin))
+    application = Application(Api(backend, RateLimit(settings.rate, settings.rate * BURST_SECONDS)))
     tls = configuration.tls_context(settings)
     if tls is not None:
         listening = tls.wrap_socket(listening, server_side=True, do_handshake_on_connect=False)

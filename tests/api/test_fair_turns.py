@@ -16,11 +16,9 @@ import pytest
 from lab.controller import Controller
 from lab.process import wait_until
 from sgctl.rest.collection import MAX_BULK_OF_MEMBERS
-from sgctl.ryu.niceness import FOR_ADMINS, FOR_OTHERS
 from tests.api.client import Client, controller_with
 
 ADMIN = "the-admins-own-token"
-NICEST = 19  # setpriority(2)
 PROJECTS = ("blue", "green", "red")
 REQUESTS, RULES = 4, 50
 _QUIET_SECONDS = 0.3
@@ -131,25 +129,6 @@ def test_a_member_creates_fewer_objects_at_once_than_an_admin(busy: Controller) 
     assert admin("POST", "/v2.0/security-group-rules", too_many).status == 201
     assert admin("DELETE", f"/v2.0/security-groups/{group}").status == 204
     assert not admin.list("security-group-rules", f"security_group_id={group}")
-
-
-def test_the_api_yields_processors_to_the_controller_except_for_an_admins_change(busy: Controller) -> None:
-    admin, member = Client(busy.wsapi_port, ADMIN), Client(busy.wsapi_port, token("blue"))
-    groups = group_of(admin), group_of(member)
-    start = os.getpriority(os.PRIO_PROCESS, busy.pid)
-
-    def has_added(nicer: int) -> bool:
-        return os.getpriority(os.PRIO_PROCESS, busy.api_pid) == min(start + nicer, NICEST)
-
-    with ThreadPoolExecutor(2) as pool:
-        with stopped_database(busy):
-            pending = [pool.submit(post, member, groups[1], 1, RULES)]
-            wait_for_silence(busy)
-            assert has_added(FOR_OTHERS)
-            pending.append(pool.submit(post, admin, groups[0], 1, 1))
-            wait_until(lambda: has_added(FOR_ADMINS), "the admin's change is urgent")
-        assert all(work.result() for work in pending)
-    wait_until(lambda: has_added(FOR_OTHERS), "nothing is urgent any more")
 
 
 def test_the_api_process_is_restarted_after_it_dies(busy: Controller) -> None:
