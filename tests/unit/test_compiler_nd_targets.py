@@ -114,3 +114,8 @@ def test_more_addresses_than_are_compared_are_looked_up() -> None:
     known = SetField(r.MEMBER, r.KNOWN_TARGET)
     assert known not in advertised_flow(IN_PORT, addresses[1:]).actions
     assert known in advertised_flow(IN_PORT, addresses).actions
+
+
+def test_a_group_ends_with_the_last_24_bits_of_its_addresses() -> None:
+    (flow,) = solicited_flows(ZONE, [Prefix.parse("2001:db8::1234:5678")])
+    assert f.IPV6_DST(Prefix.parse("ff02::1:ff34:5678").value) in flow.key.match
