@@ -119,3 +119,10 @@ def test_more_addresses_than_are_compared_are_looked_up() -> None:
 def test_a_group_ends_with_the_last_24_bits_of_its_addresses() -> None:
     (flow,) = solicited_flows(ZONE, [Prefix.parse("2001:db8::1234:5678")])
     assert f.IPV6_DST(Prefix.parse("ff02::1:ff34:5678").value) in flow.key.match
+
+
+def test_single_addresses_are_compared_after_ranges() -> None:
+    """A range may belong to another MAC of the port than a single address in it."""
+    flow = advertised_flow(IN_PORT, list(map(Prefix.parse, ("2001:db8::2", "2001:db8::/64"))))
+    lengths = [each.value for each in flow.actions if isinstance(each, SetField) and each.field is r.VERDICT]
+    assert lengths == [64, 0, 0], "the last is zero, for messages that could not be parsed"
