@@ -22,9 +22,9 @@ from lab.process import LabError
 from sgctl.store.liveness import PATIENCE
 
 SYSTEMS = (
-    *("address_ranges", "atomic", "behind_a_port", "bonds", "bound_members", "devices", "drop_counters"),
-    *("enforcement", "fragment_budget", "honest_failover", "honest_paths", "loops", "routed_subnets"),
-    "uplink_kinds",
+    *("address_ranges", "atomic", "bonds", "bound_members", "devices", "drop_counters"),
+    *("enforcement", "fragment_budget", "honest_failover", "honest_paths", "hosts_behind_a_port", "loops"),
+    *("routed_subnets", "uplink_kinds"),
 )
 """The tests of tests/system whose result depends on the datapath."""
 TESTS = (

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from lab.guest import Guest
+from lab.guest import REPOSITORY, Guest
 from lab.process import LabError
 from scripts import kernel
 
@@ -106,3 +106,8 @@ def test_a_guest_that_died_is_reported(
     monkeypatch.setattr(kernel, "run", Mock(side_effect=LabError("the guest died")))
     assert kernel.main([]) == 2
     assert capsys.readouterr().err == "kernel.py: the guest died\n"
+
+
+def test_what_is_to_run_in_the_guest_exists() -> None:
+    files = {Path(name.partition("::")[0]) for name in kernel.ALL}
+    assert [str(file) for file in files if not (REPOSITORY / file).exists()] == []
