@@ -29,6 +29,7 @@ CAUGHT_BY = TABLE / "caught_by.json"
 """By mutant: the file of tests that caught it in the last complete run, which is tried first in the next."""
 COPIED = ("flows", "lab", "sgctl", "tests", "pyproject.toml")
 SWITCH = "tests/ovs/"
+ON_SWITCHES = (SWITCH, "tests/system/", "tests/attacks/")
 QUICK = ("frames", "holders", "hard_cases", "broadcast", "grid", "bitwise_checks", "leaks", "connections")
 """The tests on a switch that catch many mutants in little time."""
 LEFT_OUT = ("golden", "channel")
@@ -50,11 +51,13 @@ STAGES = (
         "tests/unit/test_compiler_claims.py",
         "tests/unit/test_compiler_identities.py",
         "tests/unit/test_compiler_nd_targets.py",
+        "tests/unit/test_compiler_routed.py",
         "tests/unit/test_openflow_pipeline.py",
         "tests/unit/test_compiler_exempt.py",
     ),
     on_a_switch(),
     ("tests/unit/test_compiler_paths.py",),
+    ("tests/system/test_routed_subnets.py", "tests/attacks/test_attacks.py"),
 )
 """Each is one process, which ends at the first failure. Quick tests that catch many mutants come first."""
 OPTIONS = ("-x", "-q", "-rfE", "-p", "no:randomly", "-p", "no:cacheprovider", "--hypothesis-seed=1")
@@ -143,7 +146,7 @@ class MutantRunner:
         """
         for stage in (self._most_likely(mutant), *STAGES):
             test = failing_test(directory, stage, self.limit)
-            if test.startswith(SWITCH):
+            if test.startswith(ON_SWITCHES):
                 test = failing_test(directory, (test,), self.limit)
             if test:
                 self._note(mutant, test.partition("::")[0])

@@ -79,9 +79,11 @@ def frames(sender: Port) -> Iterator[Packet]:
     for mac, address in product(macs, addresses):
         for target in ("10.0.0.2", NOBODY_HERE, ELSEWHERE, address):
             yield Ether(src=mac, dst=ALL) / ARP(op=1, hwsrc=mac, psrc=address, pdst=target)
+    own = {pair.mac: pair.prefix.address for pair in pairs}
     for mac, claimed in product(macs, macs):
-        yield Ether(src=mac, dst=ALL) / ARP(op=1, hwsrc=claimed, psrc="10.0.0.1", pdst="10.0.0.2")
-        yield Ether(src=mac, dst=mac_of("p1")) / ARP(op=2, hwsrc=claimed, psrc="10.0.0.1", pdst=ELSEWHERE)
+        address = own.get(mac, "10.0.0.1")
+        yield Ether(src=mac, dst=ALL) / ARP(op=1, hwsrc=claimed, psrc=address, pdst="10.0.0.2")
+        yield Ether(src=mac, dst=mac_of("p1")) / ARP(op=2, hwsrc=claimed, psrc=address, pdst=ELSEWHERE)
         asked = ICMPv6ND_NS(tgt="2001:db8::2") / ICMPv6NDOptSrcLLAddr(lladdr=claimed)
         ip = IPv6(src=link_local(mac).address, dst="ff02::1:ff00:2", hlim=255)
         yield Ether(src=mac, dst=GROUP_MAC) / ip / asked
