@@ -31,7 +31,8 @@ pytestmark = pytest.mark.switch
 OUTSIDE = {4: Prefix.parse("192.0.2.9"), 6: Prefix.parse("2001:db8:ffff::9")}
 PORTS = ("p0", "p1", "p2")
 ENDS = (*PORTS, None)
-SERVICES = ((6, 4000, 80), (6, 4000, 81), (17, 4000, 53), (47, 0, 0))
+SERVICES = ((6, 4000, 80), (6, 4000, 81), (17, 4000, 53), (47, 0, 0), (50, 0, 0))
+"""Protocol, source and destination port. No rule names protocol 50."""
 PINGS = {4: (1, 8, 0), 6: (58, 128, 0)}
 
 
@@ -60,6 +61,7 @@ def world() -> list[PolicyObject]:
 def rules() -> Iterator[Rule]:
     described: list[tuple[str, Direction, int | None, int | None, dict[str, Any]]] = [
         ("client", Direction.EGRESS, None, None, {}),
+        ("client", Direction.INGRESS, None, None, {"remote_address_group_id": "trusted"}),
         ("server", Direction.INGRESS, 6, 80, {"remote_group_id": "client"}),
         ("server", Direction.INGRESS, 6, 81, {"remote_address_group_id": "trusted"}),
         ("server", Direction.INGRESS, 17, 53, {"remote_network_id": "blue"}),
