@@ -44,6 +44,7 @@ class StandIn:
                 else:
                     self._clients += 1
                     runtime.spawn(self._serve_one, stream, answer)
+                runtime.sleep(0)  # a socket with more connections waiting lets no other thread run
 
     def _serve_one(self, stream: Any, answer: bytes) -> None:
         try:

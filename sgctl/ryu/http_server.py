@@ -31,8 +31,6 @@ BURST_SECONDS = 4
 SPARE = 16
 """Room for connections that are being closed."""
 
-"""The subject of a certificate, as `ssl` has it."""
-
 
 class Application:
     """The API for eventlet's server (PEP 3333)."""

@@ -1,4 +1,4 @@
-"""A program in which both listeners accept a crowd while another green thread runs.
+"""A program in which each listener accepts a crowd while another green thread runs.
 
 Prints for each listener how often the other thread had run when a connection was accepted, once each time.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import cast
+from typing import Any, cast
 
 from sgctl.ryu import repair
 
@@ -15,6 +15,7 @@ repair.prepare()
 repair.repair_imports()
 
 from sgctl import runtime  # noqa: E402
+from sgctl.ryu.api_stand_in import StandIn  # noqa: E402
 from sgctl.ryu.http_listener import HttpListener  # noqa: E402
 from sgctl.switch.admission import Admission  # noqa: E402
 from sgctl.switch.listen_address import ListenAddress  # noqa: E402
@@ -80,5 +81,28 @@ def clients(ticker: Ticker) -> None:
     assert strangers
 
 
+class Noting:
+    """A listening socket that tells a ticker of each connection."""
+
+    def __init__(self, ticker: Ticker) -> None:
+        self._ticker = ticker
+        self.socket = runtime.listen("127.0.0.1", 0)
+
+    def accept(self) -> Any:
+        """The next connection, with its address."""
+        accepted = self.socket.accept()
+        self._ticker.note()
+        return accepted
+
+
+def clients_without_an_api(ticker: Ticker) -> None:
+    listening = Noting(ticker)
+    strangers = crowd(listening.socket.getsockname()[1])
+    runtime.spawn(StandIn(tls=False).serve, listening, 60.0, "")
+    ticker.report()
+    assert strangers
+
+
 switches(Ticker())
 clients(Ticker())
+clients_without_an_api(Ticker())

@@ -11,6 +11,7 @@ CROWD = 20
 
 def test_other_threads_run_between_connections() -> None:
     lines = run([sys.executable, "-m", "tests.unit.accepting", str(CROWD)]).splitlines()
-    switches, clients = (set(line.split()) for line in lines)
+    switches, clients, clients_without_an_api = (set(line.split()) for line in lines)
     assert len(switches) == CROWD, "on the port for switches"
     assert len(clients) == CROWD, "on the API's port"
+    assert len(clients_without_an_api) == CROWD, "on the API's port while its process cannot be started"
